@@ -1,0 +1,114 @@
+"""The command line: what was typed becomes settings, and what goes wrong becomes one message."""
+
+from __future__ import annotations
+
+import errno
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from revive import __version__
+from revive.errors import Problem, UserError, suggestion
+
+DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
+# What a file system says when the user's choice of a folder is at fault, or its size.
+_FOLDER_TROUBLE = {
+    getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        The exit code: 0 done, 2 something the user can mend, 130 interrupted. Anything else is a mistake
+        of ours and leaves as an exception, so that Python shows its traceback and exits with 1.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _dispatch(given)
+    except UserError as error:
+        return _complain(str(error))
+    except (KeyboardInterrupt, SystemExit) as stop:
+        if isinstance(stop, SystemExit) and not _was_interrupt(stop):
+            raise
+        return _interrupted(stop, given)
+    except OSError as error:
+        if error.errno not in _FOLDER_TROUBLE:
+            raise
+        return _complain(f"{error.filename or 'a file'}: {error.strerror}")
+    return DONE
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Learn what the experiment asks for."""
+    from revive.config import Settings, check_sections
+    from revive.config.launch import launch
+
+    def run(settings: Settings) -> None:
+        from revive import pipeline  # heavy, and not needed to find that the settings are wrong
+
+        check_sections(settings.as_dict()).raise_if_any()
+        pipeline.run(settings)
+
+    launch(arguments, run)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train}
+
+
+def _dispatch(arguments: list[str]) -> None:
+    if {"-h", "--help"} & set(arguments):
+        from revive.config.usage import usage
+
+        sys.stdout.write(usage(_program()))
+        return
+    if "--version" in arguments:
+        sys.stdout.write(f"revive {__version__}\n")
+        return
+    command, rest = "train", arguments
+    if arguments and re.fullmatch(r"[A-Za-z][\w-]*", arguments[0]):
+        command, rest = arguments[0], arguments[1:]
+    if command not in COMMANDS:
+        raise _unknown_command(command)
+    COMMANDS[command](rest)
+
+
+def _unknown_command(word: str) -> UserError:
+    from revive.config.experiments import find_experiments
+
+    if word in find_experiments():
+        return UserError(Problem(f"'{word}' is an experiment", remedy=f"write experiment={word}"))
+    return UserError(Problem(f"there is no command '{word}'", remedy=suggestion(word, COMMANDS)))
+
+
+def _was_interrupt(stop: SystemExit) -> bool:
+    from revive.runs import is_interrupt
+
+    return is_interrupt(stop)
+
+
+def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
+    run_id = getattr(stop, "run_id", None)
+    line = "interrupted"
+    if run_id:
+        again = shlex.join(text for text in arguments if not text.startswith("run_id="))
+        line += f"; to go on from here: {_program()} {again} run_id={run_id}"
+    sys.stderr.write(f"\n{line}\n")
+    return INTERRUPTED
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"{message}\n")
+    return WRONG
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "python -m revive" if name == "__main__.py" or not name else name
+
+
+if __name__ == "__main__":
+    sys.exit(main())

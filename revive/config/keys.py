@@ -1,0 +1,83 @@
+"""Which keys a config may have: those that conf/ composes to without any experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from revive.config.problems import shown
+from revive.errors import Problem, nearest
+
+_WHOLE, _NUMBER = "a whole number", "a number"
+
+
+def dotted_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Every key of nested mappings, inner and outer, as `a.b.c`."""
+    for key, value in values.items():
+        dotted = f"{prefix}{key}"
+        yield dotted
+        if isinstance(value, Mapping):
+            yield from dotted_keys(value, f"{dotted}.")
+
+
+def unknown_keys(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The keys of `values` that `base` does not have.
+
+    Free is what the base leaves null or empty, and a section that has chosen another `_target_`: its
+    constructor says which keys it takes (`check_arguments`).
+    """
+    unknown = []
+    for key, value in values.items():
+        if key not in base:
+            unknown.append(f"{prefix}{key}")
+            continue
+        below = base[key]
+        if not (isinstance(value, Mapping) and isinstance(below, Mapping) and below):
+            continue
+        if value.get("_target_") == below.get("_target_"):
+            unknown.extend(unknown_keys(value, below, f"{prefix}{key}."))
+    return unknown
+
+
+def wrong_kinds(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str) -> Iterator[Problem]:
+    """Values that are no number, list or mapping where the base has one; texts and nulls may be anything.
+
+    Leaves sections with a `_target_` to their constructors.
+    """
+    for key, value in values.items():
+        place, below = f"{prefix}{key}", base.get(key)
+        kind = _kind(below)
+        if kind is None:
+            continue
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            if "_target_" not in value:
+                yield from wrong_kinds(value, below, f"{place}.")
+        elif _kind(value) != kind and not (kind == _NUMBER and _kind(value) == _WHOLE):
+            yield Problem(f"must be {kind}, not {shown(value)}", place=place)
+
+
+def _kind(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true or false"
+    if isinstance(value, int):
+        return _WHOLE
+    if isinstance(value, float):
+        return _NUMBER
+    if isinstance(value, Mapping):
+        return "a mapping of keys to values"
+    return "a list" if isinstance(value, list) else None
+
+
+def unknown_key(key: str, known: Iterable[str]) -> Problem:
+    """The problem of a key that does not exist, with the one that was probably meant."""
+    known = list(known)
+    parent, _, last = key.rpartition(".")
+    siblings = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == parent}
+    starts = sorted(name for name in siblings if name.startswith(last))
+    close = siblings.get(nearest(last, siblings) or "") or nearest(key, known)
+    close = close or (siblings[starts[0]] if starts else None)
+    if close:
+        return Problem("unknown key", place=key, remedy=f"did you mean '{close}'?")
+    possible = sorted(siblings) or sorted({name.partition(".")[0] for name in known})
+    where = f" under '{parent}'" if siblings and parent else ""
+    return Problem("unknown key", place=key, remedy=f"possible{where}: {', '.join(possible)}")

@@ -1,0 +1,75 @@
+"""The command line's way into Hydra: overrides, --cfg, -m; ours are the messages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from revive.config import experiments
+from revive.config.compose import CONFIG_NAME, VERSION_BASE, hydra_ready, to_settings
+from revive.config.explain import explain
+from revive.config.settings import Settings
+from revive.config.shipped import shipped
+
+
+class _Raised(BaseException):
+    """Carries an error of the task through Hydra, which would print and reword an ordinary exception."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def launch(arguments: Sequence[str], task: Callable[[Settings], None]) -> None:
+    """Run `task` on what the arguments compose to; once for each combination under -m.
+
+    Raises:
+        UserError: the arguments or the experiment are wrong.
+    """
+
+    def checked(config: DictConfig) -> None:
+        try:
+            composed = HydraConfig.get()
+            typed: Any = OmegaConf.to_container(composed.overrides.task, resolve=False)
+            task(to_settings(config, composed.runtime.choices, [str(text) for text in typed]))
+        except Exception as error:
+            raise _Raised(error) from error
+
+    experiments.register()
+    entry = hydra.main(version_base=VERSION_BASE, config_path=str(shipped("conf")), config_name=CONFIG_NAME)
+    try:
+        with _command_line(arguments):
+            entry(checked)()
+    except _Raised as raised:
+        raise raised.error from raised.error.__cause__
+    except Exception as error:
+        with hydra_ready():
+            explained = explain(
+                error, [text for text in arguments if "=" in text and not text.startswith("-")]
+            )
+        if explained is None:
+            raise
+        raise explained from error
+
+
+@contextmanager
+def _command_line(arguments: Sequence[str]) -> Iterator[None]:
+    """Hydra reads sys.argv, and leaves exceptions alone only if this variable says so."""
+    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0], *arguments]
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = full

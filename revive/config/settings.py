@@ -1,0 +1,189 @@
+"""What a composed config must look like, section by section. No defaults here: those live in conf/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
+
+from revive.config.problems import problems_of
+from revive.errors import Problems
+
+
+def _word(value: object) -> object:
+    """A name such as 20261122 arrives from YAML as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _no_blank(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+def _absolute(path: Path) -> Path:
+    return Path.cwd() / path.expanduser()
+
+
+Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+AnyPath = Annotated[Path, BeforeValidator(_no_blank), BeforeValidator(_word), AfterValidator(_absolute)]
+"""A path; a relative one starts at the working directory, because experiments have made theirs absolute."""
+
+
+class Section(BaseModel):
+    """A part of the config in which every key is known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Split(Section):
+    """How the data is divided into what is learned from, validated on, and kept aside."""
+
+    mode: Literal["auto", "outside_traj", "inside_traj"]
+    validation: Annotated[float, Field(gt=0, lt=1)]
+    test: Annotated[float, Field(ge=0, lt=1)]
+    gap: Annotated[int, Field(ge=0)]
+
+
+class Dataset(Section):
+    """Where the logs and their description lie."""
+
+    path: AnyPath | None
+    description: AnyPath | None
+    validation_path: AnyPath | None
+    split: Split
+
+
+class Trainer(Section):
+    """The machine that a run uses, in Lightning's words."""
+
+    accelerator: Literal["cpu"]
+    devices: PositiveInt
+    threads: PositiveInt
+    precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"]
+
+
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Network(Section):
+    """The shape of a network."""
+
+    hidden: list[Count]
+    activation: Literal["silu", "tanh", "relu", "gelu"]
+
+
+class NodeNetwork(Network):
+    """The network of a node of the venv."""
+
+    std: Literal["constant", "conditioned"]
+
+
+class Venv(Section):
+    """How the virtual environment is learned; `learner` names a constructor and its arguments."""
+
+    mode: Literal["once", "none"]
+    members: Count
+    keep: Count
+    network: NodeNetwork
+    learner: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _keep_some(self) -> Venv:
+        if self.keep > self.members:
+            raise ValueError(f"keep={self.keep} is more than members={self.members}")
+        return self
+
+
+class Clone(Section):
+    """How the policy is started from the behaviour policy."""
+
+    updates: Count
+    batch: Count
+    lr: Positive
+
+
+class Starts(Section):
+    """Where training rollouts start."""
+
+    wide: Share
+    shuffled: Share
+
+
+class Evaluation(Section):
+    """What policies are compared on."""
+
+    starts: Count
+    horizon: Count
+
+
+class Truth(Section):
+    """How a finished policy is scored in the simulator."""
+
+    episodes: Annotated[int, Field(gt=1)]
+    steps: Count
+
+
+class Policy(Section):
+    """How a policy is learned; `learner` names a constructor and its arguments."""
+
+    mode: Literal["once", "none"]
+    target: str | None
+    inputs: list[str] | None
+    network: Network
+    noise: Annotated[float, Field(ge=0)]
+    clone: Clone
+    starts: Starts
+    horizon: Count | None
+    evaluation: Evaluation
+    truth: Truth
+    learner: dict[str, Any]
+
+
+class Settings(Section):
+    """One experiment, composed and checked: all that a run depends on besides data and versions."""
+
+    experiment: Word
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    log_dir: AnyPath
+    run_id: Word | None
+    reward: AnyPath | None
+    simulator: AnyPath | None
+    venv_path: AnyPath | None
+    dataset: Dataset
+    venv: Venv
+    policy: Policy
+    trainer: Trainer
+    tracking: dict[str, Any]
+
+    @classmethod
+    def check(cls, values: Mapping[str, Any]) -> Settings:
+        """Read plain values, as YAML gives them.
+
+        Raises:
+            UserError: with every value that is missing, unknown or of the wrong kind.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(dict(values), default=str))
+        except ValidationError as error:
+            problems = Problems(problems_of(error))
+            problems.raise_if_any()
+            raise
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values that YAML and JSON can hold."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,42 @@
+"""The text of --help."""
+
+from __future__ import annotations
+
+from revive.config.experiments import VARIABLE, find_experiments
+
+_TEXT = """\
+Learn a controller from logs: first a virtual environment, then a better policy inside it, with the
+evidence for both.
+
+usage: {program} experiment=NAME [key=value ...]
+       {program} experiment=NAME --cfg job      show the composed config and stop
+       {program} -m experiment=NAME seed=0,1,2  one run after the other
+
+experiments
+{experiments}
+
+  Your own: a folder with an experiment.yaml, in ./experiments or in a folder that the environment
+  variable {variable} names.
+
+often used
+  seed=N               the random seed
+  dataset.path=FILE    other logs with the same columns
+  log_dir=DIR          where the run folders go
+  run_id=NAME          name the run folder; the same name again continues it
+  venv.mode=none       do not learn a virtual environment (venv_path=DIR: use that one)
+  policy.mode=none     do not learn a policy
+  trainer=gpu          the machine
+  tracking=none        no MLflow
+  debug=fast           tiny limits, to see whether everything runs
+
+Every key of the config can be set; a relative path starts at the working directory. More flags of the
+configuration system: --hydra-help.
+"""
+
+
+def usage(program: str) -> str:
+    """What the program does, how to call it, and which experiments there are."""
+    found = find_experiments().values()
+    width = max((len(experiment.name) for experiment in found), default=0)
+    lines = [f"  {e.name:<{width}}  {e.summary()}".rstrip() for e in found] or ["  none found"]
+    return _TEXT.format(program=program, experiments="\n".join(lines), variable=VARIABLE)

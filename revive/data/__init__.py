@@ -1,0 +1,1 @@
+"""Logged trajectories: readers, checks, splits (numpy), codecs and windows (torch)."""

@@ -1,0 +1,130 @@
+"""csv and parquet through pyarrow, in batches."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from revive.data.readers.container import WRITE_NUMBERS, Info
+from revive.data.readers.tables import DATES, TEXT
+from revive.errors import Problem, UserError
+
+_BLOCK: Final = 1 << 22  # bytes of text parsed at a time
+_BATCH: Final = 1 << 16  # rows of a parquet file read at a time
+_SAMPLE: Final = 1 << 20  # bytes that the number of rows is estimated from
+_PLACE: Final = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*)", re.DOTALL)
+
+
+class Csv:
+    """Text with a line of column names; separated by the comma, semicolon or tab that this line has most of."""
+
+    def columns(self, path: Path) -> list[tuple[str, Info]]:
+        with _translated(path):
+            with self._open(path) as reader:
+                schema = reader.schema
+        names = list(schema.names)
+        if names and all(_is_number(name) for name in names):
+            what = "its first line holds numbers, where the names of the columns should be"
+            raise UserError(Problem(what, path, "line 1", "add a line of names"))
+        return [(name, _info(kind)) for name, kind in zip(names, schema.types, strict=True)]
+
+    def rows(self, path: Path) -> int:
+        with path.open("rb") as file:
+            sample = file.read(_SAMPLE)
+        lines = sample.count(b"\n") + 1
+        if len(sample) < _SAMPLE:
+            return lines
+        return int(path.stat().st_size / len(sample) * lines * 1.02)
+
+    def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        with _translated(path):
+            with self._open(path) as reader:
+                inferred = reader.schema
+            kinds = {name: inferred.field(name).type for name in columns}
+            plain = {n: pa.float64() for n, kind in kinds.items() if _info(kind).numeric and str(kind) != "bool"}
+            with self._open(path, columns, plain) as reader:
+                yield from reader
+
+    def _open(self, path: Path, columns: Sequence[str] | None = None, kinds: Any = None) -> Any:
+        from pyarrow import csv
+
+        with path.open("rb") as file:
+            head = file.readline(_SAMPLE)
+        convert = csv.ConvertOptions(include_columns=columns, column_types=kinds, strings_can_be_null=True)
+        parse = csv.ParseOptions(delimiter=max(",;\t", key=lambda mark: head.count(mark.encode())))
+        return csv.open_csv(path, csv.ReadOptions(block_size=_BLOCK), parse, convert)
+
+
+class Parquet:
+    """A parquet file; only the row groups and columns that are asked for leave the disk."""
+
+    def columns(self, path: Path) -> list[tuple[str, Info]]:
+        with _translated(path), _parquet(path) as file:
+            return [(field.name, _info(field.type)) for field in file.schema_arrow]
+
+    def rows(self, path: Path) -> int:
+        with _translated(path), _parquet(path) as file:
+            return int(file.metadata.num_rows)
+
+    def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+        with _translated(path), _parquet(path) as file:
+            yield from file.iter_batches(_BATCH, columns=list(columns))
+
+
+def _parquet(path: Path) -> Any:
+    from pyarrow import parquet
+
+    return parquet.ParquetFile(path, memory_map=True, pre_buffer=False)
+
+
+class _translated:
+    """Says what pyarrow complains about in the words of the user's file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            remedy = "pip install pyarrow"
+            raise UserError(Problem("csv and parquet files need pyarrow", self._path, None, remedy)) from None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        import pyarrow as pa
+
+        if isinstance(error, pa.ArrowException | OSError | UnicodeDecodeError):
+            raise UserError(self._problem(str(error))) from None
+
+    def _problem(self, said: str) -> Problem:
+        said = " ".join(said.split())
+        if found := _PLACE.match(said):
+            row = f", row {int(found[2]) - 2}" if found[2] else ""
+            return Problem(found[3][:300], self._path, f"column {found[1]}{row}", WRITE_NUMBERS)
+        return Problem(f"cannot be read: {said[:300]}", self._path, remedy="write it again, or copy it again")
+
+
+def _info(kind: Any) -> Info:
+    from pyarrow import types
+
+    if types.is_dictionary(kind):
+        kind = kind.value_type
+    numbers = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
+    if any(test(kind) for test in numbers):
+        return Info((-1,), True)
+    if types.is_timestamp(kind) or types.is_date(kind):
+        return Info((-1,), False, DATES)
+    text = types.is_string(kind) or types.is_large_string(kind)
+    return Info((-1,), False, TEXT if text else str(kind))
+
+
+def _is_number(name: str) -> bool:
+    try:
+        float(name)
+    except ValueError:
+        return False
+    return True

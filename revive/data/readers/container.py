@@ -1,0 +1,174 @@
+"""What every data file offers, whatever its format: named things of known shape, loaded as float64."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+
+from revive.data.trajectories import FloatArray, IntArray
+from revive.errors import Problems
+
+WRITE_NUMBERS = "write numbers, and numbers for categories too"
+PLAIN_ARRAYS = "write plain numeric arrays"
+
+
+@dataclass(frozen=True)
+class Info:
+    """What is known of a thing before it is read: its shape (a row count of -1: not known), what it holds."""
+
+    shape: tuple[int, ...]
+    numeric: bool
+    holds: str = "numbers"
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], dtype: np.dtype) -> Info:
+        holds = f"Python objects ({dtype})" if dtype.hasobject else str(dtype)
+        return cls(tuple(int(n) for n in shape), dtype.kind in "fiub", holds)
+
+    @property
+    def width(self) -> int:
+        """The number of columns; a single row of numbers is one column."""
+        return self.shape[1] if len(self.shape) == 2 else 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """Columns `start` to `stop` of the source called `source`."""
+
+    source: str
+    start: int
+    stop: int
+
+    @property
+    def width(self) -> int:
+        return self.stop - self.start
+
+
+Plan = Mapping[str, tuple[Part, ...]]
+"""Node -> what its columns are made of, from left to right."""
+
+
+@dataclass
+class Loaded:
+    """Arrays node -> (N, d); labels: `index`, `trajectory` (whole codes), `time`, as far as asked for."""
+
+    arrays: dict[str, FloatArray] = field(default_factory=dict)
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+class Container(Protocol):
+    """An opened data file. `infos` holds what can be read; `is_table` says that its sources are columns.
+
+    `ends` (K,) is where the container itself separates trajectories, known once it is loaded; None where it
+    does not. `owns` says that loaded arrays belong to the caller, who may write to them.
+    """
+
+    name: str
+    infos: Mapping[str, Info]
+    is_table: bool
+    owns: bool
+
+    @property
+    def ends(self) -> IntArray | None: ...
+
+    def load(self, plan: Plan, labels: Mapping[str, str], problems: Problems, limit: int) -> Loaded:
+        """Reads what `plan` and `labels` (role -> source) name; adds to `problems` what cannot be read."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Unreadable(Exception):
+    """A source that breaks while it is read; says why, as a clause."""
+
+
+class ArrayContainer(ABC):
+    """A container of arrays whose shapes are known beforehand."""
+
+    is_table = False
+    owns = True
+
+    def __init__(self, path: Path | str) -> None:
+        self.name = str(path)
+        self.infos: dict[str, Info] = {}
+
+    @property
+    def ends(self) -> IntArray | None:
+        return None
+
+    @abstractmethod
+    def copy_into(self, target: FloatArray, source: str, start: int) -> None:
+        """Fills `target` (N, k) with the columns from `start` on. Raises Unreadable."""
+
+    @abstractmethod
+    def whole(self, source: str) -> np.ndarray:
+        """The array `source` as it is. Raises Unreadable."""
+
+    def load(self, plan: Plan, labels: Mapping[str, str], problems: Problems, limit: int) -> Loaded:
+        loaded = Loaded()
+        for node, parts in plan.items():
+            try:
+                loaded.arrays[node] = self._array(parts)
+            except Unreadable as error:
+                problems.add(str(error), file=self.name, place=node, remedy="write the file again")
+        for role, source in labels.items():
+            try:
+                loaded.labels[role] = self.whole(source)
+            except Unreadable as error:
+                problems.add(str(error), file=self.name, place=source, remedy="write the file again")
+        return loaded
+
+    def _array(self, parts: tuple[Part, ...]) -> FloatArray:
+        rows = self.infos[parts[0].source].shape[0]
+        target = np.empty((rows, sum(part.width for part in parts)))
+        column = 0
+        for part in parts:
+            self.copy_into(target[:, column : column + part.width], part.source, part.start)
+            column += part.width
+        return target
+
+    def close(self) -> None:
+        """Releases the file."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class MemoryArrays(ArrayContainer):
+    """Arrays that are in memory already; taken without a copy where they are float64."""
+
+    owns = False
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], name: str) -> None:
+        super().__init__(name)
+        self._arrays = {str(key): np.asarray(array) for key, array in arrays.items()}
+        self.infos = {key: Info.of(array.shape, array.dtype) for key, array in self._arrays.items()}
+
+    def copy_into(self, target: FloatArray, source: str, start: int) -> None:
+        array = self._arrays[source]
+        with np.errstate(over="ignore"):  # what is too large for float64 becomes infinite, which is reported
+            target[:] = array.reshape(len(array), -1)[:, start : start + target.shape[1]]
+
+    def whole(self, source: str) -> np.ndarray:
+        return self._arrays[source]
+
+    def _array(self, parts: tuple[Part, ...]) -> FloatArray:
+        array = self._arrays[parts[0].source]
+        if len(parts) == 1 and array.ndim == 2 and array.dtype == np.float64:
+            return array[:, parts[0].start : parts[0].stop]
+        return super()._array(parts)

@@ -1,0 +1,174 @@
+"""HDF5: flat files of arrays, and datasets in the layout of Minari (a group for each episode)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.readers.container import ArrayContainer, Info, Unreadable
+from revive.data.trajectories import FloatArray, IntArray
+from revive.errors import Problem, UserError
+from revive.graph.names import transition_name
+
+_BLOCK: Final = 1 << 16  # rows read at a time
+_BROKEN: Final = (OSError, RuntimeError, ValueError, TypeError, KeyError)
+_EPISODE: Final = re.compile(r"episode_(\d+)$")
+_OBSERVATIONS: Final = "observations"  # has one row more than the actions of its episode
+
+
+class H5File(ArrayContainer):
+    """A flat HDF5 file; arrays in groups are called `group/name`. Raises UserError where it is none."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file = _opened(path)
+        self.infos = {name: Info.of(data.shape, data.dtype) for name, data in _datasets(self._file, path)}
+
+    def copy_into(self, target: FloatArray, source: str, start: int) -> None:
+        try:
+            _copy(self._file[source], target, start, slice(0, len(target)))
+        except _BROKEN as error:
+            raise Unreadable(f"the array '{source}' cannot be read: {error}") from None
+
+    def whole(self, source: str) -> np.ndarray:
+        try:
+            return np.asarray(self._file[source][()])
+        except _BROKEN as error:
+            raise Unreadable(f"the array '{source}' cannot be read: {error}") from None
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class MinariFile(ArrayContainer):
+    """Episodes as Minari writes them: T+1 rows of observations, T rows of everything else.
+
+    Offers each array of an episode by its name, the observations without their last row, their successors as
+    the transition of that name, and `terminations` a second time as `done`: a truncated episode goes on in
+    the world that it came from, so a time-out is no end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._file = _opened(path)
+        numbered = sorted((int(found[1]), key) for key in self._file if (found := _EPISODE.match(key)))
+        self._episodes: list[dict[str, Any]] = [
+            dict(_datasets(self._file[key], path)) for _, key in numbered if hasattr(self._file[key], "keys")
+        ]
+        self._names: dict[str, tuple[str, int]] = {}
+        self._lengths: list[int] = []
+        try:
+            self._survey()
+        except UserError:
+            self.close()
+            raise
+
+    def _survey(self) -> None:
+        """Finds lengths and names; refuses episodes that disagree."""
+        for number, episode in enumerate(self._episodes):
+            if "actions" not in {name.split("/")[0] for name in episode}:
+                raise self._error(f"episode {number} has no actions")
+            self._lengths.append(next(len(d) for n, d in episode.items() if n.split("/")[0] == "actions"))
+            for name, data in episode.items():
+                wanted = self._lengths[-1] + (name.split("/")[0] == _OBSERVATIONS)
+                if not name.startswith("infos/") and (not data.shape or len(data) != wanted):
+                    what = f"'{name}' of episode {number} has the shape {data.shape}, wanted {wanted} rows"
+                    raise self._error(what)
+        rows = sum(self._lengths)
+        for name, data in self._episodes[0].items():
+            shapes = {e[name].shape[1:] if name in e and e[name].shape else None for e in self._episodes}
+            if name.startswith("infos/"):
+                continue
+            if len(shapes) > 1:
+                raise self._error(f"'{name}' differs in shape between episodes")
+            info = Info.of((rows, *data.shape[1:]), data.dtype)
+            self._offer(name, name, 0, info)
+            if name.split("/")[0] == _OBSERVATIONS:
+                self._offer(transition_name(name), name, 1, info)
+        if "terminations" in self.infos:
+            self._offer("done", "terminations", 0, self.infos["terminations"])
+
+    def _offer(self, name: str, source: str, shift: int, info: Info) -> None:
+        self._names[name] = (source, shift)
+        self.infos[name] = info
+
+    def _error(self, what: str) -> UserError:
+        return UserError(Problem(what, self.name, remedy="write the dataset with minari again"))
+
+    @property
+    def ends(self) -> IntArray:
+        lengths = [length for length in self._lengths if length]
+        return np.cumsum(lengths, dtype=np.int64)
+
+    def copy_into(self, target: FloatArray, source: str, start: int) -> None:
+        name, shift = self._names[source]
+        row = 0
+        try:
+            for episode, length in zip(self._episodes, self._lengths, strict=True):
+                _copy(episode[name], target[row : row + length], start, slice(shift, shift + length))
+                row += length
+        except _BROKEN as error:
+            raise Unreadable(f"the array '{source}' cannot be read: {error}") from None
+
+    def whole(self, source: str) -> np.ndarray:
+        target = np.empty((sum(self._lengths), self.infos[source].width))
+        self.copy_into(target, source, 0)
+        return target[:, 0]
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def open_h5(path: Path) -> ArrayContainer:
+    """The reader for the layout that the file has. Raises UserError where it is no HDF5 file."""
+    with _opened(path) as file:
+        minari = any(_EPISODE.match(key) for key in file)
+    return MinariFile(path) if minari else H5File(path)
+
+
+def _opened(path: Path) -> Any:
+    try:
+        import h5py  # type: ignore[import-untyped]
+    except ImportError:
+        raise UserError(Problem("HDF5 files need h5py", path, remedy="pip install h5py")) from None
+    try:
+        return h5py.File(path, "r")
+    except OSError as error:
+        what = f"cannot be read as HDF5: {' '.join(str(error).split())}"
+        raise UserError(Problem(what, path, remedy="write it again, or copy it again")) from None
+
+
+def _datasets(group: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Name and dataset of everything below `group`. Raises UserError for links that lead out or nowhere."""
+    import h5py
+
+    for key in group:
+        name = f"{prefix}{key}"
+        link = group.get(key, getlink=True)
+        if isinstance(link, h5py.ExternalLink):
+            raise UserError(Problem(f"'{name}' is a link into another file", path, remedy="copy the array"))
+        try:
+            item = group[key]
+        except _BROKEN as error:
+            raise UserError(Problem(f"'{name}' cannot be read: {error}", path, remedy="remove it")) from None
+        if isinstance(item, h5py.Group):
+            if prefix.count("/") < 8:
+                yield from _datasets(item, path, f"{name}/")
+        elif isinstance(item, h5py.Dataset) and item.shape is not None:
+            if item.external:
+                what = f"'{name}' keeps its values in another file"
+                raise UserError(Problem(what, path, remedy="copy the array"))
+            yield name, item
+
+
+def _copy(data: Any, target: FloatArray, start: int, rows: slice) -> None:
+    for first in range(rows.start, rows.stop, _BLOCK):
+        stop = min(first + _BLOCK, rows.stop)
+        block = data[first:stop]
+        at = first - rows.start
+        columns = block.reshape(stop - first, -1)
+        target[at : at + stop - first] = columns[:, start : start + target.shape[1]]

@@ -1,0 +1,133 @@
+"""From an opened container to Trajectories: plan, load, check, fill, build what only has to be shifted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from revive.data.checks import ValueChecks
+from revive.data.missing import Filler
+from revive.data.readers.container import Container, Loaded, MemoryArrays, Plan
+from revive.data.readers.ends import Ends, plain_time
+from revive.data.readers.opening import open_container
+from revive.data.readers.options import ReadOptions
+from revive.data.readers.planning import Planner
+from revive.data.shift import shifted
+from revive.data.trajectories import FloatArray, IntArray, Trajectories
+from revive.errors import Problem, Problems, UserError
+from revive.graph.decision_graph import DecisionGraph
+
+_log = logging.getLogger("revive")
+
+
+def read_trajectories(
+    path: Path | str, graph: DecisionGraph, options: ReadOptions | None = None
+) -> Trajectories:
+    """The trajectories in the file or folder `path`, for the nodes of `graph`.
+
+    npz and h5 hold an array (N, d) per node and `index`; csv and parquet hold a column per column of the
+    description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say what
+    the file does not. Raises UserError with every problem that was found, in the file and in its values.
+    """
+    with open_container(Path(path)) as container:
+        return _trajectories(container, graph, options or ReadOptions())
+
+
+def from_arrays(
+    arrays: Mapping[str, np.ndarray], graph: DecisionGraph, source: str, options: ReadOptions | None = None
+) -> Trajectories:
+    """The trajectories in `arrays`: node -> (N, d) or, for one column, (N,); `index` -> (K,) ends.
+
+    Transitions without an array are built from their states; the last row of each trajectory has none then
+    and is dropped. Arrays that the graph does not know are dropped with a warning. `source` names the origin
+    in messages. Raises UserError with every problem that was found.
+    """
+    return _trajectories(MemoryArrays(arrays, source), graph, options or ReadOptions())
+
+
+def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptions) -> Trajectories:
+    source, problems = container.name, Problems()
+    planner = Planner(container, graph, options, problems)
+    plan, labels = planner.plan(), planner.labels()
+    loaded = _load(container, plan, labels, options, problems)
+    rows = _rows(loaded, source, problems)
+    time = plain_time(loaded.labels.get("time"))
+    ends = None
+    if rows != 0 and not (rows is None and problems and "index" not in labels and not container.is_table):
+        ends = _ends(container, loaded, rows, time, options, problems)
+    masked = options.missing == "mask"
+    ValueChecks(graph, loaded.arrays, None if rows is None else ends, source, problems, masked).run()
+    absent = [name for name in graph.transitions if name not in plan]
+    if absent and ends is not None and not problems:
+        _check_lengths(ends, absent, source, problems)
+    if problems or ends is None:
+        raise UserError(*problems)
+    used = [part.source for parts in plan.values() for part in parts] + [*labels.values()]
+    if extras := planner.extras(used):
+        kind = "columns" if container.is_table else "arrays"
+        _log.warning("%s: %s that the description does not name are not used: %s", source, kind, extras)
+    missing = Filler(graph, ends, source, container.owns).fill(loaded.arrays) if masked else None
+    if absent:
+        return shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
+    return Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
+
+
+def _load(
+    container: Container, plan: Plan, labels: Mapping[str, str], options: ReadOptions, problems: Problems
+) -> Loaded:
+    width = sum(part.width for parts in plan.values() for part in parts)
+    rows = max((container.infos[parts[0].source].shape[0] for parts in plan.values()), default=0)
+    largest = max((int(np.prod(container.infos[s].shape, dtype=float)) for s in labels.values()), default=0)
+    size, limit = 8 * max(rows * width, largest), options.size_limit
+    try:
+        if container.owns and size > limit:
+            raise MemoryError
+        return container.load(plan, labels, problems, limit)
+    except MemoryError:
+        shown = f"{size / 2**30:.3g} GiB" if size > 0 else "more than there is"
+        what = f"its arrays would take {shown} of memory, the limit is {limit / 2**30:.3g} GiB"
+        remedy = "raise size_limit_bytes if that is right, or describe fewer columns"
+        raise UserError(Problem(what, container.name, remedy=remedy)) from None
+
+
+def _rows(loaded: Loaded, source: str, problems: Problems) -> int | None:
+    """The number of rows, 0 and a problem where there are none, None where the arrays disagree."""
+    counts = {len(array) for array in loaded.arrays.values()}
+    rows = counts.pop() if len(counts) == 1 else None
+    if rows == 0:
+        problems.add("the arrays have no rows", file=source, remedy="check how the file was written")
+    return rows
+
+
+def _ends(
+    container: Container,
+    loaded: Loaded,
+    rows: int | None,
+    time: FloatArray | None,
+    options: ReadOptions,
+    problems: Problems,
+) -> IntArray | None:
+    labels = loaded.labels
+    if rows is None:
+        from revive.data.readers.ends import index_ends
+
+        if container.is_table or "index" not in labels:
+            return None
+        return index_ends(labels["index"], None, options.index, container.name, problems)
+    finder = Ends(rows, options, container.name, problems, container.ends, container.is_table)
+    return finder.find(labels.get("index"), labels.get("trajectory"), time)
+
+
+def _check_lengths(ends: IntArray, absent: list[str], source: str, problems: Problems) -> None:
+    short = np.flatnonzero(np.diff(ends, prepend=0) < 2)
+    if len(short):
+        shown = ", ".join(map(str, short[:3])) + (", ..." if len(short) > 3 else "")
+        what = f"trajectories of a single row ({shown}) cannot give the missing {', '.join(absent)}"
+        problems.add(what, file=source, place="index", remedy="drop these trajectories or add the arrays")
+
+
+def _ordered(arrays: Mapping[str, FloatArray], graph: DecisionGraph) -> dict[str, FloatArray]:
+    return {name: arrays[name] for name in graph.nodes if name in arrays}

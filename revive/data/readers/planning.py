@@ -1,0 +1,192 @@
+"""Which arrays or table columns make up the nodes of a graph."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from revive.data.readers.container import PLAIN_ARRAYS, WRITE_NUMBERS, Container, Info, Part
+from revive.data.readers.options import ReadOptions
+from revive.errors import Problems, suggestion
+from revive.graph.decision_graph import DecisionGraph, NodeKind
+from revive.graph.names import transition_name
+
+_SLICE: Final = re.compile(r"(.+)\[(\d+)(?::(\d+))?\]$", re.DOTALL)
+_SHOWN: Final = 20  # names listed in one message
+_COMPARED: Final = 200  # names that a misspelt one is compared with
+
+
+@dataclass(frozen=True)
+class Planner:
+    """Looks up every node of `graph` in an opened container; adds to `problems` what is not well-formed."""
+
+    container: Container
+    graph: DecisionGraph
+    options: ReadOptions
+    problems: Problems
+
+    def plan(self) -> dict[str, tuple[Part, ...]]:
+        """Node -> its parts; without the nodes that are malformed, and without transitions to be built."""
+        plan: dict[str, tuple[Part, ...]] = {}
+        table = self.options.table or {}
+        for node in table:
+            if node not in self.graph:
+                remedy = suggestion(node, self.graph.nodes)
+                self.problems.add(f"'table' names '{node}', which is no node", place="table", remedy=remedy)
+        for name in self.graph.nodes:
+            sources = self._sources(name)
+            if sources is None:
+                continue
+            parts = [self._part(name, source) for source in sources]
+            known = tuple(part for part in parts if part is not None)
+            if len(known) == len(parts) and self._fits(name, known):
+                plan[name] = known
+        self._check_rows({name: parts[0] for name, parts in plan.items()})
+        return plan
+
+    def _sources(self, name: str) -> Sequence[str] | None:
+        """What `name` is made of, or None where it is missing, or is no problem to miss."""
+        infos, table = self.container.infos, self.options.table or {}
+        if name in table:
+            return table[name]
+        transition = name in self.graph.transitions
+        if transition and (state := self.graph.state_of(name)) in table:
+            sources = [transition_name(source) for source in table[state]]
+            return sources if all(_base(source, infos) in infos for source in sources) else None
+        if not self.container.is_table:
+            if name in infos:
+                return [name]
+            if not transition and self.graph[name].kind is not NodeKind.FUNCTION:
+                what = f"the array '{name}' of a described node is missing"
+                self.problems.add(what, file=self.container.name, remedy=self._similar(name))
+            return None
+        return self._table_columns(name, transition)
+
+    def _table_columns(self, name: str, transition: bool) -> list[str] | None:
+        infos = self.container.infos
+        found = [self._table_column(name, number) for number in range(self.graph[name].width)]
+        known = [source for source in found if source is not None]
+        if len(known) == len(found):
+            return known
+        if (transition or self.graph[name].kind is NodeKind.FUNCTION) and not known:
+            return None
+        columns = [column.name for column, s in zip(self.graph.columns(name), found, strict=True) if s is None]
+        what = f"the table has no {_listed(columns)} of the node '{name}'"
+        hint = "name the columns under 'table', or as 'node.column'"
+        similar = self._similar(columns[0]) if infos else None
+        self.problems.add(what, file=self.container.name, remedy=f"{hint}; {similar}" if similar else hint)
+        return None
+
+    def _table_column(self, name: str, number: int) -> str | None:
+        """By `node.column`, by `column` where one node alone has it, by `node` of one column, by `node_0`."""
+        columns = self.graph.columns(name)
+        column = columns[number].name
+        owners = Counter(c.name for n in self.graph.nodes.values() if n.name == n.columns[0].node for c in n.columns)
+        bare = column if name not in self.graph.transitions else transition_name(column)
+        candidates = [f"{name}.{column}"]
+        candidates += [bare] if owners[column] < 2 else []
+        candidates += [name] if len(columns) == 1 else []
+        candidates += [f"{name}_{number}"]
+        return next((candidate for candidate in candidates if candidate in self.container.infos), None)
+
+    def _part(self, node: str, source: str) -> Part | None:
+        infos = self.container.infos
+        base, start, stop = source, 0, -1
+        if source not in infos and not self.container.is_table and (found := _SLICE.match(source)):
+            base, start = found[1], int(found[2])
+            stop = start + 1 if found[3] is None else int(found[3])
+        if base not in infos:
+            kind = "column" if self.container.is_table else "array"
+            what = f"'{node}' takes the {kind} '{base}', which is not there"
+            self.problems.add(what, file=self.container.name, place=f"table.{node}", remedy=self._similar(base))
+            return None
+        info = infos[base]
+        if not info.numeric:
+            remedy = PLAIN_ARRAYS if "objects" in info.holds else WRITE_NUMBERS
+            what = f"'{base}' holds {info.holds}, not numbers"
+            self.problems.add(what, file=self.container.name, place=node, remedy=remedy)
+            return None
+        if len(info.shape) not in (1, 2):
+            self._add_shape(node, info)
+            return None
+        stop = info.width if stop < 0 else stop
+        if not start < stop <= info.width:
+            what = f"'{node}' takes '{source}', but '{base}' has {info.width} columns, counted from 0"
+            self.problems.add(what, file=self.container.name, place=f"table.{node}")
+            return None
+        return Part(base, start, stop)
+
+    def _fits(self, node: str, parts: Sequence[Part]) -> bool:
+        width = sum(part.width for part in parts)
+        if width != self.graph[node].width:
+            rows = self.container.infos[parts[0].source].shape[0]
+            info = self.container.infos[parts[0].source]
+            self._add_shape(node, info if len(parts) == 1 and not self.options.table else Info((rows, width), True))
+            return False
+        return True
+
+    def _add_shape(self, node: str, info: Info) -> None:
+        width = self.graph[node].width
+        columns = "column" if width == 1 else "columns"
+        shape = str(info.shape).replace("-1", "rows")
+        what = f"'{node}' has the shape {shape}, the description gives it {width} {columns}"
+        self.problems.add(what, file=self.container.name, place=node, remedy=f"wanted: (rows, {width})")
+
+    def _check_rows(self, parts: dict[str, Part]) -> None:
+        counts = {name: self.container.infos[part.source].shape[0] for name, part in parts.items()}
+        if len(set(counts.values())) > 1:
+            shown = _listed([f"{name} {count}" for name, count in counts.items()])
+            what = f"the arrays differ in their number of rows: {shown}"
+            self.problems.add(what, file=self.container.name, remedy="a row of every array for each time step")
+
+    def _similar(self, name: str) -> str | None:
+        free = [source for source in self.container.infos if source not in self.graph][:_COMPARED]
+        return suggestion(name, free[:_SHOWN]) or None if len(free) <= _SHOWN else _nearest_only(name, free)
+
+    def labels(self) -> dict[str, str]:
+        """Role -> source of what tells trajectories and times; adds to `problems` names that are not there."""
+        infos = self.container.infos
+        labels: dict[str, str] = {}
+        for role, source in (("trajectory", self.options.trajectory), ("time", self.options.time)):
+            if source is not None and self._label_fits(role, source):
+                labels[role] = source
+        if not self.container.is_table and "index" in infos and self.options.trajectory is None:
+            labels["index"] = "index"
+        return labels
+
+    def _label_fits(self, role: str, source: str) -> bool:
+        info = self.container.infos.get(source)
+        if info is None:
+            what = f"the column '{source}', named as {role}, is not there"
+            self.problems.add(what, file=self.container.name, place=role, remedy=self._similar(source))
+            return False
+        dated = info.holds in ("dates", "text") if role == "trajectory" else info.holds == "dates"
+        flat = len(info.shape) == 1 or (len(info.shape) == 2 and info.shape[1] == 1)
+        if not flat or not (info.numeric or dated):
+            what = f"'{source}' of shape {info.shape} holds {info.holds}, which cannot tell the {role}"
+            self.problems.add(what, file=self.container.name, place=role)
+            return False
+        return True
+
+    def extras(self, used: Iterable[str]) -> str:
+        """The sources that nothing uses, for a message; empty where there are none."""
+        rest = sorted({*self.container.infos} - {*used} - {"index"})
+        return _listed([repr(name) if not name.strip() else name for name in rest])
+
+
+def _nearest_only(name: str, choices: Sequence[str]) -> str | None:
+    said = suggestion(name, choices)
+    return said.split("?")[0] + "?" if said.startswith("did you mean") else None
+
+
+def _base(source: str, names: Collection[str]) -> str:
+    found = None if source in names else _SLICE.match(source)
+    return found[1] if found else source
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,178 @@
+"""Tables: one csv or parquet file, or a folder of them with a trajectory in each, read batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from revive.data.readers.container import Info, Loaded, Plan
+from revive.data.trajectories import FloatArray, IntArray
+from revive.errors import Problem, Problems, UserError
+
+TEXT, DATES = "text", "dates"
+
+
+class TableFormat(Protocol):
+    """A file format of tables. Every method raises UserError for a file that it cannot read."""
+
+    def columns(self, path: Path) -> list[tuple[str, Info]]:
+        """Names, in the order of the file, and what the columns hold."""
+        ...
+
+    def rows(self, path: Path) -> int:
+        """How many rows there are: exact or a little too many."""
+        ...
+
+    def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+        """Record batches of these columns, in the order of the file."""
+        ...
+
+
+class TableFiles:
+    """Tables of the same columns, one below the other. Several of them: a trajectory in each."""
+
+    is_table = True
+    owns = True
+
+    def __init__(self, paths: Sequence[Path], kind: TableFormat, name: Path) -> None:
+        self.name = str(name)
+        self._paths, self._kind = list(paths), kind
+        self._ends: list[int] = []
+        self.infos = self._columns(self._paths[0])
+
+    @property
+    def ends(self) -> IntArray | None:
+        return np.asarray(self._ends, dtype=np.int64) if self._ends else None
+
+    def _columns(self, path: Path) -> dict[str, Info]:
+        found = self._kind.columns(path)
+        names = [name for name, _ in found]
+        twice = sorted({name for name in names if names.count(name) > 1}) if len({*names}) < len(names) else []
+        if twice:
+            raise UserError(Problem(f"has several columns called {', '.join(map(repr, twice[:5]))}", path))
+        return dict(found)
+
+    def load(self, plan: Plan, labels: Mapping[str, str], problems: Problems, limit: int) -> Loaded:
+        wanted = dict.fromkeys([p.source for parts in plan.values() for p in parts] + [*labels.values()])
+        table = _Growing(plan, labels, limit)
+        if wanted:
+            estimates = [self._kind.rows(path) for path in self._paths]
+            table.reserve(sum(estimates))
+            for number, path in enumerate(self._paths):
+                if number:
+                    self._require_columns(path, [*wanted])
+                for batch in self._kind.batches(path, [*wanted]):
+                    table.add(batch, str(path))
+                if table.rows > (self._ends[-1] if self._ends else 0):
+                    self._ends.append(table.rows)
+                elif len(self._paths) > 1:
+                    problems.add("has no rows", file=path, remedy="remove the file")
+        return table.finish(problems, self.name)
+
+    def _require_columns(self, path: Path, wanted: list[str]) -> None:
+        here = self._columns(path)
+        absent = [name for name in wanted if name not in here]
+        if absent:
+            what = f"lacks the columns {', '.join(absent[:5])}, which '{self._paths[0].name}' has"
+            raise UserError(Problem(what, path, remedy="the files of a folder need the same columns"))
+        for name in wanted:
+            if here[name].numeric != self.infos[name].numeric:
+                what = f"'{name}' holds {here[name].holds}, in '{self._paths[0].name}' {self.infos[name].holds}"
+                raise UserError(Problem(what, path, place=name))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class _Growing:
+    """The arrays of a plan while batches arrive; memory grows in place, so that nothing is held twice."""
+
+    def __init__(self, plan: Plan, labels: Mapping[str, str], limit: int) -> None:
+        self.rows, self._capacity = 0, 0
+        self._plan, self._labels, self._limit = plan, labels, limit
+        self._arrays: dict[str, FloatArray] = {n: np.empty((0, len(parts))) for n, parts in plan.items()}
+        self._rest: dict[str, np.ndarray] = {
+            role: np.empty(0, np.float64 if role == "time" else np.int64) for role in labels
+        }
+        self._codes: dict[Any, int] = {}
+        self._unnamed: list[int] = []
+
+    def reserve(self, rows: int) -> None:
+        """Makes room for `rows` rows in all."""
+        if rows <= self._capacity:
+            return
+        width = sum(array.shape[1] for array in self._arrays.values()) + len(self._rest)
+        if rows * width * 8 > self._limit and self._capacity:
+            raise MemoryError
+        self._capacity = rows
+        for name, array in self._arrays.items():
+            if len(array):
+                array.resize((rows, array.shape[1]), refcheck=False)
+            else:
+                self._arrays[name] = np.empty((rows, array.shape[1]))
+        for role, label in self._rest.items():
+            label.resize(rows, refcheck=False)
+
+    def add(self, batch: Any, path: str) -> None:
+        stop = self.rows + batch.num_rows
+        if stop > self._capacity:
+            self.reserve(max(stop, self._capacity * 9 // 8))
+        rows = slice(self.rows, stop)
+        for name, parts in self._plan.items():
+            for column, part in enumerate(parts):
+                self._arrays[name][rows, column] = _numbers(batch.column(part.source), part.source, path)
+        for role, source in self._labels.items():
+            column_ = batch.column(source)
+            self._rest[role][rows] = (
+                _seconds(column_, source, path) if role == "time" else self._encode(column_)
+            )
+        self.rows = stop
+
+    def _encode(self, column: Any) -> IntArray:
+        if column.null_count:
+            self._unnamed.append(self.rows + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))))
+        encoded = column if hasattr(column, "indices") else column.dictionary_encode()
+        values = encoded.dictionary.to_pylist()
+        known = np.array([self._codes.setdefault(v, len(self._codes)) for v in values] or [0], dtype=np.int64)
+        return known[encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)]
+
+    def finish(self, problems: Problems, name: str) -> Loaded:
+        if self._unnamed:
+            what = f"'{self._labels['trajectory']}' is empty in row {self._unnamed[0]}"
+            problems.add(what, file=name, remedy="every row needs its trajectory")
+        for array in self._arrays.values():
+            array.resize((self.rows, array.shape[1]), refcheck=False)
+        for label in self._rest.values():
+            label.resize(self.rows, refcheck=False)
+        return Loaded(self._arrays, self._rest)
+
+
+def _numbers(column: Any, name: str, path: str) -> np.ndarray:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    try:
+        if pa.types.is_dictionary(column.type):
+            column = column.dictionary_decode()
+        if not pa.types.is_float64(column.type):
+            column = column.cast(pa.float64(), safe=False)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise UserError(Problem(f"'{name}' cannot be read as numbers: {error}", path, name)) from None
+    return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def _seconds(column: Any, name: str, path: str) -> np.ndarray:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+        return _numbers(micros, name, path) / 1e6
+    return _numbers(column, name, path)

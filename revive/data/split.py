@@ -1,0 +1,107 @@
+"""Parts to learn from, to validate on, and to test on once at the end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+
+from revive.data.trajectories import Trajectories
+from revive.errors import Problems, UserError
+
+SplitMode = Literal["auto", "outside_traj", "inside_traj"]
+
+_MIN_ROWS: Final = 2  # of one part of a trajectory that is cut
+
+
+@dataclass(frozen=True)
+class Split:
+    """The parts of a data set; `test` is None where none was asked for."""
+
+    train: Trajectories
+    validation: Trajectories
+    test: Trajectories | None = None
+
+
+def split(
+    trajectories: Trajectories,
+    *,
+    validation: float = 0.5,
+    test: float = 0.0,
+    mode: SplitMode = "auto",
+    gap: int = 0,
+    seed: int = 0,
+) -> Split:
+    """Splits by whole trajectories drawn with `seed`, or cuts each trajectory in time.
+
+    validation, test: shares of the trajectories, or of the rows where trajectories are cut
+    mode: `outside_traj` whole trajectories; `inside_traj` cuts each one into training, validation, test, in
+        this order; `auto` cuts only where there are fewer trajectories than parts
+    gap: rows dropped between two parts of a trajectory, so that no window sees both
+    Raises UserError for impossible shares and for too little data.
+    """
+    shares = {"validation": validation, "test": test} if test else {"validation": validation}
+    _check(shares, mode, gap)
+    parts = len(shares) + 1
+    if mode == "outside_traj" or (mode == "auto" and trajectories.count >= parts):
+        return _by_trajectory(trajectories, shares, seed)
+    return _by_time(trajectories, shares, gap)
+
+
+def _check(shares: Mapping[str, float], mode: str, gap: int) -> None:
+    problems = Problems()
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            problems.add(
+                f"the {name} share is {share:g}", place=name, remedy="between 0 and 1, both excluded"
+            )
+    if sum(shares.values()) >= 1:
+        problems.add(
+            f"{' and '.join(shares)} take {sum(shares.values()):g} of the data, nothing is left to train on"
+        )
+    if gap < 0:
+        problems.add(f"the gap is {gap} rows", place="gap", remedy="0 or more")
+    if mode not in ("auto", "outside_traj", "inside_traj"):
+        problems.add(f"unknown split mode '{mode}'", remedy="possible: auto, outside_traj, inside_traj")
+    problems.raise_if_any()
+
+
+def _by_trajectory(trajectories: Trajectories, shares: Mapping[str, float], seed: int) -> Split:
+    sizes = {name: max(1, _floor(trajectories.count * share)) for name, share in shares.items()}
+    if sum(sizes.values()) >= trajectories.count:
+        raise UserError(
+            f"{trajectories.count} trajectories are too few for training, {' and '.join(shares)}; "
+            "mode 'inside_traj' cuts each trajectory instead"
+        )
+    shuffled = np.random.default_rng(seed).permutation(trajectories.count)
+    chosen: dict[str, Trajectories] = {}
+    for name, size in sizes.items():
+        ids, shuffled = shuffled[:size], shuffled[size:]
+        chosen[name] = trajectories.select(np.sort(ids))
+    return Split(trajectories.select(np.sort(shuffled)), chosen["validation"], chosen.get("test"))
+
+
+def _by_time(trajectories: Trajectories, shares: Mapping[str, float], gap: int) -> Split:
+    pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in ("train", *shares)}
+    for number, (start, length) in enumerate(zip(trajectories.starts, trajectories.lengths, strict=True)):
+        usable = int(length) - gap * len(shares)
+        sizes = {name: _floor(usable * share) for name, share in shares.items()}
+        sizes = {"train": usable - sum(sizes.values()), **sizes}
+        if min(sizes.values()) < _MIN_ROWS:
+            raise UserError(
+                f"trajectory {number} has {length} rows, too few to be cut into {', '.join(sizes)} "
+                f"with {gap} rows between them; each part needs {_MIN_ROWS} rows"
+            )
+        first = int(start)
+        for name, size in sizes.items():
+            pieces[name].append((first, first + size))
+            first += size + gap
+    cut = {name: trajectories.cut(rows) for name, rows in pieces.items()}
+    return Split(cut["train"], cut["validation"], cut.get("test"))
+
+
+def _floor(size: float) -> int:
+    return math.floor(size + 1e-9)

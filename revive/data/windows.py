@@ -1,0 +1,178 @@
+"""Rows on the device and index batches into them: no worker processes, no collating.
+
+A half's trajectories are cut into blocks; each member leaves some of them out and is judged on those, so
+that no member is chosen by data that it was fitted on, and none by data of the other half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from revive.data.codec import Codec
+from revive.data.trajectories import Trajectories
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Preloaded rows of one or several parts: node -> (N, d) in model space, and where trajectories end.
+
+    `ends` (N,) is the exclusive end row of the trajectory that a row belongs to; `starts` and `lengths`
+    (n,) are those of the trajectories; `parts` are the row ranges of the parts that were joined.
+    """
+
+    values: dict[str, Tensor]
+    ends: Tensor
+    starts: Tensor
+    lengths: Tensor
+    parts: tuple[range, ...]
+
+    @classmethod
+    def of(cls, codec: Codec, *parts: Trajectories) -> Rows:
+        values: dict[str, Tensor] = {}
+        for name in parts[0].arrays:
+            joined = np.concatenate([part.arrays[name] for part in parts])
+            values[name] = codec[name].encode(torch.as_tensor(joined, dtype=torch.float32))
+        lengths = np.concatenate([part.lengths for part in parts])
+        stops = np.cumsum(lengths)
+        bounds = np.cumsum([0, *(part.rows for part in parts)])
+        return cls(
+            values,
+            torch.as_tensor(np.repeat(stops, lengths)),
+            torch.as_tensor(stops - lengths),
+            torch.as_tensor(lengths),
+            tuple(range(int(a), int(b)) for a, b in zip(bounds, bounds[1:], strict=False)),
+        )
+
+    @property
+    def count(self) -> int:
+        return len(self.ends)
+
+    def to(self, device: torch.device) -> Rows:
+        moved = {name: value.to(device) for name, value in self.values.items()}
+        return Rows(
+            moved, self.ends.to(device), self.starts.to(device), self.lengths.to(device), self.parts
+        )
+
+    def at(self, index: Tensor, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
+        """The rows of any index shape (...) -> node -> (..., d)."""
+        return {name: self.values[name][index] for name in names or self.values}
+
+    def windows(self, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
+        """Row indices (length, *first.shape) from `first` on, and which of them are inside the trajectory.
+
+        Past a trajectory's end the last row is repeated and marked False.
+        """
+        steps = torch.arange(length, device=first.device).view(-1, *[1] * first.dim())
+        index = first + steps
+        last = self.ends[first] - 1
+        return torch.minimum(index, last), index <= last
+
+    def reflected(self, first: Tensor, length: int) -> Tensor:
+        """Row indices (length, *first.shape) that turn round at the ends of the trajectory, never leaving it.
+
+        For replaying exogenous nodes longer than the log: a reflected series keeps its values and its
+        persistence, where a held or a zeroed one would not.
+        """
+        steps = torch.arange(length, device=first.device).view(-1, *[1] * first.dim())
+        stop = self.ends[first]
+        start = self._start_of(first)
+        span = (stop - start).clamp_min(2)
+        phase = (first - start + steps) % (2 * (span - 1))
+        return start + torch.minimum(torch.minimum(phase, 2 * (span - 1) - phase), stop - start - 1)
+
+    def _start_of(self, row: Tensor) -> Tensor:
+        which = torch.searchsorted(self.starts, row, right=True) - 1
+        return self.starts[which]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Per member the runs of rows that it may draw windows from, as padded lists.
+
+    starts, lengths: (M, n) rows; a length of 0 is padding.
+    """
+
+    starts: Tensor
+    lengths: Tensor
+
+    def sample(self, batch: int, length: int, generator: torch.Generator) -> Tensor:
+        """First rows (M, batch) of windows of `length`, uniform over all that fit into a segment.
+
+        A segment that is shorter than `length` offers one window, from its first row.
+        """
+        room = (self.lengths - length + 1).clamp_min(1) * (self.lengths > 0)
+        reach = room.cumsum(1)  # (M, n)
+        draw = torch.rand(room.shape[0], batch, generator=generator, dtype=torch.float64)
+        draw = (draw * reach[:, -1:]).long()
+        which = torch.searchsorted(reach, draw, right=True)
+        return self.starts.gather(1, which) + draw - (reach - room).gather(1, which)
+
+
+def cut_blocks(rows: Rows, part: range, length: int) -> list[tuple[int, int]]:
+    """(start, length) of blocks of about `length` rows that cover the trajectories of one part."""
+    blocks = []
+    for start, span in zip(rows.starts.tolist(), rows.lengths.tolist(), strict=True):
+        if start in part:
+            pieces = max(1, round(span / length))
+            bounds = np.linspace(0, span, pieces + 1).astype(int)
+            blocks += [(start + int(a), int(b - a)) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    return blocks
+
+
+def leave_out(
+    rows: Rows, blocks: list[tuple[int, int]], members: int, share: float, generator: torch.Generator
+) -> tuple[Segments, Segments]:
+    """Per member what it learns from, and the `share` of the blocks that it does not see.
+
+    The left-out blocks go round a random order of all blocks, so that the members together leave out
+    every block about equally often. With a single block there is nothing to leave out: both are all of it.
+    """
+    n = len(blocks)
+    size = min(max(1, round(share * n)), n - 1)
+    order = torch.randperm(n, generator=generator).tolist()
+    seen, unseen = [], []
+    for member in range(members):
+        out = {order[(member * size + i) % n] for i in range(size)}
+        seen.append(_joined(rows, [blocks[i] for i in range(n) if i not in out]))
+        unseen.append(_joined(rows, [blocks[i] for i in sorted(out)] or blocks))
+    return _padded(seen), _padded(unseen)
+
+
+def _joined(rows: Rows, blocks: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbouring blocks of one trajectory as one segment."""
+    segments: list[tuple[int, int]] = []
+    for start, length in blocks:
+        touches = bool(segments) and sum(segments[-1]) == start and int(rows.ends[start - 1]) != start
+        if touches:
+            segments[-1] = (segments[-1][0], segments[-1][1] + length)
+        else:
+            segments.append((start, length))
+    return segments
+
+
+def _padded(lists: list[list[tuple[int, int]]]) -> Segments:
+    width = max(len(entry) for entry in lists)
+    table = torch.tensor([entry + [(0, 0)] * (width - len(entry)) for entry in lists])  # (M, n, 2)
+    return Segments(table[..., 0].contiguous(), table[..., 1].contiguous())
+
+
+def join_members(*parts: Segments) -> Segments:
+    """The segments of several halves' members under one member axis."""
+    width = max(part.starts.shape[1] for part in parts)
+
+    def widen(table: Tensor) -> Tensor:
+        return torch.nn.functional.pad(table, (0, width - table.shape[1]))
+
+    return Segments(
+        torch.cat([widen(part.starts) for part in parts]), torch.cat([widen(part.lengths) for part in parts])
+    )
+
+
+def observed_range(values: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Per node the smallest and largest value of each column, (d,) and (d,)."""
+    return {name: (values[name].amin(0), values[name].amax(0)) for name in names}

@@ -1,0 +1,95 @@
+"""A bundle: a folder with one safetensors file and one JSON file. No pickle is written or read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from revive.deploy.sessions import PolicySession, VenvSession
+from revive.errors import Problem, UserError
+from revive.policy.policy import Policy
+from revive.venv.virtual_env import VirtualEnv
+
+FORMAT = 1
+WEIGHTS = "model.safetensors"
+Kind = Literal["venv", "policy"]
+
+
+def save_venv(venv: VirtualEnv, folder: Path, provenance: Mapping[str, Any]) -> None:
+    """Write a venv bundle; `provenance` says what it was made of."""
+    _save("venv", venv, venv.to_json(), folder, provenance)
+
+
+def save_policy(policy: Policy, folder: Path, provenance: Mapping[str, Any]) -> None:
+    """Write a policy bundle of one copy; `provenance` says what it was made of."""
+    _save("policy", policy, policy.to_json(), folder, provenance)
+
+
+def read_venv(folder: str | Path) -> VirtualEnv:
+    """The model of a venv bundle. Raises UserError where the folder holds none that can be read."""
+    spec = _spec("venv", Path(folder))
+    return _filled(VirtualEnv.from_json(spec), Path(folder))
+
+
+def read_policy(folder: str | Path) -> Policy:
+    """The model of a policy bundle. Raises UserError where the folder holds none that can be read."""
+    spec = _spec("policy", Path(folder))
+    return _filled(Policy.from_json(spec), Path(folder))
+
+
+def load_venv(path: str | Path) -> VenvSession:
+    """A venv bundle, ready to step and roll out on numpy arrays in physical units."""
+    return VenvSession(read_venv(path))
+
+
+def load_policy(path: str | Path) -> PolicySession:
+    """A policy bundle, ready to act on numpy arrays in physical units."""
+    return PolicySession(read_policy(path))
+
+
+def _save(kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, provenance: Mapping[str, Any]) -> None:
+    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, draft / WEIGHTS)
+    text = json.dumps({"format": FORMAT, "kind": kind, **spec, "provenance": dict(provenance)}, indent=2)
+    (draft / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    draft.replace(folder)
+
+
+def _spec(kind: Kind, folder: Path) -> dict[str, Any]:
+    file = folder / f"{kind}.json"
+    if not file.is_file():
+        others = sorted(entry.parent.name for entry in folder.glob(f"*/{kind}.json"))
+        hint = f"did you mean {folder / others[0]}?" if others else f"a bundle is a folder with {kind}.json in it"
+        raise UserError(Problem(f"no {kind} bundle is here", folder, remedy=hint))
+    try:
+        spec = json.loads(file.read_text(encoding="utf-8"))
+        if spec["kind"] != kind or spec["format"] != FORMAT:
+            raise UserError(Problem(f"format {spec['format']} of a {spec['kind']} cannot be read", file))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(Problem(f"this is no {kind} bundle: {error}", file)) from error
+    assert isinstance(spec, dict)
+    return spec
+
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def _filled(model: M, folder: Path) -> M:
+    file = folder / WEIGHTS
+    try:
+        model.load_state_dict(load_file(file))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(Problem(f"the weights cannot be read: {first}", file, remedy="train it again")) from error
+    return model.requires_grad_(False).eval()

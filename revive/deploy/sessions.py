@@ -1,0 +1,181 @@
+"""What a user holds: a policy and a virtual environment on numpy arrays in physical units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from revive.errors import Problems, nearest
+from revive.graph.decision_graph import DecisionGraph
+from revive.policy.policy import Policy
+from revive.venv.virtual_env import VirtualEnv
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+class PolicySession:
+    """A policy, from what it sees to what it does.
+
+    `inputs` are the nodes that it needs, `target` is the node that it decides.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.model = policy
+        self.inputs = policy.inputs
+        self.target = policy.target
+        self._generator = torch.Generator().manual_seed(0)
+
+    def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Arrays:
+        """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
+
+        Nodes that the policy does not see are ignored. With deterministic False the policy explores as it
+        did in training. Raises UserError for missing nodes, wrong shapes and values that are not finite.
+        """
+        arrays, single = _read(observation, self.inputs, self.model.graph, lead=1)
+        parts = [self.model.codec[name].encode(_tensor(arrays[name])) for name in self.inputs]
+        with torch.no_grad():
+            x = torch.cat(parts, dim=-1)[None]
+            action = self.model(x, None if deterministic else self._generator)[0]
+            out = self.model.codec[self.target].decode(action)
+        out = out.numpy().astype(np.float64)
+        return {self.target: out[0] if single else out}
+
+    def __repr__(self) -> str:
+        return f"PolicySession({self.target} <- {', '.join(self.inputs)})"
+
+
+class VenvSession:
+    """A virtual environment that steps and rolls out."""
+
+    def __init__(self, venv: VirtualEnv) -> None:
+        self.model = venv
+        self.graph = venv.graph
+
+    def step(
+        self, values: Mapping[str, ArrayLike], deterministic: bool = True, seed: int | None = None
+    ) -> Arrays:
+        """One time step: every leaf, node -> (B, d) or (d,), to every node that is computed.
+
+        A decision node among `values` is taken as given; otherwise the behaviour policy decides it.
+        deterministic: the members' mean; otherwise each row is answered by a random member, with noise.
+        Raises UserError for missing nodes, wrong shapes and values that are not finite.
+        """
+        needed = (*self.graph.leaves, *(name for name in self.graph.decisions if name in values))
+        arrays, single = _read(values, needed, self.graph, lead=1)
+        given = {name: arrays[name][None] for name in needed if name not in self.graph.states}
+        start = {name: arrays[name] for name in self.graph.states}
+        rolled = self._run(start, given, 1, None, deterministic, seed)
+        return {name: value[0, 0] if single else value[0] for name, value in rolled.items() if name not in start}
+
+    def rollout(
+        self,
+        start: Mapping[str, ArrayLike],
+        given: Mapping[str, ArrayLike] | None = None,
+        horizon: int | None = None,
+        policy: PolicySession | None = None,
+        deterministic: bool = True,
+        seed: int | None = None,
+    ) -> Arrays:
+        """Many time steps from `start`: state node -> (B, d).
+
+        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
+        horizon: number of steps; the length of `given` where there is one.
+        policy: decides its target node; otherwise the behaviour policy does.
+        Returns every node, (T, B, d). Raises UserError as `step` does.
+        """
+        given = given or {}
+        replayed = (*self.graph.exogenous, *(name for name in self.graph.decisions if name in given))
+        series, _ = _read(given, replayed, self.graph, lead=2)
+        arrays, _ = _read(start, self.graph.states, self.graph, lead=1)
+        steps = horizon or (next(iter(series.values())).shape[0] if series else 1)
+        problems = Problems()
+        for name, value in series.items():
+            if value.shape[0] < steps:
+                problems.add(f"has {value.shape[0]} steps, {steps} are needed", place=f"given['{name}']")
+        problems.raise_if_any()
+        return self._run(arrays, series, steps, policy, deterministic, seed)
+
+    @torch.no_grad()
+    def _run(
+        self,
+        start: Arrays,
+        given: Arrays,
+        horizon: int,
+        policy: PolicySession | None,
+        deterministic: bool,
+        seed: int | None,
+    ) -> Arrays:
+        venv, codec, members = self.model, self.model.codec, self.model.members
+        batch = len(next(iter((start or given).values()))) if start else next(iter(given.values())).shape[1]
+
+        def everywhere(name: str, value: NDArray[np.float64], axis: int) -> torch.Tensor:
+            encoded = codec[name].encode(_tensor(value)).unsqueeze(axis)
+            return encoded.expand(*encoded.shape[:axis], members, *encoded.shape[axis + 1 :])
+
+        first = {name: everywhere(name, value, 0) for name, value in start.items()}
+        series = {name: everywhere(name, value, 1) for name, value in given.items()}
+        generator = torch.Generator()
+        if seed is None:
+            generator.seed()
+        else:
+            generator.manual_seed(seed)
+        noise = None
+        if not deterministic:
+            noise = {
+                name: torch.randn(horizon, members, batch, self.graph[name].width, generator=generator)
+                for name in self.graph.learned
+            }
+        actor = policy.model.actor() if policy else None
+        rolled = codec.decode(venv.rollout(first, series, horizon, actor=actor, noise=noise))
+        if deterministic:
+            return {name: value.mean(1).numpy().astype(np.float64) for name, value in rolled.items()}
+        who = torch.randint(members, (batch,), generator=generator)
+        picked = {name: value[:, who, torch.arange(batch)] for name, value in rolled.items()}
+        return {name: value.numpy().astype(np.float64) for name, value in picked.items()}
+
+    def __repr__(self) -> str:
+        return f"VenvSession({self.model.members} members of {self.graph!r})"
+
+
+def _tensor(value: NDArray[np.float64]) -> torch.Tensor:
+    return torch.as_tensor(value, dtype=torch.float32)
+
+
+def _read(
+    values: Mapping[str, ArrayLike], needed: Sequence[str], graph: DecisionGraph, lead: int
+) -> tuple[Arrays, bool]:
+    """The needed nodes as float arrays of `lead` axes before the columns; whether a lone row was given.
+
+    Raises UserError with all that is wrong.
+    """
+    problems, arrays, single = Problems(), {}, False
+    for name in needed:
+        if name not in values:
+            close = nearest(name, values)
+            remedy = f"did you mean it by '{close}'?" if close else f"needed: {', '.join(needed)}"
+            problems.add(f"node '{name}' is missing", remedy=remedy)
+            continue
+        try:
+            array = np.asarray(values[name], dtype=np.float64)
+        except (TypeError, ValueError):
+            problems.add("holds values that are no numbers", place=f"node '{name}'")
+            continue
+        width = graph[name].width
+        if array.ndim == lead and array.shape[-1] == width and lead == 1:
+            array, single = array[None], True
+        wanted = ("B", str(width)) if lead == 1 else ("T", "B", str(width))
+        if array.ndim != lead + 1 or array.shape[-1] != width:
+            problems.add(f"has shape {array.shape}, not ({', '.join(wanted)})", place=f"node '{name}'")
+        elif not np.isfinite(array).all():
+            problems.add("holds values that are not finite", place=f"node '{name}'")
+        else:
+            arrays[name] = array
+    sizes = {name: array.shape[lead - 1] for name, array in arrays.items()}
+    if len(set(sizes.values())) > 1:
+        shown = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        problems.add(f"the nodes differ in their number of rows: {shown}")
+    problems.raise_if_any()
+    return arrays, single

@@ -1,0 +1,69 @@
+"""What a user can get wrong, said in one message: file, place, what is wrong, what would be right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in something a user wrote or gave.
+
+    `what` is a full clause without a trailing period; `file` and `place` (a key path, a line, a row) say
+    where; `remedy` says what to do instead.
+    """
+
+    what: str
+    file: Path | str | None = None
+    place: str | None = None
+    remedy: str | None = None
+
+    def __str__(self) -> str:
+        where = ", ".join(str(part) for part in (self.file, self.place) if part)
+        return (f"{where}: " if where else "") + self.what + (f"\n    -> {self.remedy}" if self.remedy else "")
+
+
+class UserError(Exception):
+    """Raised for whatever a user can mend; carries every problem that was found, never just the first.
+
+    The command line prints it without a traceback and exits with code 2.
+    """
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Problems(list[Problem]):
+    """A list to collect problems in; `raise_if_any` ends the collection."""
+
+    def add(
+        self,
+        what: str,
+        *,
+        file: Path | str | None = None,
+        place: str | None = None,
+        remedy: str | None = None,
+    ) -> None:
+        self.append(Problem(what, file, place, remedy))
+
+    def raise_if_any(self) -> None:
+        if self:
+            raise UserError(*self)
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that reads most like `word`, or None where none is close."""
+    matches = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.5)
+    return matches[0] if matches else None
+
+
+def suggestion(word: str, choices: Iterable[str]) -> str:
+    """A remedy sentence: the nearest choice where there is one, and all of them."""
+    options = sorted(str(choice) for choice in choices)
+    close = nearest(word, options)
+    head = f"did you mean '{close}'? " if close else ""
+    return f"{head}possible: {', '.join(options)}" if options else head.strip()

@@ -1,0 +1,156 @@
+"""Nodes: the parts they play in a time step, and the frozen specs of those that nothing has to learn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, Literal
+
+from revive.graph.columns import Column
+
+
+class NodeKind(StrEnum):
+    """The part a node plays in a time step."""
+
+    STATE = "state"  # a leaf that its transition replaces at the next step
+    EXOGENOUS = "exogenous"  # a leaf that is replayed from data
+    TUNABLE = "tunable"  # an exogenous leaf, constant over a trajectory, that parameter tuning searches
+    STEP = "step"  # a leaf that counts the steps of the trajectory, from 0
+    TRAJECTORY = "trajectory"  # a leaf that holds the number of the trajectory
+    HISTORY = "history"  # the last values of another node, kept by the rollout itself
+    DECISION = "decision"  # learned, no transition; the policy to be improved is one
+    TRANSITION = "transition"  # learned, becomes its state at the next step
+    CHANGE = "change"  # learned, by how much something changes until the next step; no policy
+    TERMINATION = "termination"  # ends the trajectory; learned, or a leaf that only the logs know
+    FUNCTION = "function"  # computed by a function: a built-in one or the user's
+
+
+LEARNED: Final = frozenset({NodeKind.DECISION, NodeKind.TRANSITION, NodeKind.CHANGE, NodeKind.TERMINATION})
+"""Kinds that are networks where the node has inputs."""
+
+Builtin = Literal["add", "push", "step", "newest"]
+Direction = Literal["increasing", "decreasing"]
+
+
+@dataclass(frozen=True)
+class HistorySpec:
+    """The last values of `source`: `length` frames side by side, oldest first, the newest `delay` steps ago.
+
+    Of an array (N, d) the node has (N, length * d). At the start of a trajectory its first frame stands for
+    the ones before it. With `delay` 0 the newest frame is the value in the present step.
+    """
+
+    source: str
+    length: int
+    delay: int = 0
+
+    @property
+    def lookback(self) -> int:
+        """How many steps before the present one the oldest frame lies."""
+        return self.length - 1 + self.delay
+
+
+@dataclass(frozen=True)
+class CodeRef:
+    """A function or class of the user: `name` in `file`, a Python file beside the description.
+
+    `library` is what the definition says it works with, None where it does not say.
+    """
+
+    file: str
+    name: str
+    library: Literal["numpy", "torch"] | None = None
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """What computes a function node: one of the built-in functions, or `code` of the user (physical units).
+
+    add: the sum of the two inputs, `X + delta_X`.
+    push: the history with its oldest frame dropped and the other input put at its end.
+    step: the input plus one.
+    newest: the newest frame of the history that is its input.
+    """
+
+    builtin: Builtin | None = None
+    code: CodeRef | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What the user knows about one input column and one output column of a node.
+
+    Where `input_column` of the input node `input` rises, `output_column` does what `direction` says (None:
+    either); `max_slope` bounds its absolute slope, in physical units of the output per unit of the input.
+    """
+
+    input: str
+    input_column: str
+    output_column: str
+    direction: Direction | None = None
+    max_slope: float | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """A named vector of columns; `inputs` in the order the user wrote, empty for a leaf.
+
+    history: set where the node holds the last values of another one, whether it is kept or learned.
+    function: what computes a function node. custom: the user's network class of a learned node.
+    freeze: a learned node stays as it was loaded. loss_type: log_prob, mae, mse, or user_module.<function>.
+    circles: pairs of column indices with x^2 + y^2 = 1. logged: false where there are no data of the node.
+    """
+
+    name: str
+    kind: NodeKind
+    columns: tuple[Column, ...]
+    inputs: tuple[str, ...] = ()
+    history: HistorySpec | None = None
+    function: FunctionSpec | None = None
+    custom: CodeRef | None = None
+    freeze: bool = False
+    loss_type: str | None = None
+    effects: tuple[Effect, ...] = ()
+    circles: tuple[tuple[int, int], ...] = ()
+    logged: bool = True
+
+    @property
+    def width(self) -> int:
+        """The number of columns, d of an array (N, d)."""
+        return len(self.columns)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether the node is given at the start of a time step rather than computed in it."""
+        return not self.inputs
+
+    @property
+    def is_learned(self) -> bool:
+        """Whether the node is a network."""
+        return self.kind in LEARNED and not self.is_leaf
+
+    @property
+    def is_automatic(self) -> bool:
+        """Whether a built-in function computes the node."""
+        return self.function is not None and self.function.builtin is not None
+
+
+def history_columns(name: str, spec: HistorySpec, columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The `length * d` columns of the history node `name` of a node with `columns`, oldest frame first.
+
+    They are called `ts-<steps ago>_<column>`; only those of the newest frame count in judging a model.
+    """
+    return tuple(
+        replace(column, name=f"ts-{age}_{column.name}", node=name, fit=column.fit and age == spec.delay)
+        for age in range(spec.lookback, spec.delay - 1, -1)
+        for column in columns
+    )
+
+
+def history_circles(
+    spec: HistorySpec, circles: Iterable[tuple[int, int]], width: int
+) -> tuple[tuple[int, int], ...]:
+    """The circles of a history of a node with `circles` and `width` columns: those of every frame."""
+    pairs = tuple(circles)
+    return tuple((x + frame * width, y + frame * width) for frame in range(spec.length) for x, y in pairs)

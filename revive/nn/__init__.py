@@ -1,0 +1,1 @@
+"""Networks and distributions; every parameter has a leading member axis `M`."""

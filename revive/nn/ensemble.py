@@ -1,0 +1,108 @@
+"""Independent networks of one shape as one batched operation: a leading axis `M` in every parameter.
+
+Members never share a gradient: with a loss that sums the members' own mean losses, and Adam's
+element-wise update, training M networks together equals training them one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Activation = Literal["silu", "tanh", "relu", "gelu"]
+ACTIVATIONS = {"silu": nn.functional.silu, "tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu}
+
+
+class EnsembleLinear(nn.Module):
+    """`y[m] = x[m] W[m] + b[m]` for M members; x (M, B, inputs) -> (M, B, outputs)."""
+
+    def __init__(self, members: int, inputs: int, outputs: int, gain: float = 1.0) -> None:
+        super().__init__()
+        bound = gain / math.sqrt(max(inputs, 1))
+        self.weight = nn.Parameter(torch.empty(members, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.zeros(members, 1, outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class LinearSkipNet(nn.Module):
+    """`y = A x + b + f(x)`, f a small perceptron that starts near zero.
+
+    The linear part carries what extrapolates; f adds what the line cannot say. x (M, B, inputs) ->
+    (M, B, outputs), all in model space.
+    """
+
+    def __init__(
+        self,
+        members: int,
+        inputs: int,
+        outputs: int,
+        hidden: Sequence[int] = (64, 64),
+        activation: Activation = "silu",
+    ) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.skip = EnsembleLinear(members, inputs, outputs, gain=0.1)
+        widths = [inputs, *hidden]
+        self.layers = nn.ModuleList(
+            EnsembleLinear(members, a, b, gain=math.sqrt(3.0)) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.last = nn.Parameter(torch.randn(members, widths[-1], outputs) * 0.01 / math.sqrt(widths[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x
+        for layer in self.layers:
+            h = self.activation(layer(h))
+        return torch.baddbmm(self.skip(x), h, self.last)
+
+    @torch.no_grad()
+    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Put a linear solution, (M, inputs, outputs) and (M, 1, outputs), into the skip."""
+        self.skip.weight.copy_(weight)
+        self.skip.bias.copy_(bias)
+
+    def linear_parameters(self) -> list[nn.Parameter]:
+        """The parameters that weight decay must leave alone."""
+        return [self.skip.weight, self.skip.bias]
+
+    def residual_parameters(self) -> list[nn.Parameter]:
+        return [*self.layers.parameters(), self.last]
+
+
+def ridge(x: Tensor, y: Tensor, strength: float = 1e-3) -> tuple[Tensor, Tensor]:
+    """Least squares with an unpunished intercept, per member.
+
+    x (M, N, i), y (M, N, o) -> weight (M, i, o), bias (M, 1, o); `strength` is relative to N.
+    """
+    x_mean, y_mean = x.mean(1, keepdim=True), y.mean(1, keepdim=True)
+    xc, yc = (x - x_mean).double(), (y - y_mean).double()
+    gram = xc.mT @ xc / x.shape[1]
+    gram.diagonal(dim1=-2, dim2=-1).add_(strength)
+    weight = torch.linalg.solve(gram, xc.mT @ yc / x.shape[1]).to(x.dtype)
+    return weight, y_mean - x_mean @ weight
+
+
+@torch.no_grad()
+def clip_gradient_by_member(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
+    """Scale each member's gradient to a norm of at most `limit`; returns the norms before, (M,)."""
+    with_grad = [p for p in parameters if p.grad is not None]
+    squares = torch.stack([p.grad.flatten(1).square().sum(1) for p in with_grad])  # (params, M)
+    norms = squares.sum(0).sqrt()
+    scale = (limit / norms.clamp_min(1e-12)).clamp_max(1.0)
+    scale = torch.where(torch.isfinite(norms), scale, torch.zeros_like(scale))
+    for p in with_grad:
+        p.grad.nan_to_num_(0.0, 0.0, 0.0).mul_(scale.view(-1, *[1] * (p.dim() - 1)))
+    return norms
+
+
+@torch.no_grad()
+def keep_where(module: nn.Module, members: Tensor, state: dict[str, Tensor]) -> None:
+    """Put back `state` (of an earlier `state_dict`) for those members where `members` (M,) is False."""
+    for name, parameter in module.named_parameters():
+        mask = members.view(-1, *[1] * (parameter.dim() - 1))
+        parameter.copy_(torch.where(mask, parameter, state[name]))

@@ -1,0 +1,85 @@
+"""What every stage works with: settings, inputs, the run folder, the records, the terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from revive.config.settings import Settings
+from revive.data.codec import Codec, robust_scale
+from revive.data.windows import Rows, observed_range
+from revive.pipeline.given import Given
+from revive.report.terminal import Terminal
+from revive.runs import RunFolder
+from revive.tracking.base import StageTracker, Tracker
+from revive.versions import versions
+
+
+@dataclass
+class Context:
+    """One run under way."""
+
+    settings: Settings
+    given: Given
+    folder: RunFolder
+    tracker: Tracker
+    terminal: Terminal
+    data_hash: str
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[StageTracker]:
+        """Time a stage, note it in the run folder, show it, and record it as a child run."""
+        started = time.perf_counter()
+        self.folder.stage_started(name)
+        with self.tracker.stage(name) as records, self.terminal.stage(name):
+            yield records
+        self.seconds[name] = round(time.perf_counter() - started, 1)
+        self.folder.stage_finished(name)
+
+    def checkpoint(self, stage: str) -> Path:
+        """Where a learner leaves what it needs to go on after an interruption."""
+        return self.folder.path / "checkpoints" / f"{stage}.ckpt"
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a bundle says it was made of."""
+        return {
+            "experiment": self.settings.experiment,
+            "run_id": self.folder.run_id,
+            "seed": self.settings.seed,
+            "data_sha256": self.data_hash,
+            "versions": versions(),
+        }
+
+    def rows(self, codec: Codec) -> Rows:
+        """Both halves on the device."""
+        return Rows.of(codec, self.given.parts.train, self.given.parts.validation)
+
+    def ranges(self, rows: Rows) -> dict[str, tuple[Tensor, Tensor]]:
+        """The observed range of the states and of the target, (d,) each, model space."""
+        return observed_range(rows.values, (*self.given.graph.states, self.given.target))
+
+    def change_scales(self, rows: Rows) -> dict[str, list[float]]:
+        """Per learned node the robust spread of what its model predicts, from the training half."""
+        graph, part = self.given.graph, rows.parts[0]
+        scales = {}
+        for name in graph.learned:
+            if name not in graph.transitions:
+                scales[name] = [1.0] * graph[name].width
+                continue
+            change = rows.values[name] - rows.values[graph.state_of(name)]
+            scales[name] = robust_scale(change[part.start : part.stop].numpy()).tolist()
+        return scales
+
+
+def use_threads(count: int) -> None:
+    """Small networks are slower on several threads than on one."""
+    torch.set_num_threads(count)

@@ -1,0 +1,133 @@
+"""What was learned, judged: the venv on unseen data, the policy in both halves' venvs and in truth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from revive.data.windows import Rows
+from revive.pipeline.context import Context
+from revive.pipeline.stages import Learned, test_bed
+from revive.policy.evaluation import TestBed
+from revive.policy.simulator import Truth
+from revive.report import figures
+from revive.report.summary import Estimate, Summary
+from revive.venv.validation import RolloutError, rollout_error
+from revive.venv.virtual_env import VirtualEnv
+
+
+def evaluate(context: Context, venv: VirtualEnv, learned: Learned | None) -> None:
+    """Write summary.json and the figures, and print the table."""
+    with context.stage("evaluation") as records:
+        rows = context.rows(venv.codec)
+        errors = rollout_error(venv, rows)
+        truth = _truth(context, learned)
+        summary = Summary(
+            experiment=context.settings.experiment,
+            run_id=context.folder.run_id,
+            seed=context.settings.seed,
+            data={
+                "sha256": context.data_hash,
+                "rows": context.given.logs.rows,
+                "trajectories": context.given.logs.count,
+            },
+            venv=_venv_summary(venv, errors),
+            policy=_policy_summary(context, venv, rows, learned, truth),
+            seconds=context.seconds,
+        )
+        _draw(context, venv, rows, errors, learned, truth)
+        for path in sorted(context.folder.figures.iterdir()):
+            records.artifact(path, "figures")
+        records.metrics(summary.metrics())
+    context.tracker.metrics(summary.metrics())
+    context.folder.write_json("summary.json", summary.to_json())
+    context.tracker.artifact(context.folder.path / "summary.json")
+    context.terminal.table(summary)
+
+
+def _truth(context: Context, learned: Learned | None) -> Truth | None:
+    if learned is None or context.given.truth is None:
+        return None
+    chosen = context.settings.policy.truth
+    seed = context.settings.seed + 1000  # plants that no log came from
+    return context.given.truth.score(
+        learned.policy, context.given.reward, episodes=chosen.episodes, steps=chosen.steps, seed=seed
+    )
+
+
+def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
+    columns = {name: [column.name for column in venv.graph.columns(name)] for name in errors.venv}
+    return {
+        "rollout_mae": errors.by_horizon(),
+        "persistence_mae": errors.by_horizon(of="persistence"),
+        "other_half": {
+            "rollout_mae": errors.by_horizon(1),
+            "persistence_mae": errors.by_horizon(1, "persistence"),
+        },
+        "columns": errors.by_column(columns),
+        "members": venv.members,
+    }
+
+
+def _policy_summary(
+    context: Context, venv: VirtualEnv, rows: Rows, learned: Learned | None, truth: Truth | None
+) -> dict[str, Any]:
+    summary: dict[str, Any] = {"logged": float(context.given.logged_reward.mean())}
+    if learned is None:
+        return summary
+    bed = test_bed(context, venv, rows)
+    halves = _by_half(bed, venv, learned)
+    behaviour = _by_half(bed, venv, None)
+    summary["predicted"] = halves[1 - learned.half].to_json()
+    summary["halves"] = [half.to_json() for half in halves]
+    summary["behaviour"] = [half.to_json() for half in behaviour]
+    summary["learned_in_half"] = learned.half
+    summary["iteration"] = learned.iteration
+    summary["inputs"] = list(learned.policy.inputs)
+    if truth is not None:
+        summary["truth"] = {"mean": truth.mean, "se": truth.standard_error, "episodes": len(truth.rewards)}
+    return summary
+
+
+def _by_half(bed: TestBed, venv: VirtualEnv, learned: Learned | None) -> list[Estimate]:
+    """The reward per step in each half's venv; the spread is that of members and starts together."""
+    rewards = bed.rewards(learned.policy.actor() if learned else None)  # (M, B)
+    return [Estimate.of(rewards[venv.members_of(half)]) for half in range(venv.halves)]
+
+
+def _draw(
+    context: Context,
+    venv: VirtualEnv,
+    rows: Rows,
+    errors: RolloutError,
+    learned: Learned | None,
+    truth: Truth | None,
+) -> None:
+    folder, given = context.folder.figures, context.given
+    figures.save(figures.decision_graph(given.policy_graph), folder / "graph.png")
+    figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
+    figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
+    figures.save(figures.response_curves(venv, rows, given.target), folder / "response.png")
+    if learned is not None:
+        learned_series, source = _series(context, venv, rows, learned, truth)
+        logged = {name: np.asarray(given.logs.arrays[name]) for name in learned_series}
+        figure = figures.control(given.graph, given.target, logged, learned_series, source)
+        figures.save(figure, folder / "control.png")
+
+
+@torch.no_grad()
+def _series(
+    context: Context, venv: VirtualEnv, rows: Rows, learned: Learned, truth: Truth | None
+) -> tuple[dict[str, np.ndarray], str]:
+    """State, exogenous and action series under the learned policy, (T, d), in truth or else in the venv."""
+    names = (*context.given.graph.leaves, context.given.target)
+    if truth is not None:
+        return {name: truth.series[name] for name in names if name in truth.series}, "in truth"
+    bed = test_bed(context, venv, rows)
+    noise = {name: eps for name, eps in bed.noise.items() if name != context.given.target}
+    rolled = venv.rollout(bed.start, bed.given, bed.horizon, actor=learned.policy.actor(), noise=noise)
+    other = venv.members_of(1 - learned.half).start
+    physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names})
+    return {name: value.double().numpy() for name, value in physical.items()}, "in the other half's venv"

@@ -1,0 +1,88 @@
+"""What an experiment gives: graph, logs, parts, reward, ground truth. Everything wrong with it ends here,
+before a run folder exists."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from revive.config.settings import Settings
+from revive.data.readers import from_arrays, read_trajectories
+from revive.data.split import Split, split
+from revive.data.trajectories import Trajectories
+from revive.errors import Problem, Problems, UserError
+from revive.graph.decision_graph import DecisionGraph
+from revive.graph.description import read_description
+from revive.policy.reward import Reward
+from revive.policy.simulator import GroundTruth
+
+
+@dataclass(frozen=True)
+class Given:
+    """The checked inputs of a run; `policy_graph` is the graph with what the policy may see."""
+
+    graph: DecisionGraph
+    policy_graph: DecisionGraph
+    target: str
+    logs: Trajectories
+    parts: Split
+    reward: Reward
+    logged_reward: Tensor
+    truth: GroundTruth | None
+    made: dict[str, np.ndarray] | None
+
+    def save_made_data(self, folder: Path) -> None:
+        """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
+        if self.made is not None:
+            np.savez_compressed(folder / "data.npz", **self.made)
+
+
+def gather(settings: Settings) -> Given:
+    """Read and check everything. Raises UserError with all the problems of the first file that has any."""
+    dataset = settings.dataset
+    if dataset.description is None:
+        raise UserError(Problem("no description is given", place="dataset.description", remedy="name the YAML"))
+    graph = read_description(dataset.description)
+    target = settings.policy.target or graph.default_target
+    policy_graph = graph.with_inputs(target, settings.policy.inputs or graph[target].inputs)
+    truth = GroundTruth.load(settings.simulator) if settings.simulator else None
+    logs, made = _logs(settings, graph, truth)
+    parts = _parts(settings, graph, logs)
+    if settings.reward is None:
+        raise UserError(Problem("no reward is given", place="reward", remedy="name a Python file: reward=FILE"))
+    reward = Reward.load(settings.reward)
+    return Given(graph, policy_graph, target, logs, parts, reward, reward.of_logs(logs), truth, made)
+
+
+def _logs(
+    settings: Settings, graph: DecisionGraph, truth: GroundTruth | None
+) -> tuple[Trajectories, dict[str, np.ndarray] | None]:
+    if settings.dataset.path is not None:
+        return read_trajectories(settings.dataset.path, graph), None
+    if truth is None:
+        raise UserError(Problem("no data is given", place="dataset.path", remedy="name the file of the logs"))
+    made = truth.make_data()
+    return from_arrays(made, graph, f"{truth.path} (make_data)"), made
+
+
+def _parts(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Split:
+    chosen = settings.dataset.split
+    if settings.dataset.validation_path is not None:
+        return Split(logs, read_trajectories(settings.dataset.validation_path, graph))
+    parts = split(
+        logs,
+        validation=chosen.validation,
+        test=chosen.test,
+        mode=chosen.mode,
+        gap=chosen.gap,
+        seed=settings.seed,
+    )
+    problems = Problems()
+    for name, part in (("training", parts.train), ("validation", parts.validation)):
+        if part.rows < 20:
+            problems.add(f"the {name} part has {part.rows} rows, at least 20 are needed", place="dataset.split")
+    problems.raise_if_any()
+    return parts

@@ -1,0 +1,63 @@
+"""One execution of an experiment, top to bottom."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from revive.config.instantiate import instantiate
+from revive.config.settings import Settings
+from revive.pipeline.context import Context, use_threads
+from revive.pipeline.evaluate import evaluate
+from revive.pipeline.given import gather
+from revive.pipeline.stages import learn_policy, learn_venv
+from revive.report.terminal import Terminal
+from revive.runs import RunFolder
+from revive.tracking.base import Tracker, status_of
+
+
+def run(settings: Settings) -> None:
+    """Inputs -> venv -> policy -> evaluation, in a run folder and in the records.
+
+    Raises UserError for whatever the user gave that is wrong, before anything is written.
+    """
+    started = time.perf_counter()
+    use_threads(settings.trainer.threads)
+    given = gather(settings)
+    data_hash = given.logs.hash()
+    config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": given.logs.rows}}
+    with RunFolder.open(settings.log_dir, settings.run_id, settings.experiment, config) as folder:
+        terminal = Terminal()
+        terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
+        given.save_made_data(folder.path)
+        context = Context(settings, given, folder, _tracker(settings), terminal, data_hash)
+        context.seconds["inputs"] = round(time.perf_counter() - started, 1)
+        with _records(context, config):
+            venv = learn_venv(context)
+            learned = learn_policy(context, venv) if venv is not None else None
+            if venv is not None:
+                evaluate(context, venv, learned)
+        terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
+
+
+def _tracker(settings: Settings) -> Tracker:
+    tracker = instantiate(settings.tracking, "tracking", log_dir=settings.log_dir, name=settings.experiment)
+    tracker.warm_up()
+    return tracker  # type: ignore[no-any-return]
+
+
+class _records:
+    """The parent run of the command: opened with the config, closed with how the command ended."""
+
+    def __init__(self, context: Context, config: dict[str, Any]) -> None:
+        self.context, self.config = context, config
+
+    def __enter__(self) -> None:
+        context = self.context
+        commit = context.provenance["versions"].get("commit")
+        tags = {"seed": context.settings.seed, "data_sha256": context.data_hash, "git_commit": commit}
+        context.tracker.start(context.folder.run_id, {k: v for k, v in tags.items() if v is not None}, self.config)
+        context.tracker.artifact(context.folder.path / "config.yaml")
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.context.tracker.finish(status_of(error))

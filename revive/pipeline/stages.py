@@ -1,0 +1,170 @@
+"""The two things that are learned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from revive.config.instantiate import instantiate
+from revive.data.codec import Codec
+from revive.data.windows import Rows
+from revive.deploy.bundle import read_policy, read_venv, save_policy, save_venv
+from revive.errors import Problem, UserError
+from revive.pipeline.context import Context
+from revive.policy.clone import clone_behaviour
+from revive.policy.evaluation import TestBed
+from revive.policy.learner import FirstOrderLearner
+from revive.policy.policy import Policy, action_range
+from revive.policy.starts import Starts, dead_time
+from revive.tracking.base import StageTracker
+from revive.tracking.lightning import StageLogger
+from revive.training import fit
+from revive.venv.learner import MultiStepLearner
+from revive.venv.node_model import NetworkSpec
+from revive.venv.virtual_env import VirtualEnv
+
+
+def learn_venv(context: Context) -> VirtualEnv | None:
+    """Learn the virtual environment, or take the one that this run or another one learned before."""
+    bundle = context.folder.path / "venv"
+    if context.folder.is_finished("venv"):
+        context.terminal.note("venv: done before, taken as it is")
+        return read_venv(bundle)
+    if context.settings.venv.mode == "none":
+        return _earlier_venv(context)
+    with context.stage("venv") as records:
+        venv = _fit_venv(context, records)
+        save_venv(venv, bundle, context.provenance)
+        records.artifact(bundle)
+    return venv
+
+
+def _earlier_venv(context: Context) -> VirtualEnv | None:
+    path = context.settings.venv_path
+    if path is None:
+        if context.settings.policy.mode == "none":
+            return None
+        raise UserError(
+            Problem(
+                "venv.mode=none needs a venv that was learned before",
+                place="venv_path",
+                remedy="name its bundle, venv_path=RUN_FOLDER/venv, or the run that learned it, run_id=NAME",
+            )
+        )
+    venv = read_venv(path)
+    if venv.graph != context.given.graph:
+        raise UserError(Problem("this venv was learned for another decision flow graph", path))
+    return venv
+
+
+def _fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
+    chosen, given = context.settings.venv, context.given
+    codec = Codec.fit(given.graph, given.parts.train.arrays)
+    rows = context.rows(codec)
+    torch.manual_seed(context.settings.seed)
+    spec = NetworkSpec.from_json(chosen.network.model_dump())
+    venv = VirtualEnv(given.graph, codec, 2 * chosen.members, spec, context.change_scales(rows))
+    learner = instantiate(chosen.learner, "venv.learner", venv=venv, rows=rows, seed=context.settings.seed)
+    assert isinstance(learner, MultiStepLearner)
+    _train(context, "venv", learner, len(learner.chunks), records)
+    kept = {f"kept.{stage}": sum(members) / len(members) for stage, members in learner.kept.items()}
+    records.metrics(kept)
+    return venv.subset(learner.best_members(chosen.keep))
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A policy of one copy, and how it was chosen."""
+
+    policy: Policy
+    half: int
+    iteration: int
+    score: float
+
+
+def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
+    """Learn a policy in the virtual environment, or take the one that this run learned before."""
+    bundle = context.folder.path / "policy"
+    if context.folder.is_finished("policy"):
+        context.terminal.note("policy: done before, taken as it is")
+        chosen = context.folder.read_json("policy/chosen.json")
+        return Learned(read_policy(bundle), **chosen)
+    if context.settings.policy.mode == "none":
+        return None
+    with context.stage("policy") as records:
+        learned = _fit_policy(context, venv, records)
+        save_policy(learned.policy, bundle, context.provenance)
+        chosen = {"half": learned.half, "iteration": learned.iteration, "score": learned.score}
+        context.folder.write_json("policy/chosen.json", chosen)
+        records.artifact(bundle)
+    return learned
+
+
+def test_bed(context: Context, venv: VirtualEnv, rows: Rows) -> TestBed:
+    """Where policies are compared: fixed starts and noise in both halves."""
+    chosen = context.settings.policy.evaluation
+    return TestBed.make(venv, rows, context.given.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1)
+
+
+def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Learned:
+    chosen, given, seed = context.settings.policy, context.given, context.settings.seed
+    venv.requires_grad_(False)
+    rows = context.rows(venv.codec)
+    ranges = context.ranges(rows)
+    low, high = action_range(given.graph, venv.codec, given.target, *ranges[given.target])
+    torch.manual_seed(seed)
+    spec = NetworkSpec.from_json({**chosen.network.model_dump(), "std": "constant"})
+    policy = Policy(given.policy_graph, venv.codec, given.target, spec, venv.halves, low, high, chosen.noise)
+    edges = {name: ranges[name] for name in given.graph.states}
+    starts = Starts(venv, rows, edges, chosen.starts.wide, chosen.starts.shuffled)
+    _require_gradient(context, venv, rows)
+    delay = dead_time(venv, rows, given.target, given.reward)
+    clone_behaviour(policy, venv, starts, **chosen.clone.model_dump(), seed=seed)
+    learner = instantiate(
+        chosen.learner,
+        "policy.learner",
+        policy=policy,
+        venv=venv,
+        reward=given.reward,
+        starts=starts,
+        bed=test_bed(context, venv, rows),
+        reward_spread=float(given.logged_reward.std()),
+        reward_limit=float(given.logged_reward.max()),
+        horizon=chosen.horizon or max(30, 5 * delay),
+        seed=seed,
+    )
+    assert isinstance(learner, FirstOrderLearner)
+    records.params({"dead_time": delay, "horizon": learner.horizon})
+    _train(context, "policy", learner, len(learner.chunks), records)
+    best = learner.best()
+    return Learned(policy.single(best.copy, best.weights), best.copy, best.iteration, best.score)
+
+
+def _require_gradient(context: Context, venv: VirtualEnv, rows: Rows) -> None:
+    """A first-order gradient needs a reward that varies smoothly with what follows from the action."""
+    data = venv.codec.decode({name: value[:1000] for name, value in rows.values.items()})
+    reached = [*context.given.graph.transitions, context.given.target]
+    if not any(context.given.reward.differentiable_in(data, node) for node in reached):
+        raise UserError(
+            Problem(
+                "no gradient reaches the action through this reward",
+                context.given.reward.path,
+                remedy="compute it with torch operations on the tensors of `data`, without .detach(), .numpy() "
+                "or comparisons alone",
+            )
+        )
+
+
+def _train(context: Context, name: str, learner: object, chunks: int, records: StageTracker) -> None:
+    machine = context.settings.trainer
+    fit(
+        learner,  # type: ignore[arg-type]
+        chunks,
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        precision=machine.precision,
+        checkpoint=context.checkpoint(name),
+        logger=StageLogger(records),
+        progress=context.terminal.progress,
+    )

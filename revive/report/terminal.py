@@ -1,0 +1,117 @@
+"""What the command prints: a line per stage, then the table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from revive.data.trajectories import Trajectories
+from revive.graph.decision_graph import DecisionGraph
+from revive.report.summary import Summary
+
+
+class Terminal:
+    """Progress on a terminal; one line per finished stage where the output is a file."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(highlight=False, soft_wrap=True)
+        self._bar: tuple[Progress, TaskID] | None = None
+
+    def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
+        """What is about to happen, with what."""
+        plural = "trajectory" if logs.count == 1 else "trajectories"
+        self.console.print(f"[bold]{experiment}[/bold]  {logs.rows} rows, {logs.count} {plural}")
+        for name in graph.order:
+            self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
+        self.console.print(f"run     {_short(folder)}")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Shows a bar while a stage runs and leaves one line when it is done."""
+        started = time.perf_counter()
+        columns = (TextColumn("{task.description:<11}"), BarColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+            self._bar = (bar, bar.add_task(name, total=None))
+            yield
+        self._bar = None
+        self.console.print(f"{name:<11} {time.perf_counter() - started:5.1f} s")
+
+    def progress(self, done: int, total: int) -> None:
+        """How far the current stage is."""
+        if self._bar:
+            bar, task = self._bar
+            bar.update(task, completed=done, total=total)
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self.console.print(text, markup=False)
+
+    def table(self, summary: Summary) -> None:
+        """What was learned and how far to trust it."""
+        self.console.print()
+        if "predicted" in summary.policy:
+            self.console.print(_policy_table(summary))
+            self.console.print()
+        self.console.print(_venv_table(summary))
+        spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items())
+        self.console.print(f"\nseconds  {spent}")
+
+    def closing(self, folder: Path, ui_command: str | None, trouble: str | None) -> None:
+        """Where everything lies."""
+        if trouble:
+            self.console.print(f"[yellow]{trouble}[/yellow]")
+        self.console.print(f"results  {_short(folder)}  (summary.json, figures/, venv/, policy/)")
+        if ui_command:
+            self.console.print(f"compare  {ui_command}", markup=False)
+
+
+def _policy_table(summary: Summary) -> Table:
+    policy = summary.policy
+    table = Table(title="Reward per step", title_justify="left", box=None, pad_edge=False)
+    for heading, side in (("", "left"), ("mean", "right"), ("90 % of rollouts", "right")):
+        table.add_column(heading, justify=side)  # type: ignore[arg-type]
+    table.add_row("logs' controller, in the logs", f"{policy['logged']:.3f}", "")
+    names = ("training", "validation")
+    for half in range(2):
+        rows = (("logs' controller", policy["behaviour"]), ("learned policy", policy["halves"]))
+        for who, estimates in rows:
+            seen = " (learned in it)" if half == policy["learned_in_half"] and who == "learned policy" else ""
+            e = estimates[half]
+            label = f"{who}, venv of the {names[half]} half{seen}"
+            table.add_row(label, f"{e['mean']:.3f}", f"{e['low']:.3f} .. {e['high']:.3f}")
+    if "truth" in policy:
+        truth = policy["truth"]
+        label = f"learned policy, in truth ({truth['episodes']} episodes)"
+        table.add_row(f"[bold]{label}[/bold]", f"[bold]{truth['mean']:.3f}[/bold]", f"se {truth['se']:.4f}")
+    return table
+
+
+def _venv_table(summary: Summary) -> Table:
+    venv = summary.venv
+    table = Table(title="Open-loop rollout error (MAE over the first steps)", title_justify="left", box=None, pad_edge=False)
+    table.add_column("steps")
+    for steps in venv["rollout_mae"]:
+        table.add_column(steps, justify="right")
+    rows = {
+        "venv, on the validation half": venv["rollout_mae"],
+        "nothing changes": venv["persistence_mae"],
+        "venv of the other half, on the training half": venv["other_half"]["rollout_mae"],
+        "nothing changes ": venv["other_half"]["persistence_mae"],
+    }
+    for label, errors in rows.items():
+        table.add_row(label, *(f"{value:.3f}" for value in errors.values()))
+    return table
+
+
+def _short(path: Path) -> str:
+    """Relative to the working directory where that is shorter."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

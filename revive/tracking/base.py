@@ -1,0 +1,106 @@
+"""What a tracker does, and the one that does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from revive.runs import is_interrupt
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+def status_of(error: BaseException | None) -> Status:
+    """How something ended that left with `error`."""
+    if error is None:
+        return "FINISHED"
+    return "KILLED" if is_interrupt(error) else "FAILED"
+
+
+class Recorder(Protocol):
+    """Something that parameters, tags and files can be attached to."""
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Record settings; nested mappings become dotted names."""
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Record what the run is to be found by."""
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Keep a copy of a file or folder, under `folder`."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Record numbers at a step; buffered, so that calling often is cheap."""
+
+
+class StageTracker(Recorder, Protocol):
+    """Records one stage of a run."""
+
+
+class Tracker(Recorder, Protocol):
+    """Records one command; no trouble of its own ever stops a run.
+
+    Order of use: `start`, then `stage` for each stage, then `finish`.
+    """
+
+    def warm_up(self) -> None:
+        """Begin what takes long (imports, a new database) in the background."""
+
+    def start(self, run_name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """Open the record of this command."""
+
+    def stage(self, name: str) -> AbstractContextManager[StageTracker]:
+        """The record of a stage, below that of the command; closes with how the stage ended."""
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """Close the record and wait until everything is written."""
+
+    @property
+    def trouble(self) -> str | None:
+        """One line on what could not be recorded; final after `finish`."""
+
+    def ui_command(self) -> str | None:
+        """The command that shows the records, where there is one."""
+
+
+class NullTracker:
+    """Records nothing."""
+
+    def __init__(self, log_dir: Path, name: str) -> None:
+        """Takes what every tracker takes."""
+
+    def warm_up(self) -> None:
+        """Nothing to prepare."""
+
+    def start(self, run_name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """Nothing to open."""
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[StageTracker]:
+        """A stage tracker that does nothing either."""
+        yield self
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Forget them."""
+
+    def tags(self, values: Mapping[str, Any]) -> None:
+        """Forget them."""
+
+    def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
+        """Forget them."""
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Leave it where it is."""
+
+    def finish(self, status: Status = "FINISHED") -> None:
+        """Nothing to close."""
+
+    @property
+    def trouble(self) -> str | None:
+        return None
+
+    def ui_command(self) -> str | None:
+        """There is nothing to show."""
+        return None

@@ -1,0 +1,85 @@
+"""Lightning's Trainer as every learner here uses it: quiet, resumable, one chunk of updates per epoch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import Callback, ModelCheckpoint
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+Progress = Callable[[int, int], None]  # (done, total)
+
+
+class Learner(Protocol):
+    """A LightningModule that names its chunks."""
+
+    @property
+    def chunks(self) -> list[Any]:
+        """What there is to do, one entry per epoch."""
+
+
+class _AtomicCheckpoints(TorchCheckpointIO):
+    """A checkpoint appears whole or not at all, also when the process is killed while it is written."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        draft = f"{path}.tmp"
+        super().save_checkpoint(checkpoint, draft, storage_options)
+        os.replace(draft, path)
+
+
+class _Report(Callback):
+    def __init__(self, progress: Progress, total: int) -> None:
+        self.progress, self.total = progress, total
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.progress(trainer.current_epoch + 1, self.total)
+
+
+def fit(
+    learner: pl.LightningModule,
+    chunks: int,
+    *,
+    accelerator: str,
+    devices: int,
+    precision: str,
+    checkpoint: Path,
+    logger: Logger,
+    progress: Progress,
+    checkpoint_every: int = 5,
+) -> None:
+    """Train through all chunks; go on from `checkpoint` where an interrupted run left one.
+
+    The checkpoint is removed when training is complete.
+    """
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    keep = ModelCheckpoint(
+        checkpoint.parent,
+        filename=checkpoint.stem,
+        every_n_epochs=checkpoint_every,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = pl.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            precision=precision,  # type: ignore[arg-type]
+            max_epochs=chunks,
+            logger=logger,
+            log_every_n_steps=1,
+            callbacks=[keep, _Report(progress, chunks)],
+            plugins=[_AtomicCheckpoints()],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(learner, ckpt_path=str(checkpoint) if checkpoint.is_file() else None, weights_only=True)
+    checkpoint.unlink(missing_ok=True)

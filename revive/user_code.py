@@ -1,0 +1,45 @@
+"""Python that the user wrote, run only from a file that the experiment names."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+
+from revive.errors import Problem, UserError, nearest
+
+
+def load_module(path: Path) -> ModuleType:
+    """Execute the file as a module of its own. Raises UserError where it is missing or fails."""
+    if not path.is_file():
+        close = nearest(path.name, (entry.name for entry in path.parent.glob("*.py")))
+        hint = f"did you mean '{close}'?" if close else None
+        raise UserError(Problem("no such file", path, remedy=hint))
+    name = f"revive_user_{path.stem}_{abs(hash(path.resolve())):x}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise UserError(Problem("this is no Python file", path, remedy="give a file that ends in .py"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UserError(raised_in(path, error)) from error
+    return module
+
+
+def raised_in(path: Path, error: Exception) -> Problem:
+    """What the user's code raised, with the line of the user's file it came from."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines or [None])[-1]
+    return Problem(f"{type(error).__name__}: {error}", path, f"line {line}" if line else None)
+
+
+def require_function(module: ModuleType, name: str, path: Path) -> None:
+    """Raises UserError where the module has no callable of that name; says which ones it has."""
+    if not callable(getattr(module, name, None)):
+        own = [k for k, v in vars(module).items() if callable(v) and not k.startswith("_")]
+        has = f"it defines {', '.join(own)}" if own else "it defines no function"
+        raise UserError(Problem(f"no function '{name}'", path, remedy=f"define {name}(...); {has}"))

@@ -1,0 +1,1 @@
+"""The virtual environment, what learns it, and how far it can be trusted."""

@@ -1,0 +1,277 @@
+"""The default venv learner: one-step likelihood, then a multi-step curriculum, each stage gated.
+
+One-step: `L = -mean log p(y | parents)` per node (behaviour cloning of every learned node).
+Multi-step: `L = mean_k Huber((yhat_k - y_k) / sigma) + w * NLL`, the rollout running through the model
+with recorded decisions and exogenous values, differentiated through all K steps (simulation error
+minimisation; Benechehab et al. 2023, arXiv:2310.05672, for the weighted form). Under measurement noise a
+one-step fit regresses on a noisy input and shrinks the state's coefficient; the multi-step loss does not.
+
+All members of both halves are fitted at once, each with other blocks left out. After a stage, a
+member goes back to its former weights where the stage did not lower its held-out rollout error.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from revive.data.windows import Rows, cut_blocks, join_members, leave_out
+from revive.nn.ensemble import clip_gradient_by_member, keep_where
+from revive.venv.virtual_env import VirtualEnv
+
+
+@dataclass(frozen=True)
+class Stage:
+    """So many updates at one loss horizon, in chunks that are one Lightning step each."""
+
+    horizon: int
+    updates: int
+    lr: float
+
+    @property
+    def name(self) -> str:
+        return "one_step" if self.horizon == 1 else f"multi_step_{self.horizon}"
+
+
+class MultiStepLearner(pl.LightningModule):
+    """Fits a `VirtualEnv` in place.
+
+    Args:
+        venv: what is fitted; its members are split evenly over the two parts of `rows`.
+        rows: the training and the validation half, as two parts.
+        one_step_updates: updates of the one-step stage.
+        curriculum: pairs (K, updates) of the multi-step stages, in order.
+        batch_size: rows per member of a one-step update.
+        window_batch: windows per member of a multi-step update.
+        lr, multi_step_lr: AdamW step sizes at the start of a stage, cosine to zero within it.
+        weight_decay: on the residual network; the linear skip is never decayed.
+        likelihood_weight: w of the one-step term in the multi-step loss.
+        clip: limit of each member's gradient norm.
+        block: rows of the blocks that members leave out.
+        held_out: share of the blocks that each member leaves out.
+        chunk: updates per Lightning step.
+        seed: of every draw.
+    """
+
+    def __init__(
+        self,
+        venv: VirtualEnv,
+        rows: Rows,
+        *,
+        one_step_updates: int,
+        curriculum: Sequence[Sequence[int]],
+        batch_size: int,
+        window_batch: int,
+        lr: float,
+        multi_step_lr: float,
+        weight_decay: float,
+        likelihood_weight: float,
+        clip: float,
+        block: int,
+        held_out: float,
+        chunk: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.venv = venv
+        self.rows = rows
+        self.batch_size, self.window_batch = batch_size, window_batch
+        self.weight_decay, self.likelihood_weight, self.clip, self.chunk = weight_decay, likelihood_weight, clip, chunk
+        self.stages = [Stage(1, one_step_updates, lr)]
+        self.stages += [Stage(int(k), int(n), multi_step_lr) for k, n in curriculum if n > 0]
+        self.generator = torch.Generator().manual_seed(seed)
+        halves = [
+            leave_out(rows, cut_blocks(rows, part, block), venv.members // venv.halves, held_out, self.generator)
+            for part in rows.parts
+        ]
+        self.seen = join_members(*(drawn for drawn, _ in halves))
+        self.unseen = join_members(*(left for _, left in halves))
+        self.judge_horizon = max(stage.horizon for stage in self.stages)
+        self.kept: dict[str, list[bool]] = {}
+        self._reference = -1.0 * torch.ones(venv.members)
+        self._best: dict[str, Tensor] = {}
+        self._sigma: dict[str, Tensor] = {}
+
+    # -- what Lightning asks for ---------------------------------------------------------------
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        linear, residual, rest = [], [], []
+        for name in self.venv.graph.learned:
+            model = self.venv.model(name)
+            linear += model.net.linear_parameters()
+            residual += model.net.residual_parameters()
+            rest.append(model.free_log_std)
+        groups = [
+            {"params": residual, "weight_decay": self.weight_decay},
+            {"params": linear + rest, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=1e-3, fused=True)
+
+    @property
+    def chunks(self) -> list[tuple[int, int, int]]:
+        """(stage, updates done in it, updates to do): one for each of Lightning's epochs."""
+        return [
+            (i, done, min(self.chunk, stage.updates - done))
+            for i, stage in enumerate(self.stages)
+            for done in range(0, stage.updates, self.chunk)
+        ]
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader([0])  # type: ignore[arg-type]
+
+    def training_step(self, _: object) -> None:
+        which, done, updates = self.chunks[self.current_epoch]
+        stage = self.stages[which]
+        optimizer = self.optimizers()
+        inner = optimizer.optimizer  # type: ignore[union-attr]
+        if done == 0:
+            self._begin(which, inner)
+        loss = torch.zeros(())
+        for update in range(done, done + updates):
+            progress = update / stage.updates
+            for group in inner.param_groups:
+                group["lr"] = stage.lr * 0.5 * (1.0 + math.cos(math.pi * progress))
+            loss = self._loss(stage)
+            inner.zero_grad(set_to_none=True)
+            loss.backward()
+            clip_gradient_by_member(self.venv.parameters(), self.clip)
+            optimizer.step()  # type: ignore[union-attr]
+        self.log("loss", loss.detach() / self.venv.members)
+        if done + updates == stage.updates:
+            self._end(which)
+
+    # -- losses --------------------------------------------------------------------------------
+
+    def _loss(self, stage: Stage) -> Tensor:
+        one_step = self._one_step_loss()
+        if stage.horizon == 1:
+            return one_step
+        return self._multi_step_loss(stage.horizon) + self.likelihood_weight * one_step
+
+    def _one_step_loss(self) -> Tensor:
+        index = self.seen.sample(self.batch_size, 1, self.generator)
+        batch = self.rows.at(index)
+        loss = torch.zeros(())
+        for name in self.venv.graph.learned:
+            x, current = self.venv.node_inputs(name, batch)
+            nll = self.venv.model(name).negative_log_likelihood(x, current, batch[name])
+            loss = loss + nll.mean((1, 2)).sum()
+        return loss
+
+    def _multi_step_loss(self, horizon: int) -> Tensor:
+        first = self.seen.sample(self.window_batch, horizon, self.generator)
+        errors, valid = self._rollout_errors(first, horizon)
+        weight = valid / valid.sum((0, 2), keepdim=True).clamp_min(1.0)
+        loss = torch.zeros(())
+        for name, error in errors.items():
+            scaled = error / self._sigma[name]
+            huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
+            loss = loss + (huber.mean(-1, keepdim=True) * weight).sum()
+        return loss
+
+    def _rollout_errors(self, first: Tensor, horizon: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Errors of the open-loop rollout, transition -> (T, M, B, d), and validity (T, M, B, 1)."""
+        graph = self.venv.graph
+        index, valid = self.rows.windows(first, horizon)
+        data = self.rows.at(index)
+        given = {name: data[name] for name in (*graph.exogenous, *graph.decisions)}
+        start = {name: data[name][0] for name in graph.states}
+        rolled = self.venv.rollout(start, given, horizon)
+        errors = {name: rolled[name] - data[name] for name in graph.transitions}
+        return errors, valid.unsqueeze(-1).to(torch.float32)
+
+    # -- stages and their gate -----------------------------------------------------------------
+
+    def _begin(self, which: int, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.state.clear()
+        if which == 0:
+            self._start_linear()
+            return
+        for name in self.venv.graph.learned:
+            self._sigma[name] = self._one_step_std(name)
+
+    @torch.no_grad()
+    def _one_step_std(self, name: str) -> Tensor:
+        """The rms over rows of the std the model states, (M, 1, d), in model space."""
+        batch = self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2)))
+        _, log_std = self.venv.model(name)(*self.venv.node_inputs(name, batch))
+        return (2.0 * log_std).exp().mean(1, keepdim=True).sqrt()
+
+    @torch.no_grad()
+    def _start_linear(self) -> None:
+        index = self.seen.sample(4096, 1, self.generator)
+        batch = self.rows.at(index)
+        for name in self.venv.graph.learned:
+            x, current = self.venv.node_inputs(name, batch)
+            self.venv.model(name).start_linear(x, current, batch[name])
+
+    def _end(self, which: int) -> None:
+        error = self.held_out_error()
+        if which == 0:
+            better = torch.ones(self.venv.members, dtype=torch.bool)
+        else:
+            better = error < self._reference
+            keep_where(self.venv, better, self._best)
+        self._reference = torch.where(better, error, self._reference)
+        self._best = copy.deepcopy({k: v.detach() for k, v in self.venv.named_parameters()})
+        self.kept[self.stages[which].name] = better.tolist()
+        self.log("held_out_error", self._reference.mean())
+        if which == len(self.stages) - 1:
+            self._refit_std()
+
+    @torch.no_grad()
+    def held_out_error(self, windows: int = 128) -> Tensor:
+        """Rollout error over the longest horizon of the curriculum, on held-out windows: (M,).
+
+        In units of each transition's scale, with each step's error capped at 5 so that one diverging
+        window cannot hide the rest.
+        """
+        generator = torch.Generator().manual_seed(0)
+        first = self.unseen.sample(windows, self.judge_horizon, generator)
+        errors, valid = self._rollout_errors(first, self.judge_horizon)
+        total = torch.zeros(self.venv.members)
+        for name, error in errors.items():
+            size = (error.abs() / self.venv.model(name).scale).clamp_max(5.0).nan_to_num(5.0)
+            total += (size.mean(-1, keepdim=True) * valid).sum((0, 2, 3)) / valid.sum((0, 2, 3))
+        return total / max(len(errors), 1)
+
+    @torch.no_grad()
+    def _refit_std(self) -> None:
+        index = self.unseen.sample(2048, 1, torch.Generator().manual_seed(1))
+        batch = self.rows.at(index)
+        for name in self.venv.graph.learned:
+            x, current = self.venv.node_inputs(name, batch)
+            self.venv.model(name).refit_std(x, current, batch[name])
+
+    def best_members(self, keep: int) -> Tensor:
+        """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
+        per_half = self.venv.members // self.venv.halves
+        ranks = self._reference.view(self.venv.halves, per_half).argsort(1)[:, :keep].sort(1).values
+        return (ranks + torch.arange(self.venv.halves)[:, None] * per_half).flatten()
+
+    # -- resuming ------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["learner"] = {
+            "generator": self.generator.get_state(),
+            "reference": self._reference,
+            "best": self._best,
+            "sigma": self._sigma,
+            "kept": self.kept,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        state = checkpoint["learner"]
+        self.generator.set_state(state["generator"])
+        self._reference, self._best = state["reference"], state["best"]
+        self._sigma, self.kept = state["sigma"], state["kept"]
+

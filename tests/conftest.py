@@ -1,0 +1,36 @@
+"""What the tests of several packages share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+EXPERIMENT = """\
+dataset:
+  path: logs.npz
+  description: description.yaml
+reward: reward.py
+"""
+
+
+@pytest.fixture
+def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the experiment `demo`, found by REVIVE_EXPERIMENTS, and an empty working directory."""
+    folder = tmp_path / "experiments of mine"
+    write_experiment(folder, "demo", EXPERIMENT, readme="# A demonstration\n\nMore.\n")
+    workplace = tmp_path / "work"
+    workplace.mkdir()
+    monkeypatch.chdir(workplace)
+    monkeypatch.setenv("REVIVE_EXPERIMENTS", str(folder))
+    return folder
+
+
+def write_experiment(folder: Path, name: str, text: str, readme: str | None = None) -> Path:
+    """Make an experiment of that text and return its folder."""
+    home = folder / name
+    home.mkdir(parents=True)
+    (home / "experiment.yaml").write_text(text)
+    if readme is not None:
+        (home / "README.md").write_text(readme)
+    return home
