@@ -23,7 +23,8 @@ class Problem:
 
     def __str__(self) -> str:
         where = ", ".join(str(part) for part in (self.file, self.place) if part)
-        return (f"{where}: " if where else "") + self.what + (f"\n    -> {self.remedy}" if self.remedy else "")
+        remedy = f"\n    -> {self.remedy}" if self.remedy else ""
+        return (f"{where}: " if where else "") + self.what + remedy
 
 
 class UserError(Exception):

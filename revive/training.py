@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -31,7 +30,7 @@ class _AtomicCheckpoints(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         draft = f"{path}.tmp"
         super().save_checkpoint(checkpoint, draft, storage_options)
-        os.replace(draft, path)
+        Path(draft).replace(path)
 
 
 class _Report(Callback):

@@ -32,7 +32,9 @@ def load_module(path: Path) -> ModuleType:
 
 def raised_in(path: Path, error: Exception) -> Problem:
     """What the user's code raised, with the line of the user's file it came from."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    lines = [
+        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
+    ]
     line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines or [None])[-1]
     return Problem(f"{type(error).__name__}: {error}", path, f"line {line}" if line else None)
 

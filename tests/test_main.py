@@ -50,7 +50,7 @@ def raising(error: BaseException) -> Callable[[Any], None]:
         ("experiment=dmo --cfg job", ["no experiment 'dmo'", "did you mean 'demo'?"]),
         ("demo", ["'demo' is an experiment", "write experiment=demo"]),
         ("trian experiment=demo", ["no command 'trian'", "did you mean 'train'?"]),
-        ("experiment=demo trainer=gpuu", ["no trainer 'gpuu'", "did you mean 'gpu'?", "cpu, gpu"]),
+        ("experiment=demo tracking=mlfow", ["no tracking 'mlfow'", "did you mean 'mlflow'?", "mlflow, none"]),
         ("experiment=demo dataset=5", ["no dataset '5'", "default"]),
         ("experiment=demo sede=1", ["sede: unknown key", "did you mean 'seed'?"]),
         ("experiment=demo ++sede=1", ["sede: unknown key", "did you mean 'seed'?"]),

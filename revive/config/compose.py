@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from revive.config import experiments
 from revive.config.explain import explain, override_key
-from revive.config.keys import dotted_keys, unknown_key, unknown_keys, wrong_kinds
+from revive.config.keys import dotted_keys, unknown_key, unknown_keys
 from revive.config.settings import Settings
 from revive.config.shipped import shipped
 from revive.errors import Problem, Problems, UserError
@@ -83,15 +83,13 @@ def to_settings(config: DictConfig, choices: Mapping[str, Any], overrides: Seque
     known = list(dotted_keys(base))
     problems = Problems(unknown_key(key, known) for key in unknown_keys(values, base))
     if not problems:
-        for stage in ("venv", "policy"):
-            problems.extend(wrong_kinds({stage: values.get(stage)}, base, ""))
         try:
             settings = Settings.check({"experiment": experiment.name, **values})
         except UserError as error:
             problems.extend(error.problems)
     if problems:
         origin = _Origin(overrides, experiment)
-        raise UserError(*dict.fromkeys(origin.add(problem) for problem in problems))
+        raise UserError(*(origin.add(problem) for problem in problems))
     return settings
 
 

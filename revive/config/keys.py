@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from revive.config.problems import shown
 from revive.errors import Problem, nearest
-
-_WHOLE, _NUMBER = "a whole number", "a number"
 
 
 def dotted_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -37,35 +34,6 @@ def unknown_keys(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str
         if value.get("_target_") == below.get("_target_"):
             unknown.extend(unknown_keys(value, below, f"{prefix}{key}."))
     return unknown
-
-
-def wrong_kinds(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str) -> Iterator[Problem]:
-    """Values that are no number, list or mapping where the base has one; texts and nulls may be anything.
-
-    Leaves sections with a `_target_` to their constructors.
-    """
-    for key, value in values.items():
-        place, below = f"{prefix}{key}", base.get(key)
-        kind = _kind(below)
-        if kind is None:
-            continue
-        if isinstance(value, Mapping) and isinstance(below, Mapping):
-            if "_target_" not in value:
-                yield from wrong_kinds(value, below, f"{place}.")
-        elif _kind(value) != kind and not (kind == _NUMBER and _kind(value) == _WHOLE):
-            yield Problem(f"must be {kind}, not {shown(value)}", place=place)
-
-
-def _kind(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int):
-        return _WHOLE
-    if isinstance(value, float):
-        return _NUMBER
-    if isinstance(value, Mapping):
-        return "a mapping of keys to values"
-    return "a list" if isinstance(value, list) else None
 
 
 def unknown_key(key: str, known: Iterable[str]) -> Problem:

@@ -25,7 +25,6 @@ often used
   run_id=NAME          name the run folder; the same name again continues it
   venv.mode=none       do not learn a virtual environment (venv_path=DIR: use that one)
   policy.mode=none     do not learn a policy
-  trainer=gpu          the machine
   tracking=none        no MLflow
   debug=fast           tiny limits, to see whether everything runs
 

@@ -61,9 +61,7 @@ class ValueChecks:
         suspect = ~finite | (low < floor) | (high > ceiling)
         for number, column in enumerate(columns):
             if column.choices is not None and not suspect[number]:
-                suspect[number] = any(
-                    (~_legal(block[:, number], column)).any() for block in _blocks(array)
-                )
+                suspect[number] = any((~_legal(block[:, number], column)).any() for block in _blocks(array))
         return [int(number) for number in np.flatnonzero(suspect)]
 
     def _check_column(self, name: str, column: Column, values: FloatArray) -> None:
@@ -86,8 +84,8 @@ class ValueChecks:
                 what = f"is {shown}, none of its {len(column.choices)} declared values"
                 self._add(name, column, odd, what, remedy)
             return
-        for key, beyond in (("min", values < _floor(column)), ("max", values > _ceiling(column))):
-            beyond &= finite
+        for key, illegal in (("min", values < _floor(column)), ("max", values > _ceiling(column))):
+            beyond = illegal & finite
             if beyond.any():
                 worst = values[beyond].max() if key == "max" else values[beyond].min()
                 what = f"goes to {worst:g}, beyond its declared {key} {getattr(column, key):g}"
@@ -108,8 +106,8 @@ class ValueChecks:
             off = _apart(a, b)
             first, last = np.searchsorted(borders, [start, stop])
             off[borders[first:last] - start] = False
-            for number in np.flatnonzero(off.any(axis=0)):
-                mask = wrong.setdefault(int(number), np.zeros(len(now), dtype=bool))
+            for number in np.flatnonzero(off.any(axis=0)).tolist():
+                mask = wrong.setdefault(number, np.zeros(len(now), dtype=bool))
                 mask[start:stop] = off[:, number]
         for number, mask in sorted(wrong.items()):
             row = int(np.argmax(mask))

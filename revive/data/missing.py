@@ -40,12 +40,12 @@ class Filler:
             if not np.isnan(array.min(axis=0, initial=np.inf)).any():
                 continue
             mask = np.isnan(array)
-            array = array if self.owns else array.copy()
+            filled = array if self.owns else array.copy()
             for number, column in enumerate(self.graph.columns(name)):
                 if mask[:, number].any():
                     counts.append(f"{name}.{column.name} {int(mask[:, number].sum())}")
-                    self._fill_column(array[:, number], mask[:, number], name, column, problems)
-            arrays[name], masks[name] = array, mask
+                    self._fill_column(filled[:, number], mask[:, number], name, column, problems)
+            arrays[name], masks[name] = filled, mask
         if problems:
             raise UserError(*problems)
         if counts:

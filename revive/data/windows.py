@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class Rows:
             torch.as_tensor(np.repeat(stops, lengths)),
             torch.as_tensor(stops - lengths),
             torch.as_tensor(lengths),
-            tuple(range(int(a), int(b)) for a, b in zip(bounds, bounds[1:], strict=False)),
+            tuple(range(int(a), int(b)) for a, b in pairwise(bounds)),
         )
 
     @property
@@ -54,9 +55,7 @@ class Rows:
 
     def to(self, device: torch.device) -> Rows:
         moved = {name: value.to(device) for name, value in self.values.items()}
-        return Rows(
-            moved, self.ends.to(device), self.starts.to(device), self.lengths.to(device), self.parts
-        )
+        return Rows(moved, self.ends.to(device), self.starts.to(device), self.lengths.to(device), self.parts)
 
     def at(self, index: Tensor, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
         """The rows of any index shape (...) -> node -> (..., d)."""
@@ -120,7 +119,7 @@ def cut_blocks(rows: Rows, part: range, length: int) -> list[tuple[int, int]]:
         if start in part:
             pieces = max(1, round(span / length))
             bounds = np.linspace(0, span, pieces + 1).astype(int)
-            blocks += [(start + int(a), int(b - a)) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+            blocks += [(start + int(a), int(b - a)) for a, b in pairwise(bounds) if b > a]
     return blocks
 
 

@@ -55,7 +55,9 @@ def load_policy(path: str | Path) -> PolicySession:
     return PolicySession(read_policy(path))
 
 
-def _save(kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, provenance: Mapping[str, Any]) -> None:
+def _save(
+    kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, provenance: Mapping[str, Any]
+) -> None:
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
@@ -70,7 +72,11 @@ def _spec(kind: Kind, folder: Path) -> dict[str, Any]:
     file = folder / f"{kind}.json"
     if not file.is_file():
         others = sorted(entry.parent.name for entry in folder.glob(f"*/{kind}.json"))
-        hint = f"did you mean {folder / others[0]}?" if others else f"a bundle is a folder with {kind}.json in it"
+        hint = (
+            f"did you mean {folder / others[0]}?"
+            if others
+            else f"a bundle is a folder with {kind}.json in it"
+        )
         raise UserError(Problem(f"no {kind} bundle is here", folder, remedy=hint))
     try:
         spec = json.loads(file.read_text(encoding="utf-8"))
@@ -91,5 +97,7 @@ def _filled(model: M, folder: Path) -> M:
         model.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
         first = str(error).splitlines()[0]
-        raise UserError(Problem(f"the weights cannot be read: {first}", file, remedy="train it again")) from error
+        raise UserError(
+            Problem(f"the weights cannot be read: {first}", file, remedy="train it again")
+        ) from error
     return model.requires_grad_(False).eval()

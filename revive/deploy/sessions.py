@@ -39,8 +39,8 @@ class PolicySession:
         with torch.no_grad():
             x = torch.cat(parts, dim=-1)[None]
             action = self.model(x, None if deterministic else self._generator)[0]
-            out = self.model.codec[self.target].decode(action)
-        out = out.numpy().astype(np.float64)
+            physical = self.model.codec[self.target].decode(action)
+        out = physical.numpy().astype(np.float64)
         return {self.target: out[0] if single else out}
 
     def __repr__(self) -> str:
@@ -68,7 +68,9 @@ class VenvSession:
         given = {name: arrays[name][None] for name in needed if name not in self.graph.states}
         start = {name: arrays[name] for name in self.graph.states}
         rolled = self._run(start, given, 1, None, deterministic, seed)
-        return {name: value[0, 0] if single else value[0] for name, value in rolled.items() if name not in start}
+        return {
+            name: value[0, 0] if single else value[0] for name, value in rolled.items() if name not in start
+        }
 
     def rollout(
         self,

@@ -1,9 +1,10 @@
-"""Makes the nodes of a graph from a declaration: what is derived, what is learned, what a function computes."""
+"""Makes the nodes of a graph from a declaration: derived ones, learned ones, computed ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from revive.graph.columns import Column
 from revive.graph.declaration import Declaration
@@ -41,8 +42,8 @@ def assemble(declaration: Declaration) -> tuple[tuple[Node, ...], list[Fault]]:
     faults = list(loop_faults(said.inputs))
     if faults:
         return (), faults
-    wiring, histories = _with_options(said, _declared_histories(said), faults)
-    histories = _timed(wiring, histories)
+    wiring, kept = _with_options(said, _declared_histories(said), faults)
+    histories = _timed(wiring, kept)
     learned = {name for name in histories if transition_name(name) in wiring and not _is_pushed(said, name)}
     plan = _Plan(said, wiring, histories, frozenset(learned))
     nodes = {name: plan.node(name) for name in (*plan.leaves(), *plan.computed())}
@@ -51,6 +52,12 @@ def assemble(declaration: Declaration) -> tuple[tuple[Node, ...], list[Fault]]:
             effects, wrong = resolve_effects(nodes[name], option.effects, nodes)
             nodes[name] = replace(nodes[name], effects=effects)
             faults += wrong
+    named = [nodes[name] for name in said.metric_nodes or () if name in nodes]
+    if said.metric_nodes is not None and not any(node.is_learned and node.logged for node in named):
+        what = "none of the metric_nodes is learned and has data, so nothing can be judged"
+        faults.append(
+            Fault(what, "", "metric_nodes", remedy="name a decision or a transition, or drop the key")
+        )
     return tuple(nodes.values()), faults
 
 
@@ -157,7 +164,7 @@ class _Plan:
         made += [name for name in (STEP, TRAJECTORY) if name in used | {*self._states()}]
         implied = [name for name in self.said.implied if name in used and change_source(name)]
         leaves = dict.fromkeys([*described, *sorted(implied), *made])
-        return [name for name in leaves if name not in self.wiring and name not in self._newest()]
+        return [name for name in leaves if name not in self.wiring and name not in self._newest]
 
     def _states(self) -> list[str]:
         return [state for name in self.wiring if (state := state_name(name)) is not None]
@@ -165,6 +172,7 @@ class _Plan:
     def _is_leaf_history(self, name: str) -> bool:
         return name in self.stacks or self.histories[name].delay > 0
 
+    @cached_property
     def _newest(self) -> dict[str, tuple[str, ...]]:
         """The leaves X that are only the newest frame of a history that is a state."""
         return {
@@ -176,13 +184,14 @@ class _Plan:
 
     def computed(self) -> tuple[str, ...]:
         """The other nodes, inputs first."""
-        return computation_order(self._inputs())
+        return computation_order(self._inputs)
 
+    @cached_property
     def _inputs(self) -> Wiring:
         kept = {
             name: (spec.source,) for name, spec in self.histories.items() if not self._is_leaf_history(name)
         }
-        return {**self._newest(), **kept, **self.wiring}
+        return {**self._newest, **kept, **self.wiring}
 
     def node(self, name: str) -> Node:
         """The node `name`, without its effects."""
@@ -192,7 +201,7 @@ class _Plan:
             name,
             self._kind(name, function),
             self.columns(name),
-            self._inputs().get(name, ()),
+            self._inputs.get(name, ()),
             history=self.histories.get(name),
             function=function,
             custom=said.custom.get(name),
@@ -206,7 +215,7 @@ class _Plan:
         code: CodeRef | None = self.said.functions.get(name)
         if code is not None:
             return FunctionSpec(code=code)
-        if name in self._newest():
+        if name in self._newest:
             return FunctionSpec("newest")
         if self.said.is_push(name):
             return FunctionSpec("push")
@@ -256,18 +265,24 @@ class _Plan:
 
     def circles(self, name: str) -> tuple[tuple[int, int], ...]:
         """The pairs of column indices of any node that lie on a circle."""
-        said, state = self.said, state_name(name)
-        if name in said.columns:
-            pairs = [find_pair(said, [name], pair) for pair in said.option(name).circle]
-            pairs += [find_pair(said, list(said.columns), pair) for pair in said.circle]
-            own = said.columns[name]
-            index = {column.name: number for number, column in enumerate(own)}
-            return tuple(
-                (index[pair[0].name], index[pair[1].name])
-                for pair in pairs
-                if not isinstance(pair, str) and pair[0].node == name
-            )
+        state = state_name(name)
+        if name in self.said.columns:
+            index = {column.name: number for number, column in enumerate(self.said.columns[name])}
+            return tuple((index[x.name], index[y.name]) for x, y in self._pairs.get(name, ()))
         if name in self.histories:
             spec = self.histories[name]
             return history_circles(spec, self.circles(spec.source), len(self.columns(spec.source)))
         return () if state is None else self.circles(state)
+
+    @cached_property
+    def _pairs(self) -> dict[str, list[tuple[Column, Column]]]:
+        """The pairs of columns of each described node that lie on a circle."""
+        said = self.said
+        asked = [(list(said.columns), pair) for pair in said.circle]
+        asked += [([name], pair) for name, option in said.options.items() for pair in option.circle]
+        pairs: dict[str, list[tuple[Column, Column]]] = {}
+        for nodes, pair in asked:
+            found = find_pair(said, nodes, pair)
+            if not isinstance(found, str):
+                pairs.setdefault(found[0].node, []).append(found)
+        return pairs

@@ -21,10 +21,10 @@ class Column:
     discrete:   `num` equally spaced values, at least two, from `min` to `max`.
     category:   one of `values`, in the order the user wrote.
     `fit` false keeps the column as an input but out of the judgement of a model.
-    `scale` is the way to model space, None for the codec's own choice. A cyclic column comes back to its start
+    `scale` is the way to model space, None for the codec's own choice. A cyclic column is back at its start
     after `period`, or after `max - min` where no period is given.
-    `clamp` says whether rollouts keep the column in its range: the declared one, or that of the training data;
-    None leaves it to the bounds (see `clamps`).
+    `clamp` says whether rollouts keep the column in its range, the declared one or else that of the training
+    data; None leaves it to the bounds (see `clamps`).
     """
 
     name: str

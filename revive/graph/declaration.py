@@ -103,10 +103,20 @@ class Declaration:
         return replace(
             self,
             inputs={plain(node): tuple(dict.fromkeys(map(plain, self.inputs[node]))) for node in kept},
-            options={plain(node): self.options[node] for node in self.options},
+            options={plain(node): self._plain_option(plain(node)) for node in self.options},
             functions={plain(node): self.functions[node] for node in self.functions},
             custom={plain(node): self.custom[node] for node in self.custom},
             metric_nodes=None if self.metric_nodes is None else tuple(map(plain, self.metric_nodes)),
+        )
+
+    def _plain_option(self, node: str) -> NodeOptions:
+        """The options of `node`, or of the history of one value that is called `node` now."""
+        said = next(
+            name for name in (node, *self.options) if name in self.options and self.plain(name) == node
+        )
+        option = self.options[said]
+        return replace(
+            option, effects=tuple(replace(rule, input=self.plain(rule.input)) for rule in option.effects)
         )
 
     def history_like(self, node: str) -> str | None:

@@ -1,139 +1,126 @@
-"""Reads a description file (YAML) into a DecisionGraph; says everything that is wrong with it at once."""
+"""Reads a description (YAML) into a DecisionGraph; says everything that is wrong with it at once."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from revive.errors import Problems, UserError
-from revive.graph.columns import Column
+from revive.errors import Problem, Problems
+from revive.graph.code import CodeError, CodeFolder, Wanted
+from revive.graph.complaints import explain
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.schema import NOT_YET, ColumnSpec, DescriptionFile, explain
-from revive.graph.structure import Fault, structure_faults
-from revive.graph.yaml_tree import KeyPath, YamlTree, read_yaml
+from revive.graph.names import history_name
+from revive.graph.nodes import CodeRef
+from revive.graph.outline import Outline
+from revive.graph.schema import DescriptionFile
+from revive.graph.structure import structure_faults
+from revive.graph.yaml_tree import KeyPath, Place, YamlTree, plain_tree, read_yaml
 
 _log = logging.getLogger("revive")
+_MOST_PROBLEMS: Final = 50
 
 
 def read_description(path: Path | str) -> DecisionGraph:
-    """The graph that the YAML file `path` describes.
+    """The graph that the YAML file `path` describes; Python files that it names lie beside it.
 
     Raises UserError with every problem, each with file, line and key path. Described nodes that the graph
     does not use are left out with a warning.
     """
     path = Path(path)
     problems = Problems()
-    tree = read_yaml(path, problems)
-    _check_shape(path, tree, problems)
-    outline = _Outline.of(tree)
-    columns = _columns(path, tree, problems)
-    outline.add_duplicates(path, tree, problems)
-    for fault in structure_faults(outline.inputs, outline.described):
-        if outline.complete or not fault.tentative:
-            problems.add(fault.what, file=path, place=tree.place(outline.locate(fault)), remedy=fault.advice)
-    problems.raise_if_any()
-    graph = DecisionGraph.build(columns, outline.inputs)
-    unused = [name for name in outline.described if name not in graph]
-    if unused:
-        _log.warning("%s: described, but not in the graph and so not used: %s", path, ", ".join(unused))
-    return graph
+    return _Reading(path, read_yaml(path, problems), path.parent, problems).graph()
 
 
-def _check_shape(path: Path, tree: YamlTree, problems: Problems) -> None:
-    try:
-        DescriptionFile.model_validate(tree.value)
-    except ValidationError as error:
-        for detail in error.errors(include_url=False):
-            what, remedy = explain(detail)
-            problems.add(what, file=path, place=tree.place(detail["loc"]), remedy=remedy)
-    metadata = _map(_map(tree.value).get("metadata"))
-    for key in NOT_YET:
-        if metadata.get(key):
-            place = tree.place(("metadata", key))
-            problems.add(f"'{key}' cannot be executed yet", file=path, place=place, remedy="remove it")
+def parse_description(
+    mapping: Mapping[str, Any], source: str, folder: Path | str | None = None
+) -> DecisionGraph:
+    """The graph that `mapping` describes, which has the content of a description file.
 
-
-def _columns(path: Path, tree: YamlTree, problems: Problems) -> list[Column]:
-    """The columns that are well-formed; adds where their attributes contradict each other."""
-    columns: list[Column] = []
-    for name, attributes, at in _column_entries(tree):
-        try:
-            columns.append(ColumnSpec.model_validate(attributes).column(name))
-        except ValidationError:
-            continue  # reported with the shape of the whole file
-        except UserError as error:
-            for problem in error.problems:
-                problems.add(
-                    f"'{name}': {problem.what}", file=path, place=tree.place(at), remedy=problem.remedy
-                )
-    return columns
-
-
-def _column_entries(tree: YamlTree) -> Iterator[tuple[str, Any, KeyPath]]:
-    """Name, attributes and key path of each entry under `columns`, whatever they hold."""
-    entries = _map(_map(tree.value).get("metadata")).get("columns")
-    for number, entry in enumerate(entries if isinstance(entries, list) else ()):
-        for name, attributes in _map(entry).items():
-            yield name, attributes, ("metadata", "columns", number, name)
-
-
-@dataclass(frozen=True)
-class _Outline:
-    """What can be told about the graph even where parts of the file are malformed.
-
-    `complete` is false where the graph is missing or some column does not say which node it belongs to.
+    source: where the mapping comes from, for messages. folder: where the Python files lie that it names.
+    Raises UserError with every problem, each with its key path.
     """
-
-    inputs: Mapping[str, list[str]]
-    described: Mapping[str, KeyPath]
-    columns: tuple[tuple[str, str, KeyPath], ...]
-    complete: bool
-
-    @classmethod
-    def of(cls, tree: YamlTree) -> _Outline:
-        metadata = _map(_map(tree.value).get("metadata"))
-        inputs = {node: _names(sources) for node, sources in _map(metadata.get("graph")).items()}
-        columns: list[tuple[str, str, KeyPath]] = []
-        complete = isinstance(metadata.get("columns"), list) and isinstance(metadata.get("graph"), Mapping)
-        for name, attributes, at in _column_entries(tree):
-            dim = _map(attributes).get("dim")
-            if isinstance(dim, str):
-                columns.append((name, dim, at))
-            complete = complete and isinstance(dim, str)
-        described: dict[str, KeyPath] = {}
-        for _, dim, at in columns:
-            described.setdefault(dim, (*at, "dim"))
-        return cls(inputs, described, tuple(columns), complete)
-
-    def add_duplicates(self, path: Path, tree: YamlTree, problems: Problems) -> None:
-        first: dict[tuple[str, str], KeyPath] = {}
-        for name, dim, at in self.columns:
-            if (dim, name) in first:
-                line = tree.lines[first[dim, name]]
-                what = f"node '{dim}' has a column '{name}' already, in line {line}"
-                problems.add(what, file=path, place=tree.place(at), remedy="give one of them another name")
-            first.setdefault((dim, name), at)
-
-    def locate(self, fault: Fault) -> KeyPath:
-        """The key path of a fault."""
-        if fault.section == "columns":
-            return self.described[fault.node]
-        at: KeyPath = ("metadata", "graph", fault.node) if fault.node else ("metadata", "graph")
-        return at if fault.position is None else (*at, fault.position)
+    problems = Problems()
+    tree = plain_tree(mapping, source, problems)
+    return _Reading(source, tree, None if folder is None else Path(folder), problems).graph()
 
 
-def _map(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+class _Reading:
+    """One description on its way to a graph: its values, where they stand, and what is wrong with them."""
 
+    def __init__(self, file: Place, tree: YamlTree, folder: Path | None, problems: Problems) -> None:
+        self._file, self._tree, self._problems = file, tree, problems
+        self._code = CodeFolder(folder)
 
-def _names(sources: Any) -> list[str]:
-    if isinstance(sources, str):
-        return [sources]
-    return (
-        [source for source in sources if isinstance(source, str)] if isinstance(sources, list | dict) else []
-    )
+    def graph(self) -> DecisionGraph:
+        """The graph. Raises UserError with every problem."""
+        self._check_shape()
+        outline = Outline.read(self._tree, self._file, self._problems)
+        outline.add_duplicates(self._tree, self._file, self._problems)
+        said = outline.declaration
+        said = replace(
+            said,
+            functions=self._found(said.functions, "expert_functions", "function"),
+            custom=self._found(said.custom, "custom_nodes", "class"),
+        )
+        if outline.complete:
+            graph, faults = DecisionGraph.attempt(said)
+        else:
+            found = structure_faults(said.inputs, said.columns, said.implied)
+            graph, faults = None, [fault for fault in found if not fault.tentative]
+        for fault in islice(faults, _MOST_PROBLEMS + 1):
+            self._add(fault.what, outline.locate(fault), fault.advice)
+        self._raise_if_any()
+        assert graph is not None
+        self._warn(graph, outline)
+        return graph
+
+    def _check_shape(self) -> None:
+        try:
+            DescriptionFile.model_validate(self._tree.value)
+        except ValidationError as error:
+            for detail in error.errors(include_url=False)[: _MOST_PROBLEMS + 1]:
+                what, remedy = explain(detail)
+                self._add(what, detail["loc"], remedy)
+
+    def _found(self, code: Mapping[str, CodeRef], section: str, wanted: Wanted) -> dict[str, CodeRef]:
+        """The user's code with what its files say about it; adds what they do not define."""
+        found = dict(code)
+        for node, reference in code.items():
+            try:
+                found[node] = self._code.find(reference, wanted)
+            except CodeError as error:
+                below = ("node_function",) if section == "expert_functions" else ()
+                self._add(error.what, ("metadata", section, node, *below), error.remedy)
+        return found
+
+    def _add(self, what: str, at: KeyPath, remedy: str | None) -> None:
+        self._problems.add(what, file=self._file, place=self._tree.place(at), remedy=remedy)
+
+    def _raise_if_any(self) -> None:
+        more = len(self._problems) - _MOST_PROBLEMS
+        if more > 0:
+            del self._problems[_MOST_PROBLEMS:]
+            self._problems.append(Problem("there are more problems than these", self._file))
+        self._problems.raise_if_any()
+
+    def _warn(self, graph: DecisionGraph, outline: Outline) -> None:
+        said = outline.declaration
+        unused = [name for name in said.columns if name not in graph]
+        if unused:
+            names = ", ".join(unused)
+            _log.warning("%s: described, but not in the graph and so not used: %s", self._file, names)
+        kept = {node.history.source for node in graph.all_nodes if node.history}
+        idle = [name for name, option in said.options.items() if (option.ts or 0) > 1 and name not in kept]
+        if idle:
+            names = ", ".join(history_name(name) for name in idle)
+            _log.warning("%s: 'ts' is given, but nothing takes %s", self._file, names)
+        dropped = [name for name in graph.judged or () if name not in graph.metric_nodes]
+        if dropped:
+            names = ", ".join(dropped)
+            _log.warning("%s: not learned from data, so no model is judged by: %s", self._file, names)

@@ -33,7 +33,7 @@ def state_name(node: str) -> str | None:
 
 
 def history_name(source: str, length: int | None = None) -> str:
-    """The node that holds the last values of `source`; with a `length`, the one made for that length alone."""
+    """The node that holds the last values of `source`; with a `length`, the one made for that length."""
     return f"{_HISTORY if length is None else f'ts{length}_'}{source}"
 
 

@@ -29,6 +29,27 @@ class NodeKind(StrEnum):
 LEARNED: Final = frozenset({NodeKind.DECISION, NodeKind.TRANSITION, NodeKind.CHANGE, NodeKind.TERMINATION})
 """Kinds that are networks where the node has inputs."""
 
+
+class Origin(StrEnum):
+    """How the data of a node come out of the logs."""
+
+    LOGGED = "logged"  # the array of this name
+    NEXT = "next"  # `of`, one row later
+    STACK = "stack"  # the last rows of `of`, side by side
+    CHANGE = "change"  # `of` one row later, minus `of`
+    STEP = "step"  # the number of the row in its trajectory, from 0
+    TRAJECTORY = "trajectory"  # the number of the trajectory
+    NONE = "none"  # there are no data
+
+
+@dataclass(frozen=True)
+class DataOrigin:
+    """How the data of a node come out of the logs, and which node `of` they come from."""
+
+    how: Origin
+    of: str | None = None
+
+
 Builtin = Literal["add", "push", "step", "newest"]
 Direction = Literal["increasing", "decreasing"]
 

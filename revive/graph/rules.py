@@ -19,6 +19,7 @@ from revive.graph.names import (
 from revive.graph.nodes import CodeRef
 from revive.graph.structure import Fault, Section, choices
 
+_WIDEST: Final = 100_000
 _OF_COMPUTED: Final = ("step_input", "traj_id", "history", "freeze", "loss_type", "effects")
 _OF_DESCRIBED: Final = ("ts", "ts_length", "circle")
 _OF_LEARNED: Final = ("freeze", "loss_type", "effects")
@@ -26,7 +27,7 @@ _OF_INPUTS: Final = ("step_input", "traj_id", "history")
 
 
 def declaration_faults(said: Declaration) -> Iterator[Fault]:
-    """Everything wrong with `said`, except for the structure of its graph and what the graph tells when built."""
+    """Everything wrong with `said` beside the structure of its graph."""
     for node, option in said.options.items():
         yield from _option_faults(said, node, option)
     yield from _code_faults(said, "expert_functions", said.functions)
@@ -54,9 +55,21 @@ def _option_faults(said: Declaration, node: str, option: NodeOptions) -> Iterato
         what = f"'ts_length' {option.ts_length} is more than the {option.ts or 0} steps of 'ts'"
         remedy = "ts counts the steps back, ts_length takes that many of them, the oldest"
         yield Fault(what, node, "nodes", key="ts_length", remedy=remedy)
+    yield from _size_faults(said, node, option)
     if not option.data and node not in said.inputs and "data" in option.given:
         what = f"'{node}' has no data, but nothing computes it either"
         yield Fault(what, node, "nodes", key="data", remedy=f"log it, or add '{node}: [inputs]' to graph")
+
+
+def _size_faults(said: Declaration, node: str, option: NodeOptions) -> Iterator[Fault]:
+    widest = max((len(said.columns_of(source)) for source in said.inputs.get(node, ())), default=0)
+    for key, length, width in (
+        ("ts", option.ts or 0, len(said.columns.get(node, ()))),
+        ("history", option.history or 0, widest),
+    ):
+        if length * width > _WIDEST:
+            what = f"'{key}' {length} of {width} columns makes a history of {length * width} columns"
+            yield Fault(what, node, "nodes", key=key, remedy=f"at most {_WIDEST} columns: shorten it")
 
 
 def _misplaced(said: Declaration, node: str, key: str) -> tuple[str, str] | None:
@@ -85,7 +98,9 @@ def _code_faults(said: Declaration, section: Section, code: Mapping[str, CodeRef
             what = f"'{node}' stands under {section}, but not in graph, so it has no inputs"
             yield Fault(what, node, section, remedy=choices(node, said.inputs), tentative=True)
         if section == "custom_nodes" and node in said.functions:
-            yield Fault(f"'{node}' has a function as well as a custom network", node, section, remedy="keep one")
+            yield Fault(
+                f"'{node}' has a function as well as a custom network", node, section, remedy="keep one"
+            )
 
 
 def _automatic_faults(said: Declaration) -> Iterator[Fault]:
@@ -102,7 +117,7 @@ def _automatic_faults(said: Declaration) -> Iterator[Fault]:
         if state_name(node) == TRAJECTORY and TRAJECTORY in said.implied:
             yield Fault(f"'{TRAJECTORY}' never changes, so '{node}' says nothing", node, remedy="drop it")
         if said.plain(node) in {*said.inputs} - {node} and not said.is_push(node):
-            what = f"'{node}' is the same as '{said.plain(node)}' with 'ts' of 1 or less; the graph computes both"
+            what = f"'{node}' is '{said.plain(node)}' where 'ts' is 1 or less; the graph computes both"
             yield Fault(what, node, remedy="drop one of them")
         if said.is_sum(node):
             yield from _sum_faults(said, node)
@@ -146,7 +161,9 @@ def _push_faults(said: Declaration, node: str, delay: int) -> Iterator[Fault]:
     takes_next = transition_name(node) in said.inputs[push]
     if not said.is_push(push):
         what = f"'{push}' is learned, but 'ts_length' lets '{history}' end {delay} steps before now"
-        yield Fault(what, push, remedy=f"drop 'ts_length' of '{node}', or drop '{push}': it is kept by itself")
+        yield Fault(
+            what, push, remedy=f"drop 'ts_length' of '{node}', or drop '{push}': it is kept by itself"
+        )
     elif takes_next or delay > 1:
         given = transition_name(node) if takes_next else node
         what = f"'{push}' pushes '{given}', but 'ts_length' lets '{history}' end {delay} steps before now"
@@ -219,7 +236,7 @@ def _pair_faults(
 def find_pair(
     said: Declaration, nodes: Collection[str], pair: tuple[str, str]
 ) -> tuple[Column, Column] | str:
-    """The two columns of one of `nodes` that `pair` names, as `column` or `node.column`; else what is wrong."""
+    """The columns of one of `nodes` that `pair` names, each `column` or `node.column`; else what is wrong."""
     matches: list[list[Column]] = []
     for name in pair:
         found = [column for node in nodes for column in said.columns[node] if names_column(name, column)]

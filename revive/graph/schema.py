@@ -3,18 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, FiniteFloat
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat
+from pydantic_core import PydanticCustomError
 
 from revive.errors import suggestion
-from revive.graph.columns import Column, ColumnType
-from revive.graph.yaml_tree import KeyPath
+from revive.graph.columns import Column, ColumnType, Scale
+from revive.graph.declaration import EffectRule, NodeOptions
+from revive.graph.nodes import CodeRef
+
+_LOSSES: Final = ("log_prob", "nll", "mae", "mse")
+_MAX_SLOPE: Final = "max_slope"
+LONGEST_HISTORY: Final = 10_000
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _said(what: str, remedy: str) -> PydanticCustomError:
+    """An error whose words are ours."""
+    return PydanticCustomError("said", "{what}", {"what": what, "remedy": remedy})
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise _said(f"{value!r} stands where a number should be", "write a number")
+    return value
+
+
+def _nothing_is_empty(value: Any) -> Any:
+    return {} if value is None else value
+
+
+Number = Annotated[FiniteFloat, BeforeValidator(_number)]
+Count = Annotated[int, BeforeValidator(_number), Field(le=LONGEST_HISTORY)]
 
 
 class ColumnSpec(_Strict):
@@ -22,13 +46,16 @@ class ColumnSpec(_Strict):
 
     dim: str
     type: ColumnType
-    min: FiniteFloat | None = None
-    max: FiniteFloat | None = None
-    num: int | None = None
+    min: Number | None = None
+    max: Number | None = None
+    num: Annotated[int, BeforeValidator(_number)] | None = None
     values: list[FiniteFloat] | None = None
     fit: bool = True
     units: str | None = None
     description: str | None = None
+    scale: Scale | None = None
+    period: Number | None = None
+    clamp: bool | None = None
 
     def column(self, name: str) -> Column:
         """The column called `name`. Raises UserError where the attributes contradict each other."""
@@ -47,14 +74,103 @@ def _single_column(item: Any) -> Any:
         what = "the attributes of the column stand beside its name"
         remedy = "indent them below the name, or write " + remedy.removeprefix("write ")
     elif isinstance(item, Mapping) and len(item) > 1:
-        what = f"one entry holds several columns: {', '.join(map(str, item))}"
+        names = [*map(str, item)]
+        several = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        what = f"one entry holds several columns: {several}"
     else:
-        what = f"{item!r} is no column"
-    raise PydanticCustomError("column_entry", "{what}", {"what": what, "remedy": remedy})
+        what = f"{shown(item)} is no column"
+    raise _said(what, remedy)
+
+
+def _pairs(value: Any) -> Any:
+    """A pair of column names, or a list of pairs."""
+    pairs = [value] if isinstance(value, list) and all(isinstance(x, str) for x in value) else value
+    if pairs is None or pairs == [[]]:
+        return ()
+    wanted = isinstance(pairs, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(isinstance(name, str) for name in pair)
+        for pair in pairs
+    )
+    if not wanted:
+        raise _said(f"{shown(value)} is no pair of columns", "write [cosine, sine], or a list of such pairs")
+    return tuple(tuple(pair) for pair in pairs)
+
+
+def _effect(value: Any) -> Any:
+    """What is declared about one input: a direction, or a map from output columns to directions."""
+    directions = value if isinstance(value, Mapping) else {None: value}
+    slope = directions.get(_MAX_SLOPE)
+    steep = isinstance(slope, int | float) and not isinstance(slope, bool) and 0 < slope < float("inf")
+    if _MAX_SLOPE in directions and not steep:
+        raise _said(f"'{_MAX_SLOPE}' cannot be {shown(slope)}", "write a number above 0, output per input")
+    rules: list[tuple[str | None, Any]] = [(k, v) for k, v in directions.items() if k != _MAX_SLOPE]
+    for _, direction in rules:
+        if direction not in ("increasing", "decreasing"):
+            what = f"an effect is 'increasing' or 'decreasing', not {shown(direction)}"
+            raise _said(what, "write e.g. action: {next_temperature: decreasing, max_slope: 2}")
+    if not directions:
+        raise _said("nothing is declared here", "write e.g. action: {next_temperature: decreasing}")
+    return tuple((output, direction, slope) for output, direction in rules or [(None, None)])
+
+
+def _loss(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    file, _, function = value.partition(".")
+    if value in _LOSSES or (file == "user_module" and function.isidentifier()):
+        return "log_prob" if value == "nll" else value
+    raise _said(f"'loss_type' cannot be '{value}'", suggestion(value, (*_LOSSES, "user_module.<function>")))
+
+
+def _code(value: Any) -> Any:
+    parts = value.split(".") if isinstance(value, str) else []
+    if len(parts) != 2 or not all(part.isidentifier() for part in parts):
+        raise _said(f"{shown(value)} names no code", "write 'file.name', for 'name' in 'file.py' beside this")
+    return CodeRef(f"{parts[0]}.py", parts[1])
+
+
+Circles = Annotated[tuple[tuple[str, str], ...], BeforeValidator(_pairs)]
+Effects = dict[str, Annotated[Any, BeforeValidator(_effect)]]
+Code = Annotated[CodeRef, BeforeValidator(_code)]
+
+
+class OptionsSpec(_Strict):
+    """The options of one node, as written under `nodes`."""
+
+    ts: Annotated[Count, Field(ge=0)] | None = None
+    ts_length: Annotated[Count, Field(ge=1)] | None = None
+    history: Annotated[Count, Field(ge=1)] | None = None
+    step_input: bool = False
+    traj_id: Any = None
+    freeze: bool = False
+    loss_type: Annotated[str, BeforeValidator(_loss)] | None = None
+    effects: Annotated[Effects, BeforeValidator(_nothing_is_empty)] = {}
+    circle: Circles = ()
+    data: bool = True
+
+    def options(self) -> NodeOptions:
+        """The same as plain values. `traj_id` is on whatever it is, save for nothing and false."""
+        plain = {name: getattr(self, name) for name in type(self).model_fields}
+        plain["traj_id"] = self.traj_id is not None and self.traj_id is not False
+        plain["effects"] = tuple(
+            EffectRule(source, output, direction, slope)
+            for source, rules in self.effects.items()
+            for output, direction, slope in rules
+        )
+        given = tuple(name for name in type(self).model_fields if name in self.model_fields_set)
+        return NodeOptions(**plain, given=given)
+
+
+class FunctionEntry(_Strict):
+    """What stands under the name of a node in `expert_functions`."""
+
+    node_function: Code
 
 
 NodeInputs = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]
 """The inputs of a node; nothing at all is an empty list, which the graph refuses in its own words."""
+
+Options = Annotated[OptionsSpec, BeforeValidator(_nothing_is_empty)]
 
 
 class Metadata(_Strict):
@@ -62,16 +178,13 @@ class Metadata(_Strict):
 
     graph: dict[str, NodeInputs]
     columns: list[Annotated[dict[str, ColumnSpec], BeforeValidator(_single_column)]]
-    expert_functions: Any = None
-    custom_nodes: Any = None
-    nodes: Any = None
-    metric_nodes: Any = None
-    tunable: Any = None
+    expert_functions: Annotated[dict[str, FunctionEntry], BeforeValidator(_nothing_is_empty)] = {}
+    custom_nodes: Annotated[dict[str, Code], BeforeValidator(_nothing_is_empty)] = {}
+    nodes: Annotated[dict[str, Options], BeforeValidator(_nothing_is_empty)] = {}
+    metric_nodes: list[str] | None = None
+    tunable: list[str] | None = None
+    circle: Circles = ()
     version: Any = None
-
-
-NOT_YET = ("expert_functions", "custom_nodes", "nodes", "metric_nodes", "tunable")
-"""Keys of the format that nothing executes yet; refused rather than overlooked."""
 
 
 class DescriptionFile(_Strict):
@@ -80,44 +193,7 @@ class DescriptionFile(_Strict):
     metadata: Metadata
 
 
-def explain(error: ErrorDetails) -> tuple[str, str | None]:
-    """What is wrong, as a clause, and its remedy."""
-    path: KeyPath = error["loc"]
-    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "the file")
-    value, context = error["input"], error.get("ctx", {})
-    match error["type"]:
-        case "extra_forbidden":
-            return f"'{key}' is not known here", suggestion(key, _model_at(path[:-1]).model_fields)
-        case "missing":
-            return f"'{key}' is missing", _missing_remedy(path)
-        case "literal_error":
-            choices = [part.strip(" '") for part in str(context["expected"]).replace(" or ", ", ").split(",")]
-            return f"'{key}' cannot be {value!r}", suggestion(str(value), choices)
-        case "column_entry":
-            return str(context["what"]), str(context["remedy"])
-        case "string_type" if isinstance(value, bool | int | float):
-            return f"a name is wanted, YAML reads {value!r} here", f"put it into quotes: '{value}'"
-        case "list_type" if len(path) == 3:
-            return f"the inputs of '{key}' must be a list", f"write '{key}: [{value or 'input'}]'"
-        case "list_type" if path[-1:] == ("columns",):
-            return "'columns' must be a list", "write '- ' in front of every column name"
-        case "dict_type" | "model_type":
-            return f"{_shown(value)} stands where the keys of '{key}' should be", _missing_remedy((*path, ""))
-    return f"'{key}' cannot be {_shown(value)}: {error['msg'][0].lower()}{error['msg'][1:]}", None
-
-
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """`value` as a message may show it."""
     text = "nothing" if value is None else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _model_at(path: KeyPath) -> type[BaseModel]:
-    if not path:
-        return DescriptionFile
-    return ColumnSpec if len(path) > 1 else Metadata
-
-
-def _missing_remedy(path: KeyPath) -> str | None:
-    model = _model_at(path[:-1])
-    required = [name for name, field in model.model_fields.items() if field.is_required()]
-    return f"required: {', '.join(required)}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from revive.errors import nearest, suggestion
+from revive.errors import Problem, nearest, suggestion
 from revive.graph.declaration import Inputs
 from revive.graph.names import history_source, name_fault, state_name, transition_name
 
@@ -40,6 +40,10 @@ class Fault:
     def advice(self) -> str | None:
         """The remedy as text."""
         return self.remedy() if callable(self.remedy) else self.remedy
+
+    def problem(self) -> Problem:
+        """The fault as a problem whose place is a key of the description."""
+        return Problem(self.what, place=f"{self.section}.{self.node}".rstrip("."), remedy=self.advice)
 
 
 def choices(word: str, options: Collection[str]) -> Callable[[], str]:

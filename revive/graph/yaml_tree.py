@@ -2,41 +2,111 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import numbers
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from revive.errors import Problem, Problems, UserError, nearest
 
 KeyPath = tuple[str | int, ...]
+Place = Path | str
+
+_LARGEST: Final = 8_000_000  # bytes of a file
+_MOST_VALUES: Final = 1_000_000  # with every alias written out
+_DEEPEST: Final = 40
+_MERGE: Final = "tag:yaml.org,2002:merge"
+_UNREADABLE: Final = (
+    yaml.YAMLError,
+    ValueError,
+    KeyError,
+    IndexError,
+    AttributeError,
+    TypeError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True)
 class YamlTree:
-    """The content of a YAML file: maps with text keys, lists, scalars; and the line of each key path."""
+    """The content of a YAML file: maps with text keys, lists, scalars; and the line of each key path.
+
+    `lines` is empty where the values come from no file.
+    """
 
     value: Any
     lines: Mapping[KeyPath, int]
 
     def place(self, path: KeyPath) -> str:
         """`line 7, metadata.graph.action`: the line of the path, or of the nearest part above it."""
-        known = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), ())
         dotted = ".".join(str(part) for part in path)
+        if not self.lines:
+            return dotted
+        known = next((path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines), ())
         line = f"line {self.lines.get(known, 1)}"
         return f"{line}, {dotted}" if dotted else line
+
+
+def plain_tree(value: Any, source: Place, problems: Problems) -> YamlTree:
+    """The tree of `value`, maps and lists from anywhere. Adds keys that are no text to `problems`.
+
+    Raises UserError where it is nested too deeply or too large.
+    """
+    return YamlTree(_Plain(source, problems).convert(value, ()), {})
+
+
+class _Limits:
+    """Counts what is read, so that a small file cannot unfold into an endless one."""
+
+    def __init__(self, source: Place) -> None:
+        self.source, self.count = source, 0
+
+    def check(self, at: KeyPath) -> None:
+        self.count += 1
+        if len(at) > _DEEPEST:
+            raise UserError(Problem(f"is nested more than {_DEEPEST} levels deep", self.source))
+        if self.count > _MOST_VALUES:
+            what = f"holds more than {_MOST_VALUES} values, aliases written out"
+            raise UserError(Problem(what, self.source, remedy="describe a smaller system"))
+
+
+class _Plain:
+    """Turns maps and lists of any type into plain ones."""
+
+    def __init__(self, source: Place, problems: Problems) -> None:
+        self._limits, self._problems = _Limits(source), problems
+
+    def convert(self, value: Any, at: KeyPath) -> Any:
+        self._limits.check(at)
+        if isinstance(value, Mapping):
+            result: dict[str, Any] = {}
+            for key, item in value.items():
+                if not isinstance(key, str):
+                    what, place = f"a name is wanted, not {key!r}", YamlTree(None, {}).place(at)
+                    remedy = f"put it into quotes: '{key}'"
+                    self._problems.add(what, file=self._limits.source, place=place, remedy=remedy)
+                result[str(key)] = self.convert(item, (*at, str(key)))
+            return result
+        if isinstance(value, list | tuple):
+            return [self.convert(item, (*at, number)) for number, item in enumerate(value)]
+        if isinstance(value, numbers.Real) and not isinstance(value, bool | int | float):
+            return int(value) if isinstance(value, numbers.Integral) else float(value)
+        return value
 
 
 def read_yaml(path: Path, problems: Problems) -> YamlTree:
     """The content of `path`. Adds duplicate keys to `problems`; raises UserError if nothing can be read."""
     text = _read_text(path)
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(_syntax_problem(path, text, error)) from None
+    except RecursionError:
+        raise UserError(Problem(f"is nested more than {_DEEPEST} levels deep", path)) from None
     if root is None:
         raise UserError(Problem("the file is empty", path, remedy="start with 'metadata:'"))
     builder = _Builder(path, loader, problems)
@@ -52,6 +122,9 @@ def _read_text(path: Path) -> str:
         what = "does not exist" if path.parent.is_dir() else "neither the file nor its folder exists"
         raise UserError(Problem(what, path, remedy=remedy))
     try:
+        size = path.stat().st_size
+        if size > _LARGEST:
+            raise UserError(Problem(f"is no description: {size / 1e6:.0f} MB", path))
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UserError(Problem(f"is no UTF-8 text (byte {error.start})", path)) from None
@@ -59,7 +132,7 @@ def _read_text(path: Path) -> str:
         raise UserError(Problem(f"cannot be read: {error.strerror}", path)) from None
 
 
-def _syntax_problem(path: Path, text: str, error: yaml.YAMLError) -> Problem:
+def _syntax_problem(path: Path, text: str, error: Exception) -> Problem:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return Problem(f"is not YAML: {' '.join(str(error).split())}", path)
@@ -70,7 +143,8 @@ def _syntax_problem(path: Path, text: str, error: yaml.YAMLError) -> Problem:
         return Problem(
             "the line is indented with a tab", path, place, "YAML allows spaces alone, e.g. two a level"
         )
-    context = f" {error.context}" if getattr(error, "context", None) else ""
+    said = getattr(error, "context", None)
+    context = f" {said}" if said else ""
     return Problem(f"is not YAML{context}: {getattr(error, 'problem', error)}", path, place)
 
 
@@ -80,9 +154,11 @@ class _Builder:
     def __init__(self, path: Path, loader: yaml.SafeLoader, problems: Problems) -> None:
         self.lines: dict[KeyPath, int] = {}
         self._path, self._loader, self._problems = path, loader, problems
+        self._limits = _Limits(path)
         self._open: list[yaml.Node] = []
 
     def convert(self, node: yaml.Node, at: KeyPath) -> Any:
+        self._limits.check(at)
         self.lines.setdefault(at, node.start_mark.line + 1)
         if node in self._open:
             self._add("an alias that contains itself", at)
@@ -100,34 +176,61 @@ class _Builder:
     def _mapping(self, node: yaml.MappingNode, at: KeyPath) -> dict[str, Any]:
         seen: dict[str, int] = {}
         for key, _ in node.value:
-            name, line = self._key(key), key.start_mark.line + 1
-            if name in seen and name != "<<":
+            name, line = self._key(key, at), key.start_mark.line + 1
+            if name in seen and key.tag != _MERGE:
                 what = f"'{name}' stands here for the second time, first in line {seen[name]}"
                 self._problems.add(
                     what, file=self._path, place=f"line {line}, {'.'.join(map(str, (*at, name)))}"
                 )
             seen.setdefault(name, line)
-        try:
-            self._loader.flatten_mapping(node)
-        except yaml.YAMLError as error:
-            self._add(f"'<<' cannot be merged: {getattr(error, 'problem', error)}", at)
-            return {}
         result: dict[str, Any] = {}
-        for key, value in node.value:
-            name = self._key(key)
+        for name, (key, value) in self._merged(node, at, (node,)).items():
             self.lines[(*at, name)] = key.start_mark.line + 1
             result[name] = self.convert(value, (*at, name))
         return result
 
-    def _key(self, key: yaml.Node) -> str:
-        return key.value if isinstance(key, yaml.ScalarNode) else "?"
+    def _merged(
+        self, node: yaml.MappingNode, at: KeyPath, open_: tuple[yaml.Node, ...]
+    ) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        """The entries of a map by key, those that `<<` takes from other maps among them; own ones win."""
+        entries: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                entries[self._key(key, at)] = (key, value)
+        for other in self._merge_sources(node, at, open_):
+            for name, entry in self._merged(other, at, (*open_, other)).items():
+                entries.setdefault(name, entry)
+        return entries
+
+    def _merge_sources(
+        self, node: yaml.MappingNode, at: KeyPath, open_: tuple[yaml.Node, ...]
+    ) -> Iterator[yaml.MappingNode]:
+        for key, value in node.value:
+            if key.tag != _MERGE:
+                continue
+            for other in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                self._limits.check((*at, *range(len(open_))))
+                if not isinstance(other, yaml.MappingNode):
+                    self._add("'<<' merges something that is no map", at)
+                elif other in open_:
+                    self._add("'<<' merges a map into itself", at)
+                else:
+                    yield other
+
+    def _key(self, key: yaml.Node, at: KeyPath) -> str:
+        if isinstance(key, yaml.ScalarNode):
+            return str(key.value)
+        self._add("a key is a list or a map, not a name", at)
+        return "?"
 
     def _scalar(self, node: yaml.Node, at: KeyPath) -> Any:
         try:
             return self._loader.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except _UNREADABLE as error:
             self._add(f"{node.value!r} cannot be read: {getattr(error, 'problem', None) or error}", at)
             return None
 
     def _add(self, what: str, at: KeyPath) -> None:
-        self._problems.add(what, file=self._path, place=YamlTree(None, self.lines).place(at))
+        problem = Problem(what, self._path, YamlTree(None, self.lines).place(at))
+        if problem not in self._problems:
+            self._problems.append(problem)

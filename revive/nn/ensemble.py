@@ -7,14 +7,20 @@ element-wise update, training M networks together equals training them one by on
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 Activation = Literal["silu", "tanh", "relu", "gelu"]
-ACTIVATIONS = {"silu": nn.functional.silu, "tanh": torch.tanh, "relu": torch.relu, "gelu": nn.functional.gelu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "silu": nn.functional.silu,
+    "tanh": torch.tanh,
+    "relu": torch.relu,
+    "gelu": nn.functional.gelu,
+}
 
 
 class EnsembleLinear(nn.Module):
@@ -50,7 +56,7 @@ class LinearSkipNet(nn.Module):
         self.skip = EnsembleLinear(members, inputs, outputs, gain=0.1)
         widths = [inputs, *hidden]
         self.layers = nn.ModuleList(
-            EnsembleLinear(members, a, b, gain=math.sqrt(3.0)) for a, b in zip(widths, widths[1:], strict=False)
+            EnsembleLinear(members, a, b, gain=math.sqrt(3.0)) for a, b in pairwise(widths)
         )
         self.last = nn.Parameter(torch.randn(members, widths[-1], outputs) * 0.01 / math.sqrt(widths[-1]))
 
@@ -90,13 +96,13 @@ def ridge(x: Tensor, y: Tensor, strength: float = 1e-3) -> tuple[Tensor, Tensor]
 @torch.no_grad()
 def clip_gradient_by_member(parameters: Iterable[nn.Parameter], limit: float) -> Tensor:
     """Scale each member's gradient to a norm of at most `limit`; returns the norms before, (M,)."""
-    with_grad = [p for p in parameters if p.grad is not None]
-    squares = torch.stack([p.grad.flatten(1).square().sum(1) for p in with_grad])  # (params, M)
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    squares = torch.stack([g.flatten(1).square().sum(1) for g in gradients])  # (params, M)
     norms = squares.sum(0).sqrt()
     scale = (limit / norms.clamp_min(1e-12)).clamp_max(1.0)
     scale = torch.where(torch.isfinite(norms), scale, torch.zeros_like(scale))
-    for p in with_grad:
-        p.grad.nan_to_num_(0.0, 0.0, 0.0).mul_(scale.view(-1, *[1] * (p.dim() - 1)))
+    for g in gradients:
+        g.nan_to_num_(0.0, 0.0, 0.0).mul_(scale.view(-1, *[1] * (g.dim() - 1)))
     return norms
 
 

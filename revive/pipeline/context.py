@@ -41,8 +41,13 @@ class Context:
         self.folder.stage_started(name)
         with self.tracker.stage(name) as records, self.terminal.stage(name):
             yield records
-        self.seconds[name] = round(time.perf_counter() - started, 1)
+        self.note_seconds(name, time.perf_counter() - started)
         self.folder.stage_finished(name)
+
+    def note_seconds(self, name: str, seconds: float) -> None:
+        """Keep the time of a stage, also for when the run is continued."""
+        self.seconds = {**(self.folder.read_json("seconds.json") or {}), name: round(seconds, 1)}
+        self.folder.write_json("seconds.json", self.seconds)
 
     def checkpoint(self, stage: str) -> Path:
         """Where a learner leaves what it needs to go on after an interruption."""

@@ -3,7 +3,7 @@ before a run folder exists."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from revive.config.settings import Settings
 from revive.data.readers import from_arrays, read_trajectories
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
-from revive.errors import Problem, Problems, UserError
+from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
 from revive.policy.reward import Reward
@@ -37,24 +37,41 @@ class Given:
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
         if self.made is not None:
-            np.savez_compressed(folder / "data.npz", **self.made)
+            np.savez_compressed(folder / "data.npz", **self.made)  # type: ignore[arg-type]
 
 
 def gather(settings: Settings) -> Given:
     """Read and check everything. Raises UserError with all the problems of the first file that has any."""
     dataset = settings.dataset
     if dataset.description is None:
-        raise UserError(Problem("no description is given", place="dataset.description", remedy="name the YAML"))
+        raise UserError(
+            Problem("no description is given", place="dataset.description", remedy="name the YAML")
+        )
     graph = read_description(dataset.description)
     target = settings.policy.target or graph.default_target
-    policy_graph = graph.with_inputs(target, settings.policy.inputs or graph[target].inputs)
+    policy_graph = _seen_by_policy(settings, graph, target)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
     logs, made = _logs(settings, graph, truth)
     parts = _parts(settings, graph, logs)
     if settings.reward is None:
-        raise UserError(Problem("no reward is given", place="reward", remedy="name a Python file: reward=FILE"))
+        raise UserError(
+            Problem("no reward is given", place="reward", remedy="name a Python file: reward=FILE")
+        )
     reward = Reward.load(settings.reward)
-    return Given(graph, policy_graph, target, logs, parts, reward, reward.of_logs(logs), truth, made)
+    logged_reward = reward.of_logs(logs)
+    if settings.policy.mode != "none":
+        reward.require_gradient(logs, (*graph.transitions, target))
+    return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made)
+
+
+def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
+    if target not in graph.decisions:
+        what = f"'{target}' is no decision node"
+        raise UserError(Problem(what, place="policy.target", remedy=suggestion(target, graph.decisions)))
+    try:
+        return graph.with_inputs(target, settings.policy.inputs or graph[target].inputs)
+    except UserError as error:
+        raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
 
 
 def _logs(
@@ -83,6 +100,8 @@ def _parts(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Spli
     problems = Problems()
     for name, part in (("training", parts.train), ("validation", parts.validation)):
         if part.rows < 20:
-            problems.add(f"the {name} part has {part.rows} rows, at least 20 are needed", place="dataset.split")
+            problems.add(
+                f"the {name} part has {part.rows} rows, at least 20 are needed", place="dataset.split"
+            )
     problems.raise_if_any()
     return parts

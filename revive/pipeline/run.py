@@ -10,7 +10,7 @@ from revive.config.settings import Settings
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.given import gather
-from revive.pipeline.stages import learn_policy, learn_venv
+from revive.pipeline.stages import learn_policy, learn_venv, require_venv
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder
 from revive.tracking.base import Tracker, status_of
@@ -23,6 +23,7 @@ def run(settings: Settings) -> None:
     """
     started = time.perf_counter()
     use_threads(settings.trainer.threads)
+    require_venv(settings)
     given = gather(settings)
     data_hash = given.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": given.logs.rows}}
@@ -31,7 +32,7 @@ def run(settings: Settings) -> None:
         terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
         given.save_made_data(folder.path)
         context = Context(settings, given, folder, _tracker(settings), terminal, data_hash)
-        context.seconds["inputs"] = round(time.perf_counter() - started, 1)
+        context.note_seconds("inputs", time.perf_counter() - started)
         with _records(context, config):
             venv = learn_venv(context)
             learned = learn_policy(context, venv) if venv is not None else None
@@ -56,7 +57,9 @@ class _records:
         context = self.context
         commit = context.provenance["versions"].get("commit")
         tags = {"seed": context.settings.seed, "data_sha256": context.data_hash, "git_commit": commit}
-        context.tracker.start(context.folder.run_id, {k: v for k, v in tags.items() if v is not None}, self.config)
+        context.tracker.start(
+            context.folder.run_id, {k: v for k, v in tags.items() if v is not None}, self.config
+        )
         context.tracker.artifact(context.folder.path / "config.yaml")
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:

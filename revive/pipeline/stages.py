@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from revive.config.instantiate import instantiate
+from revive.config.settings import Settings
 from revive.data.codec import Codec
 from revive.data.windows import Rows
 from revive.deploy.bundle import read_policy, read_venv, save_policy, save_venv
@@ -40,11 +41,11 @@ def learn_venv(context: Context) -> VirtualEnv | None:
     return venv
 
 
-def _earlier_venv(context: Context) -> VirtualEnv | None:
-    path = context.settings.venv_path
-    if path is None:
-        if context.settings.policy.mode == "none":
-            return None
+def require_venv(settings: Settings) -> None:
+    """Raises UserError where a policy is to be learned in no venv at all; nothing is written before."""
+    before = settings.log_dir / settings.run_id / "venv" if settings.run_id else None
+    learned = settings.venv.mode == "once" or settings.venv_path or (before and before.is_dir())
+    if settings.policy.mode == "once" and not learned:
         raise UserError(
             Problem(
                 "venv.mode=none needs a venv that was learned before",
@@ -52,6 +53,14 @@ def _earlier_venv(context: Context) -> VirtualEnv | None:
                 remedy="name its bundle, venv_path=RUN_FOLDER/venv, or the run that learned it, run_id=NAME",
             )
         )
+    if settings.venv_path:
+        read_venv(settings.venv_path)
+
+
+def _earlier_venv(context: Context) -> VirtualEnv | None:
+    path = context.settings.venv_path
+    if path is None:
+        return None
     venv = read_venv(path)
     if venv.graph != context.given.graph:
         raise UserError(Problem("this venv was learned for another decision flow graph", path))
@@ -104,7 +113,9 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
 def test_bed(context: Context, venv: VirtualEnv, rows: Rows) -> TestBed:
     """Where policies are compared: fixed starts and noise in both halves."""
     chosen = context.settings.policy.evaluation
-    return TestBed.make(venv, rows, context.given.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1)
+    return TestBed.make(
+        venv, rows, context.given.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1
+    )
 
 
 def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Learned:
@@ -118,7 +129,6 @@ def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Le
     policy = Policy(given.policy_graph, venv.codec, given.target, spec, venv.halves, low, high, chosen.noise)
     edges = {name: ranges[name] for name in given.graph.states}
     starts = Starts(venv, rows, edges, chosen.starts.wide, chosen.starts.shuffled)
-    _require_gradient(context, venv, rows)
     delay = dead_time(venv, rows, given.target, given.reward)
     clone_behaviour(policy, venv, starts, **chosen.clone.model_dump(), seed=seed)
     learner = instantiate(
@@ -139,21 +149,6 @@ def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Le
     _train(context, "policy", learner, len(learner.chunks), records)
     best = learner.best()
     return Learned(policy.single(best.copy, best.weights), best.copy, best.iteration, best.score)
-
-
-def _require_gradient(context: Context, venv: VirtualEnv, rows: Rows) -> None:
-    """A first-order gradient needs a reward that varies smoothly with what follows from the action."""
-    data = venv.codec.decode({name: value[:1000] for name, value in rows.values.items()})
-    reached = [*context.given.graph.transitions, context.given.target]
-    if not any(context.given.reward.differentiable_in(data, node) for node in reached):
-        raise UserError(
-            Problem(
-                "no gradient reaches the action through this reward",
-                context.given.reward.path,
-                remedy="compute it with torch operations on the tensors of `data`, without .detach(), .numpy() "
-                "or comparisons alone",
-            )
-        )
 
 
 def _train(context: Context, name: str, learner: object, chunks: int, records: StageTracker) -> None:

@@ -15,7 +15,7 @@ from revive.venv.virtual_env import VirtualEnv
 def clone_behaviour(
     policy: Policy, venv: VirtualEnv, starts: Starts, *, updates: int, batch: int, lr: float, seed: int
 ) -> float:
-    """Distil each half's behaviour node (the members' mean) into the copy of that half; returns the last loss.
+    """Distil each half's behaviour node (its members' mean) into the copy of that half; -> the last loss.
 
     The states are those that training will start from, so that the clone is defined wherever it begins.
     """
@@ -46,4 +46,3 @@ def _mean_over_half(venv: VirtualEnv, values: dict[str, Tensor], target: str) ->
     halves = x.reshape(venv.halves, 1, -1, x.shape[-1]).expand(-1, venv.members // venv.halves, -1, -1)
     mean, _ = venv.model(target)(halves.reshape(venv.members, -1, x.shape[-1]), None)
     return mean.reshape(venv.halves, -1, *mean.shape[1:]).mean(1)
-

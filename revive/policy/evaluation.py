@@ -31,7 +31,9 @@ class TestBed:
     horizon: int
 
     @classmethod
-    def make(cls, venv: VirtualEnv, rows: Rows, reward: Reward, *, starts: int, horizon: int, seed: int) -> TestBed:
+    def make(
+        cls, venv: VirtualEnv, rows: Rows, reward: Reward, *, starts: int, horizon: int, seed: int
+    ) -> TestBed:
         """`starts` branches per half, spread evenly over its rows; each is run through every member of it."""
         generator = torch.Generator().manual_seed(seed)
         per_half = venv.members // venv.halves

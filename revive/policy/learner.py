@@ -55,7 +55,8 @@ class FirstOrderLearner(pl.LightningModule):
         branches: rollouts per copy and iteration.
         lr: Adam of the actor, cosine to zero. critic_lr: of the critic, constant.
         gamma, td_lambda: discount and the lambda of the critic's targets.
-        critic_steps, critic_batch: critic updates per iteration and their size. target_rate: of the slow copy.
+        critic_steps, critic_batch: critic updates per iteration, and their size.
+        target_rate: how fast the slow copy of the critic follows.
         clip: limit of each copy's gradient norm.
         judge_every: iterations between two candidates. caution: c of the score mean - c * std.
         chunk: iterations per Lightning step.
@@ -135,7 +136,7 @@ class FirstOrderLearner(pl.LightningModule):
             self.judge(0)
 
     def training_step(self, _: object) -> None:
-        actor_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc]
+        actor_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc, attr-defined]
         value = torch.zeros(())
         for iteration in range(*self.chunks[self.current_epoch]):
             acting = iteration >= self.warm_up
@@ -233,7 +234,7 @@ class FirstOrderLearner(pl.LightningModule):
             )
 
     def best(self) -> Candidate:
-        """The admissible candidate that gains most over the clone in the same venv; the clone itself counts."""
+        """The admissible candidate that gains most over the clone in the same venv; the clone counts too."""
         admissible = [candidate for candidate in self.candidates if candidate.rejected is None]
         return max(admissible or self.candidates[:1], key=lambda candidate: candidate.gain)
 

@@ -86,7 +86,9 @@ class Policy(nn.Module):
         source = state or self.state_dict()
         names = {name for name, _ in self.net.named_parameters(prefix="net")}
         picked = {k: v[copy : copy + 1].clone() if k in names else v.clone() for k, v in source.items()}
-        one = Policy(self.graph, self.codec, self.target, self.spec, 1, self.low, self.high, float(self.noise))
+        one = Policy(
+            self.graph, self.codec, self.target, self.spec, 1, self.low, self.high, float(self.noise)
+        )
         one.load_state_dict(picked)
         return one
 

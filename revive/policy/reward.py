@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -85,11 +85,20 @@ class Reward:
         problems.raise_if_any()
         return reward
 
-    def differentiable_in(self, data: Mapping[str, Tensor], node: str) -> bool:
-        """Whether a gradient reaches `node` (itself a function of the action) through the reward."""
-        leaf = data[node].detach().clone().requires_grad_()
-        reward = self({**data, node: leaf})
-        if not reward.requires_grad:
-            return False
-        gradient = torch.autograd.grad(reward.sum(), leaf, allow_unused=True)[0]
-        return gradient is not None and bool((gradient != 0).any())
+    def require_gradient(self, logs: Trajectories, nodes: Sequence[str]) -> None:
+        """Raises UserError where autograd finds no effect of any of `nodes` on the reward."""
+        data = {k: torch.as_tensor(v[:1000], dtype=torch.float32) for k, v in logs.arrays.items()}
+        leaves = {name: data[name].requires_grad_() for name in nodes}
+        reward = self(data)
+        found: Sequence[Tensor | None] = []
+        if reward.requires_grad:
+            found = torch.autograd.grad(reward.sum(), list(leaves.values()), allow_unused=True)
+        if not any(g is not None and bool((g != 0).any()) for g in found):
+            raise UserError(
+                Problem(
+                    "no gradient reaches the action through this reward",
+                    self.path,
+                    remedy="compute it with torch operations on the tensors of `data`, without .detach() or "
+                    ".numpy(), and not by comparisons alone",
+                )
+            )

@@ -1,4 +1,4 @@
-"""Where training rollouts start: logged states, states from all over the range, shuffled exogenous windows."""
+"""Where training rollouts start: logged states, states from all over the range, shuffled windows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ class Starts:
     def _rows(self, branches: int, generator: torch.Generator) -> Tensor:
         per_half = self.venv.members // self.venv.halves
         return torch.cat(
-            [torch.randint(p.start, p.stop, (per_half, branches), generator=generator) for p in self.rows.parts]
+            [
+                torch.randint(p.start, p.stop, (per_half, branches), generator=generator)
+                for p in self.rows.parts
+            ]
         )
 
 
@@ -61,7 +64,9 @@ def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, horizon
     per_half = venv.members // venv.halves
     longest = int(rows.lengths.max())
     horizon = min(horizon, longest)
-    first = torch.cat([torch.linspace(p.start, p.stop - 1, 33)[:-1].long().expand(per_half, -1) for p in rows.parts])
+    first = torch.cat(
+        [torch.linspace(p.start, p.stop - 1, 33)[:-1].long().expand(per_half, -1) for p in rows.parts]
+    )
     index, valid = rows.windows(first, horizon)
     data = rows.at(index)
     start = {name: data[name][0] for name in venv.graph.states}

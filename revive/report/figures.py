@@ -38,7 +38,9 @@ def label(column: Column) -> str:
     return f"{column.name} [{column.units}]" if column.units else column.name
 
 
-def _panels(count: int, width: float = 9.0, height: float = 2.4, columns: int = 1) -> tuple[Figure, list[Axes]]:
+def _panels(
+    count: int, width: float = 9.0, height: float = 2.4, columns: int = 1
+) -> tuple[Figure, list[Axes]]:
     rows = -(-count // columns)
     figure = Figure(figsize=(width, height * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten().tolist()
@@ -66,14 +68,22 @@ def decision_graph(graph: DecisionGraph) -> Figure:
         for i, name in enumerate(names):
             # leaves that feed far layers stand lower, so that arrows pass beside the nodes between
             place[name] = (level * 2.6, (len(names) - 1) / 2 - i + 0.35 * (level % 2))
-    for name in graph.order:
-        for source in graph[name].inputs:
-            style = {"arrowstyle": "-|>", "color": FAINT, "shrinkA": 28, "shrinkB": 34, "connectionstyle": "arc3,rad=0.08"}
-            axis.annotate("", place[name], place[source], arrowprops=style)
+    drawn = {}
     for name, (x, y) in place.items():
         kind = graph[name].kind
-        box = {"boxstyle": "round,pad=0.5", "facecolor": KIND_COLOURS.get(kind, "#ffffff"), "edgecolor": FAINT}
-        axis.text(x, y, f"{name}\n{kind.value}", ha="center", va="center", bbox=box, fontsize=9)
+        box = {
+            "boxstyle": "round,pad=0.5",
+            "facecolor": KIND_COLOURS.get(kind, "#ffffff"),
+            "edgecolor": FAINT,
+        }
+        drawn[name] = axis.text(x, y, f"{name}\n{kind.value}", ha="center", va="center", bbox=box, fontsize=9)
+    for name in graph.order:
+        for source in graph[name].inputs:
+            ends = {"patchA": drawn[source].get_bbox_patch(), "patchB": drawn[name].get_bbox_patch()}
+            look = {"arrowstyle": "-|>", "color": FAINT, "connectionstyle": "arc3,rad=0.08"}
+            axis.annotate(
+                "", place[name], place[source], arrowprops={**look, **ends, "shrinkA": 2, "shrinkB": 2}
+            )
     axis.set_xlim(-1.2, max(x for x, _ in place.values()) + 1.2)
     axis.set_ylim(-tallest / 2 - 0.3, tallest / 2 + 0.6)
     return figure
@@ -87,7 +97,9 @@ def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, shown: int = 3) -
     members = venv.members_of(0)
     mean = replay(venv, windows)
     samples = [replay(venv, windows, noise_seed=seed) for seed in range(20)]
-    panels = [(name, i) for name in venv.graph.transitions for i in range(venv.graph[name].width)][:MOST_PANELS]
+    panels = [(name, i) for name in venv.graph.transitions for i in range(venv.graph[name].width)][
+        :MOST_PANELS
+    ]
     count = windows.first.shape[1]
     figure, axes = _panels(len(panels) * count, width=4.2 * count, columns=count)
     steps = np.arange(1, horizon + 1)
@@ -97,9 +109,18 @@ def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, shown: int = 3) -
             axis = axes[row * count + window]
             drawn = torch.cat([codec.decode(s[name])[:, members, window, i] for s in samples], dim=1).numpy()
             low, high = np.quantile(drawn, [0.05, 0.95], axis=1)
-            axis.fill_between(steps, low, high, color=MODEL, alpha=0.2, lw=0, label="90 % of sampled rollouts")
-            axis.plot(steps, codec.decode(windows.data[name])[:, 0, window, i], color=DATA, lw=1, label="data")
-            axis.plot(steps, codec.decode(mean[name])[:, members, window, i].mean(1), color=MODEL, label="members' mean")
+            axis.fill_between(
+                steps, low, high, color=MODEL, alpha=0.2, lw=0, label="90 % of sampled rollouts"
+            )
+            axis.plot(
+                steps, codec.decode(windows.data[name])[:, 0, window, i], color=DATA, lw=1, label="data"
+            )
+            axis.plot(
+                steps,
+                codec.decode(mean[name])[:, members, window, i].mean(1),
+                color=MODEL,
+                label="members' mean",
+            )
             axis.set_title(f"from row {int(windows.first[0, window])}", fontsize=9)
             if window == 0:
                 axis.set_ylabel(label(venv.graph.columns(name)[i]))
@@ -130,9 +151,16 @@ def response_curves(venv: VirtualEnv, rows: Rows, target: str, points: int = 60)
 
     Lines: members, averaged over 64 rows; below them how often the logs held such an action.
     """
-    followers = [name for name in venv.graph.transitions if target in venv.graph[name].inputs and name in venv.graph.learned]
+    followers = [
+        name
+        for name in venv.graph.transitions
+        if target in venv.graph[name].inputs and name in venv.graph.learned
+    ]
     panels = [
-        (name, i, j) for name in followers for i in range(venv.graph[name].width) for j in range(venv.graph[target].width)
+        (name, i, j)
+        for name in followers
+        for i in range(venv.graph[name].width)
+        for j in range(venv.graph[target].width)
     ][:MOST_PANELS]
     figure, axes = _panels(max(len(panels), 1), width=7, height=3.2)
     base = rows.at(torch.linspace(0, rows.count - 1, 64).long())
@@ -156,7 +184,12 @@ def response_curves(venv: VirtualEnv, rows: Rows, target: str, points: int = 60)
 
 
 def _sweep(
-    venv: VirtualEnv, base: Mapping[str, torch.Tensor], node: str, target: str, column: int, sweep: NDArray[np.float64]
+    venv: VirtualEnv,
+    base: Mapping[str, torch.Tensor],
+    node: str,
+    target: str,
+    column: int,
+    sweep: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Mean prediction of `node` with one action column set to each value: (points, M, d), physical units."""
     codec, answers = venv.codec, []
@@ -183,7 +216,10 @@ def control(
     panels = [(name, i) for name in learned for i in range(graph[name].width)][:MOST_PANELS]
     figure, axes = _panels(len(panels), width=10)
     for axis, (name, i) in zip(axes, panels, strict=True):
-        for series, colour, who in ((logged, FAINT, "logs' controller"), (learned, MODEL, f"learned policy, {source}")):
+        for series, colour, who in (
+            (logged, FAINT, "logs' controller"),
+            (learned, MODEL, f"learned policy, {source}"),
+        ):
             axis.plot(series[name][:steps, i], color=colour, lw=1, label=who)
         axis.set_ylabel(label(graph.columns(name)[i]))
     axes[0].legend(fontsize=8, frameon=False, loc="upper right")

@@ -1,15 +1,15 @@
 """The figures of a run, as `summary.json` holds them.
 
-    venv.rollout_mae, venv.persistence_mae   {"1", "10", "50", "100"}: mean absolute error over the first so many
-        steps of open-loop rollouts on the validation half, by the members that learned from the training half,
-        and by "nothing changes"; physical units, mean over all state columns. venv.other_half: the reverse.
-    venv.columns     column -> the same over the longest horizon, one by one
-    policy.logged    mean reward per step of the logs
-    policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
-        high hold 90 % of all rollouts, over members and starts
-    policy.halves    the same in each half's venv; policy.behaviour: of the logs' controller as learned
-    policy.truth     {mean, se, episodes} in the simulator, for experiments that have one
-    seconds          by stage
+venv.rollout_mae, venv.persistence_mae   {"1", "10", "50", "100"}: mean absolute error over the first so many
+    steps of open-loop rollouts on the validation half, by the members that learned from the training half,
+    and by "nothing changes"; physical units, mean over all state columns. venv.other_half: the reverse.
+venv.columns     column -> the same over the longest horizon, one by one
+policy.logged    mean reward per step of the logs
+policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
+    high hold 90 % of all rollouts, over members and starts
+policy.halves    the same in each half's venv; policy.behaviour: of the logs' controller as learned
+policy.truth     {mean, se, episodes} in the simulator, for experiments that have one
+seconds          by stage
 """
 
 from __future__ import annotations

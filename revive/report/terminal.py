@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -16,11 +17,24 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
 
 
+PLAIN: dict[str, Any] = {
+    "title_justify": "left",
+    "caption_justify": "left",
+    "title_style": "bold",
+    "box": None,
+    "pad_edge": False,
+    "padding": (0, 2, 0, 0),
+}
+WIDE = 110  # characters, where the output is no terminal
+
+
 class Terminal:
     """Progress on a terminal; one line per finished stage where the output is a file."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(highlight=False, soft_wrap=True)
+        self.console = console or Console(highlight=False)
+        if not self.console.is_terminal:
+            self.console.width = WIDE
         self._bar: tuple[Progress, TaskID] | None = None
 
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
@@ -36,7 +50,9 @@ class Terminal:
         """Shows a bar while a stage runs and leaves one line when it is done."""
         started = time.perf_counter()
         columns = (TextColumn("{task.description:<11}"), BarColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as bar:
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as bar:
             self._bar = (bar, bar.add_task(name, total=None))
             yield
         self._bar = None
@@ -73,28 +89,26 @@ class Terminal:
 
 def _policy_table(summary: Summary) -> Table:
     policy = summary.policy
-    table = Table(title="Reward per step", title_justify="left", box=None, pad_edge=False)
-    for heading, side in (("", "left"), ("mean", "right"), ("90 % of rollouts", "right")):
-        table.add_column(heading, justify=side)  # type: ignore[arg-type]
-    table.add_row("logs' controller, in the logs", f"{policy['logged']:.3f}", "")
-    names = ("training", "validation")
-    for half in range(2):
-        rows = (("logs' controller", policy["behaviour"]), ("learned policy", policy["halves"]))
-        for who, estimates in rows:
-            seen = " (learned in it)" if half == policy["learned_in_half"] and who == "learned policy" else ""
-            e = estimates[half]
-            label = f"{who}, venv of the {names[half]} half{seen}"
-            table.add_row(label, f"{e['mean']:.3f}", f"{e['low']:.3f} .. {e['high']:.3f}")
-    if "truth" in policy:
-        truth = policy["truth"]
-        label = f"learned policy, in truth ({truth['episodes']} episodes)"
-        table.add_row(f"[bold]{label}[/bold]", f"[bold]{truth['mean']:.3f}[/bold]", f"se {truth['se']:.4f}")
+    table = Table(title="Reward per step (in brackets: 90 % of rollouts)", **PLAIN)
+    table.add_column("")
+    for where in ("in the logs", "venv, training half", "venv, validation half", "in truth"):
+        table.add_column(where, justify="right")
+    truth = policy.get("truth")
+    for who, estimates in (("logs' controller", policy["behaviour"]), ("learned policy", policy["halves"])):
+        learned = who == "learned policy"
+        cells = [f"{e['mean']:.3f} ({e['low']:.2f} .. {e['high']:.2f})" for e in estimates]
+        if learned:
+            cells[policy["learned_in_half"]] += " *"
+        logged = "" if learned else f"{policy['logged']:.3f}"
+        real = f"{truth['mean']:.3f} (se {truth['se']:.4f})" if learned and truth else ""
+        table.add_row(who, logged, *cells, real)
+    table.caption = "* learned in it; the other half is the honest estimate"
     return table
 
 
 def _venv_table(summary: Summary) -> Table:
     venv = summary.venv
-    table = Table(title="Open-loop rollout error (MAE over the first steps)", title_justify="left", box=None, pad_edge=False)
+    table = Table(title="Open-loop rollout error (mean absolute error over the first steps)", **PLAIN)
     table.add_column("steps")
     for steps in venv["rollout_mae"]:
         table.add_column(steps, justify="right")

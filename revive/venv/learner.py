@@ -85,12 +85,19 @@ class MultiStepLearner(pl.LightningModule):
         self.venv = venv
         self.rows = rows
         self.batch_size, self.window_batch = batch_size, window_batch
-        self.weight_decay, self.likelihood_weight, self.clip, self.chunk = weight_decay, likelihood_weight, clip, chunk
+        self.weight_decay, self.likelihood_weight, self.clip, self.chunk = (
+            weight_decay,
+            likelihood_weight,
+            clip,
+            chunk,
+        )
         self.stages = [Stage(1, one_step_updates, lr)]
         self.stages += [Stage(int(k), int(n), multi_step_lr) for k, n in curriculum if n > 0]
         self.generator = torch.Generator().manual_seed(seed)
         halves = [
-            leave_out(rows, cut_blocks(rows, part, block), venv.members // venv.halves, held_out, self.generator)
+            leave_out(
+                rows, cut_blocks(rows, part, block), venv.members // venv.halves, held_out, self.generator
+            )
             for part in rows.parts
         ]
         self.seen = join_members(*(drawn for drawn, _ in halves))
@@ -274,4 +281,3 @@ class MultiStepLearner(pl.LightningModule):
         self.generator.set_state(state["generator"])
         self._reference, self._best = state["reference"], state["best"]
         self._sigma, self.kept = state["sigma"], state["kept"]
-

@@ -42,7 +42,9 @@ class NodeModel(nn.Module):
 
     scale: Tensor
 
-    def __init__(self, members: int, inputs: int, width: int, spec: NetworkSpec, scale: Sequence[float]) -> None:
+    def __init__(
+        self, members: int, inputs: int, width: int, spec: NetworkSpec, scale: Sequence[float]
+    ) -> None:
         super().__init__()
         self.width = width
         self.spec = spec
@@ -54,7 +56,7 @@ class NodeModel(nn.Module):
     def forward(self, x: Tensor, current: Tensor | None) -> tuple[Tensor, Tensor]:
         """x (M, B, inputs), current (M, B, width) or None -> mean and log std, (M, B, width), of the node."""
         out = self.net(x)
-        log_std = self.free_log_std
+        log_std: Tensor = self.free_log_std
         if self.spec.std == "conditioned":
             out, conditioned = out.split(self.width, dim=-1)
             log_std = log_std + soft_clamp(conditioned)

@@ -50,7 +50,10 @@ class RolloutError:
     def by_column(self, columns: dict[str, list[str]]) -> dict[str, Any]:
         """Column -> its error over the whole horizon on the validation half, venv and persistence."""
         return {
-            label: {"venv": float(value[0, :, i].mean()), "persistence": float(self.persistence[node][0, :, i].mean())}
+            label: {
+                "venv": float(value[0, :, i].mean()),
+                "persistence": float(self.persistence[node][0, :, i].mean()),
+            }
             for node, value in self.venv.items()
             for i, label in enumerate(columns[node])
         }
@@ -84,7 +87,7 @@ def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) 
 
 @torch.no_grad()
 def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) -> dict[str, Tensor]:
-    """Open-loop rollout of the windows, node -> (T, M, B, d) in model space; sampled where a seed is given."""
+    """Open-loop rollout of the windows, node -> (T, M, B, d) in model space; sampled with a seed."""
     data, graph = windows.data, venv.graph
     horizon = windows.valid.shape[0]
     noise = None
@@ -101,7 +104,9 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
     horizon = min(horizon, int(rows.lengths.max()))
     windows = unseen_windows(venv, rows, horizon)
     rolled = replay(venv, windows)
-    model, still, spread = {}, {}, {}
+    model: dict[str, Array] = {}
+    still: dict[str, Array] = {}
+    spread: dict[str, Array] = {}
     shape = (horizon, venv.halves, venv.members // venv.halves, -1)
     weight = windows.valid.float().reshape(*shape)[:, :, 0, :, None]  # (T, halves, B, 1)
     for name in venv.graph.transitions:

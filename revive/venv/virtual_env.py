@@ -51,7 +51,12 @@ class VirtualEnv(nn.Module):
     halves = 2
 
     def __init__(
-        self, graph: DecisionGraph, codec: Codec, members: int, spec: NetworkSpec, scales: Mapping[str, list[float]]
+        self,
+        graph: DecisionGraph,
+        codec: Codec,
+        members: int,
+        spec: NetworkSpec,
+        scales: Mapping[str, list[float]],
     ) -> None:
         super().__init__()
         self.graph = graph

@@ -72,14 +72,13 @@ def test_summary_is_the_readme_heading(experiments: Path) -> None:
 
 def test_experiment_chooses_groups_and_the_command_line_beats_it(experiments: Path) -> None:
     (experiments / "demo" / "experiment.yaml").write_text(
-        "# @package _global_\ndefaults:\n  - override /trainer: gpu\n  - override /tracking: none\n"
-        "trainer: {threads: 3}\nseed: 5\n"
+        "# @package _global_\ndefaults:\n  - override /tracking: none\ntrainer: {threads: 3}\nseed: 5\n"
     )
     config = compose(["experiment=demo"])
-    assert (config.trainer.accelerator, config.trainer.threads, config.seed) == ("gpu", 3, 5)
+    assert (config.trainer.threads, config.seed) == (3, 5)
     assert config.tracking == {"_target_": "revive.tracking.NullTracker"}
-    config = compose(["experiment=demo", "trainer=cpu", "seed=6"])
-    assert (config.trainer.accelerator, config.trainer.threads, config.seed) == ("cpu", 3, 6)
+    config = compose(["experiment=demo", "tracking=mlflow", "seed=6"])
+    assert (config.tracking["_target_"], config.seed) == ("revive.tracking.MlflowTracker", 6)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ BAD = {
         COLUMNS.replace("dim: action", "dim: index") + GRAPH,
         ["line 4", "'index' is reserved"],
     ),
-    "not executable yet": (COLUMNS + GRAPH + "  tunable: [state]\n", ["line 8", "'tunable'", "yet"]),
+    "tunable state": (COLUMNS + GRAPH + "  tunable: [state]\n", ["line 8", "'state' cannot be tunable"]),
 }
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from revive.data.readers.container import WRITE_NUMBERS, Info
-from revive.data.readers.tables import DATES, TEXT
 from revive.errors import Problem, UserError
 
 _BLOCK: Final = 1 << 22  # bytes of text parsed at a time
@@ -18,12 +17,11 @@ _PLACE: Final = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*)", re.DO
 
 
 class Csv:
-    """Text with a line of column names; separated by the comma, semicolon or tab that this line has most of."""
+    """Text with a line of names; separated by the comma, semicolon or tab that this line has most of."""
 
     def columns(self, path: Path) -> list[tuple[str, Info]]:
-        with _translated(path):
-            with self._open(path) as reader:
-                schema = reader.schema
+        with _translated(path), self._open(path) as reader:
+            schema = reader.schema
         names = list(schema.names)
         if names and all(_is_number(name) for name in names):
             what = "its first line holds numbers, where the names of the columns should be"
@@ -45,7 +43,9 @@ class Csv:
             with self._open(path) as reader:
                 inferred = reader.schema
             kinds = {name: inferred.field(name).type for name in columns}
-            plain = {n: pa.float64() for n, kind in kinds.items() if _info(kind).numeric and str(kind) != "bool"}
+            plain = {
+                n: pa.float64() for n, kind in kinds.items() if _info(kind).numeric and str(kind) != "bool"
+            }
             with self._open(path, columns, plain) as reader:
                 yield from reader
 
@@ -115,11 +115,12 @@ def _info(kind: Any) -> Info:
         kind = kind.value_type
     numbers = (types.is_integer, types.is_floating, types.is_boolean, types.is_decimal, types.is_null)
     if any(test(kind) for test in numbers):
-        return Info((-1,), True)
+        return Info((-1,))
     if types.is_timestamp(kind) or types.is_date(kind):
-        return Info((-1,), False, DATES)
-    text = types.is_string(kind) or types.is_large_string(kind)
-    return Info((-1,), False, TEXT if text else str(kind))
+        return Info((-1,), "dates", "dates")
+    if types.is_string(kind) or types.is_large_string(kind):
+        return Info((-1,), "text", "text")
+    return Info((-1,), "other", str(kind))
 
 
 def _is_number(name: str) -> bool:

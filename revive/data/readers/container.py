@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 import numpy as np
 
@@ -20,16 +20,24 @@ PLAIN_ARRAYS = "write plain numeric arrays"
 
 @dataclass(frozen=True)
 class Info:
-    """What is known of a thing before it is read: its shape (a row count of -1: not known), what it holds."""
+    """What is known of a thing before it is read: its shape (a row count of -1: not known), what it holds.
+
+    `holds` is for messages, `kind` for what can be done with it.
+    """
 
     shape: tuple[int, ...]
-    numeric: bool
+    kind: Literal["numbers", "text", "dates", "other"] = "numbers"
     holds: str = "numbers"
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: np.dtype) -> Info:
         holds = f"Python objects ({dtype})" if dtype.hasobject else str(dtype)
-        return cls(tuple(int(n) for n in shape), dtype.kind in "fiub", holds)
+        kinds = dict.fromkeys("fiub", "numbers") | {"U": "text", "S": "text", "M": "dates"}
+        return cls(tuple(int(n) for n in shape), kinds.get(dtype.kind, "other"), holds)  # type: ignore[arg-type]
+
+    @property
+    def numeric(self) -> bool:
+        return self.kind == "numbers"
 
     @property
     def width(self) -> int:
@@ -70,9 +78,11 @@ class Container(Protocol):
     """
 
     name: str
-    infos: Mapping[str, Info]
     is_table: bool
     owns: bool
+
+    @property
+    def infos(self) -> Mapping[str, Info]: ...
 
     @property
     def ends(self) -> IntArray | None: ...
@@ -137,7 +147,7 @@ class ArrayContainer(ABC):
             column += part.width
         return target
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - arrays in memory have no file to release
         """Releases the file."""
 
     def __enter__(self) -> Self:

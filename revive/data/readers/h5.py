@@ -26,7 +26,7 @@ class H5File(ArrayContainer):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file = _opened(path)
-        self.infos = {name: Info.of(data.shape, data.dtype) for name, data in _datasets(self._file, path)}
+        self.infos = {name: _info(data) for name, data in _datasets(self._file, path)}
 
     def copy_into(self, target: FloatArray, source: str, start: int) -> None:
         try:
@@ -163,6 +163,14 @@ def _datasets(group: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, A
                 what = f"'{name}' keeps its values in another file"
                 raise UserError(Problem(what, path, remedy="copy the array"))
             yield name, item
+
+
+def _info(data: Any) -> Info:
+    import h5py
+
+    if h5py.check_string_dtype(data.dtype) is not None:
+        return Info(tuple(data.shape), "text", "text")
+    return Info.of(data.shape, data.dtype)
 
 
 def _copy(data: Any, target: FloatArray, start: int, rows: slice) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from revive.data.checks import ValueChecks
+from revive.data.derive import is_read, with_derived
 from revive.data.missing import Filler
 from revive.data.readers.container import Container, Loaded, MemoryArrays, Plan
-from revive.data.readers.ends import Ends, plain_time
+from revive.data.readers.ends import Ends, index_ends, plain_time
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.planning import Planner
@@ -53,14 +54,16 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     planner = Planner(container, graph, options, problems)
     plan, labels = planner.plan(), planner.labels()
     loaded = _load(container, plan, labels, options, problems)
-    rows = _rows(loaded, source, problems)
+    rows = _rows(loaded, graph, source, problems)
     time = plain_time(loaded.labels.get("time"))
     ends = None
     if rows != 0 and not (rows is None and problems and "index" not in labels and not container.is_table):
         ends = _ends(container, loaded, rows, time, options, problems)
+    if ends is not None and rows is not None:
+        _spread_tunable(loaded, graph, ends, source, problems)
     masked = options.missing == "mask"
     ValueChecks(graph, loaded.arrays, None if rows is None else ends, source, problems, masked).run()
-    absent = [name for name in graph.transitions if name not in plan]
+    absent = [name for name in graph.transitions if name not in plan and is_read(graph, name)]
     if absent and ends is not None and not problems:
         _check_lengths(ends, absent, source, problems)
     if problems or ends is None:
@@ -71,8 +74,10 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
         _log.warning("%s: %s that the description does not name are not used: %s", source, kind, extras)
     missing = Filler(graph, ends, source, container.owns).fill(loaded.arrays) if masked else None
     if absent:
-        return shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
-    return Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
+        read = shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
+    else:
+        read = Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
+    return with_derived(read, graph)
 
 
 def _load(
@@ -93,9 +98,9 @@ def _load(
         raise UserError(Problem(what, container.name, remedy=remedy)) from None
 
 
-def _rows(loaded: Loaded, source: str, problems: Problems) -> int | None:
+def _rows(loaded: Loaded, graph: DecisionGraph, source: str, problems: Problems) -> int | None:
     """The number of rows, 0 and a problem where there are none, None where the arrays disagree."""
-    counts = {len(array) for array in loaded.arrays.values()}
+    counts = {len(array) for name, array in loaded.arrays.items() if not _is_tunable(graph, name)}
     rows = counts.pop() if len(counts) == 1 else None
     if rows == 0:
         problems.add("the arrays have no rows", file=source, remedy="check how the file was written")
@@ -112,13 +117,29 @@ def _ends(
 ) -> IntArray | None:
     labels = loaded.labels
     if rows is None:
-        from revive.data.readers.ends import index_ends
-
         if container.is_table or "index" not in labels:
             return None
         return index_ends(labels["index"], None, options.index, container.name, problems)
     finder = Ends(rows, options, container.name, problems, container.ends, container.is_table)
     return finder.find(labels.get("index"), labels.get("trajectory"), time)
+
+
+def _is_tunable(graph: DecisionGraph, name: str) -> bool:
+    return str(graph[name].kind) == "tunable"
+
+
+def _spread_tunable(
+    loaded: Loaded, graph: DecisionGraph, ends: IntArray, source: str, problems: Problems
+) -> None:
+    """Gives tunable nodes, (K, d) with a row for each trajectory, a row for each time step."""
+    for name in [name for name in loaded.arrays if _is_tunable(graph, name)]:
+        array, rows = loaded.arrays[name], int(ends[-1])
+        if len(array) == len(ends):
+            loaded.arrays[name] = np.repeat(array, np.diff(ends, prepend=0), axis=0)
+        elif len(array) != rows:
+            what = f"'{name}' has {len(array)} rows, but there are {len(ends)} trajectories of {rows} rows"
+            problems.add(what, file=source, place=name, remedy="a row for each trajectory, or each time step")
+            del loaded.arrays[name]
 
 
 def _check_lengths(ends: IntArray, absent: list[str], source: str, problems: Problems) -> None:

@@ -52,7 +52,9 @@ class NpzFile(ArrayContainer):
         for n in shape:
             size *= int(n)
         if not dtype.hasobject and size != member.file_size - header:
-            raise ValueError(f"its header promises {size} bytes, the archive holds {member.file_size - header}")
+            raise ValueError(
+                f"its header promises {size} bytes, the archive holds {member.file_size - header}"
+            )
         self._members[name] = (member, dtype, fortran)
         return Info.of(shape, dtype)
 

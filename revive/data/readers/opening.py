@@ -32,7 +32,9 @@ def open_container(path: Path) -> Container:
         if suffix in (".h5", ".hdf5"):
             return open_h5(path)
     except (OSError, ValueError) as error:
-        raise UserError(Problem(f"cannot be read: {getattr(error, 'strerror', None) or error}", path)) from None
+        raise UserError(
+            Problem(f"cannot be read: {getattr(error, 'strerror', None) or error}", path)
+        ) from None
     remedy = f"possible: {', '.join(_SUFFIXES)}, or a folder of tables or of a Minari dataset"
     raise UserError(Problem(f"files of type '{path.suffix}' cannot be read", path, remedy=remedy))
 
@@ -47,14 +49,18 @@ def _folder(path: Path) -> Container:
         for entry in files:
             _require_file(entry)
         return TableFiles(sorted(files, key=_natural), _TABLES[kinds[0]], path)
-    what = f"is a folder with both {' and '.join(kinds)} files" if kinds else "is a folder without tables in it"
+    what = (
+        f"is a folder with both {' and '.join(kinds)} files" if kinds else "is a folder without tables in it"
+    )
     remedy = "a folder is read as one csv or parquet file for each trajectory, or as a Minari dataset"
     raise UserError(Problem(what, path, remedy=remedy))
 
 
 def _natural(path: Path) -> tuple[tuple[int, str], ...]:
     """Sorts run2 before run10."""
-    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name))
+    return tuple(
+        (int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)
+    )
 
 
 def _require_file(path: Path) -> None:

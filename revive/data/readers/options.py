@@ -43,7 +43,9 @@ class ReadOptions:
         for key, choices in (("index", _INDEX), ("missing", _MISSING)):
             value = getattr(self, key)
             if value not in choices:
-                problems.add(f"'{key}' cannot be {value!r}", place=key, remedy=suggestion(str(value), choices))
+                problems.add(
+                    f"'{key}' cannot be {value!r}", place=key, remedy=suggestion(str(value), choices)
+                )
         for key in ("trajectory", "time"):
             if not isinstance(getattr(self, key), str | None):
                 problems.add(f"'{key}' is no name: {getattr(self, key)!r}", place=key)
@@ -59,7 +61,9 @@ class ReadOptions:
         if not _is_number(self.gap):
             problems.add(f"'gap' is {self.gap!r}", place="gap", remedy="a time difference above 0")
         if self.time is None:
-            problems.add("'gap' cuts by time, but no column of times is named", place="gap", remedy="add 'time'")
+            problems.add(
+                "'gap' cuts by time, but no column of times is named", place="gap", remedy="add 'time'"
+            )
 
     def _check_table(self, problems: Problems) -> None:
         remedy = "write 'node: [column, column]' for each node"

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from revive.data.derive import is_optional, is_read
 from revive.data.readers.container import PLAIN_ARRAYS, WRITE_NUMBERS, Container, Info, Part
 from revive.data.readers.options import ReadOptions
 from revive.errors import Problems, suggestion
-from revive.graph.decision_graph import DecisionGraph, NodeKind
+from revive.graph.decision_graph import DecisionGraph
 from revive.graph.names import transition_name
 
 _SLICE: Final = re.compile(r"(.+)\[(\d+)(?::(\d+))?\]$", re.DOTALL)
@@ -36,7 +37,7 @@ class Planner:
             if node not in self.graph:
                 remedy = suggestion(node, self.graph.nodes)
                 self.problems.add(f"'table' names '{node}', which is no node", place="table", remedy=remedy)
-        for name in self.graph.nodes:
+        for name in filter(lambda node: is_read(self.graph, node), self.graph.nodes):
             sources = self._sources(name)
             if sources is None:
                 continue
@@ -59,7 +60,7 @@ class Planner:
         if not self.container.is_table:
             if name in infos:
                 return [name]
-            if not transition and self.graph[name].kind is not NodeKind.FUNCTION:
+            if not transition and not is_optional(self.graph, name):
                 what = f"the array '{name}' of a described node is missing"
                 self.problems.add(what, file=self.container.name, remedy=self._similar(name))
             return None
@@ -71,9 +72,11 @@ class Planner:
         known = [source for source in found if source is not None]
         if len(known) == len(found):
             return known
-        if (transition or self.graph[name].kind is NodeKind.FUNCTION) and not known:
+        if (transition or is_optional(self.graph, name)) and not known:
             return None
-        columns = [column.name for column, s in zip(self.graph.columns(name), found, strict=True) if s is None]
+        columns = [
+            column.name for column, s in zip(self.graph.columns(name), found, strict=True) if s is None
+        ]
         what = f"the table has no {_listed(columns)} of the node '{name}'"
         hint = "name the columns under 'table', or as 'node.column'"
         similar = self._similar(columns[0]) if infos else None
@@ -84,7 +87,9 @@ class Planner:
         """By `node.column`, by `column` where one node alone has it, by `node` of one column, by `node_0`."""
         columns = self.graph.columns(name)
         column = columns[number].name
-        owners = Counter(c.name for n in self.graph.nodes.values() if n.name == n.columns[0].node for c in n.columns)
+        owners = Counter(
+            c.name for n in self.graph.nodes.values() if n.name == n.columns[0].node for c in n.columns
+        )
         bare = column if name not in self.graph.transitions else transition_name(column)
         candidates = [f"{name}.{column}"]
         candidates += [bare] if owners[column] < 2 else []
@@ -101,7 +106,9 @@ class Planner:
         if base not in infos:
             kind = "column" if self.container.is_table else "array"
             what = f"'{node}' takes the {kind} '{base}', which is not there"
-            self.problems.add(what, file=self.container.name, place=f"table.{node}", remedy=self._similar(base))
+            self.problems.add(
+                what, file=self.container.name, place=f"table.{node}", remedy=self._similar(base)
+            )
             return None
         info = infos[base]
         if not info.numeric:
@@ -124,7 +131,7 @@ class Planner:
         if width != self.graph[node].width:
             rows = self.container.infos[parts[0].source].shape[0]
             info = self.container.infos[parts[0].source]
-            self._add_shape(node, info if len(parts) == 1 and not self.options.table else Info((rows, width), True))
+            self._add_shape(node, info if len(parts) == 1 and not self.options.table else Info((rows, width)))
             return False
         return True
 
@@ -136,18 +143,24 @@ class Planner:
         self.problems.add(what, file=self.container.name, place=node, remedy=f"wanted: (rows, {width})")
 
     def _check_rows(self, parts: dict[str, Part]) -> None:
-        counts = {name: self.container.infos[part.source].shape[0] for name, part in parts.items()}
+        counts = {
+            name: self.container.infos[part.source].shape[0]
+            for name, part in parts.items()
+            if str(self.graph[name].kind) != "tunable"
+        }
         if len(set(counts.values())) > 1:
             shown = _listed([f"{name} {count}" for name, count in counts.items()])
             what = f"the arrays differ in their number of rows: {shown}"
-            self.problems.add(what, file=self.container.name, remedy="a row of every array for each time step")
+            self.problems.add(
+                what, file=self.container.name, remedy="a row of every array for each time step"
+            )
 
     def _similar(self, name: str) -> str | None:
         free = [source for source in self.container.infos if source not in self.graph][:_COMPARED]
         return suggestion(name, free[:_SHOWN]) or None if len(free) <= _SHOWN else _nearest_only(name, free)
 
     def labels(self) -> dict[str, str]:
-        """Role -> source of what tells trajectories and times; adds to `problems` names that are not there."""
+        """Role -> source of what tells trajectories and times; adds to `problems` what is not there."""
         infos = self.container.infos
         labels: dict[str, str] = {}
         for role, source in (("trajectory", self.options.trajectory), ("time", self.options.time)):
@@ -163,9 +176,9 @@ class Planner:
             what = f"the column '{source}', named as {role}, is not there"
             self.problems.add(what, file=self.container.name, place=role, remedy=self._similar(source))
             return False
-        dated = info.holds in ("dates", "text") if role == "trajectory" else info.holds == "dates"
+        kinds = ("numbers", "dates", "text") if role == "trajectory" else ("numbers", "dates")
         flat = len(info.shape) == 1 or (len(info.shape) == 2 and info.shape[1] == 1)
-        if not flat or not (info.numeric or dated):
+        if not flat or info.kind not in kinds:
             what = f"'{source}' of shape {info.shape} holds {info.holds}, which cannot tell the {role}"
             self.problems.add(what, file=self.container.name, place=role)
             return False

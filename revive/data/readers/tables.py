@@ -13,8 +13,6 @@ from revive.data.readers.container import Info, Loaded, Plan
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
 
-TEXT, DATES = "text", "dates"
-
 
 class TableFormat(Protocol):
     """A file format of tables. Every method raises UserError for a file that it cannot read."""
@@ -51,7 +49,9 @@ class TableFiles:
     def _columns(self, path: Path) -> dict[str, Info]:
         found = self._kind.columns(path)
         names = [name for name, _ in found]
-        twice = sorted({name for name in names if names.count(name) > 1}) if len({*names}) < len(names) else []
+        twice = (
+            sorted({name for name in names if names.count(name) > 1}) if len({*names}) < len(names) else []
+        )
         if twice:
             raise UserError(Problem(f"has several columns called {', '.join(map(repr, twice[:5]))}", path))
         return dict(found)
@@ -80,8 +80,10 @@ class TableFiles:
             what = f"lacks the columns {', '.join(absent[:5])}, which '{self._paths[0].name}' has"
             raise UserError(Problem(what, path, remedy="the files of a folder need the same columns"))
         for name in wanted:
-            if here[name].numeric != self.infos[name].numeric:
-                what = f"'{name}' holds {here[name].holds}, in '{self._paths[0].name}' {self.infos[name].holds}"
+            if here[name].kind != self.infos[name].kind:
+                what = (
+                    f"'{name}' holds {here[name].holds}, in '{self._paths[0].name}' {self.infos[name].holds}"
+                )
                 raise UserError(Problem(what, path, place=name))
 
     def __enter__(self) -> Self:
@@ -111,7 +113,7 @@ class _Growing:
         if rows <= self._capacity:
             return
         width = sum(array.shape[1] for array in self._arrays.values()) + len(self._rest)
-        if rows * width * 8 > self._limit and self._capacity:
+        if rows * width * 8 > self._limit:
             raise MemoryError
         self._capacity = rows
         for name, array in self._arrays.items():
@@ -119,7 +121,7 @@ class _Growing:
                 array.resize((rows, array.shape[1]), refcheck=False)
             else:
                 self._arrays[name] = np.empty((rows, array.shape[1]))
-        for role, label in self._rest.items():
+        for label in self._rest.values():
             label.resize(rows, refcheck=False)
 
     def add(self, batch: Any, path: str) -> None:

@@ -185,10 +185,8 @@ def test_damaged_files_are_explained(
     content = file.read_bytes()
     noise = np.random.default_rng(0).bytes(2000)
     file.write_bytes({"truncated": content[: len(content) // 3], "empty": b"", "noise": noise}[damage])
-    try:
+    if damage == "truncated" and file.suffix == ".csv":
+        return  # a text may end anywhere; what is left of it is a table
+    with pytest.raises(UserError) as caught:
         read_trajectories(path, refrigerator, options)
-    except UserError as error:
-        assert str(file) in str(error) or str(path) in str(error)
-    else:
-        assert damage == "truncated"
-        assert file.suffix == ".csv"  # the text ends at the end of a number
+    assert str(path) in str(caught.value)

@@ -1,0 +1,118 @@
+"""Nodes that no log has to hold, because they follow from others: histories, changes, counters.
+
+Histories are always made from the rows of their own trajectory, whatever a file says about them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.trajectories import FloatArray, IntArray, Trajectories
+from revive.graph.decision_graph import DecisionGraph
+
+_NEVER_READ: Final = frozenset({"history", "step", "trajectory"})
+_OPTIONAL: Final = frozenset({"function", "change"})
+
+
+def is_read(graph: DecisionGraph, node: str) -> bool:
+    """Whether the values of `node` come from the log at all, rather than from those of other nodes."""
+    if node in graph.transitions:
+        node = graph.state_of(node)
+    return str(graph[node].kind) not in _NEVER_READ
+
+
+def is_optional(graph: DecisionGraph, node: str) -> bool:
+    """Whether a log may lack `node`."""
+    return str(graph[node].kind) in _OPTIONAL or not getattr(graph[node], "logged", True)
+
+
+def with_derived(trajectories: Trajectories, graph: DecisionGraph) -> Trajectories:
+    """The same trajectories with the arrays that follow from the others, node -> (N, d), and their masks.
+
+    history: the last values of its source, the first row of a trajectory standing for those before it
+    step: the row in its trajectory, from 0; trajectory: its number, as binary digits where it has several
+    columns; change: the successor less the present value. Functions of the user are left out.
+    """
+    work = _Derivation(graph, dict(trajectories.arrays), dict(trajectories.missing or {}), trajectories)
+    for name in graph.nodes:
+        if name not in work.arrays:
+            work.add(name)
+    if len(work.arrays) == len(trajectories.arrays):
+        return trajectories
+    ordered = {name: work.arrays[name] for name in graph.nodes if name in work.arrays}
+    return Trajectories(ordered, trajectories.ends, work.missing or None, trajectories.time)
+
+
+class _Derivation:
+    def __init__(
+        self,
+        graph: DecisionGraph,
+        arrays: dict[str, FloatArray],
+        missing: dict[str, Any],
+        trajectories: Trajectories,
+    ) -> None:
+        self.graph, self.arrays, self.missing = graph, arrays, missing
+        self._ends, self._lengths, self._rows = trajectories.ends, trajectories.lengths, trajectories.rows
+        self._first: IntArray = np.repeat(trajectories.starts, trajectories.lengths)
+
+    def add(self, name: str) -> None:
+        """Adds `name` to the arrays where it follows from them."""
+        transition = name in self.graph.transitions
+        state = self.graph.state_of(name) if transition else name
+        kind = str(self.graph[state].kind)
+        width = self.graph[name].width
+        count = np.arange(self._rows) - self._first
+        if kind == "step":
+            self.arrays[name] = np.repeat(
+                (count + transition).astype(np.float64)[:, np.newaxis], width, axis=1
+            )
+        elif kind == "trajectory":
+            number = np.repeat(np.arange(len(self._ends)), self._lengths)[:, np.newaxis]
+            digits = number if width == 1 else number >> np.arange(width)[::-1] & 1
+            self.arrays[name] = digits.astype(np.float64)
+        elif kind == "change":
+            self._add_change(name)
+        elif kind == "history":
+            self._add_history(name, self.graph[state], transition)
+
+    def _add_change(self, name: str) -> None:
+        """By how much the first state with as many columns of these names changes."""
+        wanted = [column.name for column in self.graph[name].columns]
+        for state in self.graph.states:
+            following = self.graph.next_of(state)
+            same = [column.name for column in self.graph[state].columns] == wanted and name.endswith(state)
+            if same and following in self.arrays and state in self.arrays:
+                self.arrays[name] = self.arrays[following] - self.arrays[state]
+                masks = [self.missing[node] for node in (state, following) if node in self.missing]
+                if masks:
+                    self.missing[name] = np.logical_or.reduce(masks)
+                return
+
+    def _add_history(self, name: str, node: Any, transition: bool) -> None:
+        spec = node.history
+        source = spec.source if spec is not None else None
+        if source not in self.arrays:
+            return
+        ages = range(spec.length - 1 + spec.delay, spec.delay - 1, -1)
+        following = self.graph.next_of(source) if source in self.graph.states else None
+        if transition and spec.delay == 0 and following not in self.arrays:
+            return
+        for store in (self.arrays, self.missing):
+            if source in store:
+                store[name] = self._stacked(store, source, following, ages, transition)
+
+    def _stacked(
+        self, store: Mapping[str, Any], source: str, following: str | None, ages: range, transition: bool
+    ) -> Any:
+        frames = []
+        rows = np.arange(self._rows)
+        for age in ages:
+            if transition and age == 0:
+                assert following is not None
+                frames.append(store.get(following, store[source]))
+            else:
+                frames.append(store[source][np.maximum(rows - age + transition, self._first)])
+        return np.hstack(frames)

@@ -1,0 +1,184 @@
+"""What the data say about the columns by themselves: proposals, each with the lines that accept it.
+
+Nothing here is applied; a proposal becomes true when the user writes it into the description.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.derive import is_read
+from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
+from revive.data.finding import Evidence
+from revive.data.proposal import Proposal, quoted
+from revive.data.trajectories import FloatArray, IntArray
+
+__all__ = ["Proposal", "propose"]
+
+_CIRCLE: Final = 1e-3  # the .999 quantile of |x^2 + y^2 - 1| on a unit circle
+_TIED: Final = 5  # rows at the exact extreme of a column that saturates
+_VISITS: Final = 2  # separate times that it gets there: one alone may be a standstill
+_PILED: Final = 3  # times as many as at the value next to it
+_DISTINCT: Final = 50  # values from which a column is not made of levels
+_LONGEST_SHIFT: Final = 8
+_FEWEST: Final = 100  # rows that a proposal is based on
+
+
+@dataclass(frozen=True)
+class _Found:
+    node: str
+    number: int
+    name: str
+
+
+def propose(evidence: Evidence) -> list[Proposal]:
+    """All proposals about the data of `evidence`, whose values are finite."""
+    if evidence.trajectories.rows < _FEWEST:
+        return []
+    circles = [*unit_circles(evidence)]
+    return [
+        *circles,
+        *saturated_columns(evidence, {column for circle in circles for column in circle.columns}),
+        *exact_shifts(evidence),
+        *exogenous_columns(evidence),
+        *cumulative_columns(evidence),
+        *missing_termination(evidence),
+    ]
+
+
+def unit_circles(evidence: Evidence) -> Iterator[Proposal]:
+    """Pairs of columns of one node that are cosine and sine of something."""
+    for node, array in evidence.sample.arrays.items():
+        if node in evidence.graph.transitions or not is_read(evidence.graph, node):
+            continue
+        columns = evidence.graph.columns(node)
+        known = {number for pair in getattr(evidence.graph[node], "circles", ()) for number in pair}
+        likely = [
+            number
+            for number, column in enumerate(columns)
+            if column.type == "continuous"
+            and number not in known
+            and not evidence.is_constant(node, number)
+            and max(map(abs, (bound[number] for bound in evidence.ranges[node]))) <= 1.01
+        ]
+        for place, first in enumerate(likely):
+            for second in likely[place + 1 :]:
+                off = np.abs(np.square(array[:, first]) + np.square(array[:, second]) - 1)
+                distance = float(np.quantile(off, 0.999))
+                if distance < _CIRCLE:
+                    names = (columns[first].name, columns[second].name)
+                    yield Proposal(
+                        "circle",
+                        tuple(f"{node}.{name}" for name in names),
+                        distance,
+                        f"lie on the unit circle within {distance:.1g}; a rollout would drift away from it",
+                        f"nodes: {{{quoted(node)}: {{circle: [{', '.join(map(quoted, names))}]}}}}",
+                    )
+
+
+def saturated_columns(evidence: Evidence, circles: Collection[str]) -> Iterator[Proposal]:
+    """State columns that pile up at their exact extreme, and whose rollouts nothing clamps yet.
+
+    `circles`: `node.column` of columns that lie on a circle, which keeps them in range.
+    """
+    for node in evidence.graph.states:
+        for number, column in enumerate(evidence.graph.columns(node)):
+            sample = evidence.sample.arrays[node][:, number] if node in evidence.sample.arrays else None
+            if sample is None or column.type != "continuous" or _is_clamped(column):
+                continue
+            if f"{node}.{column.name}" in circles:
+                continue
+            if evidence.is_constant(node, number) or len(np.unique(sample)) < _DISTINCT:
+                continue
+            values = evidence.trajectories.arrays[node][:, number]
+            sides = [_piled(values, float(evidence.ranges[node][side][number]), side) for side in (0, 1)]
+            if any(sides):
+                yield Proposal(
+                    "clamp",
+                    (f"{node}.{column.name}",),
+                    float(max(sides)),
+                    f"has {max(sides)} rows at its exact extreme; a rollout would go beyond it",
+                    f"- {quoted(column.name)}: {{dim: {quoted(node)}, type: continuous, clamp: true}}",
+                )
+
+
+def _is_clamped(column: Any) -> bool:
+    bounded = column.min is not None or column.max is not None
+    return bool(getattr(column, "clamps", bounded)) or getattr(column, "scale", None) == "cyclic"
+
+
+def _piled(values: FloatArray, extreme: float, side: int) -> int:
+    """How many rows have exactly the value `extreme`; 0 where that is not remarkable."""
+    at = np.flatnonzero(values == extreme)
+    tied = len(at)
+    visits = 1 + int((np.diff(at) > 1).sum())
+    if tied < _TIED or visits < _VISITS:
+        return 0
+    rest = values[values != extreme]
+    beside = rest.max() if side else rest.min()
+    return tied if tied >= _PILED * int((rest == beside).sum()) else 0
+
+
+def exact_shifts(evidence: Evidence) -> Iterator[Proposal]:
+    """Columns that hold what another column held some rows before."""
+    sample = evidence.sample
+    rows = _rows_with_past(sample.starts, sample.ends)
+    if len(rows) < _FEWEST // 2:
+        return
+    past: dict[bytes, tuple[_Found, int]] = {}
+    columns = [_Found(node, number, column.name) for node, number, column in evidence.logged()]
+    columns = [found for found in columns if not evidence.is_constant(found.node, found.number)]
+    for steps in range(1, _LONGEST_SHIFT + 1):
+        for found in columns:
+            values = sample.arrays[found.node][rows - steps, found.number]
+            past.setdefault(values.tobytes(), (found, steps))
+    for found in columns:
+        earlier = past.get(sample.arrays[found.node][rows, found.number].tobytes())
+        if earlier is None or not _is_shift(evidence, found, *earlier):
+            continue
+        source, steps = earlier
+        if (source.node, source.number) == (found.node, found.number):
+            continue  # periodic in itself, which is no copy
+        yield Proposal(
+            "shift",
+            (f"{found.node}.{found.name}", f"{source.node}.{source.name}"),
+            float(steps),
+            f"the first is exactly the second, {steps} rows before; a network would learn it only nearly",
+            f"nodes: {{{quoted(source.node)}: {{ts: {steps + 1}}}}}  "
+            f"# take ts_{source.node} as input, drop the column {found.name}",
+        )
+
+
+def _rows_with_past(starts: IntArray, ends: IntArray) -> IntArray:
+    """Rows that have `_LONGEST_SHIFT` rows of their trajectory before them."""
+    pieces = [
+        np.arange(a + _LONGEST_SHIFT, b) for a, b in zip(starts, ends, strict=True) if b - a > _LONGEST_SHIFT
+    ]
+    return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+
+
+def _is_shift(evidence: Evidence, found: _Found, source: _Found, steps: int) -> bool:
+    """Whether the shift that the sample shows holds in all rows."""
+    data = evidence.trajectories
+    now = data.arrays[found.node][steps:, found.number]
+    then = data.arrays[source.node][:-steps, source.number]
+    wrong = np.flatnonzero(now != then) + steps
+    owner = np.searchsorted(data.ends, wrong, side="right")
+    return bool((wrong - data.starts[owner] < steps).all())
+
+
+def missing_termination(evidence: Evidence) -> Iterator[Proposal]:
+    """Trajectories of different lengths, and nothing in the graph that says why they ended."""
+    graph, lengths = evidence.graph, evidence.trajectories.lengths
+    declared = "done" in graph or any(str(node.kind) == "termination" for node in graph.nodes.values())
+    if declared or len(lengths) < 3 or lengths.min() == lengths.max():
+        return
+    share = float((lengths < lengths.max()).mean())
+    what = f"trajectories end after {lengths.min()} to {lengths.max()} rows, and nothing says why"
+    follows = ", ".join(quoted(name) for name in graph.transitions) or "state"
+    yaml = f"- done: {{dim: done, type: category, values: [0, 1]}}  # and under graph: done: [{follows}]"
+    yield Proposal("termination", (), share, what, yaml)

@@ -1,0 +1,115 @@
+"""How much of something follows from something else: regressions judged on rows that they did not see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+
+from revive.data.trajectories import FloatArray, IntArray, Trajectories
+from revive.graph.decision_graph import DecisionGraph
+
+_BLOCK: Final = 50  # consecutive rows that stay on one side of the judgement
+_FEATURES: Final = 100  # random waves for each of the two length scales
+_SCALES: Final = (0.5, 0.15)  # frequencies, per standard deviation of an input
+_RIDGES: Final = (1e-8, 1e-4, 1e-2)
+_NEIGHBOURS: Final = 3
+_MOST_PRODUCTS: Final = 12  # inputs up to which all products of two are features
+_FEWEST: Final = 60  # rows below which nothing is judged
+
+
+def design(trajectories: Trajectories, graph: DecisionGraph, nodes: Iterable[str]) -> FloatArray:
+    """The columns of `nodes` side by side (N, p), category columns as one column for each value."""
+    parts: list[FloatArray] = []
+    for name in nodes:
+        if name not in trajectories.arrays:
+            continue
+        for number, column in enumerate(graph.columns(name)):
+            values = trajectories.arrays[name][:, number]
+            if column.type == "category" and column.values:
+                parts += [np.asarray(values == choice, dtype=np.float64) for choice in column.values]
+            else:
+                parts.append(values)
+    return np.column_stack(parts) if parts else np.zeros((trajectories.rows, 0))
+
+
+def unexplained(
+    inputs: FloatArray, targets: FloatArray, ends: IntArray, *, waves: bool = True, neighbours: bool = False
+) -> FloatArray | None:
+    """The share of the variance of each target (N, q) that no regression on `inputs` (N, p) explains -> (q,).
+
+    Linear and quadratic regression, with `waves` that on random waves too (it follows any smooth curve), with
+    `neighbours` that of the nearest rows (it follows jumps), each fitted on every other block of rows and judged on the rest; the best one counts for each
+    target. `ends` (K,) keep blocks inside trajectories.
+    NaN for a target that does not vary; None where there are too few rows or blocks to judge.
+    """
+    seen = _seen(len(targets), ends)
+    if seen is None:
+        return None
+    x = _standard(inputs, seen)
+    y = targets - targets[seen].mean(axis=0)
+    variance = np.square(y[~seen]).mean(axis=0)
+    best = np.where(variance > 0, 1.0, np.nan)
+    for features in _feature_sets(x, waves):
+        for error in _ridge_errors(features, y, seen):
+            best = np.fmin(best, error / np.where(variance > 0, variance, np.nan))
+    if neighbours and 0 < x.shape[1] <= _MOST_PRODUCTS:
+        best = np.fmin(best, _neighbour_error(x, y, seen) / np.where(variance > 0, variance, np.nan))
+    return np.where(variance > 0, best, np.nan)
+
+
+def _seen(rows: int, ends: IntArray) -> np.ndarray | None:
+    """(N,) which rows are fitted on: every other block."""
+    if rows < _FEWEST:
+        return None
+    lengths = np.diff(ends, prepend=0)
+    owner = np.repeat(np.arange(len(ends)), lengths)
+    place = (np.arange(rows) - np.repeat(ends - lengths, lengths)) // _BLOCK
+    change = np.append(False, (np.diff(owner) != 0) | (np.diff(place) != 0))
+    seen = np.cumsum(change) % 2 == 0
+    return seen if min(seen.sum(), (~seen).sum()) >= _FEWEST // 3 else None
+
+
+def _standard(inputs: FloatArray, seen: np.ndarray) -> FloatArray:
+    """Inputs (N, p) with mean 0 and deviation 1; those that do not vary are left out."""
+    center, spread = inputs[seen].mean(axis=0), inputs[seen].std(axis=0)
+    varies = spread > 1e-12 * np.maximum(1.0, np.abs(center))
+    return np.clip((inputs[:, varies] - center[varies]) / spread[varies], -20.0, 20.0)
+
+
+def _feature_sets(x: FloatArray, waves: bool) -> list[FloatArray]:
+    rows, p = x.shape
+    linear = np.column_stack([np.ones(rows), x])
+    if p == 0 or p > 300:
+        return [linear]
+    first, second = np.triu_indices(p) if p <= _MOST_PRODUCTS else (np.arange(p), np.arange(p))
+    quadratic = np.column_stack([linear, x[:, first] * x[:, second]])
+    if not waves:
+        return [quadratic]
+    rng = np.random.default_rng(0)
+    curved = [linear]
+    for scale in _SCALES:
+        frequencies = rng.normal(size=(p, _FEATURES)) * scale * 3 / np.sqrt(p)
+        curved.append(np.cos(x @ frequencies + rng.uniform(0, 2 * np.pi, _FEATURES)))
+    return [quadratic, np.column_stack(curved)]
+
+
+def _ridge_errors(features: FloatArray, y: FloatArray, seen: np.ndarray) -> list[FloatArray]:
+    """The mean squared error (q,) on the rows not seen, for each strength of the ridge."""
+    fit, judge = features[seen], features[~seen]
+    gram, moment = fit.T @ fit, fit.T @ y[seen]
+    values, vectors = np.linalg.eigh(gram)
+    size = values.mean()
+    turned, judge = vectors.T @ moment, judge @ vectors
+    weights = [turned / (np.maximum(values, 0.0) + ridge * size)[:, np.newaxis] for ridge in _RIDGES]
+    return [np.square(y[~seen] - judge @ weight).mean(axis=0) for weight in weights]
+
+
+def _neighbour_error(x: FloatArray, y: FloatArray, seen: np.ndarray) -> FloatArray:
+    from scipy.spatial import cKDTree
+
+    count = min(_NEIGHBOURS, int(seen.sum()))
+    _, near = cKDTree(x[seen]).query(x[~seen], k=count, workers=1)
+    guess = y[seen][np.asarray(near).reshape(-1, count)].mean(axis=1)
+    return np.asarray(np.square(y[~seen] - guess).mean(axis=0))

@@ -1,0 +1,193 @@
+"""The data report: everything that is wrong with a data set or worth knowing, before an hour of training."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data import causal_checks, column_checks, row_checks
+from revive.data.checks import ValueChecks
+from revive.data.detectors import Proposal, propose
+from revive.data.finding import Evidence, Finding
+from revive.data.split import Split
+from revive.data.trajectories import Trajectories
+from revive.errors import Problem, Problems, UserError
+from revive.graph.decision_graph import DecisionGraph
+
+_WIDTH: Final = 110
+_LISTED: Final = 12  # findings of one code that the text lists; the JSON has all
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """How a column is distributed, in its own units; `quartiles` are those of a sample of a long log."""
+
+    node: str
+    column: str
+    type: str
+    min: float
+    quartiles: tuple[float, float, float]
+    max: float
+    missing: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields as plain JSON values."""
+        return {**asdict(self), "quartiles": list(self.quartiles)}
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What the checks found: findings, errors first, proposals, and a summary of every column.
+
+    rows, trajectories: their numbers; 0 where the data could not be read. shortest, longest: in rows.
+    """
+
+    findings: tuple[Finding, ...]
+    proposals: tuple[Proposal, ...] = ()
+    columns: tuple[ColumnSummary, ...] = ()
+    rows: int = 0
+    trajectories: int = 0
+    shortest: int = 0
+    longest: int = 0
+
+    @classmethod
+    def of_error(cls, error: UserError) -> DataReport:
+        """The report of data that could not be read."""
+        return cls(tuple(_error(problem) for problem in error.problems))
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What has to be mended before anything can be learned."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What stops nothing but should be known."""
+        return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report as plain JSON values."""
+        return {
+            "version": 1,
+            "rows": self.rows,
+            "trajectories": self.trajectories,
+            "shortest": self.shortest,
+            "longest": self.longest,
+            "findings": [finding.to_json() for finding in self.findings],
+            "proposals": [proposal.to_json() for proposal in self.proposals],
+            "columns": [column.to_json() for column in self.columns],
+        }
+
+    def to_text(self) -> str:
+        """The report as aligned plain text."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        if self.rows:
+            lengths = f"{self.shortest} to {self.longest} rows, {self.rows} in all"
+            yield f"{self.trajectories} trajectories of {lengths}"
+        counts = f"{len(self.errors)} errors, {len(self.warnings)} warnings, {len(self.proposals)} proposals"
+        yield counts
+        shown, more = _limited(self.findings)
+        if shown:
+            yield ""
+            yield from _table([(f.severity, f.code, f.where, f.message, f.remedy) for f in shown])
+        for code, count in more.items():
+            yield f"... and {count} more of the kind {code}"
+        if self.proposals:
+            yield ""
+            where = [", ".join(proposal.columns) for proposal in self.proposals]
+            rows = [
+                ("proposal", p.kind, place, p.message, p.yaml)
+                for p, place in zip(self.proposals, where, strict=True)
+            ]
+            yield from _table(rows)
+
+
+def check_data(
+    trajectories: Trajectories,
+    graph: DecisionGraph,
+    split: Split | None = None,
+    horizon: int | None = None,
+) -> DataReport:
+    """Errors, warnings and proposals about `trajectories` as data of `graph`.
+
+    split: the parts to look for drift between; horizon: the rollout length in steps to hold lengths against.
+    One pass over all rows per check; statistics come from about 20 000 rows of them. Raises nothing.
+    """
+    evidence = Evidence(trajectories, graph)
+    problems = Problems()
+    ValueChecks(graph, trajectories.arrays, trajectories.ends, "data", problems).run()
+    findings = [_error(problem) for problem in problems]
+    usable = not any("NaN" in problem.what for problem in problems)
+    proposals: Sequence[Proposal] = ()
+    if usable:
+        findings += column_checks.constant_columns(evidence)
+        findings += column_checks.duplicated_columns(evidence)
+        findings += column_checks.outliers(evidence)
+        findings += column_checks.category_values(evidence)
+        findings += column_checks.missing_values(evidence)
+        findings += row_checks.duplicated_rows(evidence)
+        findings += row_checks.drift(evidence, split)
+        findings += causal_checks.undecided(evidence)
+        proposals = propose(evidence)
+    findings += row_checks.time_gaps(evidence)
+    findings += row_checks.short_trajectories(evidence, horizon)
+    findings += causal_checks.unseen_inputs(evidence) if usable else ()
+    lengths = trajectories.lengths
+    return DataReport(
+        tuple(findings),
+        tuple(proposals),
+        tuple(_summaries(evidence)),
+        trajectories.rows,
+        trajectories.count,
+        int(lengths.min()),
+        int(lengths.max()),
+    )
+
+
+def _error(problem: Problem) -> Finding:
+    place = ", ".join(str(part) for part in (problem.file, problem.place) if part and part != "data")
+    message = f"{place}: {problem.what}" if place else problem.what
+    return Finding("error", "illegal-data", message, problem.remedy or "correct the data or the description")
+
+
+def _summaries(evidence: Evidence) -> Iterator[ColumnSummary]:
+    masks = evidence.trajectories.missing or {}
+    for node, number, column in evidence.logged(transitions=True):
+        low, high = (float(bound[number]) for bound in evidence.ranges[node])
+        quarters = np.percentile(evidence.sample.arrays[node][:, number], [25, 50, 75])
+        missing = int(masks[node][:, number].sum()) if node in masks else 0
+        first, middle, last = (float(value) for value in quarters)
+        yield ColumnSummary(node, column.name, column.type, low, (first, middle, last), high, missing)
+
+
+def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, int]]:
+    shown: list[Finding] = []
+    seen: dict[str, int] = {}
+    more: dict[str, int] = {}
+    for finding in findings:
+        seen[finding.code] = seen.get(finding.code, 0) + 1
+        if seen[finding.code] <= _LISTED:
+            shown.append(finding)
+        else:
+            more[finding.code] = more.get(finding.code, 0) + 1
+    return shown, more
+
+
+def _table(rows: Sequence[tuple[str, str, str, str, str]]) -> Iterator[str]:
+    """Three narrow columns, then the text wrapped beside them and its remedy below it."""
+    widths = [max(len(row[number]) for row in rows) for number in range(3)]
+    widths[2] = min(widths[2], 30)
+    indent = sum(widths) + 6
+    for row in rows:
+        head = "  ".join(cell.ljust(width) for cell, width in zip(row[:3], widths, strict=True)) + "  "
+        room = max(40, _WIDTH - indent)
+        text = textwrap.wrap(row[3], room) or [""]
+        text += textwrap.wrap(f"-> {row[4]}", room, subsequent_indent="   ")
+        yield (head + text[0]).rstrip()
+        yield from (" " * indent + line for line in text[1:])

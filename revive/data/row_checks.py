@@ -1,0 +1,127 @@
+"""Warnings about rows and trajectories: repeated rows, gaps in time, short trajectories, drift."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from revive.data.derive import is_read
+from revive.data.finding import Evidence, Finding, sample_windows, warning
+from revive.data.split import Split
+from revive.data.trajectories import FloatArray
+
+_BLOCK: Final = 1 << 14  # rows hashed together
+_HASHED: Final = 1 << 21  # rows of which all hashes are compared; of more, an unbiased part
+_REPEATED: Final = 1e-3  # share of repeated rows from which they are mentioned
+_DISTINCT: Final = 0.5  # share of distinct values from which a column tells rows apart
+_GAP: Final = 3.0  # times the usual step
+_DRIFT: Final = 0.3  # distance of two distribution functions
+_PART_ROWS: Final = 5000
+_FEWEST: Final = 50
+
+
+def duplicated_rows(evidence: Evidence) -> Iterator[Finding]:
+    """Rows that are equal to an earlier one in every column, where values hardly ever repeat."""
+    sample = evidence.sample
+    distinct = max(
+        (
+            len(np.unique(sample.arrays[node][:, number])) / sample.rows
+            for node, number, column in evidence.logged()
+            if column.type == "continuous"
+        ),
+        default=0.0,
+    )
+    if distinct < _DISTINCT:
+        return
+    hashes = _row_hashes(evidence)
+    repeated = 1 - len(np.unique(hashes)) / len(hashes)
+    if repeated > _REPEATED:
+        what = f"{repeated:.1%} of the rows repeat another row in every column"
+        remedy = "drop the copies: they count twice, and may lie in the training and the validation part"
+        yield warning("duplicated-rows", what, remedy)
+
+
+def _row_hashes(evidence: Evidence) -> np.ndarray:
+    """(n,) a number for each row; of very many rows, those with an eighth, ... of all numbers."""
+    names = [name for name in evidence.trajectories.arrays if is_read(evidence.graph, name)]
+    arrays = [evidence.trajectories.arrays[name] for name in names]
+    rng = np.random.default_rng(0)
+    odd = [rng.integers(1, 1 << 62, array.shape[1], dtype=np.uint64) * 2 + 1 for array in arrays]
+    rows = evidence.trajectories.rows
+    keep = np.uint64(2 ** max(0, int(np.ceil(np.log2(rows / _HASHED)))) - 1)
+    found = []
+    for start in range(0, rows, _BLOCK):
+        total = np.zeros(min(_BLOCK, rows - start), dtype=np.uint64)
+        for array, factors in zip(arrays, odd, strict=True):
+            bits = np.ascontiguousarray(array[start : start + _BLOCK] + 0.0).view(np.uint64)
+            total += ((bits ^ (bits >> np.uint64(29))) * factors).sum(axis=1, dtype=np.uint64)
+        total ^= total >> np.uint64(31)
+        found.append(total[(total & keep) == 0])
+    return np.concatenate(found) if found and sum(map(len, found)) else np.zeros(1, np.uint64)
+
+
+def time_gaps(evidence: Evidence) -> Iterator[Finding]:
+    """Steps in time that are much longer than usual, or no steps at all, inside trajectories."""
+    data = evidence.trajectories
+    if data.time is None or data.rows < 3:
+        return
+    steps = np.diff(data.time)
+    inside = np.ones(len(steps), dtype=bool)
+    inside[data.ends[:-1] - 1] = False
+    if not inside.any():
+        return
+    usual = float(np.median(steps[inside]))
+    long = np.flatnonzero(inside & (steps > _GAP * usual))
+    still = np.flatnonzero(inside & (steps <= 0))
+    if len(long) and usual > 0:
+        what = f"{len(long)} steps are longer than {_GAP:g} times the usual {usual:.4g}, "
+        what += f"e.g. {steps[long].max():.4g} after row {long[np.argmax(steps[long])]}"
+        yield warning("time-gap", what, f"cut trajectories there: gap: {_GAP * usual:.4g}")
+    if len(still):
+        what = f"{len(still)} rows have the time of the row before them, e.g. row {still[0] + 1}"
+        yield warning("time-stands", what, "drop the copies, or correct the times")
+
+
+def short_trajectories(evidence: Evidence, horizon: int | None) -> Iterator[Finding]:
+    """Trajectories that are shorter than the horizon of a rollout."""
+    if horizon is None:
+        return
+    lengths = evidence.trajectories.lengths
+    short = int((lengths < horizon).sum())
+    if short:
+        what = f"{short} of {len(lengths)} trajectories are shorter than the horizon of {horizon} steps"
+        remedy = (
+            f"they are judged as far as they go; at least half of them have {int(np.median(lengths))} rows"
+        )
+        yield warning("horizon", what, remedy)
+
+
+def drift(evidence: Evidence, split: Split | None) -> Iterator[Finding]:
+    """Columns that are distributed differently in the training part and another one."""
+    if split is None:
+        return
+    train = sample_windows(split.train, _PART_ROWS)
+    for label, part in (("validation", split.validation), ("test", split.test)):
+        if part is None or min(train.rows, part.rows) < _FEWEST:
+            continue
+        other = sample_windows(part, _PART_ROWS)
+        for node, number, column in evidence.logged():
+            a, b = train.arrays[node][:, number], other.arrays[node][:, number]
+            distance = _distance(a, b)
+            if distance > _DRIFT:
+                what = (
+                    f"'{column.name}' differs between training and {label}: medians {np.median(a):.4g} and "
+                )
+                what += f"{np.median(b):.4g}, distance of distributions {distance:.2f} of 1"
+                remedy = "more or shorter trajectories, another seed, or a column that tells the difference"
+                yield warning("drift", what, remedy, node, column.name)
+
+
+def _distance(a: FloatArray, b: FloatArray) -> float:
+    """The largest difference between the two distribution functions (Kolmogorov-Smirnov)."""
+    a, b = np.sort(a), np.sort(b)
+    both = np.concatenate([a, b])
+    shares = [np.searchsorted(values, both, side="right") / len(values) for values in (a, b)]
+    return float(np.abs(shares[0] - shares[1]).max())

@@ -1,0 +1,240 @@
+"""A first description of a data file that nobody has described: guesses, all marked as such."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.proposal import quoted
+from revive.data.readers.container import Container, Part
+from revive.data.readers.opening import open_container
+from revive.data.trajectories import FloatArray
+from revive.errors import Problem, Problems, UserError
+from revive.graph.names import name_fault, state_name, transition_name
+
+_ACTIONS: Final = re.compile(
+    r"(^|_|\b)(act|action|actions|control|controls|u|cmd|command|input|torque|power)(_?\d+)?($|_|\b)", re.I
+)
+_NO_NODES: Final = re.compile(
+    r"(rew|reward|rewards|done|terminal|terminals|terminations|truncations|timeouts)$", re.I
+)
+_TIMES: Final = re.compile(r"(time|timestamp|date|datetime|t)$", re.I)
+_NAMES: Final = re.compile(r"(traj|trajectory|episode|run|trial)(_?(id|number|no))?$", re.I)
+_LEVELS: Final = 10  # whole values up to which a column is taken for a category
+_STEPS: Final = 30  # equally spaced values up to which it is taken for a discrete one
+_MARGIN: Final = 0.25  # of the range seen, added on both sides of what a state may reach
+_ROWS: Final = 200_000  # rows looked at
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a data file seems to be.
+
+    description: YAML text of columns and graph. dataset: the options that the file has to be read with,
+    by the names of `ReadOptions`.
+    """
+
+    description: str
+    dataset: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Node:
+    name: str
+    columns: tuple[str, ...]
+    values: FloatArray
+
+
+def guess_description(path: Path | str) -> str:
+    """The YAML text of a description of the data in `path`, its guesses marked in comments.
+
+    Raises UserError where the file cannot be read or holds nothing that could be described.
+    """
+    return guess(path).description
+
+
+def guess(path: Path | str) -> Guess:
+    """The description, and how the file has to be read. Raises UserError as `guess_description` does."""
+    path = Path(path)
+    with open_container(path) as container:
+        dataset = _dataset(container)
+        nodes, left_out = _nodes(container, dataset)
+        given = {name for name in container.infos if state_name(name) is not None}
+        dataset |= _stated(container, nodes)
+    if any(node.name == "state" for node in nodes) and any(node.name == "outside" for node in nodes):
+        given.add(transition_name("state"))
+    if not nodes:
+        what = "holds no numbers that could be a state or an action"
+        raise UserError(Problem(what, path, remedy="an array for each node, or a column for each quantity"))
+    return Guess(_text(path, nodes, _graph(nodes, given, path), left_out), dataset)
+
+
+def _dataset(container: Container) -> dict[str, Any]:
+    if not container.is_table:
+        return {}
+    found = {}
+    for role, pattern in (("trajectory", _NAMES), ("time", _TIMES)):
+        names = [name for name in container.infos if pattern.match(name)]
+        if role == "time":
+            names = [name for name in names if container.infos[name].kind in ("numbers", "dates")]
+        if names:
+            found[role] = names[0]
+    return found
+
+
+def _stated(container: Container, nodes: Sequence[_Node]) -> dict[str, Any]:
+    """What the values themselves say about how they have to be read."""
+    found: dict[str, Any] = {}
+    if "index" in container.infos and not container.is_table:
+        index = container.load({}, {"index": "index"}, Problems(), 1 << 62).labels.get("index")
+        if index is not None and index.ndim == 1 and len(index) and index[0] == 0:
+            found["index"] = "starts"
+    if any(np.isnan(node.values).any() for node in nodes):
+        found["missing"] = "mask"
+    return found
+
+
+def _nodes(container: Container, dataset: Mapping[str, Any]) -> tuple[list[_Node], list[str]]:
+    """The nodes that the file seems to hold, without transitions, and the names of what is none."""
+    infos = container.infos
+    left_out, usable = [], []
+    for name, info in infos.items():
+        transition = (state := state_name(name)) is not None and state in infos
+        flat = info.numeric and len(info.shape) in (1, 2) and info.width > 0
+        if name == "index" or transition or name in dataset.values():
+            continue
+        if (
+            not flat
+            or _NO_NODES.match(name)
+            or not name.strip()
+            or (not container.is_table and name_fault(name))
+        ):
+            left_out.append(name)
+        else:
+            usable.append(name)
+    rows = [info.shape[0] for name, info in infos.items() if name in usable]
+    if not container.is_table and rows:
+        usual = max({*rows}, key=rows.count)
+        left_out += [name for name in usable if infos[name].shape[0] != usual]
+        usable = [name for name in usable if infos[name].shape[0] == usual]
+    problems = Problems()
+    plan = {name: (Part(name, 0, infos[name].width),) for name in usable}
+    arrays = container.load(plan, {}, problems, 1 << 62).arrays if plan else {}
+    problems.raise_if_any()
+    if container.is_table:
+        counters = [name for name in arrays if _counts_rows(arrays[name])]
+        left_out += counters
+        followed = {name for name in arrays if transition_name(name) in infos}
+        return _grouped({name: a for name, a in arrays.items() if name not in counters}, followed), left_out
+    nodes = []
+    for name, array in arrays.items():
+        width = array.shape[1]
+        columns = (name,) if width == 1 else tuple(f"{name}_{number}" for number in range(width))
+        nodes.append(_Node(name, columns, array[:_ROWS]))
+    return nodes, left_out
+
+
+def _counts_rows(values: FloatArray) -> bool:
+    return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))
+
+
+def _grouped(columns: Mapping[str, FloatArray], followed: set[str]) -> list[_Node]:
+    """The columns of a table as nodes: what reads like actions, and states.
+
+    Where some columns have their successors in the table (`followed`), those without come from outside.
+    """
+    actions = [name for name in columns if _ACTIONS.search(name)] or [*columns][-1:]
+    others = [name for name in columns if name not in actions]
+    outside = [name for name in others if followed and name not in followed]
+    states = [name for name in others if name not in outside]
+    groups = {"outside": outside, "state": states, "action": actions}
+    return [
+        _Node(node, tuple(names), np.hstack([columns[name] for name in names])[:_ROWS])
+        for node, names in groups.items()
+        if names
+    ]
+
+
+def _graph(nodes: Sequence[_Node], given: set[str], path: Path) -> dict[str, list[str]]:
+    """Every node that reads like an action decides from all others; all others are states."""
+    names = [node.name for node in nodes]
+    actions = [name for name in names if _ACTIONS.search(name)] or names[-1:]
+    followed = [name for name in names if transition_name(name) in given]
+    others = [name for name in names if name not in actions]
+    if not others:
+        what = f"holds nothing beside {', '.join(actions)}, so there is nothing to decide from"
+        raise UserError(Problem(what, path, remedy="add an array or a column of what the controller sees"))
+    states = [name for name in others if not followed or name in followed] or others
+    graph = dict.fromkeys(actions, others)
+    return graph | {transition_name(name): [*others, *actions] for name in states}
+
+
+def _text(
+    path: Path, nodes: Sequence[_Node], graph: Mapping[str, Sequence[str]], left_out: Sequence[str]
+) -> str:
+    lines = [
+        f"# Guessed from {path.name}: read every line, correct it, then delete the word GUESS.",
+        "# Types and bounds come from the values that occur; actions keep the range seen, states get",
+        f"# {_MARGIN:.0%} of theirs added on both sides, because rollouts are kept inside the bounds.",
+    ]
+    if left_out:
+        shown = ", ".join(name.strip() or "''" for name in left_out[:20]) + (
+            f" and {len(left_out) - 20} more" if len(left_out) > 20 else ""
+        )
+        lines.append(f"# Not described, because it seems to be no node: {' '.join(shown.split())}")
+    lines += ["metadata:", "  columns:"]
+    for node in nodes:
+        exact = transition_name(node.name) not in graph
+        for number, column in enumerate(node.columns):
+            attributes, why = _attributes(node.values[:, number], exact)
+            lines.append(
+                f"    - {quoted(column)}: {{dim: {quoted(node.name)}, {attributes}}}  # GUESS: {why}"
+            )
+    lines += ["  graph:  # GUESS: who decides from what, and what follows from what"]
+    lines += [f"    {quoted(name)}: [{', '.join(map(quoted, inputs))}]" for name, inputs in graph.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
+    """Type and bounds of a column as YAML, and what they were guessed from."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return "type: continuous", "no value at all"
+    levels = np.unique(known)
+    if len(levels) <= min(_LEVELS, len(known) // 4) and np.all(levels == np.round(levels)):
+        shown = ", ".join(_number(value) for value in levels)
+        return f"type: category, values: [{shown}]", f"{len(levels)} whole values occur"
+    steps = np.diff(levels)
+    low, high = float(levels[0]), float(levels[-1])
+    if 2 < len(levels) <= min(_STEPS, len(known) // 4) and np.ptp(steps) <= 1e-6 * steps.mean():
+        bounds = f"min: {_number(low)}, max: {_number(high)}, num: {len(levels)}"
+        return f"type: discrete, {bounds}", f"{len(levels)} equally spaced values occur"
+    if low == high:
+        return "type: continuous", f"{low:g} in all rows"
+    margin = 0.0 if exact else _MARGIN * (high - low)
+    bounds = f"min: {_outward(low - margin, -1, margin)}, max: {_outward(high + margin, 1, margin)}"
+    return f"type: continuous, {bounds}", f"{low:.4g} to {high:.4g} occur"
+
+
+def _outward(bound: float, sign: int, margin: float) -> str:
+    """A bound with few digits where there is a margin to round in, else exactly."""
+    if not margin:
+        return _number(bound)
+    unit = 10.0 ** np.floor(np.log10(margin))
+    return _number(
+        float(np.round(np.floor(abs(bound) / unit + (bound * sign > 0)) * unit * np.sign(bound), 12))
+    )
+
+
+def _number(value: float) -> str:
+    """YAML reads this back as exactly the same number."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    text = repr(float(value))
+    mantissa, mark, exponent = text.partition("e")
+    return text if not mark else f"{mantissa if '.' in mantissa else mantissa + '.0'}e{int(exponent):+d}"
