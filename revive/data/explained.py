@@ -13,7 +13,7 @@ from revive.graph.decision_graph import DecisionGraph
 _BLOCK: Final = 50  # consecutive rows that stay on one side of the judgement
 _FEATURES: Final = 100  # random waves for each of the two length scales
 _SCALES: Final = (0.5, 0.15)  # frequencies, per standard deviation of an input
-_RIDGES: Final = (1e-8, 1e-4, 1e-2)
+_RIDGES: Final = (1e-7, 1e-4, 1e-2)
 _NEIGHBOURS: Final = 3
 _MOST_PRODUCTS: Final = 12  # inputs up to which all products of two are features
 _FEWEST: Final = 60  # rows below which nothing is judged
@@ -99,10 +99,9 @@ def _ridge_errors(features: FloatArray, y: FloatArray, seen: np.ndarray) -> list
     """The mean squared error (q,) on the rows not seen, for each strength of the ridge."""
     fit, judge = features[seen], features[~seen]
     gram, moment = fit.T @ fit, fit.T @ y[seen]
-    values, vectors = np.linalg.eigh(gram)
-    size = values.mean()
-    turned, judge = vectors.T @ moment, judge @ vectors
-    weights = [turned / (np.maximum(values, 0.0) + ridge * size)[:, np.newaxis] for ridge in _RIDGES]
+    size = np.trace(gram) / len(gram)
+    ridged = [gram + ridge * size * np.eye(len(gram)) for ridge in _RIDGES]
+    weights = [np.linalg.solve(matrix, moment) for matrix in ridged]
     return [np.square(y[~seen] - judge @ weight).mean(axis=0) for weight in weights]
 
 

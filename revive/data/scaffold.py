@@ -28,7 +28,7 @@ _NAMES: Final = re.compile(r"(traj|trajectory|episode|run|trial)(_?(id|number|no
 _LEVELS: Final = 10  # whole values up to which a column is taken for a category
 _STEPS: Final = 30  # equally spaced values up to which it is taken for a discrete one
 _MARGIN: Final = 0.25  # of the range seen, added on both sides of what a state may reach
-_ROWS: Final = 200_000  # rows looked at
+_ROWS: Final = 200_000  # rows in which different values are counted first
 
 
 @dataclass(frozen=True)
@@ -122,41 +122,48 @@ def _nodes(container: Container, dataset: Mapping[str, Any]) -> tuple[list[_Node
         usual = max({*rows}, key=rows.count)
         left_out += [name for name in usable if infos[name].shape[0] != usual]
         usable = [name for name in usable if infos[name].shape[0] == usual]
+    wanted = usable + [transition_name(name) for name in usable if transition_name(name) in infos]
     problems = Problems()
-    plan = {name: (Part(name, 0, infos[name].width),) for name in usable}
+    plan = {name: (Part(name, 0, infos[name].width),) for name in wanted if infos[name].numeric}
     arrays = container.load(plan, {}, problems, 1 << 62).arrays if plan else {}
     problems.raise_if_any()
+    followed = {name for name in usable if transition_name(name) in arrays}
     if container.is_table:
-        counters = [name for name in arrays if _counts_rows(arrays[name])]
+        counters = [name for name in usable if _counts_rows(arrays[name])]
         left_out += counters
-        followed = {name for name in arrays if transition_name(name) in infos}
-        return _grouped({name: a for name, a in arrays.items() if name not in counters}, followed), left_out
-    nodes = []
-    for name, array in arrays.items():
-        width = array.shape[1]
-        columns = (name,) if width == 1 else tuple(f"{name}_{number}" for number in range(width))
-        nodes.append(_Node(name, columns, array[:_ROWS]))
-    return nodes, left_out
+        return _grouped(arrays, [name for name in usable if name not in counters], followed), left_out
+    return [_Node(name, _names(name, infos[name].width), _seen(arrays, name)) for name in usable], left_out
+
+
+def _names(node: str, width: int) -> tuple[str, ...]:
+    return (node,) if width == 1 else tuple(f"{node}_{number}" for number in range(width))
+
+
+def _seen(arrays: Mapping[str, FloatArray], name: str) -> FloatArray:
+    """The values of `name` and, below them, those that it has one step later."""
+    later = arrays.get(transition_name(name))
+    values = arrays[name]
+    return values if later is None or later.shape[1:] != values.shape[1:] else np.vstack([values, later])
 
 
 def _counts_rows(values: FloatArray) -> bool:
     return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))
 
 
-def _grouped(columns: Mapping[str, FloatArray], followed: set[str]) -> list[_Node]:
+def _grouped(arrays: Mapping[str, FloatArray], names: Sequence[str], followed: set[str]) -> list[_Node]:
     """The columns of a table as nodes: what reads like actions, and states.
 
     Where some columns have their successors in the table (`followed`), those without come from outside.
     """
-    actions = [name for name in columns if _ACTIONS.search(name)] or [*columns][-1:]
-    others = [name for name in columns if name not in actions]
+    actions = [name for name in names if _ACTIONS.search(name)] or [*names][-1:]
+    others = [name for name in names if name not in actions]
     outside = [name for name in others if followed and name not in followed]
     states = [name for name in others if name not in outside]
     groups = {"outside": outside, "state": states, "action": actions}
     return [
-        _Node(node, tuple(names), np.hstack([columns[name] for name in names])[:_ROWS])
-        for node, names in groups.items()
-        if names
+        _Node(node, tuple(columns), np.hstack([_seen(arrays, name) for name in columns]))
+        for node, columns in groups.items()
+        if columns
     ]
 
 
@@ -205,12 +212,14 @@ def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
     known = values[np.isfinite(values)]
     if not len(known):
         return "type: continuous", "no value at all"
-    levels = np.unique(known)
+    levels = np.unique(known[:_ROWS])
+    if len(levels) <= _STEPS or len(known) <= _ROWS:
+        levels = np.unique(known)
     if len(levels) <= min(_LEVELS, len(known) // 4) and np.all(levels == np.round(levels)):
         shown = ", ".join(_number(value) for value in levels)
         return f"type: category, values: [{shown}]", f"{len(levels)} whole values occur"
     steps = np.diff(levels)
-    low, high = float(levels[0]), float(levels[-1])
+    low, high = float(known.min()), float(known.max())
     if 2 < len(levels) <= min(_STEPS, len(known) // 4) and np.ptp(steps) <= 1e-6 * steps.mean():
         bounds = f"min: {_number(low)}, max: {_number(high)}, num: {len(levels)}"
         return f"type: discrete, {bounds}", f"{len(levels)} equally spaced values occur"

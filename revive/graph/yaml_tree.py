@@ -16,7 +16,7 @@ KeyPath = tuple[str | int, ...]
 Place = Path | str
 
 _LARGEST: Final = 8_000_000  # bytes of a file
-_MOST_VALUES: Final = 1_000_000  # with every alias written out
+_MOST_VALUES: Final = 400_000  # with every alias written out
 _DEEPEST: Final = 40
 _MERGE: Final = "tag:yaml.org,2002:merge"
 _UNREADABLE: Final = (

@@ -19,10 +19,11 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
 
 VOCABULARY = """
-metadata graph columns nodes expert_functions custom_nodes metric_nodes tunable circle version dim type min max
-num values fit units scale period clamp continuous discrete category ts ts_length step_input traj_id freeze
-loss_type effects history data max_slope increasing s a w s0 a0 next_s ts_s next_ts_s delta_s step_node_
-next_step_node_ traj done next_done index next_ ts_ << s.s0 functions.f node_function cyclic log mae user_module.f
+metadata graph columns nodes expert_functions custom_nodes metric_nodes tunable circle version
+dim type min max num values fit units scale period clamp continuous discrete category cyclic log
+ts ts_length step_input traj_id freeze loss_type effects history data max_slope increasing mae
+s a w s0 a0 s.s0 next_s ts_s next_ts_s delta_s step_node_ next_step_node_ traj done next_done index
+next_ ts_ << functions.f node_function user_module.f
 """
 WORDS = VOCABULARY.split()
 SCALARS = st.one_of(
@@ -128,6 +129,61 @@ def test_the_complete_description_is_one() -> None:
                 min_size=1, max_size=4))  # fmt: skip
 def test_broken_descriptions_end_well(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
     ends_well(lambda: parse_description(broken(changes), "inline"))
+
+
+NODES = ["s", "w", "a", "b"]
+GIVEN = ["s", "w", "ts_s", "ts_w", "ts_a", "ts_b", "step_node_"]
+LATER = ["a", "b", "delta_s", "next_s", "next_w", "next_ts_s", "next_ts_a", "next_step_node_"]
+
+
+@st.composite
+def wirings(draw: st.DrawFn) -> dict[str, list[str]]:
+    """Graphs without loops, save for those through histories; half of the nodes follow the conventions."""
+    usual = {
+        "next_s": ["s", "delta_s"],
+        "next_ts_s": ["ts_s", "next_s"],
+        "next_ts_a": ["ts_a", "a"],
+        "next_step_node_": ["step_node_"],
+    }
+    wiring: dict[str, list[str]] = {}
+    computed = draw(st.sets(st.sampled_from(LATER), min_size=1))
+    for node in sorted(computed, key=LATER.index):
+        known = [*GIVEN, *wiring]
+        if node in usual and draw(st.booleans()):
+            wiring[node] = usual[node]
+        else:
+            wiring[node] = draw(st.lists(st.sampled_from(known), min_size=1, max_size=3, unique=True))
+    return wiring
+
+
+OPTIONS = st.fixed_dictionaries(
+    {},
+    optional={
+        "history": st.integers(1, 3),
+        "step_input": st.booleans(),
+        "traj_id": st.booleans(),
+        "data": st.booleans(),
+        "effects": st.dictionaries(st.sampled_from(GIVEN), st.just("increasing"), max_size=1),
+    },
+)
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    wirings(),
+    st.dictionaries(st.sampled_from(LATER), OPTIONS, max_size=2),
+    st.lists(st.integers(0, 3), min_size=4, max_size=4),
+    st.sampled_from([[], [], ["w"]]),
+)
+def test_any_wiring_ends_well(
+    graph: dict[str, list[str]], options: dict[str, Any], ts: list[int], tunable: list[str]
+) -> None:
+    nodes: dict[str, Any] = {node: {"ts": length} for node, length in zip(NODES, ts, strict=True)}
+    for node, option in options.items():
+        nodes[node] = {**nodes.get(node, {}), **option}
+    columns = [{f"{node}{i}": {"dim": node, "type": "continuous"}} for node in NODES for i in range(2)]
+    metadata = {"columns": columns, "graph": graph, "nodes": nodes, "tunable": tunable}
+    ends_well(lambda: parse_description({"metadata": metadata}, "inline"))
 
 
 @settings(max_examples=100, deadline=None)

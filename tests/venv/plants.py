@@ -20,6 +20,8 @@ from revive.training import Progress, fit
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
 
+torch.set_num_threads(1)  # small networks are many times slower on several threads
+
 SMALL = NetworkSpec(hidden=(4,))
 Linear = tuple[object, object]  # weight ([M,] inputs, outputs) and bias ([M, 1,] outputs)
 

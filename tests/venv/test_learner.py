@@ -33,9 +33,11 @@ def test_multi_step_stages_undo_the_bias_of_least_squares(
     design = np.hstack([data["x"], data["u"], np.ones((rows.count, 1))])
     biased = np.linalg.lstsq(design, data["next_x"], rcond=None)[0][0, 0]
     assert biased < 0.9 * 0.9  # what measurement noise does to a regression on one step
-    trained = learner(curriculum=[[5, 40], [20, 80], [50, 60]], lr=3e-3)
+    trained = learner(curriculum=[[20, 80], [50, 60]], multi_step_lr=5e-3, window_batch=24)
     train(trained, tmp_path)
-    np.testing.assert_allclose(state_coefficients(trained.venv), 0.9, rtol=0.03)
+    found = state_coefficients(trained.venv)
+    assert found.mean() == pytest.approx(0.9, rel=0.03)
+    assert (abs(found - 0.9) < 0.3 * (0.9 - biased)).all()
 
 
 def test_one_step_alone_is_least_squares(
@@ -57,13 +59,17 @@ def test_a_stage_that_does_not_help_is_undone(learner: Make, tmp_path: Path) -> 
 
 def test_a_stage_helps_or_is_undone_member_by_member(learner: Make, tmp_path: Path) -> None:
     """The held-out error of the members never rises over the stages."""
-    trained = learner(curriculum=[[5, 20], [5, 20], [20, 20]], multi_step_lr=0.02, chunk=20)
-    seen: list[torch.Tensor] = []
-    train(trained, tmp_path, lambda done, total: seen.append(trained.held_out_error()))
-    after = [error for error, kept in zip(seen[1:], list(trained.kept)[0:], strict=False) if kept]
-    for earlier, later in zip(after, after[1:], strict=False):
-        assert (later <= earlier * 1.0001).all()
-    assert any(all(kept) for kept in list(trained.kept.values())[1:])
+    trained = learner(curriculum=[[5, 20], [10, 20], [20, 20]], multi_step_lr=0.02, chunk=20)
+    errors: dict[int, torch.Tensor] = {}
+
+    def note(done: int, total: int) -> None:
+        errors[len(trained.kept)] = trained.held_out_error()  # the last one of a stage counts
+
+    train(trained, tmp_path, note)
+    assert list(trained.kept) == ["one_step", "multi_step_5", "multi_step_10", "multi_step_20"]
+    for stage in range(2, 5):
+        assert (errors[stage] <= errors[stage - 1] + 1e-6).all()
+    assert (errors[4] < errors[1]).any()
 
 
 def test_held_out_error_does_not_let_one_diverging_member_spoil_the_rest(learner: Make) -> None:

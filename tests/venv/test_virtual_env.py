@@ -124,7 +124,7 @@ def test_two_decisions_and_two_transitions_in_one_step() -> None:
         next_x = 0.5 * x + 0.1 * u
         next_y = y + v + 0.5 * next_x
         for name, value in (("u", u), ("v", v), ("next_x", next_x), ("next_y", next_y)):
-            assert float(rolled[name][t, 0, 0, 0]) == pytest.approx(value, rel=1e-5)
+            assert rolled[name][t, 0, 0, 0].item() == pytest.approx(value, rel=1e-5)
         x, y = next_x, next_y
 
 
