@@ -40,8 +40,8 @@ def unexplained(
     """The share of the variance of each target (N, q) that no regression on `inputs` (N, p) explains -> (q,).
 
     Linear and quadratic regression, with `waves` that on random waves too (it follows any smooth curve), with
-    `neighbours` that of the nearest rows (it follows jumps), each fitted on every other block of rows and judged on the rest; the best one counts for each
-    target. `ends` (K,) keep blocks inside trajectories.
+    `neighbours` that of the nearest rows (it follows jumps), each fitted on every other block of rows and
+    judged on the rest; the best one counts for each target. `ends` (K,) keep blocks inside trajectories.
     NaN for a target that does not vary; None where there are too few rows or blocks to judge.
     """
     seen = _seen(len(targets), ends)

@@ -19,6 +19,7 @@ _log = logging.getLogger("revive")
 class Filler:
     """Fills NaN with the last known value of the same trajectory; a gap at its beginning with the first one.
 
+    What a transition says of the next row of its state, or the other way round, is known and not missing.
     A trajectory that holds no value of a column gets what is typical of the whole log: the median, or the
     most frequent value of a category or discrete column. `owns`: arrays are filled in place.
     """
@@ -36,8 +37,10 @@ class Filler:
         masks: dict[str, BoolArray] = {}
         counts: list[str] = []
         problems = Problems()
+        for transition in self.graph.transitions:
+            self._recover(arrays, self.graph.state_of(transition), transition)
         for name, array in arrays.items():
-            if not np.isnan(array.min(axis=0, initial=np.inf)).any():
+            if not _has_gaps(array):
                 continue
             mask = np.isnan(array)
             filled = array if self.owns else array.copy()
@@ -51,6 +54,21 @@ class Filler:
         if counts:
             _log.warning("%s: missing values are masked and filled: %s", self.source, ", ".join(counts))
         return masks or None
+
+    def _recover(self, arrays: dict[str, FloatArray], state: str, transition: str) -> None:
+        """Takes `X[t+1]` from `next_X[t]` and back, inside trajectories, where one of them is known."""
+        now, following = arrays.get(state), arrays.get(transition)
+        if now is None or following is None or not (_has_gaps(now) or _has_gaps(following)):
+            return
+        if not self.owns:
+            now, following = now.copy(), following.copy()
+        inside = np.ones((len(now) - 1, 1), dtype=bool)
+        inside[self.ends[:-1] - 1] = False
+        a, b = now[1:], following[:-1]
+        known_a, known_b = ~np.isnan(a), ~np.isnan(b)
+        np.copyto(a, b, where=inside & known_b & ~known_a)
+        np.copyto(b, a, where=inside & known_a & ~known_b)
+        arrays[state], arrays[transition] = now, following
 
     def _fill_column(
         self, values: FloatArray, mask: BoolArray, node: str, column: Column, problems: Problems
@@ -70,6 +88,10 @@ class Filler:
         source = np.where(before >= starts, before, np.where(behind < self.ends[owner], behind, -1))
         typical = _typical(values[~mask], column)
         values[gaps] = np.where(source >= 0, values[source], typical)
+
+
+def _has_gaps(array: FloatArray) -> bool:
+    return bool(np.isnan(array.min(initial=np.inf)))
 
 
 def _typical(known: FloatArray, column: Column) -> float:

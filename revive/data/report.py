@@ -14,7 +14,7 @@ from revive.data.checks import ValueChecks
 from revive.data.detectors import Proposal, propose
 from revive.data.finding import Evidence, Finding
 from revive.data.split import Split
-from revive.data.trajectories import Trajectories
+from revive.data.trajectories import FloatArray, Trajectories
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 
@@ -121,9 +121,10 @@ def check_data(
     """
     evidence = Evidence(trajectories, graph)
     problems = Problems()
-    ValueChecks(graph, trajectories.arrays, trajectories.ends, "data", problems).run()
+    usable = all(np.isfinite(bounds).all() for bounds in evidence.ranges.values())
+    arrays = _as_logged(trajectories) if usable else trajectories.arrays
+    ValueChecks(graph, arrays, trajectories.ends, "data", problems, masked=usable).run()
     findings = [_error(problem) for problem in problems]
-    usable = not any("NaN" in problem.what for problem in problems)
     proposals: Sequence[Proposal] = ()
     if usable:
         findings += column_checks.constant_columns(evidence)
@@ -148,6 +149,15 @@ def check_data(
         int(lengths.min()),
         int(lengths.max()),
     )
+
+
+def _as_logged(trajectories: Trajectories) -> dict[str, FloatArray]:
+    """The arrays with NaN where the log held no value."""
+    masks = trajectories.missing or {}
+    return {
+        name: np.where(masks[name], np.nan, array) if name in masks else array
+        for name, array in trajectories.arrays.items()
+    }
 
 
 def _error(problem: Problem) -> Finding:

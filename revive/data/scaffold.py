@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from revive.data.proposal import quoted
-from revive.data.readers.container import Container, Part
+from revive.data.readers.container import Container, Info, Part
 from revive.data.readers.opening import open_container
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, Problems, UserError
@@ -122,9 +123,10 @@ def _nodes(container: Container, dataset: Mapping[str, Any]) -> tuple[list[_Node
         usual = max({*rows}, key=rows.count)
         left_out += [name for name in usable if infos[name].shape[0] != usual]
         usable = [name for name in usable if infos[name].shape[0] == usual]
-    wanted = usable + [transition_name(name) for name in usable if transition_name(name) in infos]
-    problems = Problems()
-    plan = {name: (Part(name, 0, infos[name].width),) for name in wanted if infos[name].numeric}
+    later = {name: infos.get(transition_name(name)) for name in usable}
+    alike = [name for name, info in later.items() if info is not None and _same_form(info, infos[name])]
+    wanted = usable + [transition_name(name) for name in alike]
+    plan = {name: (Part(name, 0, infos[name].width),) for name in wanted}
     arrays = container.load(plan, {}, problems, 1 << 62).arrays if plan else {}
     problems.raise_if_any()
     followed = {name for name in usable if transition_name(name) in arrays}
@@ -133,6 +135,10 @@ def _nodes(container: Container, dataset: Mapping[str, Any]) -> tuple[list[_Node
         left_out += counters
         return _grouped(arrays, [name for name in usable if name not in counters], followed), left_out
     return [_Node(name, _names(name, infos[name].width), _seen(arrays, name)) for name in usable], left_out
+
+
+def _same_form(one: Info, other: Info) -> bool:
+    return (one.numeric, one.shape) == (other.numeric, other.shape)
 
 
 def _names(node: str, width: int) -> tuple[str, ...]:
@@ -226,18 +232,15 @@ def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
     if low == high:
         return "type: continuous", f"{low:g} in all rows"
     margin = 0.0 if exact else _MARGIN * (high - low)
-    bounds = f"min: {_outward(low - margin, -1, margin)}, max: {_outward(high + margin, 1, margin)}"
+    if not np.isfinite([low - margin, high + margin, high - low]).all():
+        return "type: continuous", f"{low:.4g} to {high:.4g} occur"
+    bounds = f"min: {_short(low - margin, margin)}, max: {_short(high + margin, margin)}"
     return f"type: continuous, {bounds}", f"{low:.4g} to {high:.4g} occur"
 
 
-def _outward(bound: float, sign: int, margin: float) -> str:
+def _short(bound: float, margin: float) -> str:
     """A bound with few digits where there is a margin to round in, else exactly."""
-    if not margin:
-        return _number(bound)
-    unit = 10.0 ** np.floor(np.log10(margin))
-    return _number(
-        float(np.round(np.floor(abs(bound) / unit + (bound * sign > 0)) * unit * np.sign(bound), 12))
-    )
+    return _number(round(bound, -math.floor(math.log10(margin))) if margin > 0 else bound)
 
 
 def _number(value: float) -> str:

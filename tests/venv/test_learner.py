@@ -32,12 +32,12 @@ def test_multi_step_stages_undo_the_bias_of_least_squares(
     data = codec.decode(rows.values)
     design = np.hstack([data["x"], data["u"], np.ones((rows.count, 1))])
     biased = np.linalg.lstsq(design, data["next_x"], rcond=None)[0][0, 0]
-    assert biased < 0.9 * 0.9  # what measurement noise does to a regression on one step
+    assert float(biased) < 0.9 * 0.9  # what measurement noise does to a regression on one step
     trained = learner(curriculum=[[20, 80], [50, 60]], multi_step_lr=5e-3, window_batch=24)
     train(trained, tmp_path)
     found = state_coefficients(trained.venv)
     assert found.mean() == pytest.approx(0.9, rel=0.03)
-    assert (abs(found - 0.9) < 0.3 * (0.9 - biased)).all()
+    assert (abs(found - 0.9) < 0.3 * (0.9 - float(biased))).all()
 
 
 def test_one_step_alone_is_least_squares(

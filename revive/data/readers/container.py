@@ -172,7 +172,9 @@ class MemoryArrays(ArrayContainer):
     def copy_into(self, target: FloatArray, source: str, start: int) -> None:
         array = self._arrays[source]
         with np.errstate(over="ignore"):  # what is too large for float64 becomes infinite, which is reported
-            target[:] = array.reshape(len(array), -1)[:, start : start + target.shape[1]]
+            target[:] = (array[:, np.newaxis] if array.ndim == 1 else array)[
+                :, start : start + target.shape[1]
+            ]
 
     def whole(self, source: str) -> np.ndarray:
         return self._arrays[source]

@@ -62,7 +62,7 @@ class Ends:
         names = trajectory.reshape(-1)
         if len(names) != self.rows:
             what = f"'{self.options.trajectory}' has {len(names)} rows, the others {self.rows}"
-            self._add(what, "trajectory", None)
+            self._add(what, "trajectory", "it needs a value for each row")
             return None
         if names.dtype.kind == "f" and np.isnan(names).any():
             row = int(np.argmax(np.isnan(names)))
@@ -86,7 +86,8 @@ class Ends:
 
     def _cut_by_time(self, ends: IntArray, time: FloatArray) -> IntArray:
         if len(time) != self.rows:
-            self._add(f"'{self.options.time}' has {len(time)} rows, the others {self.rows}", "time", None)
+            what = f"'{self.options.time}' has {len(time)} rows, the others {self.rows}"
+            self._add(what, "time", "it needs a value for each row")
             return ends
         steps = np.diff(time)
         steps[ends[:-1] - 1] = 0.0
@@ -99,7 +100,7 @@ class Ends:
             return ends
         return np.union1d(ends, np.flatnonzero(steps > self.options.gap) + 1)
 
-    def _add(self, what: str, place: str, remedy: str | None) -> None:
+    def _add(self, what: str, place: str, remedy: str) -> None:
         self.problems.add(what, file=self.source, place=place, remedy=remedy)
 
 

@@ -15,6 +15,7 @@ from revive.errors import Problem, UserError, nearest
 
 _TABLES: Final[dict[str, TableFormat]] = {".csv": Csv(), ".parquet": Parquet()}
 _SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TABLES)
+_BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 
 
@@ -31,10 +32,10 @@ def open_container(path: Path) -> Container:
             return NpzFile(path)
         if suffix in (".h5", ".hdf5"):
             return open_h5(path)
-    except (OSError, ValueError) as error:
-        raise UserError(
-            Problem(f"cannot be read: {getattr(error, 'strerror', None) or error}", path)
-        ) from None
+    except _BROKEN as error:
+        said = " ".join(str(getattr(error, "strerror", None) or error).split())
+        what = f"cannot be read: {said[:200]}"
+        raise UserError(Problem(what, path, remedy="write it again, or copy it again")) from None
     remedy = f"possible: {', '.join(_SUFFIXES)}, or a folder of tables or of a Minari dataset"
     raise UserError(Problem(f"files of type '{path.suffix}' cannot be read", path, remedy=remedy))
 
@@ -67,10 +68,16 @@ def _require_file(path: Path) -> None:
     if not path.is_file():
         folder = path.parent
         if not folder.is_dir():
-            raise UserError(Problem("neither the file nor its folder exists", path))
+            raise UserError(
+                Problem("neither the file nor its folder exists", path, remedy="correct the path")
+            )
         if path.exists():
-            raise UserError(Problem("is no regular file", path))
+            raise UserError(Problem("is no regular file", path, remedy="name a file"))
         close = nearest(path.name, [entry.name for entry in folder.iterdir()])
-        raise UserError(Problem("does not exist", path, remedy=f"did you mean '{close}'?" if close else None))
+        raise UserError(
+            Problem(
+                "does not exist", path, remedy=f"did you mean '{close}'?" if close else "correct the path"
+            )
+        )
     if path.stat().st_size == 0:
         raise UserError(Problem("is empty (0 bytes)", path, remedy="write it again, or copy it again"))

@@ -36,7 +36,12 @@ class Planner:
         for node in table:
             if node not in self.graph:
                 remedy = suggestion(node, self.graph.nodes)
-                self.problems.add(f"'table' names '{node}', which is no node", place="table", remedy=remedy)
+                self.problems.add(
+                    f"'table' names '{node}', which is no node",
+                    file=self.container.name,
+                    place="table",
+                    remedy=remedy,
+                )
         for name in filter(lambda node: is_read(self.graph, node), self.graph.nodes):
             sources = self._sources(name)
             if sources is None:
@@ -62,7 +67,7 @@ class Planner:
                 return [name]
             if not transition and not is_optional(self.graph, name):
                 what = f"the array '{name}' of a described node is missing"
-                self.problems.add(what, file=self.container.name, remedy=self._similar(name))
+                self.problems.add(what, file=self.container.name, remedy=self._similar(name) or "add it")
             return None
         return self._table_columns(name, transition)
 
@@ -106,9 +111,8 @@ class Planner:
         if base not in infos:
             kind = "column" if self.container.is_table else "array"
             what = f"'{node}' takes the {kind} '{base}', which is not there"
-            self.problems.add(
-                what, file=self.container.name, place=f"table.{node}", remedy=self._similar(base)
-            )
+            remedy = self._similar(base) or "correct the name"
+            self.problems.add(what, file=self.container.name, place=f"table.{node}", remedy=remedy)
             return None
         info = infos[base]
         if not info.numeric:
@@ -122,16 +126,24 @@ class Planner:
         stop = info.width if stop < 0 else stop
         if not start < stop <= info.width:
             what = f"'{node}' takes '{source}', but '{base}' has {info.width} columns, counted from 0"
-            self.problems.add(what, file=self.container.name, place=f"table.{node}")
+            remedy = "name[first:behind], e.g. name[0:2] for the first two columns"
+            self.problems.add(what, file=self.container.name, place=f"table.{node}", remedy=remedy)
             return None
         return Part(base, start, stop)
 
     def _fits(self, node: str, parts: Sequence[Part]) -> bool:
         width = sum(part.width for part in parts)
+        rows = [self.container.infos[part.source].shape[0] for part in parts]
+        if len({*rows}) > 1:
+            what = f"the arrays that make up '{node}' have {_listed([*map(str, rows)])} rows"
+            remedy = "they need a row for each time step"
+            self.problems.add(what, file=self.container.name, place=f"table.{node}", remedy=remedy)
+            return False
         if width != self.graph[node].width:
-            rows = self.container.infos[parts[0].source].shape[0]
             info = self.container.infos[parts[0].source]
-            self._add_shape(node, info if len(parts) == 1 and not self.options.table else Info((rows, width)))
+            self._add_shape(
+                node, info if len(parts) == 1 and not self.options.table else Info((rows[0], width))
+            )
             return False
         return True
 
@@ -174,13 +186,18 @@ class Planner:
         info = self.container.infos.get(source)
         if info is None:
             what = f"the column '{source}', named as {role}, is not there"
-            self.problems.add(what, file=self.container.name, place=role, remedy=self._similar(source))
+            self.problems.add(
+                what, file=self.container.name, place=role, remedy=self._similar(source) or "correct the name"
+            )
             return False
         kinds = ("numbers", "dates", "text") if role == "trajectory" else ("numbers", "dates")
         flat = len(info.shape) == 1 or (len(info.shape) == 2 and info.shape[1] == 1)
         if not flat or info.kind not in kinds:
             what = f"'{source}' of shape {info.shape} holds {info.holds}, which cannot tell the {role}"
-            self.problems.add(what, file=self.container.name, place=role)
+            remedy = "a single column of numbers, or of dates" + (
+                ", or of names" if role == "trajectory" else ""
+            )
+            self.problems.add(what, file=self.container.name, place=role, remedy=remedy)
             return False
         return True
 

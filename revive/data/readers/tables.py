@@ -9,7 +9,7 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from revive.data.readers.container import Info, Loaded, Plan
+from revive.data.readers.container import WRITE_NUMBERS, Info, Loaded, Plan
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
 
@@ -53,7 +53,11 @@ class TableFiles:
             sorted({name for name in names if names.count(name) > 1}) if len({*names}) < len(names) else []
         )
         if twice:
-            raise UserError(Problem(f"has several columns called {', '.join(map(repr, twice[:5]))}", path))
+            raise UserError(
+                Problem(
+                    f"has several columns called {', '.join(map(repr, twice[:5]))}", path, None, "rename them"
+                )
+            )
         return dict(found)
 
     def load(self, plan: Plan, labels: Mapping[str, str], problems: Problems, limit: int) -> Loaded:
@@ -84,7 +88,7 @@ class TableFiles:
                 what = (
                     f"'{name}' holds {here[name].holds}, in '{self._paths[0].name}' {self.infos[name].holds}"
                 )
-                raise UserError(Problem(what, path, place=name))
+                raise UserError(Problem(what, path, name, "the files of a folder need the same columns"))
 
     def __enter__(self) -> Self:
         return self
@@ -167,7 +171,9 @@ def _numbers(column: Any, name: str, path: str) -> np.ndarray:
         if not pa.types.is_float64(column.type):
             column = column.cast(pa.float64(), safe=False)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise UserError(Problem(f"'{name}' cannot be read as numbers: {error}", path, name)) from None
+        raise UserError(
+            Problem(f"'{name}' cannot be read as numbers: {error}", path, name, WRITE_NUMBERS)
+        ) from None
     return np.asarray(column.to_numpy(zero_copy_only=False))
 
 

@@ -197,6 +197,20 @@ def test_masks_are_shifted_with_their_states() -> None:
     assert read.arrays["next_state"][:, 0].tolist() == [0, 6, 8]
 
 
+def test_what_a_transition_says_of_its_state_is_not_missing() -> None:
+    arrays = {
+        "state": np.arange(8.0).reshape(4, 2),
+        "next_state": np.arange(8.0).reshape(4, 2) + 2,
+        "action": np.zeros(4),
+        "index": np.array([2, 4]),
+    }
+    arrays["state"][[1, 2], 0] = np.nan
+    read = from_arrays(arrays, ROBOT, "here", ReadOptions(missing="mask"))
+    assert read.arrays["state"][:, 0].tolist() == [0, 2, 6, 6]  # row 2 begins a trajectory: nothing tells it
+    assert read.missing is not None
+    assert read.missing["state"][:, 0].tolist() == [False, False, True, False]
+
+
 def test_masks_hide_no_other_fault(refrigerator: DecisionGraph, make_logs: MakeLogs) -> None:
     arrays = make_logs(4)
     arrays["action"][0], arrays["temperature"][1] = np.nan, np.inf

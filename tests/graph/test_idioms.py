@@ -1,0 +1,149 @@
+"""Whole descriptions as they are found in the field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from revive.errors import Problems
+from revive.graph.decision_graph import DecisionGraph, NodeKind
+from revive.graph.description import parse_description, read_description
+from revive.graph.nodes import FunctionSpec, HistorySpec
+from revive.graph.yaml_tree import read_yaml
+
+Describe = Callable[[str], Path]
+
+STACKED = """\
+metadata:
+  columns:
+    - door_open: {dim: door_open, type: continuous}
+    - temperature: {dim: temperature, type: continuous}
+    - action: {dim: action, type: continuous}
+  graph:
+    action: [ts_temperature, ts_door_open, ts_action]
+    next_temperature: [ts_temperature, ts_action, action, door_open]
+    next_ts_temperature: [ts_temperature, next_temperature]
+    next_ts_action: [ts_action, action]
+  nodes:
+    temperature: {ts: 6}
+    door_open: {ts: 4}
+    action: {ts: 3}
+"""
+
+SPLIT = """\
+metadata:
+  version: 1.2
+  columns:
+    - o0: {dim: obs, type: continuous}
+    - o1: {dim: obs, type: continuous}
+    - d0: {dim: delta_obs_1, type: continuous}
+    - d1: {dim: delta_obs_2, type: continuous}
+    - raw: {dim: raw_action, type: continuous}
+    - a: {dim: action, type: category, values: [0, 1, 2]}
+    - end: {dim: done, type: category, values: [0, 1]}
+  graph:
+    raw_action: [obs]
+    action: [raw_action]
+    delta_obs_1: [obs, action]
+    delta_obs_2: [obs, delta_obs_1]
+    next_obs: [obs, delta_obs_1, delta_obs_2]
+    done: [next_obs]
+  expert_functions:
+    action: {node_function: plant.to_level}
+    next_obs: {node_function: plant.merge}
+    done: {node_function: plant.has_ended}
+  nodes:
+    delta_obs_1: {traj_id: pipeline}
+    raw_action: {step_input: true}
+"""
+
+SLIDING = """\
+metadata:
+  columns:
+    - v0: {dim: obs, type: continuous}
+    - v1: {dim: obs, type: continuous}
+    - newest: {dim: newest_obs, type: continuous}
+    - steer: {dim: action, type: continuous, min: -1, max: 1}
+  graph:
+    action: [obs]
+    newest_obs: [obs, action]
+    next_obs: [obs, newest_obs]
+  expert_functions:
+    next_obs: {node_function: plant.shift}
+  metric_nodes: [action, newest_obs]
+"""
+
+LEARNED = """\
+metadata:
+  columns:
+    - temperature: {dim: temperature, type: continuous}
+    - action: {dim: action, type: continuous}
+  graph:
+    action: [ts_temperature]
+    next_ts_temperature: [ts_temperature, action]
+  nodes:
+    temperature: {ts: 10}
+"""
+
+
+@pytest.fixture(autouse=True)
+def plant(tmp_path: Path) -> None:
+    """The functions that the descriptions name."""
+    names = ("to_level", "merge", "has_ended", "shift")
+    text = "".join(f"def {name}(data):\n    return data\n" for name in names)
+    (tmp_path / "plant.py").write_text(text, encoding="utf-8")
+
+
+def both_ways(path: Path) -> DecisionGraph:
+    """The graph of a file, which is the same when its content is given inline."""
+    graph = read_description(path)
+    assert parse_description(read_yaml(path, Problems()).value, "inline", path.parent) == graph
+    return graph
+
+
+def test_stacked_states_actions_and_exogenous_nodes(describe: Describe) -> None:
+    graph = both_ways(describe(STACKED))
+    specs = {name: graph[name].history for name in graph.histories}
+    assert specs == {
+        "ts_temperature": HistorySpec("temperature", 6),
+        "ts_door_open": HistorySpec("door_open", 4),
+        "ts_action": HistorySpec("action", 3, delay=1),
+    }
+    assert graph.default_target == "action"
+    assert graph.states == ("temperature",)
+    assert graph.exogenous == ("door_open",)
+    assert graph.lookback == 5
+    assert {name for name in graph.functions if graph[name].function == FunctionSpec("push")} == {
+        "next_ts_temperature",
+        "next_ts_action",
+    }
+
+
+def test_parts_of_a_change_learned_apart_and_merged(describe: Describe) -> None:
+    graph = both_ways(describe(SPLIT))
+    assert graph.default_target == "raw_action"
+    assert graph.changes == ("delta_obs_1", "delta_obs_2")
+    assert graph.functions == ("action", "next_obs", "done")
+    assert graph.transitions == ("next_obs",)
+    assert graph["delta_obs_1"].inputs == ("obs", "action", "traj")
+    assert graph["raw_action"].inputs == ("obs", "step_node_")
+    assert graph.done == "done"
+    assert graph.code_files == ("plant.py",)
+    assert graph.metric_nodes == ("raw_action", "delta_obs_1", "delta_obs_2")
+
+
+def test_a_window_that_a_function_shifts(describe: Describe) -> None:
+    graph = both_ways(describe(SLIDING))
+    assert graph["next_obs"].kind is NodeKind.FUNCTION
+    assert graph.transitions == ("next_obs",)
+    assert graph.metric_nodes == ("action", "newest_obs")
+
+
+def test_a_learned_stack(describe: Describe) -> None:
+    graph = both_ways(describe(LEARNED))
+    assert graph.transitions == ("next_ts_temperature",)
+    assert graph["next_ts_temperature"].width == 10
+    assert graph.histories == ()
+    assert graph.lookback == 9

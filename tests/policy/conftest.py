@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.graph.decision_graph import DecisionGraph
+from revive.policy.evaluation import TestBed
+from revive.policy.learner import FirstOrderLearner
+from revive.policy.policy import Policy
+from revive.policy.reward import Reward
+from revive.policy.starts import Starts
+from revive.venv.node_model import NetworkSpec
+from revive.venv.virtual_env import VirtualEnv
+from tests.venv.plants import columns, hand_set, logs_of, rows_of
+
+A, B, EFFORT, GAMMA = 0.9, 0.5, 0.1, 0.97
+BEHAVIOUR = -0.2
+
+OPTIONS: dict[str, Any] = {
+    "reward_spread": 0.5,
+    "reward_limit": 0.0,
+    "horizon": 12,
+    "iterations": 80,
+    "warm_up": 5,
+    "branches": 32,
+    "lr": 2e-2,
+    "critic_lr": 3e-3,
+    "gamma": GAMMA,
+    "td_lambda": 0.95,
+    "critic_steps": 4,
+    "critic_batch": 128,
+    "target_rate": 0.2,
+    "clip": 1.0,
+    "judge_every": 20,
+    "caution": 1.0,
+    "chunk": 10,
+    "seed": 0,
+}
+
+
+def quadratic_reward(data: dict[str, Tensor]) -> Tensor:
+    """A state far from zero costs, and so does effort."""
+    return -(data["next_x"] ** 2 + EFFORT * data["u"] ** 2)
+
+
+@dataclass(frozen=True)
+class Plant:
+    """x' = 0.9 x + 0.5 u + noise under a quadratic cost, known exactly; a timid controller left the logs."""
+
+    graph: DecisionGraph
+    venv: VirtualEnv
+    rows: Rows
+    reward: Reward
+    starts: Starts
+    bed: TestBed
+
+    @property
+    def best_gain(self) -> float:
+        """Of the discounted linear-quadratic problem, by iterating Riccati's equation."""
+        price = 0.0
+        for _ in range(500):
+            tail = 1.0 + GAMMA * price
+            price = tail * A**2 * EFFORT / (EFFORT + tail * B**2)
+        tail = 1.0 + GAMMA * price
+        return -tail * A * B / (EFFORT + tail * B**2)
+
+    def linear_policy(self, *gains: float, noise: float = 0.0) -> Policy:
+        """One copy per gain; nearly unbounded."""
+        edge = torch.tensor([20.0])
+        spec = NetworkSpec(hidden=(8,))
+        policy = Policy(self.graph, self.venv.codec, "u", spec, len(gains), -edge, edge, noise)
+        policy.net.set_linear(torch.tensor(gains).view(-1, 1, 1), torch.zeros(len(gains), 1, 1))
+        with torch.no_grad():
+            policy.net.last.zero_()
+        return policy
+
+
+@pytest.fixture(scope="session")
+def plant() -> Plant:
+    graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
+    linear = {"next_x": ([[A - 1.0], [B]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
+    venv = hand_set(graph, linear, members=4, std=0.2).requires_grad_(False)
+    rows = rows_of(venv.codec, logs_of(venv, 300, seed=1), logs_of(venv, 300, seed=2))
+    reward = Reward(quadratic_reward, Path("reward.py"))
+    starts = Starts(venv, rows, {"x": (torch.tensor([-2.0]), torch.tensor([2.0]))}, 0.5, 0.0)
+    bed = TestBed.make(venv, rows, reward, starts=16, horizon=60, seed=1)
+    return Plant(graph, venv, rows, reward, starts, bed)
+
+
+@pytest.fixture
+def learner(plant: Plant) -> Callable[..., FirstOrderLearner]:
+    """Makes a learner on the plant that starts from the logs' controller, options changed as given."""
+
+    def make(policy: Policy | None = None, **changed: Any) -> FirstOrderLearner:
+        torch.manual_seed(changed.get("seed", 0))
+        policy = policy or plant.linear_policy(BEHAVIOUR, BEHAVIOUR, noise=0.3)
+        return FirstOrderLearner(
+            policy, plant.venv, plant.reward, plant.starts, plant.bed, **{**OPTIONS, **changed}
+        )
+
+    return make

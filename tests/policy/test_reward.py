@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from revive.data.trajectories import Trajectories
+from revive.errors import UserError
+from revive.policy.reward import Reward
+
+
+def load(folder: Path, body: str) -> Reward:
+    """A reward of that function body."""
+    path = folder / "reward.py"
+    path.write_text("import torch\n\ndef get_reward(data):\n" + "".join(f"    {ln}\n" for ln in body.split("\n")))
+    return Reward.load(path)
+
+
+def batch(rows: int = 5) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {name: torch.randn(rows, 2, generator=generator) for name in ("next_x", "action")}
+
+
+def logs(rows: int = 1000) -> Trajectories:
+    rng = np.random.default_rng(0)
+    return Trajectories({"x": rng.normal(size=(rows, 1)), "u": rng.normal(size=(rows, 1))}, np.array([rows]))
+
+
+@pytest.mark.parametrize("body", ["return -data['next_x'][..., 0:1].abs()", "return -data['next_x'][..., 0].abs()"])
+@pytest.mark.parametrize("lead", [(6,), (4, 3), (2, 3, 1), (1,)])
+def test_any_leading_shape_comes_back(tmp_path: Path, body: str, lead: tuple[int, ...]) -> None:
+    data = {"next_x": torch.randn(*lead, 2), "u": torch.randn(*lead, 1)}
+    reward = load(tmp_path, body)(data)
+    assert reward.shape == lead
+    torch.testing.assert_close(reward, -data["next_x"][..., 0].abs())
+
+
+def test_a_file_without_get_reward_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "reward.py"
+    path.write_text("def reward(data):\n    return data['x']\n")
+    with pytest.raises(UserError, match="no function 'get_reward'"):
+        Reward.load(path)
+
+
+def test_what_it_raises_names_file_and_line(tmp_path: Path) -> None:
+    reward = load(tmp_path, "scale = 1\nreturn data['next_x'] / scale + undefined")
+    with pytest.raises(UserError) as caught:
+        reward(batch())
+    problem = caught.value.problems[0]
+    assert (problem.file, problem.place) == (tmp_path / "reward.py", "line 5")
+    assert "NameError" in problem.what
+    assert "undefined" in problem.what
+
+
+def test_an_unknown_node_lists_the_known_ones_and_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        load(tmp_path, "return data['actions']")(batch())
+    assert "did you mean 'action'" in str(caught.value)
+    assert "next_x" in str(caught.value)
+    assert "line 4" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("return data['next_x']", "shape (5, 2) for 5 rows"),
+        ("return data['next_x'].mean()", "shape () for 5 rows"),
+        ("return data['next_x'][:2, :1]", "shape (2, 1) for 5 rows"),
+        ("return data['next_x'][..., :1].numpy()", "a ndarray, not a tensor"),
+        ("return 1.0", "a float, not a tensor"),
+        ("pass", "a NoneType, not a tensor"),
+    ],
+)
+def test_what_is_no_reward_per_row_is_refused(tmp_path: Path, body: str, said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        load(tmp_path, body)(batch())
+
+
+def test_of_logs_is_the_reward_of_every_row(tmp_path: Path) -> None:
+    data = logs()
+    reward = load(tmp_path, "return data['x'] + 2 * data['u']").of_logs(data)
+    np.testing.assert_allclose(reward, (data.arrays["x"] + 2 * data.arrays["u"])[:, 0], rtol=1e-5, atol=1e-5)
+
+
+def test_rewards_that_are_not_finite_are_counted_and_the_first_is_shown(tmp_path: Path) -> None:
+    data = logs()
+    data.arrays["x"][:] = 1.0
+    data.arrays["x"][[17, 400]] = -1.0
+    with pytest.raises(UserError, match=r"not finite on 2 of 1000.*") as caught:
+        load(tmp_path, "return data['x'].sqrt()").of_logs(data)
+    assert "row 17" in str(caught.value)
+
+
+def coupled(rows: int) -> Trajectories:
+    data = logs(rows)
+    data.arrays["x"][:] += np.linspace(0, 3, rows)[:, None]
+    return data
+
+
+@pytest.mark.parametrize(
+    ("body", "rows"),
+    [
+        ("return data['x'] - data['x'].mean()", 1000),
+        ("return data['x'] / data['x'].abs().max()", 1000),
+        ("return data['x'].cumsum(0)", 1000),
+        ("return data['x'].cumsum(0)", 100),
+        pytest.param(
+            "return data['x'] - data['x'].mean()",
+            200,
+            marks=pytest.mark.xfail(strict=True, reason="up to 256 rows are only shuffled, none is left out"),
+        ),
+    ],
+)
+def test_a_reward_that_depends_on_the_other_rows_is_refused(tmp_path: Path, body: str, rows: int) -> None:
+    with pytest.raises(UserError, match="when other rows stand beside it"):
+        load(tmp_path, body).of_logs(coupled(rows))
+
+
+def test_a_reward_that_writes_into_its_data_does_not_change_the_logs(tmp_path: Path) -> None:
+    data = logs()
+    before = data.arrays["x"].copy()
+    load(tmp_path, "data['x'].mul_(2)\nreturn data['x']").of_logs(data)
+    np.testing.assert_array_equal(data.arrays["x"], before)
+
+
+@pytest.mark.parametrize(
+    ("body", "reached"),
+    [
+        ("return -data['next_x'][..., 0:1].abs()", {"next_x"}),
+        ("return -data['next_x'][..., 0:1].abs() - data['action'][..., 1:] ** 2", {"next_x", "action"}),
+        ("return (data['next_x'][..., 0:1] > 0).float()", set()),
+        ("return data['next_x'][..., 0:1].detach() + data['action'][..., 0:1]", {"action"}),
+        ("return 0.0 * data['next_x'][..., 0:1]", set()),
+    ],
+)
+def test_where_a_gradient_reaches(tmp_path: Path, body: str, reached: set[str]) -> None:
+    reward = load(tmp_path, body)
+    assert {name for name in ("next_x", "action") if reward.differentiable_in(batch(), name)} == reached
+
+
+def test_a_gradient_passes_through_a_call() -> None:
+    function: Callable[[dict[str, Tensor]], Tensor] = lambda data: data["x"] ** 2  # noqa: E731
+    x = torch.randn(3, 4, 1, requires_grad=True)
+    Reward(function, Path("reward.py"))({"x": x}).sum().backward()
+    torch.testing.assert_close(x.grad, 2 * x.detach())
+
+
+def test_doubles_become_single_precision(tmp_path: Path) -> None:
+    assert load(tmp_path, "return data['next_x'][..., 0:1].double()")(batch()).dtype == torch.float32
