@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from revive.data.layout import Layout
+from revive.data.transforms import Circle, Itself, Transform, harden, to_level, transform_of
+from revive.errors import Problem, UserError
+from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
 SMALLEST_SCALE = 1e-6
@@ -27,53 +31,218 @@ def robust_scale(values: np.ndarray) -> np.ndarray:
 
 
 class NodeCodec(nn.Module):
-    """Robust z-score of one node: `z = (x - center) / scale`, per column."""
+    """One node, or every frame of a history of it: transform each column, group, `z = (latent - center) / scale`.
+
+    Continuous columns get a robust z-score, min-max of the declared or else the training range onto [-1, 1],
+    a logarithm or a normal score before the z-score, or sine and cosine; discrete ones lie on [-1, 1]; category
+    columns are one-hot. `layout` says which model dimension is what. `low` and `high` are the range, in model
+    space, that rollouts are kept in; infinite where they are not.
+    """
 
     center: Tensor
     scale: Tensor
+    low: Tensor
+    high: Tensor
 
-    def __init__(self, center: np.ndarray, scale: np.ndarray) -> None:
+    def __init__(
+        self, columns: Sequence[Column], circles: Sequence[tuple[int, int]], values: np.ndarray | None
+    ) -> None:
         super().__init__()
-        self.register_buffer("center", torch.as_tensor(center, dtype=torch.float32))
-        self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
+        self.columns = tuple(columns)
+        self.layout = Layout.of(columns)
+        kinds = {"continuous": 0, "discrete": 1, "category": 2}
+        self.order = sorted(range(len(columns)), key=lambda i: kinds[columns[i].type])
+        known = [None if values is None else _finite(values[:, i]) for i in range(len(columns))]
+        self.transforms: list[Transform] = [transform_of(columns[i], known[i]) for i in self.order]
+        self.learned_transforms = nn.ModuleList(t for t in self.transforms if isinstance(t, nn.Module))
+        stops = np.cumsum([t.width for t in self.transforms]).tolist()
+        self.slices = [slice(stop - t.width, stop) for t, stop in zip(self.transforms, stops, strict=True)]
+        place = {column: self.slices[k].start for k, column in enumerate(self.order)}
+        self.circles = tuple((place[x], place[y]) for x, y in circles)
+        turning = zip(self.transforms, self.slices, strict=True)
+        self.circles += tuple((s.start, s.start + 1) for t, s in turning if isinstance(t, Circle))
+        self._simple = all(isinstance(t, Itself) for t in self.transforms) and self.order == sorted(
+            self.order
+        )
+        self._register(*self._fitted(known))
 
-    @classmethod
-    def fit(cls, values: np.ndarray) -> NodeCodec:
-        """values (N, d) in physical units, of the training part."""
-        return cls(np.median(values, axis=0), robust_scale(values))
+    @property
+    def width(self) -> int:
+        """Model-space dimensions."""
+        return self.layout.width
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether `project` has anything to do beyond making choices hard."""
+        clamped = bool((self.low.isfinite() | self.high.isfinite()).any())
+        return clamped or bool(self.circles)
+
+    @property
+    def terms(self) -> tuple[int, ...]:
+        """The column that each term of a loss is about: ordered dimensions one by one, then category columns."""
+        kinds = zip(self.transforms, self.order, strict=True)
+        return tuple(i for t, i in kinds for _ in range(1 if self.columns[i].type == "category" else t.width))
+
+    @property
+    def term_of_dimension(self) -> list[int]:
+        """Model-space dimension -> the term of a loss that it belongs to."""
+        layout = self.layout
+        blocks = [layout.ordered + k for k, size in enumerate(layout.choices) for _ in range(size)]
+        return [*range(layout.ordered), *blocks]
+
+    def bound(self, dimension: int, value: float) -> Tensor:
+        """A declared bound of the column that `dimension` belongs to, in model space."""
+        where = next(k for k, part in enumerate(self.slices) if part.start <= dimension < part.stop)
+        latent = self.transforms[where].to_latent(torch.tensor(float(value)))[0]
+        return (latent - self.center[dimension]) / self.scale[dimension]
 
     def encode(self, x: Tensor) -> Tensor:
-        return (x - self.center) / self.scale
+        """x (..., frames * d) physical -> (..., frames * width)."""
+        frames = self._frames(x, len(self.columns))
+        latent = frames if self._simple else self._to_latent(frames)
+        return ((latent - self.center) / self.scale).reshape(*x.shape[:-1], -1)
 
     def decode(self, z: Tensor) -> Tensor:
-        return z * self.scale + self.center
+        """z (..., frames * width) -> (..., frames * d) physical. Discrete columns come out on their levels."""
+        latent = self._frames(z, self.width) * self.scale + self.center
+        physical = latent if self._simple and not self.layout.levels else self._to_physical(latent)
+        return physical.reshape(*z.shape[:-1], -1)
+
+    def project(self, z: Tensor) -> Tensor:
+        """The nearest legal value: ranges kept, circles of radius 1, levels and choices hard."""
+        z = torch.minimum(torch.maximum(z, self.low), self.high)
+        if self.circles:
+            latent = z * self.scale + self.center
+            parts = list(latent.unbind(-1))
+            for x, y in self.circles:
+                radius = (parts[x].square() + parts[y].square()).sqrt().clamp_min(SMALLEST_SCALE)
+                parts[x], parts[y] = parts[x] / radius, parts[y] / radius
+            z = (torch.stack(parts, dim=-1) - self.center) / self.scale
+        return z if self.layout.is_plain else self._hard(z)
+
+    def _hard(self, z: Tensor) -> Tensor:
+        layout = self.layout
+        parts = [z[..., : layout.continuous]]
+        for i, levels in enumerate(layout.levels):
+            parts.append(to_level(z[..., layout.continuous + i : layout.continuous + i + 1], levels))
+        parts += [harden(z[..., a:b]) for a, b in layout.blocks]
+        return torch.cat(parts, dim=-1)
+
+    def _frames(self, x: Tensor, width: int) -> Tensor:
+        return x if x.shape[-1] == width else x.reshape(*x.shape[:-1], -1, width)
+
+    def _to_latent(self, x: Tensor) -> Tensor:
+        pairs = zip(self.transforms, self.order, strict=True)
+        return torch.cat([transform.to_latent(x[..., i]) for transform, i in pairs], dim=-1)
+
+    def _to_physical(self, latent: Tensor) -> Tensor:
+        columns: list[Tensor] = [latent[..., 0]] * len(self.columns)
+        for transform, where, i in zip(self.transforms, self.slices, self.order, strict=True):
+            part = latent[..., where]
+            if self.columns[i].type == "discrete":
+                z = (part - self.center[where]) / self.scale[where]
+                part = to_level(z, int(self.columns[i].num or 2)) * self.scale[where] + self.center[where]
+            columns[i] = transform.to_physical(part)
+        return torch.stack(columns, dim=-1)
+
+    # -- fitting -------------------------------------------------------------------------------
+
+    def _register(self, center: list[float], scale: list[float], low: list[float], high: list[float]) -> None:
+        for name, values in (("center", center), ("scale", scale), ("low", low), ("high", high)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
+
+    def _fitted(
+        self, known: list[np.ndarray | None]
+    ) -> tuple[list[float], list[float], list[float], list[float]]:
+        center: list[float] = []
+        scale: list[float] = []
+        low: list[float] = []
+        high: list[float] = []
+        for transform, i in zip(self.transforms, self.order, strict=True):
+            c, s = _center_and_scale(self.columns[i], transform, known[i])
+            bounds = _bounds(self.columns[i], known[i])
+            center += [c] * transform.width
+            scale += [s] * transform.width
+            for edges, bound, none in ((low, bounds[0], -np.inf), (high, bounds[1], np.inf)):
+                latent = none if bound is None else float(transform.to_latent(torch.tensor(float(bound)))[0])
+                edges.extend([(latent - c) / s] * transform.width)
+        return center, scale, low, high
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    kept = values[np.isfinite(values)]
+    return kept if len(kept) else np.zeros(1)
+
+
+def _center_and_scale(column: Column, transform: Transform, known: np.ndarray | None) -> tuple[float, float]:
+    if column.type == "category" or isinstance(transform, Circle):
+        return 0.0, 1.0
+    if column.type == "discrete" or column.scale == "minmax":
+        seen = np.zeros(1) if known is None else known
+        low = float(seen.min()) if column.min is None else column.min
+        high = float(seen.max()) if column.max is None else column.max
+        return (low + high) / 2.0, max((high - low) / 2.0, SMALLEST_SCALE) if high > low else 1.0
+    if known is None:
+        return 0.0, 1.0
+    latent = transform.to_latent(torch.as_tensor(known, dtype=torch.float32)).double().numpy()
+    return float(np.median(latent)), float(robust_scale(latent)[0])
+
+
+def _bounds(column: Column, known: np.ndarray | None) -> tuple[float | None, float | None]:
+    """The range that rollouts keep the column in: the declared one, else that of the training data."""
+    if not column.clamps or column.type != "continuous":
+        return None, None
+    if column.min is None and column.max is None and known is not None:
+        return float(known.min()), float(known.max())
+    return column.min, column.max
 
 
 class Codec(nn.Module):
-    """One `NodeCodec` per node; a transition node shares that of its state node."""
+    """One `NodeCodec` per described node; next_X and the histories of X share that of X."""
 
     def __init__(self, graph: DecisionGraph, nodes: Mapping[str, NodeCodec]) -> None:
         super().__init__()
         self.nodes = nn.ModuleDict(nodes)
-        self._owner = {name: _owner(graph, name) for name in graph.nodes}
+        self._owner = {name: graph.source_of(name) for name in graph.nodes}
+        self._frames = {name: graph[name].width // max(1, len(self[name].columns)) for name in graph.nodes}
 
     @classmethod
     def fit(cls, graph: DecisionGraph, arrays: Mapping[str, np.ndarray]) -> Codec:
-        """arrays: node -> (N, d) in physical units, of the training part."""
-        owners = dict.fromkeys(_owner(graph, name) for name in graph.nodes)
-        return cls(graph, {name: NodeCodec.fit(arrays[name]) for name in owners})
+        """arrays: node -> (N, d) in physical units, of the training part; NaN where a value is missing.
+
+        A node without data is scaled by its declared bounds alone.
+        """
+        return cls(graph, {name: _node_codec(graph, name, arrays.get(name)) for name in _owners(graph)})
 
     @classmethod
     def empty(cls, graph: DecisionGraph) -> Codec:
         """A codec of the right shapes, for `load_state_dict` to fill."""
-        owners = dict.fromkeys(_owner(graph, name) for name in graph.nodes)
-        width = {name: graph[name].width for name in owners}
-        return cls(graph, {name: NodeCodec(np.zeros(width[name]), np.ones(width[name])) for name in owners})
+        return cls(graph, {name: _node_codec(graph, name, None) for name in _owners(graph)})
+
+    def for_graph(self, graph: DecisionGraph) -> Codec:
+        """The same codecs for a graph that sees other histories of the same nodes."""
+        return Codec(graph, {name: self[name] for name in _owners(graph)})
 
     def __getitem__(self, node: str) -> NodeCodec:
         codec = self.nodes[self._owner[node]]
         assert isinstance(codec, NodeCodec)
         return codec
+
+    def width(self, node: str) -> int:
+        """Model-space dimensions of a node; those of a history are its frames side by side."""
+        return self[node].width * self._frames[node]
+
+    def layout(self, node: str) -> Layout:
+        """Which of these dimensions is what. Raises UserError for a stack of columns that are not continuous."""
+        frames, one = self._frames[node], self[node].layout
+        if frames > 1 and not one.is_plain:
+            raise UserError(
+                Problem(
+                    f"'{node}' would have to be learned as a stack of discrete or category columns",
+                    remedy="let it be pushed: next_ts_X: [ts_X, next_X]",
+                )
+            )
+        return one if frames == 1 else Layout(one.continuous * frames)
 
     def encode(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {name: self[name].encode(value) for name, value in arrays.items()}
@@ -82,5 +251,9 @@ class Codec(nn.Module):
         return {name: self[name].decode(value) for name, value in arrays.items()}
 
 
-def _owner(graph: DecisionGraph, name: str) -> str:
-    return graph.state_of(name) if name in graph.transitions else name
+def _owners(graph: DecisionGraph) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(graph.source_of(name) for name in graph.nodes))
+
+
+def _node_codec(graph: DecisionGraph, owner: str, values: np.ndarray | None) -> NodeCodec:
+    return NodeCodec(graph[owner].columns, graph[owner].circles, values)

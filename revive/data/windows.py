@@ -6,7 +6,7 @@ that no member is chosen by data that it was fitted on, and none by data of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -16,33 +16,53 @@ from torch import Tensor
 
 from revive.data.codec import Codec
 from revive.data.trajectories import Trajectories
+from revive.graph.decision_graph import DecisionGraph
+from revive.graph.nodes import HistorySpec
 
 
 @dataclass(frozen=True)
 class Rows:
     """Preloaded rows of one or several parts: node -> (N, d) in model space, and where trajectories end.
 
+    `weights` holds, for the nodes with missing values, 0 where one is missing: (N, terms of the codec).
     `ends` (N,) is the exclusive end row of the trajectory that a row belongs to; `starts` and `lengths`
     (n,) are those of the trajectories; `parts` are the row ranges of the parts that were joined.
+    Histories are not stored: their frames are gathered from the rows of their source.
     """
 
     values: dict[str, Tensor]
+    weights: dict[str, Tensor]
+    histories: dict[str, HistorySpec]
     ends: Tensor
     starts: Tensor
     lengths: Tensor
     parts: tuple[range, ...]
 
     @classmethod
-    def of(cls, codec: Codec, *parts: Trajectories) -> Rows:
-        values: dict[str, Tensor] = {}
+    def of(cls, codec: Codec, graph: DecisionGraph, *parts: Trajectories) -> Rows:
+        """The rows of all nodes of `graph` that have data; the arrays of `parts` are in physical units."""
+        values, weights = {}, {}
+        histories = {name: spec for name in graph.nodes if (spec := graph[name].history) is not None}
         for name in parts[0].arrays:
+            if name not in graph.nodes or name in histories:
+                continue
             joined = np.concatenate([part.arrays[name] for part in parts])
             values[name] = codec[name].encode(torch.as_tensor(joined, dtype=torch.float32))
+            masks = [(part.missing or {}).get(name) for part in parts]
+            if any(mask is not None for mask in masks):
+                known = [
+                    np.ones_like(part.arrays[name], dtype=np.float32) if mask is None else ~mask
+                    for part, mask in zip(parts, masks, strict=True)
+                ]
+                columns = list(codec[name].terms)
+                weights[name] = torch.as_tensor(np.concatenate(known)[:, columns], dtype=torch.float32)
         lengths = np.concatenate([part.lengths for part in parts])
         stops = np.cumsum(lengths)
         bounds = np.cumsum([0, *(part.rows for part in parts)])
         return cls(
             values,
+            weights,
+            histories,
             torch.as_tensor(np.repeat(stops, lengths)),
             torch.as_tensor(stops - lengths),
             torch.as_tensor(lengths),
@@ -53,13 +73,41 @@ class Rows:
     def count(self) -> int:
         return len(self.ends)
 
-    def to(self, device: torch.device) -> Rows:
-        moved = {name: value.to(device) for name, value in self.values.items()}
-        return Rows(moved, self.ends.to(device), self.starts.to(device), self.lengths.to(device), self.parts)
+    def at(self, index: Tensor, names: Iterable[str] | None = None) -> dict[str, Tensor]:
+        """The rows of any index shape (...) -> node -> (..., d), for nodes that have data."""
+        asked = (*self.values, *self.histories) if names is None else names
+        found = {}
+        for name in asked:
+            if name in self.values:
+                found[name] = self.values[name][index]
+            elif name in self.histories and (frames := self._stack(name, index)) is not None:
+                found[name] = frames
+        return found
 
-    def at(self, index: Tensor, names: tuple[str, ...] | None = None) -> dict[str, Tensor]:
-        """The rows of any index shape (...) -> node -> (..., d)."""
-        return {name: self.values[name][index] for name in names or self.values}
+    def weight(self, name: str, index: Tensor) -> Tensor | None:
+        """0 where a term of a node is missing, (..., terms); None where nothing is."""
+        return self.weights[name][index] if name in self.weights else None
+
+    def past(self, index: Tensor) -> dict[str, Tensor]:
+        """Of every history the frames before the present row, (..., lookback * d), oldest first."""
+        found = {}
+        for name, spec in self.histories.items():
+            if spec.source in self.values:
+                found[name] = self._frames(spec.source, index, range(spec.lookback, 0, -1))
+        return found
+
+    def _stack(self, name: str, index: Tensor) -> Tensor | None:
+        spec = self.histories[name]
+        if spec.source not in self.values:
+            return None
+        return self._frames(spec.source, index, range(spec.lookback, spec.delay - 1, -1))
+
+    def _frames(self, source: str, index: Tensor, ages: range) -> Tensor:
+        """Rows of `source` so many steps ago, side by side; a trajectory's first row stands for earlier ones."""
+        first, values = self._start_of(index), self.values[source]
+        if len(ages) == 0:
+            return values.new_empty(*index.shape, 0)
+        return torch.cat([values[torch.maximum(index - age, first)] for age in ages], dim=-1)
 
     def windows(self, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
         """Row indices (length, *first.shape) from `first` on, and which of them are inside the trajectory.
@@ -85,7 +133,7 @@ class Rows:
         return start + torch.minimum(torch.minimum(phase, 2 * (span - 1) - phase), stop - start - 1)
 
     def _start_of(self, row: Tensor) -> Tensor:
-        which = torch.searchsorted(self.starts, row, right=True) - 1
+        which = torch.searchsorted(self.starts, row.contiguous(), right=True) - 1
         return self.starts[which]
 
 
@@ -172,6 +220,25 @@ def join_members(*parts: Segments) -> Segments:
     )
 
 
-def observed_range(values: Mapping[str, Tensor], names: tuple[str, ...]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Per node the smallest and largest value of each column, (d,) and (d,)."""
-    return {name: (values[name].amin(0), values[name].amax(0)) for name in names}
+def value_ranges(rows: Rows, codec: Codec, graph: DecisionGraph) -> dict[str, tuple[Tensor, Tensor]]:
+    """The smallest and largest value of every node with data, (d,) each in model space; wider where declared."""
+    found = {}
+    for name in rows.values:
+        low, high = rows.values[name].amin(0), rows.values[name].amax(0)
+        for dimension, term in enumerate(codec[name].term_of_dimension):
+            column = graph.columns(name)[codec[name].terms[term]]
+            if column.type != "continuous" or column.scale == "cyclic":
+                continue
+            for edge, bound, wider in ((low, column.min, torch.minimum), (high, column.max, torch.maximum)):
+                if bound is not None:
+                    edge[dimension] = wider(edge[dimension], codec[name].bound(dimension, bound))
+        found[name] = (low, high)
+    for name, spec in rows.histories.items():
+        if spec.source in found:
+            found[name] = tuple(edge.repeat(spec.length) for edge in found[spec.source])  # type: ignore[assignment]
+    return found
+
+
+def observed_range(values: Mapping[str, Tensor], names: Iterable[str]) -> dict[str, tuple[Tensor, Tensor]]:
+    """Per node with data the smallest and largest value of each dimension, (d,) and (d,), model space."""
+    return {name: (values[name].amin(0), values[name].amax(0)) for name in names if name in values}

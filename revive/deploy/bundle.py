@@ -15,7 +15,9 @@ from torch import nn
 
 from revive.deploy.sessions import PolicySession, VenvSession
 from revive.errors import Problem, UserError
+from revive.graph.decision_graph import DecisionGraph
 from revive.policy.policy import Policy
+from revive.venv.functions import ExpertFunction, load_functions
 from revive.venv.virtual_env import VirtualEnv
 
 FORMAT = 1
@@ -33,21 +35,31 @@ def save_policy(policy: Policy, folder: Path, provenance: Mapping[str, Any]) -> 
     _save("policy", policy, policy.to_json(), folder, provenance)
 
 
-def read_venv(folder: str | Path) -> VirtualEnv:
-    """The model of a venv bundle. Raises UserError where the folder holds none that can be read."""
-    spec = _spec("venv", Path(folder))
-    return _filled(VirtualEnv.from_json(spec), Path(folder))
+def read_venv(folder: str | Path, functions: Mapping[str, ExpertFunction] | None = None) -> VirtualEnv:
+    """The model of a venv bundle. Raises UserError where the folder holds none that can be read.
+
+    functions: the user's code for function nodes; a bundle names it, but holds and runs none.
+    """
+    spec = check_bundle("venv", Path(folder))
+    return _filled(VirtualEnv.from_json(spec, functions), Path(folder))
 
 
 def read_policy(folder: str | Path) -> Policy:
     """The model of a policy bundle. Raises UserError where the folder holds none that can be read."""
-    spec = _spec("policy", Path(folder))
+    spec = check_bundle("policy", Path(folder))
     return _filled(Policy.from_json(spec), Path(folder))
 
 
-def load_venv(path: str | Path) -> VenvSession:
-    """A venv bundle, ready to step and roll out on numpy arrays in physical units."""
-    return VenvSession(read_venv(path))
+def load_venv(path: str | Path, code: str | Path | None = None) -> VenvSession:
+    """A venv bundle, ready to step and roll out on numpy arrays in physical units.
+
+    code: the folder of the description, where the graph has functions of the user; they are run from there.
+    """
+    graph = DecisionGraph.from_json(check_bundle("venv", Path(path))["graph"])
+    if graph.code_files and code is None:
+        needed = ", ".join(graph.code_files)
+        raise UserError(Problem(f"this venv needs {needed}", path, remedy="load_venv(path, code=FOLDER)"))
+    return VenvSession(read_venv(path, load_functions(graph, Path(code)) if code else None))
 
 
 def load_policy(path: str | Path) -> PolicySession:
@@ -68,7 +80,8 @@ def _save(
     draft.replace(folder)
 
 
-def _spec(kind: Kind, folder: Path) -> dict[str, Any]:
+def check_bundle(kind: Kind, folder: Path) -> dict[str, Any]:
+    """What a bundle says of itself. Raises UserError where the folder is none of this kind."""
     file = folder / f"{kind}.json"
     if not file.is_file():
         others = sorted(entry.parent.name for entry in folder.glob(f"*/{kind}.json"))

@@ -59,6 +59,7 @@ class VenvSession:
     ) -> Arrays:
         """One time step: every leaf, node -> (B, d) or (d,), to every node that is computed.
 
+        Histories are optional: without one, the present value stands for the earlier ones.
         A decision node among `values` is taken as given; otherwise the behaviour policy decides it.
         deterministic: the members' mean; otherwise each row is answered by a random member, with noise.
         Raises UserError for missing nodes, wrong shapes and values that are not finite.
@@ -81,7 +82,7 @@ class VenvSession:
         deterministic: bool = True,
         seed: int | None = None,
     ) -> Arrays:
-        """Many time steps from `start`: state node -> (B, d).
+        """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
         given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
         horizon: number of steps; the length of `given` where there is one.
@@ -89,16 +90,26 @@ class VenvSession:
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
         given = given or {}
-        replayed = (*self.graph.exogenous, *(name for name in self.graph.decisions if name in given))
+        replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in given))
         series, _ = _read(given, replayed, self.graph, lead=2)
-        arrays, _ = _read(start, self.graph.states, self.graph, lead=1)
+        arrays, _ = _read(start, self._kept(start), self.graph, lead=1)
         steps = horizon or (next(iter(series.values())).shape[0] if series else 1)
         problems = Problems()
+        rows = {value.shape[0] for value in arrays.values()}
         for name, value in series.items():
             if value.shape[0] < steps:
                 problems.add(f"has {value.shape[0]} steps, {steps} are needed", place=f"given['{name}']")
+            if rows and value.shape[1] not in rows:
+                problems.add(
+                    f"has {value.shape[1]} branches, the start has {rows.pop()}", place=f"given['{name}']"
+                )
         problems.raise_if_any()
         return self._run(arrays, series, steps, policy, deterministic, seed)
+
+    def _kept(self, values: Mapping[str, ArrayLike]) -> tuple[str, ...]:
+        """What a rollout is started with: states, and the step counter and histories that are given."""
+        optional = (*self.graph.histories, *((self.graph.step,) if self.graph.step else ()))
+        return (*self.graph.states, *(name for name in optional if name in values))
 
     @torch.no_grad()
     def _run(
@@ -110,33 +121,43 @@ class VenvSession:
         deterministic: bool,
         seed: int | None,
     ) -> Arrays:
-        venv, codec, members = self.model, self.model.codec, self.model.members
-        batch = len(next(iter((start or given).values()))) if start else next(iter(given.values())).shape[1]
-
-        def everywhere(name: str, value: NDArray[np.float64], axis: int) -> torch.Tensor:
-            encoded = codec[name].encode(_tensor(value)).unsqueeze(axis)
-            return encoded.expand(*encoded.shape[:axis], members, *encoded.shape[axis + 1 :])
-
-        first = {name: everywhere(name, value, 0) for name, value in start.items()}
-        series = {name: everywhere(name, value, 1) for name, value in given.items()}
+        venv, members = self.model, self.model.members
+        batch = next(iter(start.values())).shape[0] if start else next(iter(given.values())).shape[1]
+        first = {name: self._everywhere(name, value, 0) for name, value in start.items()}
+        series = {name: self._everywhere(name, value, 1) for name, value in given.items()}
+        if venv.graph.step and venv.graph.step not in first:
+            first[venv.graph.step] = self._everywhere(venv.graph.step, np.zeros((batch, 1)), 0)
+        past = {name: self._past(name, first.pop(name)) for name in venv.graph.histories if name in first}
         generator = torch.Generator()
         if seed is None:
             generator.seed()
         else:
             generator.manual_seed(seed)
-        noise = None
-        if not deterministic:
-            noise = {
-                name: torch.randn(horizon, members, batch, self.graph[name].width, generator=generator)
-                for name in self.graph.learned
-            }
+        noise = None if deterministic else venv.noise(horizon, batch, generator)
         actor = policy.model.actor() if policy else None
-        rolled = codec.decode(venv.rollout(first, series, horizon, actor=actor, noise=noise))
+        codec = policy.model.codec if policy else venv.codec
+        rolled = venv.rollout(first, series, horizon, past=past, actor=actor, noise=noise)
         if deterministic:
-            return {name: value.mean(1).numpy().astype(np.float64) for name, value in rolled.items()}
-        who = torch.randint(members, (batch,), generator=generator)
-        picked = {name: value[:, who, torch.arange(batch)] for name, value in rolled.items()}
-        return {name: value.numpy().astype(np.float64) for name, value in picked.items()}
+            picked = {name: value.mean(1) for name, value in rolled.items()}
+        else:
+            who = torch.randint(members, (batch,), generator=generator)
+            picked = {name: value[:, who, torch.arange(batch)] for name, value in rolled.items()}
+        return {name: value.double().numpy() for name, value in codec.decode(picked).items()}
+
+    def _everywhere(self, name: str, value: NDArray[np.float64], axis: int) -> torch.Tensor:
+        """Encoded, and under every member: a member axis is put at `axis`."""
+        encoded = self.model.codec[name].encode(_tensor(value)).unsqueeze(axis)
+        return encoded.expand(*encoded.shape[:axis], self.model.members, *encoded.shape[axis + 1 :])
+
+    def _past(self, name: str, frames: torch.Tensor) -> torch.Tensor:
+        """The frames before the present step out of a history as the user gives it, (M, B, ...)."""
+        spec = self.graph[name].history
+        assert spec is not None
+        width = frames.shape[-1] // spec.length
+        if spec.delay == 0:
+            return frames[..., : (spec.length - 1) * width]
+        newest = frames[..., -width:]
+        return torch.cat([frames, *[newest] * (spec.delay - 1)], dim=-1)
 
     def __repr__(self) -> str:
         return f"VenvSession({self.model.members} members of {self.graph!r})"

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from revive.config.settings import Settings
 from revive.data.codec import Codec, robust_scale
-from revive.data.windows import Rows, observed_range
+from revive.data.windows import Rows
+from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.given import Given
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder
@@ -64,24 +64,22 @@ class Context:
             "versions": versions(),
         }
 
-    def rows(self, codec: Codec) -> Rows:
-        """Both halves on the device."""
-        return Rows.of(codec, self.given.parts.train, self.given.parts.validation)
+    def rows(self, codec: Codec, graph: DecisionGraph) -> Rows:
+        """Both halves, with what `graph` needs of them."""
+        return Rows.of(codec, graph, self.given.parts.train, self.given.parts.validation)
 
-    def ranges(self, rows: Rows) -> dict[str, tuple[Tensor, Tensor]]:
-        """The observed range of the states and of the target, (d,) each, model space."""
-        return observed_range(rows.values, (*self.given.graph.states, self.given.target))
-
-    def change_scales(self, rows: Rows) -> dict[str, list[float]]:
+    def change_scales(self, rows: Rows, codec: Codec) -> dict[str, list[float]]:
         """Per learned node the robust spread of what its model predicts, from the training half."""
-        graph, part = self.given.graph, rows.parts[0]
+        graph, part = self.given.graph, torch.arange(rows.parts[0].start, rows.parts[0].stop)
         scales = {}
         for name in graph.learned:
-            if name not in graph.transitions:
-                scales[name] = [1.0] * graph[name].width
-                continue
-            change = rows.values[name] - rows.values[graph.state_of(name)]
-            scales[name] = robust_scale(change[part.start : part.stop].numpy()).tolist()
+            ordered = codec.layout(name).ordered
+            scales[name] = [1.0] * ordered
+            if name in graph.transitions:
+                data = rows.at(part, (name, graph.state_of(name)))
+                if len(data) == 2:
+                    change = (data[name] - data[graph.state_of(name)])[:, :ordered]
+                    scales[name] = robust_scale(change.numpy()).tolist()
         return scales
 
 

@@ -21,7 +21,7 @@ from revive.venv.virtual_env import VirtualEnv
 def evaluate(context: Context, venv: VirtualEnv, learned: Learned | None) -> None:
     """Write summary.json and the figures, and print the table."""
     with context.stage("evaluation") as records:
-        rows = context.rows(venv.codec)
+        rows = context.rows(venv.codec, context.given.graph)
         errors = rollout_error(venv, rows)
         truth = _truth(context, learned)
         summary = Summary(
@@ -34,7 +34,7 @@ def evaluate(context: Context, venv: VirtualEnv, learned: Learned | None) -> Non
                 "trajectories": context.given.logs.count,
             },
             venv=_venv_summary(venv, errors),
-            policy=_policy_summary(context, venv, rows, learned, truth),
+            policy=_policy_summary(context, venv, learned, truth),
             seconds=context.seconds,
         )
         _draw(context, venv, rows, errors, learned, truth)
@@ -72,12 +72,12 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
 
 
 def _policy_summary(
-    context: Context, venv: VirtualEnv, rows: Rows, learned: Learned | None, truth: Truth | None
+    context: Context, venv: VirtualEnv, learned: Learned | None, truth: Truth | None
 ) -> dict[str, Any]:
     summary: dict[str, Any] = {"logged": float(context.given.logged_reward.mean())}
     if learned is None:
         return summary
-    bed = test_bed(context, venv, rows)
+    bed = test_bed(context, venv, _policy_rows(context, venv))
     halves = _by_half(bed, venv, learned)
     behaviour = _by_half(bed, venv, None)
     summary["predicted"] = halves[1 - learned.half].to_json()
@@ -111,23 +111,30 @@ def _draw(
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
     figures.save(figures.response_curves(venv, rows, given.target), folder / "response.png")
     if learned is not None:
-        learned_series, source = _series(context, venv, rows, learned, truth)
-        logged = {name: np.asarray(given.logs.arrays[name]) for name in learned_series}
+        learned_series, source = _series(context, venv, learned, truth)
+        logged = {
+            name: np.asarray(given.logs.arrays[name]) for name in learned_series if name in given.logs.arrays
+        }
         figure = figures.control(given.graph, given.target, logged, learned_series, source)
         figures.save(figure, folder / "control.png")
 
 
 @torch.no_grad()
 def _series(
-    context: Context, venv: VirtualEnv, rows: Rows, learned: Learned, truth: Truth | None
+    context: Context, venv: VirtualEnv, learned: Learned, truth: Truth | None
 ) -> tuple[dict[str, np.ndarray], str]:
     """State, exogenous and action series under the learned policy, (T, d), in truth or else in the venv."""
-    names = (*context.given.graph.leaves, context.given.target)
+    graph = context.given.graph
+    names = [*(name for name in graph.leaves if graph[name].history is None), context.given.target]
     if truth is not None:
         return {name: truth.series[name] for name in names if name in truth.series}, "in truth"
-    bed = test_bed(context, venv, rows)
-    noise = {name: eps for name, eps in bed.noise.items() if name != context.given.target}
-    rolled = venv.rollout(bed.start, bed.given, bed.horizon, actor=learned.policy.actor(), noise=noise)
+    rolled = test_bed(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
     other = venv.members_of(1 - learned.half).start
-    physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names})
+    physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names if name in rolled})
     return {name: value.double().numpy() for name, value in physical.items()}, "in the other half's venv"
+
+
+def _policy_rows(context: Context, venv: VirtualEnv) -> Rows:
+    """Both halves with the histories that the policy sees."""
+    graph = context.given.policy_graph
+    return context.rows(venv.codec.for_graph(graph), graph)

@@ -3,13 +3,16 @@ before a run folder exists."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from revive.config.settings import Settings
+from revive.data.computed import Function, with_functions
 from revive.data.readers import from_arrays, read_trajectories
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
@@ -18,6 +21,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
+from revive.venv.functions import ExpertFunction, check_batches, load_functions
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Given:
     logged_reward: Tensor
     truth: GroundTruth | None
     made: dict[str, np.ndarray] | None
+    functions: dict[str, ExpertFunction]
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -51,8 +56,10 @@ def gather(settings: Settings) -> Given:
     target = settings.policy.target or graph.default_target
     policy_graph = _seen_by_policy(settings, graph, target)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
-    logs, made = _logs(settings, graph, truth)
-    parts = _parts(settings, graph, logs)
+    functions = load_functions(graph, dataset.description.parent)
+    raw, made = _logs(settings, graph, truth)
+    logs = _derived(raw, graph, functions)
+    parts = _parts(settings, graph, logs, functions)
     if settings.reward is None:
         raise UserError(
             Problem("no reward is given", place="reward", remedy="name a Python file: reward=FILE")
@@ -61,7 +68,20 @@ def gather(settings: Settings) -> Given:
     logged_reward = reward.of_logs(logs)
     if settings.policy.mode != "none":
         reward.require_gradient(logs, (*graph.transitions, target))
-    return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made)
+    return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made, functions)
+
+
+def _derived(
+    logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
+) -> Trajectories:
+    """The logs with what follows from them; the user's functions are tried on them first."""
+    data = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in logs.arrays.items()}
+    check_batches(functions, graph, data)
+
+    def on_arrays(function: ExpertFunction) -> Function:
+        return lambda inputs: function({k: torch.as_tensor(v) for k, v in inputs.items()}).numpy()
+
+    return with_functions(logs, graph, {name: on_arrays(function) for name, function in functions.items()})
 
 
 def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
@@ -85,10 +105,13 @@ def _logs(
     return from_arrays(made, graph, f"{truth.path} (make_data)"), made
 
 
-def _parts(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Split:
+def _parts(
+    settings: Settings, graph: DecisionGraph, logs: Trajectories, functions: Mapping[str, ExpertFunction]
+) -> Split:
     chosen = settings.dataset.split
     if settings.dataset.validation_path is not None:
-        return Split(logs, read_trajectories(settings.dataset.validation_path, graph))
+        other = read_trajectories(settings.dataset.validation_path, graph)
+        return Split(logs, _derived(other, graph, functions))
     parts = split(
         logs,
         validation=chosen.validation,

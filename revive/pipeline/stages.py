@@ -9,8 +9,9 @@ import torch
 from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
 from revive.data.codec import Codec
-from revive.data.windows import Rows
-from revive.deploy.bundle import read_policy, read_venv, save_policy, save_venv
+from revive.data.computed import known_values
+from revive.data.windows import Rows, observed_range
+from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_policy, save_venv
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context
 from revive.policy.clone import clone_behaviour
@@ -31,7 +32,7 @@ def learn_venv(context: Context) -> VirtualEnv | None:
     bundle = context.folder.path / "venv"
     if context.folder.is_finished("venv"):
         context.terminal.note("venv: done before, taken as it is")
-        return read_venv(bundle)
+        return read_venv(bundle, context.given.functions)
     if context.settings.venv.mode == "none":
         return _earlier_venv(context)
     with context.stage("venv") as records:
@@ -54,14 +55,14 @@ def require_venv(settings: Settings) -> None:
             )
         )
     if settings.venv_path:
-        read_venv(settings.venv_path)
+        check_bundle("venv", settings.venv_path)
 
 
 def _earlier_venv(context: Context) -> VirtualEnv | None:
     path = context.settings.venv_path
     if path is None:
         return None
-    venv = read_venv(path)
+    venv = read_venv(path, context.given.functions)
     if venv.graph != context.given.graph:
         raise UserError(Problem("this venv was learned for another decision flow graph", path))
     return venv
@@ -69,11 +70,12 @@ def _earlier_venv(context: Context) -> VirtualEnv | None:
 
 def _fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
     chosen, given = context.settings.venv, context.given
-    codec = Codec.fit(given.graph, given.parts.train.arrays)
-    rows = context.rows(codec)
+    codec = Codec.fit(given.graph, known_values(given.parts.train))
+    rows = context.rows(codec, given.graph)
     torch.manual_seed(context.settings.seed)
     spec = NetworkSpec.from_json(chosen.network.model_dump())
-    venv = VirtualEnv(given.graph, codec, 2 * chosen.members, spec, context.change_scales(rows))
+    scales = context.change_scales(rows, codec)
+    venv = VirtualEnv(given.graph, codec, 2 * chosen.members, spec, scales, given.functions)
     learner = instantiate(chosen.learner, "venv.learner", venv=venv, rows=rows, seed=context.settings.seed)
     assert isinstance(learner, MultiStepLearner)
     _train(context, "venv", learner, len(learner.chunks), records)
@@ -121,14 +123,14 @@ def test_bed(context: Context, venv: VirtualEnv, rows: Rows) -> TestBed:
 def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Learned:
     chosen, given, seed = context.settings.policy, context.given, context.settings.seed
     venv.requires_grad_(False)
-    rows = context.rows(venv.codec)
-    ranges = context.ranges(rows)
-    low, high = action_range(given.graph, venv.codec, given.target, *ranges[given.target])
+    codec = venv.codec.for_graph(given.policy_graph)
+    rows = context.rows(codec, given.policy_graph)
+    ranges = observed_range(rows.values, (*given.graph.states, given.target))
+    low, high = action_range(given.graph, codec, given.target, *ranges[given.target])
     torch.manual_seed(seed)
     spec = NetworkSpec.from_json({**chosen.network.model_dump(), "std": "constant"})
-    policy = Policy(given.policy_graph, venv.codec, given.target, spec, venv.halves, low, high, chosen.noise)
-    edges = {name: ranges[name] for name in given.graph.states}
-    starts = Starts(venv, rows, edges, chosen.starts.wide, chosen.starts.shuffled)
+    policy = Policy(given.policy_graph, codec, given.target, spec, venv.halves, low, high, chosen.noise)
+    starts = Starts(venv, rows, ranges, chosen.starts.wide, chosen.starts.shuffled)
     delay = dead_time(venv, rows, given.target, given.reward)
     clone_behaviour(policy, venv, starts, **chosen.clone.model_dump(), seed=seed)
     learner = instantiate(

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from revive.policy.policy import Policy
+from revive.policy.policy import Policy, soft_clip
 from revive.policy.starts import Starts
 from revive.venv.virtual_env import VirtualEnv
 
@@ -25,24 +25,51 @@ def clone_behaviour(
     loss = torch.zeros(())
     for update in range(updates):
         with torch.no_grad():
-            state, given = starts.draw(per_member, 1, generator)
-            values = venv.rollout(state, given, 1)
-            answer = _mean_over_half(venv, values, policy.target)  # (P, B, d)
+            begin = starts.draw(per_member, 1, generator)
+            values = {
+                **venv.rollout(begin.state, begin.given, 1, past=begin.past),
+                **venv.rollout(begin.state, begin.given, 1, past=begin.past, actor=policy.actor()),
+            }
+            answer = _mean_over_half(venv, values, policy.target)
             x = torch.cat([values[name][0] for name in policy.inputs], -1)
             x = x.reshape(policy.copies, -1, x.shape[-1])
         for group in optimizer.param_groups:
             group["lr"] = lr * 0.5 * (1.0 + math.cos(math.pi * update / updates))
-        loss = torch.nn.functional.huber_loss(policy(x), answer, reduction="none").mean((1, 2)).sum()
+        loss = _difference(policy, x, answer).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
     return float(loss.detach()) / policy.copies
 
 
+def _difference(policy: Policy, x: Tensor, answer: Tensor) -> Tensor:
+    """Huber on the ordered dimensions, cross-entropy on the categories: (P,)."""
+    layout, out = policy.layout, policy.distribution(x)
+    ordered = layout.ordered
+    mean = soft_clip(out.mean, policy.low, policy.high)
+    loss = (
+        torch.nn.functional.huber_loss(mean, answer[..., :ordered], reduction="none").sum((1, 2)) / x.shape[1]
+    )
+    for start, stop in layout.blocks:
+        assert out.logits is not None
+        likely = torch.log_softmax(out.logits[..., start - ordered : stop - ordered], dim=-1)
+        loss = loss - (answer[..., start:stop] * likely).sum(-1).mean(1)
+    return loss
+
+
 def _mean_over_half(venv: VirtualEnv, values: dict[str, Tensor], target: str) -> Tensor:
-    """What a half's members would decide on average in each of the half's rows: (P, members * B, d)."""
+    """What a half's members decide on average in each of the half's rows: (P, members * B, d).
+
+    Means of the ordered dimensions, probabilities of the categories.
+    """
     row = {name: value[0] for name, value in values.items()}  # (M, B, d)
     x, _ = venv.node_inputs(target, row)
-    halves = x.reshape(venv.halves, 1, -1, x.shape[-1]).expand(-1, venv.members // venv.halves, -1, -1)
-    mean, _ = venv.model(target)(halves.reshape(venv.members, -1, x.shape[-1]), None)
-    return mean.reshape(venv.halves, -1, *mean.shape[1:]).mean(1)
+    per_half = venv.members // venv.halves
+    everyone = x.reshape(venv.halves, 1, -1, x.shape[-1]).expand(-1, per_half, -1, -1)
+    out = venv.model(target)(everyone.reshape(venv.members, -1, x.shape[-1]), None)
+    parts = [out.mean]
+    for start, stop in venv.codec.layout(target).blocks:
+        assert out.logits is not None
+        offset = venv.codec.layout(target).ordered
+        parts.append(out.logits[..., start - offset : stop - offset].softmax(-1))
+    return torch.cat(parts, -1).reshape(venv.halves, per_half, -1, sum(p.shape[-1] for p in parts)).mean(1)

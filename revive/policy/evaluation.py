@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.policy.reward import Reward
+from revive.policy.starts import Start
 from revive.venv.virtual_env import Actor, VirtualEnv
 
 
@@ -25,8 +25,7 @@ class TestBed:
     venv: VirtualEnv
     rows: Rows
     reward: Reward
-    start: dict[str, Tensor]
-    given: dict[str, Tensor]
+    start: Start
     noise: dict[str, Tensor]
     horizon: int
 
@@ -38,23 +37,36 @@ class TestBed:
         generator = torch.Generator().manual_seed(seed)
         per_half = venv.members // venv.halves
         first = torch.cat([_spread(part, starts).expand(per_half, -1) for part in rows.parts])  # (M, B)
-        index = rows.reflected(first, horizon)
-        given = rows.at(index, venv.graph.exogenous)
-        start = rows.at(first, venv.graph.states)
+        given = rows.at(rows.reflected(first, horizon), venv.replayed_nodes)
+        start = Start(rows.at(first, venv.start_nodes), given, rows.past(first))
         noise = {
-            name: torch.randn(horizon, 1, starts, venv.graph[name].width, generator=generator).expand(
+            name: torch.randn(horizon, 1, starts, venv.codec.width(name), generator=generator).expand(
                 -1, venv.members, -1, -1
             )
             for name in venv.graph.learned
         }
-        return cls(venv, rows, reward, start, given, noise, horizon)
+        return cls(venv, rows, reward, start, noise, horizon)
 
     @torch.no_grad()
-    def rewards(self, actor: Actor | None, replaced: Sequence[str] = ()) -> Tensor:
-        """Mean reward per step of every branch, (M, B); without an actor the behaviour policy acts."""
+    def roll(self, actor: Actor | None) -> dict[str, Tensor]:
+        """Every node's values, (T, M, B, d) in model space; without an actor the behaviour policy acts."""
         noise = {name: eps for name, eps in self.noise.items() if actor is None or name != actor.node}
-        rolled = self.venv.rollout(self.start, self.given, self.horizon, actor=actor, noise=noise)
-        return self.reward(self.venv.codec.decode(rolled)).mean(0)
+        begin = self.start
+        return self.venv.rollout(
+            begin.state, begin.given, self.horizon, past=begin.past, actor=actor, noise=noise
+        )
+
+    @torch.no_grad()
+    def rewards(self, actor: Actor | None) -> Tensor:
+        """Mean reward per step of every branch, (M, B); steps after its end count as zero."""
+        return mean_reward(self.venv, self.reward, self.roll(actor), actor)
+
+
+def mean_reward(venv: VirtualEnv, reward: Reward, rolled: dict[str, Tensor], actor: Actor | None) -> Tensor:
+    """rolled: node -> (T, M, B, d) in model space -> (M, B)."""
+    codec = (actor.codec if actor else None) or venv.codec
+    rewards, alive = reward(codec.decode(rolled)), venv.alive(rolled)
+    return (rewards if alive is None else rewards * alive[:-1]).mean(0)
 
 
 def _spread(part: range, count: int) -> Tensor:

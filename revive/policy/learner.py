@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -27,6 +27,14 @@ from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.policy.starts import Starts
 from revive.venv.virtual_env import VirtualEnv
+
+
+class Experience(NamedTuple):
+    """rewards (h, P, B); what the critic sees (h + 1, P, B, d); 1 until a branch has ended (h + 1, P, B)."""
+
+    reward: Tensor
+    leaves: Tensor
+    alive: Tensor
 
 
 @dataclass
@@ -102,7 +110,7 @@ class FirstOrderLearner(pl.LightningModule):
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
         self.clip, self.judge_every, self.caution, self.chunk = clip, judge_every, caution, chunk
         self.generator = torch.Generator().manual_seed(seed)
-        width = sum(venv.graph[name].width for name in venv.graph.leaves)
+        width = sum(venv.codec.width(name) for name in (*venv.replayed_nodes, *venv.graph.states))
         self.critic = Critic(policy.copies, width)
         self.slow_critic = Critic(policy.copies, width).requires_grad_(False)
         self.slow_critic.load_state_dict(self.critic.state_dict())
@@ -142,7 +150,7 @@ class FirstOrderLearner(pl.LightningModule):
             acting = iteration >= self.warm_up
             done = iteration - self.warm_up
             with torch.set_grad_enabled(acting):
-                loss, rewards, leaves = self._actor_loss()
+                loss, seen = self._actor_loss()
             if acting:
                 for group in actor_optimizer.optimizer.param_groups:
                     group["lr"] = self.lr * 0.5 * (1.0 + math.cos(math.pi * done / self.iterations))
@@ -150,58 +158,56 @@ class FirstOrderLearner(pl.LightningModule):
                 loss.backward()
                 clip_gradient_by_member(self.policy.net.parameters(), self.clip)
                 actor_optimizer.step()
-            self._fit_critic(rewards, leaves, critic_optimizer)
+            self._fit_critic(seen, critic_optimizer)
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.judge(done + 1)
-            value = rewards.mean() * self.reward_spread
+            value = seen.reward.mean() * self.reward_spread
         self.log("rollout_reward", value.detach())
         self.log("score", max(candidate.score for candidate in self.candidates))
 
     # -- the two losses ------------------------------------------------------------------------
 
-    def _actor_loss(self) -> tuple[Tensor, Tensor, Tensor]:
-        """-> the loss, summed over copies; detached rewards (h, P, B) and critic inputs (h + 1, P, B, d)."""
+    def _actor_loss(self) -> tuple[Tensor, Experience]:
+        """The loss, summed over copies, and what the critic learns from."""
         venv, h, copies = self.venv, self.horizon, self.policy.copies
-        start, given = self.starts.draw(self.branches, h + 1, self.generator)
-        shape = (h, venv.members, self.branches)
-        noise = {
-            name: torch.randn(*shape, venv.graph[name].width, generator=self.generator)
-            for name in venv.graph.learned
-            if name != self.policy.target
-        }
+        begin = self.starts.draw(self.branches, h + 1, self.generator)
+        others = tuple(name for name in venv.graph.learned if name != self.policy.target)
+        noise = venv.noise(h, self.branches, self.generator, others)
         shifts = torch.randint(venv.members // venv.halves, (h,), generator=self.generator).tolist()
         actor = self.policy.actor(generator=self.generator)
-        rolled = venv.rollout(start, given, h, actor=actor, noise=noise, shifts=shifts)
-        reward = self.reward(venv.codec.decode(rolled)) / self.reward_spread  # (h, M, B)
-        reward = reward.reshape(h, copies, -1)
-        leaves = self._critic_inputs(rolled, given).reshape(h + 1, copies, -1, self.critic.inputs)
+        rolled = venv.rollout(
+            begin.state, begin.given, h, past=begin.past, actor=actor, noise=noise, shifts=shifts
+        )
+        reward = self.reward(self.policy.codec.decode(rolled)) / self.reward_spread  # (h, M, B)
+        alive = venv.alive(rolled)
+        alive = torch.ones(h + 1, *reward.shape[1:]) if alive is None else alive
+        reward, alive = (series.reshape(len(series), copies, -1) for series in (reward * alive[:-1], alive))
+        leaves = self._critic_inputs(rolled, begin.given).reshape(h + 1, copies, -1, self.critic.inputs)
         discount = self.gamma ** torch.arange(h, dtype=reward.dtype)
-        end = self.slow_critic(leaves[-1])
+        end = self.slow_critic(leaves[-1]) * alive[-1]
         value = (discount.view(-1, 1, 1) * reward).sum(0) + self.gamma**h * end  # (P, B)
-        return -(value.mean(1) / h).sum(), reward.detach(), leaves.detach()
+        return -(value.mean(1) / h).sum(), Experience(reward.detach(), leaves.detach(), alive)
 
     def _critic_inputs(self, rolled: dict[str, Tensor], given: dict[str, Tensor]) -> Tensor:
-        """Every leaf at steps 0 .. h: (h + 1, M, B, d); the state at h is what followed from step h - 1."""
+        """Every leaf that is given or a state, at steps 0 .. h: (h + 1, M, B, d)."""
         graph = self.venv.graph
-        series = []
-        for name in graph.leaves:
-            if name in given:
-                series.append(given[name])
-            else:
-                series.append(torch.cat([rolled[name], rolled[graph.next_of(name)][-1:]]))
+        series = [given[name] for name in self.venv.replayed_nodes]
+        for name in graph.states:  # the state at h is what followed from step h - 1
+            series.append(torch.cat([rolled[name], rolled[graph.next_of(name)][-1:]]))
         return torch.cat(series, dim=-1)
 
-    def _fit_critic(self, reward: Tensor, leaves: Tensor, optimizer: Any) -> None:
+    def _fit_critic(self, seen: Experience, optimizer: Any) -> None:
         with torch.no_grad():
-            steps, copies, branches, width = leaves.shape
-            flat = leaves.transpose(0, 1).reshape(copies, -1, width)
-            values = self.slow_critic(flat).reshape(copies, steps, branches).transpose(0, 1)
-            targets = lambda_returns(reward, values[1:], self.gamma, self.td_lambda)  # (h, P, B)
-            x = leaves[:-1].transpose(0, 1).reshape(copies, -1, width)
+            steps, copies, branches, width = seen.leaves.shape
+            flat = seen.leaves.transpose(0, 1).reshape(copies, -1, width)
+            values = self.slow_critic(flat).reshape(copies, steps, branches).transpose(0, 1) * seen.alive
+            targets = lambda_returns(seen.reward, values[1:], self.gamma, self.td_lambda)  # (h, P, B)
+            x = seen.leaves[:-1].transpose(0, 1).reshape(copies, -1, width)
             y = targets.transpose(0, 1).reshape(copies, -1)
+            weight = seen.alive[:-1].transpose(0, 1).reshape(copies, -1)
         for _ in range(self.critic_steps):
             pick = torch.randint(x.shape[1], (self.critic_batch,), generator=self.generator)
-            loss = torch.nn.functional.mse_loss(self.critic(x[:, pick]), y[:, pick], reduction="none")
+            loss = (self.critic(x[:, pick]) - y[:, pick]).square() * weight[:, pick]
             optimizer.zero_grad(set_to_none=True)
             loss.mean(1).sum().backward()
             clip_gradient_by_member(self.critic.parameters(), self.clip * 10)

@@ -10,7 +10,9 @@ from torch.nn.functional import softplus
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
+from revive.nn import heads
 from revive.nn.ensemble import LinearSkipNet
+from revive.nn.heads import Outputs
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import Actor
 
@@ -30,7 +32,7 @@ def soft_clip(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) 
 class Policy(nn.Module):
     """`copies` policies of one shape on the member axis: (P, B, inputs) -> action (P, B, width), model space.
 
-    `low` and `high` (width,) bound the action, `noise` is the standard deviation that exploration adds
+    `low` and `high` bound its ordered dimensions, `noise` is the standard deviation that exploration adds
     before the bounds; all in model space.
     """
 
@@ -52,18 +54,33 @@ class Policy(nn.Module):
         super().__init__()
         self.graph, self.codec, self.target, self.spec, self.copies = graph, codec, target, spec, copies
         self.inputs = graph[target].inputs
-        inputs = sum(graph[name].width for name in self.inputs)
-        self.net = LinearSkipNet(copies, inputs, graph[target].width, spec.hidden, spec.activation)
+        self.layout = codec.layout(target)
+        inputs = sum(codec.width(name) for name in self.inputs)
+        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.hidden, spec.activation)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("noise", torch.tensor(noise))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """x (P, B, inputs) -> the action; with a generator, exploration is added."""
-        raw = self.net(x)
-        if generator is not None:
-            raw = raw + torch.randn(raw.shape, generator=generator) * self.noise
-        return soft_clip(raw, self.low, self.high)
+        out = self.distribution(x)
+        if generator is None:
+            action = heads.mode(out, self.layout)
+        else:
+            action = heads.sample(
+                out, self.layout, torch.randn(*x.shape[:-1], self.layout.width, generator=generator)
+            )
+        if self.layout.is_plain:
+            return soft_clip(action, self.low, self.high)
+        c = self.layout.continuous
+        bounded = soft_clip(action[..., :c], self.low[:c], self.high[:c])
+        return torch.cat([bounded, action[..., c:]], dim=-1)
+
+    def distribution(self, x: Tensor) -> Outputs:
+        """What exploration samples from, before the bounds: (P, B, ...)."""
+        out, ordered = self.net(x), self.layout.ordered
+        logits = out[..., ordered:] if ordered < self.layout.width else None
+        return Outputs(out[..., :ordered], self.noise.clamp_min(1e-6).log().expand(ordered), logits)
 
     def actor(self, *, swap: bool = False, generator: torch.Generator | None = None) -> Actor:
         """As a part of a rollout over (M, B): copy i decides under the i-th of `copies` runs of members.
@@ -79,7 +96,7 @@ class Policy(nn.Module):
             action = action.flip(0) if swap else action
             return action.reshape(*x.shape[:-1], -1)
 
-        return Actor(self.target, self.inputs, decide)
+        return Actor(self.target, self.inputs, decide, self.graph, self.codec)
 
     def single(self, copy: int, state: dict[str, Tensor] | None = None) -> Policy:
         """One of the copies, with the weights of `state` where given, as a policy of one copy."""
@@ -100,24 +117,23 @@ class Policy(nn.Module):
     def from_json(cls, spec: dict[str, Any]) -> Policy:
         """An untrained policy of one copy, for `load_state_dict` to fill."""
         graph = DecisionGraph.from_json(spec["graph"])
-        edge = torch.zeros(graph[spec["target"]].width)
-        network = NetworkSpec.from_json(spec["network"])
-        return cls(graph, Codec.empty(graph), spec["target"], network, 1, edge, edge)
+        codec, network = Codec.empty(graph), NetworkSpec.from_json(spec["network"])
+        edge = torch.zeros(codec.layout(spec["target"]).ordered)
+        return cls(graph, codec, spec["target"], network, 1, edge, edge)
 
 
-@torch.no_grad()
 def action_range(
     graph: DecisionGraph, codec: Codec, target: str, low: Tensor, high: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The legal range of `target` in model space, (width,) each.
+    """The legal range of the ordered dimensions of `target` in model space.
 
-    Declared bounds where the description has them, else the logged range `low`, `high` (model space).
+    Declared bounds where the description has them, else the logged range `low`, `high` (width,).
     """
-    columns = graph[target].columns
-    node = codec[target]
-
-    def declared(values: list[float | None], logged: Tensor) -> Tensor:
-        wanted = torch.tensor([float("nan") if v is None else float(v) for v in values])
-        return torch.where(wanted.isnan(), logged, node.encode(wanted))
-
-    return declared([c.min for c in columns], low), declared([c.max for c in columns], high)
+    node, ordered = codec[target], codec.layout(target).ordered
+    edges = (low[:ordered].clone(), high[:ordered].clone())
+    for dimension in range(ordered):
+        column = graph.columns(target)[node.terms[dimension]]
+        for edge, bound in zip(edges, (column.min, column.max), strict=True):
+            if bound is not None and column.scale != "cyclic":
+                edge[dimension] = node.bound(dimension, bound)
+    return edges

@@ -13,6 +13,15 @@ from revive.venv.virtual_env import VirtualEnv
 
 
 @dataclass(frozen=True)
+class Start:
+    """start node -> (M, B, d); replayed node -> (T, M, B, d); history -> its frames before, (M, B, ...)."""
+
+    state: dict[str, Tensor]
+    given: dict[str, Tensor]
+    past: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
 class Starts:
     """Draws starts for every member from the rows of its own half.
 
@@ -27,22 +36,27 @@ class Starts:
     wide: float
     shuffled: float
 
-    def draw(
-        self, branches: int, horizon: int, generator: torch.Generator
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """-> state node -> (M, B, d), exogenous node -> (horizon, M, B, d)."""
+    def draw(self, branches: int, horizon: int, generator: torch.Generator) -> Start:
+        """Starts for every member, with what is replayed for `horizon` steps."""
+        venv = self.venv
         first = self._rows(branches, generator)
-        state = self.rows.at(first, self.venv.graph.states)
-        wide = torch.rand(first.shape, generator=generator) < self.wide
-        for name, value in state.items():
-            spread = torch.rand(value.shape, generator=generator)
+        state, past = self.rows.at(first, venv.start_nodes), self.rows.past(first)
+        wide = (torch.rand(first.shape, generator=generator) < self.wide).unsqueeze(-1)
+        for name in venv.graph.states:
+            if self.venv.graph[name].history is not None:
+                continue  # a learned stack has no meaning outside the logs
             low, high = self.ranges[name]
-            anywhere = low + (high - low) * spread
-            state[name] = torch.where(wide.unsqueeze(-1), anywhere, value)
+            spread = torch.rand(state[name].shape, generator=generator)
+            anywhere = venv.codec[name].project(low + (high - low) * spread)
+            state[name] = torch.where(wide, anywhere, state[name])
+            for history, frames in past.items():
+                if venv.graph[history].history.source == name:  # type: ignore[union-attr]
+                    still = state[name].repeat(1, 1, frames.shape[-1] // state[name].shape[-1])
+                    past[history] = torch.where(wide, still, frames)
         elsewhere = torch.rand(first.shape, generator=generator) < self.shuffled
         moment = torch.where(elsewhere, self._rows(branches, generator), first)
-        given = self.rows.at(self.rows.reflected(moment, horizon), self.venv.graph.exogenous)
-        return state, given
+        given = self.rows.at(self.rows.reflected(moment, horizon), venv.replayed_nodes)
+        return Start(state, given, past)
 
     def _rows(self, branches: int, generator: torch.Generator) -> Tensor:
         per_half = self.venv.members // self.venv.halves
@@ -62,18 +76,22 @@ def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, horizon
     spread: the step at which the mean absolute difference of the reward is largest.
     """
     per_half = venv.members // venv.halves
-    longest = int(rows.lengths.max())
-    horizon = min(horizon, longest)
+    horizon = min(horizon, int(rows.lengths.max()))
     first = torch.cat(
         [torch.linspace(p.start, p.stop - 1, 33)[:-1].long().expand(per_half, -1) for p in rows.parts]
     )
     index, valid = rows.windows(first, horizon)
-    data = rows.at(index)
-    start = {name: data[name][0] for name in venv.graph.states}
-    given = {name: data[name] for name in (*venv.graph.exogenous, *venv.graph.decisions)}
-    moved = dict(given)
-    moved[target] = given[target].clone()
-    moved[target][0] += 0.5
-    before, after = (reward(venv.codec.decode(venv.rollout(start, g, horizon))) for g in (given, moved))
+    data, past = rows.at(index), rows.past(first)
+    moved = {**data, target: data[target].clone()}
+    moved[target][0] = _elsewhere(venv, target, data[target][0])
+    before, after = (reward(venv.codec.decode(venv.replay(d, past))) for d in (data, moved))
     effect = ((after - before).abs() * valid).sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)
     return int(effect.argmax()) + 1
+
+
+def _elsewhere(venv: VirtualEnv, target: str, action: Tensor) -> Tensor:
+    """Half a spread more of the ordered dimensions, the next value of every category."""
+    layout = venv.codec.layout(target)
+    parts = [action[..., : layout.ordered] + 0.5]
+    parts += [action[..., a:b].roll(1, dims=-1) for a, b in layout.blocks]
+    return torch.cat(parts, dim=-1)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph, NodeKind
-from revive.venv.validation import RolloutError, replay, unseen_windows
+from revive.venv.validation import RolloutError, judged_transitions, replay, unseen_windows
 from revive.venv.virtual_env import VirtualEnv
 
 DATA, MODEL, OTHER, FAINT = "#333333", "#0072b2", "#d55e00", "#999999"
@@ -97,30 +97,23 @@ def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, shown: int = 3) -
     members = venv.members_of(0)
     mean = replay(venv, windows)
     samples = [replay(venv, windows, noise_seed=seed) for seed in range(20)]
-    panels = [(name, i) for name in venv.graph.transitions for i in range(venv.graph[name].width)][
-        :MOST_PANELS
-    ]
+    panels = [(name, i) for name in judged_transitions(venv, rows) for i in range(venv.graph[name].width)]
+    panels = panels[:MOST_PANELS]
     count = windows.first.shape[1]
-    figure, axes = _panels(len(panels) * count, width=4.2 * count, columns=count)
+    figure, axes = _panels(max(len(panels), 1) * count, width=4.2 * count, columns=count)
     steps = np.arange(1, horizon + 1)
     for row, (name, i) in enumerate(panels):
         codec = venv.codec[name]
+        data = codec.decode(windows.data[name][:, 0])[..., i]
+        middle = codec.decode(mean[name][:, members].mean(1))[..., i]
+        drawn = torch.cat([codec.decode(s[name][:, members])[..., i] for s in samples], dim=1).numpy()
+        low, high = np.quantile(drawn, [0.05, 0.95], axis=1)  # (T, B)
         for window in range(count):
             axis = axes[row * count + window]
-            drawn = torch.cat([codec.decode(s[name])[:, members, window, i] for s in samples], dim=1).numpy()
-            low, high = np.quantile(drawn, [0.05, 0.95], axis=1)
-            axis.fill_between(
-                steps, low, high, color=MODEL, alpha=0.2, lw=0, label="90 % of sampled rollouts"
-            )
-            axis.plot(
-                steps, codec.decode(windows.data[name])[:, 0, window, i], color=DATA, lw=1, label="data"
-            )
-            axis.plot(
-                steps,
-                codec.decode(mean[name])[:, members, window, i].mean(1),
-                color=MODEL,
-                label="members' mean",
-            )
+            band = (low[:, window], high[:, window])
+            axis.fill_between(steps, *band, color=MODEL, alpha=0.2, lw=0, label="90 % of sampled rollouts")
+            axis.plot(steps, data[:, window], color=DATA, lw=1, label="data")
+            axis.plot(steps, middle[:, window], color=MODEL, label="members' mean")
             axis.set_title(f"from row {int(windows.first[0, window])}", fontsize=9)
             if window == 0:
                 axis.set_ylabel(label(venv.graph.columns(name)[i]))
@@ -132,9 +125,9 @@ def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, shown: int = 3) -
 def error_by_horizon(venv: VirtualEnv, errors: RolloutError) -> Figure:
     """Mean absolute error at each step of a rollout, venv against "nothing changes"."""
     panels = [(name, i) for name in errors.venv for i in range(venv.graph[name].width)][:MOST_PANELS]
-    figure, axes = _panels(len(panels), width=7)
+    figure, axes = _panels(max(len(panels), 1), width=7)
     steps = np.arange(1, errors.horizon + 1)
-    for axis, (name, i) in zip(axes, panels, strict=True):
+    for axis, (name, i) in zip(axes, panels, strict=False):
         axis.plot(steps, errors.venv[name][0, :, i], color=MODEL, label="venv, on the validation half")
         axis.plot(steps, errors.venv[name][1, :, i], color=MODEL, ls=":", label="venv of the other half")
         axis.plot(steps, errors.persistence[name][0, :, i], color=OTHER, label="nothing changes")
@@ -200,7 +193,7 @@ def _sweep(
         moved[target] = codec[target].encode(action)
         everywhere = {name: v.expand(venv.members, -1, -1) for name, v in moved.items()}
         x, current = venv.node_inputs(node, everywhere)
-        answers.append(codec[node].decode(venv.model(node).mean(x, current)).mean(1).double().numpy())
+        answers.append(codec[node].decode(venv.model(node).mode(x, current)).mean(1).double().numpy())
     return np.stack(answers)
 
 
@@ -216,11 +209,9 @@ def control(
     panels = [(name, i) for name in learned for i in range(graph[name].width)][:MOST_PANELS]
     figure, axes = _panels(len(panels), width=10)
     for axis, (name, i) in zip(axes, panels, strict=True):
-        for series, colour, who in (
-            (logged, FAINT, "logs' controller"),
-            (learned, MODEL, f"learned policy, {source}"),
-        ):
-            axis.plot(series[name][:steps, i], color=colour, lw=1, label=who)
+        if name in logged:
+            axis.plot(logged[name][:steps, i], color=FAINT, lw=1, label="logs' controller")
+        axis.plot(learned[name][:steps, i], color=MODEL, lw=1, label=f"learned policy, {source}")
         axis.set_ylabel(label(graph.columns(name)[i]))
     axes[0].legend(fontsize=8, frameon=False, loc="upper right")
     axes[-1].set_xlabel("step")

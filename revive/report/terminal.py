@@ -16,7 +16,6 @@ from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
 
-
 PLAIN: dict[str, Any] = {
     "title_justify": "left",
     "caption_justify": "left",

@@ -23,8 +23,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from revive.data.windows import Rows, cut_blocks, join_members, leave_out
+from revive.data.windows import Rows, cut_blocks, join_members, leave_out, value_ranges
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
+from revive.venv.effects import EffectPenalty
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -57,6 +58,7 @@ class MultiStepLearner(pl.LightningModule):
         clip: limit of each member's gradient norm.
         block: rows of the blocks that members leave out.
         held_out: share of the blocks that each member leaves out.
+        effect_weight: of the penalty for slopes that contradict declared effects.
         chunk: updates per Lightning step.
         seed: of every draw.
     """
@@ -77,6 +79,7 @@ class MultiStepLearner(pl.LightningModule):
         clip: float,
         block: int,
         held_out: float,
+        effect_weight: float,
         chunk: int,
         seed: int,
     ) -> None:
@@ -102,17 +105,29 @@ class MultiStepLearner(pl.LightningModule):
         ]
         self.seen = join_members(*(drawn for drawn, _ in halves))
         self.unseen = join_members(*(left for _, left in halves))
+        self.effect_weight = effect_weight
+        self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
+        self.fitted = [name for name in venv.graph.learned if name in self._with_data()]
+        self.judged = [name for name in venv.graph.transitions if name in self._with_data()]
         self.judge_horizon = max(stage.horizon for stage in self.stages)
         self.kept: dict[str, list[bool]] = {}
         self._reference = -1.0 * torch.ones(venv.members)
         self._best: dict[str, Tensor] = {}
         self._sigma: dict[str, Tensor] = {}
 
+    def _with_data(self) -> set[str]:
+        return {
+            *self.rows.values,
+            *(n for n, h in self.rows.histories.items() if h.source in self.rows.values),
+        }
+
     # -- what Lightning asks for ---------------------------------------------------------------
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         linear, residual, rest = [], [], []
         for name in self.venv.graph.learned:
+            if self.venv.graph[name].freeze:
+                continue
             model = self.venv.model(name)
             linear += model.net.linear_parameters()
             residual += model.net.residual_parameters()
@@ -159,42 +174,48 @@ class MultiStepLearner(pl.LightningModule):
     # -- losses --------------------------------------------------------------------------------
 
     def _loss(self, stage: Stage) -> Tensor:
-        one_step = self._one_step_loss()
-        if stage.horizon == 1:
-            return one_step
-        return self._multi_step_loss(stage.horizon) + self.likelihood_weight * one_step
+        loss = self._one_step_loss()
+        if stage.horizon > 1:
+            loss = self._multi_step_loss(stage.horizon) + self.likelihood_weight * loss
+        return loss + self.effect_weight * self.effects(self.generator) if self.effects.hinges else loss
 
     def _one_step_loss(self) -> Tensor:
         index = self.seen.sample(self.batch_size, 1, self.generator)
-        batch = self.rows.at(index)
+        batch = self.venv.completed(self.rows.at(index))
         loss = torch.zeros(())
-        for name in self.venv.graph.learned:
+        for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
-            nll = self.venv.model(name).negative_log_likelihood(x, current, batch[name])
-            loss = loss + nll.mean((1, 2)).sum()
+            model, kind = self.venv.model(name), self.venv.graph[name].loss_type
+            if kind in ("mae", "mse"):
+                cost = model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
+            else:
+                cost = model.cost(x, current, batch[name])
+            loss = loss + _weighted(cost, self.rows.weight(name, index))
         return loss
 
     def _multi_step_loss(self, horizon: int) -> Tensor:
         first = self.seen.sample(self.window_batch, horizon, self.generator)
-        errors, valid = self._rollout_errors(first, horizon)
-        weight = valid / valid.sum((0, 2), keepdim=True).clamp_min(1.0)
         loss = torch.zeros(())
-        for name, error in errors.items():
+        for name, (error, weight) in self._rollout_errors(first, horizon).items():
             scaled = error / self._sigma[name]
             huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
-            loss = loss + (huber.mean(-1, keepdim=True) * weight).sum()
+            total = (huber * weight).sum((0, 2, 3))
+            loss = loss + (total / weight.sum((0, 2, 3)).clamp_min(1.0)).sum()
         return loss
 
-    def _rollout_errors(self, first: Tensor, horizon: int) -> tuple[dict[str, Tensor], Tensor]:
-        """Errors of the open-loop rollout, transition -> (T, M, B, d), and validity (T, M, B, 1)."""
-        graph = self.venv.graph
+    def _rollout_errors(self, first: Tensor, horizon: int) -> dict[str, tuple[Tensor, Tensor]]:
+        """Open-loop rollout: transition -> errors and weights, (T, M, B, d) each, model space."""
         index, valid = self.rows.windows(first, horizon)
         data = self.rows.at(index)
-        given = {name: data[name] for name in (*graph.exogenous, *graph.decisions)}
-        start = {name: data[name][0] for name in graph.states}
-        rolled = self.venv.rollout(start, given, horizon)
-        errors = {name: rolled[name] - data[name] for name in graph.transitions}
-        return errors, valid.unsqueeze(-1).to(torch.float32)
+        rolled = self.venv.replay(data, self.rows.past(first))
+        inside = valid.unsqueeze(-1).to(torch.float32)
+        found = {}
+        for name in self.judged:
+            known = self.rows.weight(name, index)
+            spread = self.venv.codec[name].term_of_dimension
+            weight = inside if known is None else inside * known[..., spread]
+            found[name] = (rolled[name] - data[name], weight.expand_as(data[name]))
+        return found
 
     # -- stages and their gate -----------------------------------------------------------------
 
@@ -203,21 +224,24 @@ class MultiStepLearner(pl.LightningModule):
         if which == 0:
             self._start_linear()
             return
-        for name in self.venv.graph.learned:
+        for name in self.judged:
             self._sigma[name] = self._one_step_std(name)
 
     @torch.no_grad()
     def _one_step_std(self, name: str) -> Tensor:
-        """The rms over rows of the std the model states, (M, 1, d), in model space."""
-        batch = self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2)))
-        _, log_std = self.venv.model(name)(*self.venv.node_inputs(name, batch))
-        return (2.0 * log_std).exp().mean(1, keepdim=True).sqrt()
+        """The rms over rows of the std the model states, (M, 1, d), in model space; 1 for category dimensions."""
+        batch = self.venv.completed(self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2))))
+        if name not in self.venv.models:
+            return torch.ones(1, 1, 1)
+        out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
+        std = (2.0 * out.log_std).exp().mean(1, keepdim=True).sqrt()
+        return torch.nn.functional.pad(std, (0, batch[name].shape[-1] - std.shape[-1]), value=1.0)
 
     @torch.no_grad()
     def _start_linear(self) -> None:
         index = self.seen.sample(4096, 1, self.generator)
-        batch = self.rows.at(index)
-        for name in self.venv.graph.learned:
+        batch = self.venv.completed(self.rows.at(index))
+        for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
             self.venv.model(name).start_linear(x, current, batch[name])
 
@@ -239,25 +263,51 @@ class MultiStepLearner(pl.LightningModule):
     def held_out_error(self, windows: int = 128) -> Tensor:
         """Rollout error over the longest horizon of the curriculum, on held-out windows: (M,).
 
-        In units of each transition's scale, with each step's error capped at 5 so that one diverging
-        window cannot hide the rest.
+        In units of each transition's change, with each step's error capped at 5 so that one diverging
+        window cannot hide the rest. Columns that are not to be fitted do not count. Without transitions, the
+        one-step cost.
         """
         generator = torch.Generator().manual_seed(0)
         first = self.unseen.sample(windows, self.judge_horizon, generator)
-        errors, valid = self._rollout_errors(first, self.judge_horizon)
         total = torch.zeros(self.venv.members)
-        for name, error in errors.items():
-            size = (error.abs() / self.venv.model(name).scale).clamp_max(5.0).nan_to_num(5.0)
-            total += (size.mean(-1, keepdim=True) * valid).sum((0, 2, 3)) / valid.sum((0, 2, 3))
-        return total / max(len(errors), 1)
+        errors = self._rollout_errors(first, self.judge_horizon)
+        for name, (error, weight) in errors.items():
+            size = (error.abs() / self._unit(name)).clamp_max(5.0).nan_to_num(5.0)
+            counted = weight * self._fit_mask(name)
+            total += (size * counted).sum((0, 2, 3)) / counted.sum((0, 2, 3)).clamp_min(1.0)
+        return total / len(errors) if errors else self._one_step_cost()
+
+    def _unit(self, name: str) -> Tensor:
+        """The spread of a transition's change, (d,); 1 for category dimensions and function nodes."""
+        width = self.venv.codec.width(name)
+        scale = self.venv.model(name).scale if name in self.venv.models else torch.ones(width)
+        return torch.nn.functional.pad(scale, (0, width - len(scale)), value=1.0)
+
+    def _fit_mask(self, name: str) -> Tensor:
+        codec, columns = self.venv.codec[name], self.venv.graph.columns(name)
+        fits = torch.tensor([float(columns[codec.terms[i]].fit) for i in codec.term_of_dimension])
+        return fits if fits.any() else torch.ones_like(fits)
+
+    @torch.no_grad()
+    def _one_step_cost(self) -> Tensor:
+        index = self.unseen.sample(1024, 1, torch.Generator().manual_seed(0))
+        batch = self.venv.completed(self.rows.at(index))
+        total = torch.zeros(self.venv.members)
+        for name in self.fitted:
+            x, current = self.venv.node_inputs(name, batch)
+            total += self.venv.model(name).cost(x, current, batch[name]).mean((1, 2))
+        return total
 
     @torch.no_grad()
     def _refit_std(self) -> None:
         index = self.unseen.sample(2048, 1, torch.Generator().manual_seed(1))
-        batch = self.rows.at(index)
-        for name in self.venv.graph.learned:
+        batch = self.venv.completed(self.rows.at(index))
+        for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
-            self.venv.model(name).refit_std(x, current, batch[name])
+            known, model = self.rows.weight(name, index), self.venv.model(name)
+            ordered = model.layout.ordered
+            weight = torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
+            model.refit_std(x, current, batch[name], weight)
 
     def best_members(self, keep: int) -> Tensor:
         """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
@@ -281,3 +331,10 @@ class MultiStepLearner(pl.LightningModule):
         self.generator.set_state(state["generator"])
         self._reference, self._best = state["reference"], state["best"]
         self._sigma, self.kept = state["sigma"], state["kept"]
+
+
+def _weighted(cost: Tensor, weight: Tensor | None) -> Tensor:
+    """The members' mean costs, summed; cost (M, B, terms), weight the same or None."""
+    if weight is None:
+        return cost.mean((1, 2)).sum()
+    return ((cost * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1.0)).sum()

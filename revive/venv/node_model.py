@@ -1,4 +1,4 @@
-"""What follows from what, for one node: a Gaussian around a linear-skip network, per member."""
+"""What follows from what, for one node: a distribution around a linear-skip network, per member."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from revive.data.layout import Layout
+from revive.nn import heads
 from revive.nn.ensemble import Activation, LinearSkipNet, ridge
-from revive.nn.gaussian import negative_log_likelihood, soft_clamp
+from revive.nn.gaussian import soft_clamp
+from revive.nn.heads import Outputs
 
 
 @dataclass(frozen=True)
@@ -35,57 +38,87 @@ class NetworkSpec:
 class NodeModel(nn.Module):
     """`p(node | inputs)` in model space, M members at once.
 
-    A transition is learned as a change: `mean = current + scale * net(x)`, with `scale` the robust spread
-    of the change, so that the network's outputs are of order one whatever the sampling rate. Any other
-    node is predicted itself (`current` None, `scale` one).
+    The ordered dimensions of a transition are learned as a change: `mean = current + scale * net(x)`, with
+    `scale` the robust spread of the change, so that the network's outputs are of order one whatever the
+    sampling rate. Any other node is predicted itself (`current` None, `scale` one).
     """
 
     scale: Tensor
 
     def __init__(
-        self, members: int, inputs: int, width: int, spec: NetworkSpec, scale: Sequence[float]
+        self, members: int, inputs: int, layout: Layout, spec: NetworkSpec, scale: Sequence[float]
     ) -> None:
         super().__init__()
-        self.width = width
+        self.layout = layout
         self.spec = spec
-        outputs = width if spec.std == "constant" else 2 * width
-        self.net = LinearSkipNet(members, inputs, outputs, spec.hidden, spec.activation)
-        self.free_log_std = nn.Parameter(torch.zeros(members, 1, width))
+        ordered = layout.ordered
+        stds = ordered if spec.std == "conditioned" else 0
+        self._sizes = [ordered, stds, layout.width - ordered]
+        self.net = LinearSkipNet(members, inputs, sum(self._sizes), spec.hidden, spec.activation)
+        self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
 
-    def forward(self, x: Tensor, current: Tensor | None) -> tuple[Tensor, Tensor]:
-        """x (M, B, inputs), current (M, B, width) or None -> mean and log std, (M, B, width), of the node."""
-        out = self.net(x)
+    def forward(self, x: Tensor, current: Tensor | None) -> Outputs:
+        """x (M, B, inputs), current (M, B, width) or None -> the distribution of the node."""
+        out, logits = self.net(x), None
         log_std: Tensor = self.free_log_std
-        if self.spec.std == "conditioned":
-            out, conditioned = out.split(self.width, dim=-1)
-            log_std = log_std + soft_clamp(conditioned)
-        mean = out * self.scale if current is None else torch.addcmul(current, out, self.scale)
-        return mean, log_std + self.scale.log()
+        if len(out[0, 0]) > self._sizes[0]:
+            out, conditioned, logits = out.split(self._sizes, dim=-1)
+            logits = logits if self._sizes[2] else None
+            if self._sizes[1]:
+                log_std = log_std + soft_clamp(conditioned)
+        if current is None:
+            mean = out * self.scale
+        else:
+            mean = torch.addcmul(current[..., : self._sizes[0]], out, self.scale)
+        return Outputs(mean, log_std + self.scale.log(), logits)
 
-    def mean(self, x: Tensor, current: Tensor | None) -> Tensor:
-        return self(x, current)[0]
+    def mean(self, x: Tensor) -> Tensor:
+        """The ordered dimensions' mean (for a transition: of its change), (M, B, ordered), model space."""
+        return self.net(x)[..., : self._sizes[0]] * self.scale
 
-    def negative_log_likelihood(self, x: Tensor, current: Tensor | None, target: Tensor) -> Tensor:
-        """-> (M, B, width), in units of the change, so that all nodes weigh alike."""
-        mean, log_std = self(x, current)
-        return negative_log_likelihood(target, mean, log_std) + self.scale.log()
+    def mode(self, x: Tensor, current: Tensor | None) -> Tensor:
+        """The likeliest value, (M, B, width)."""
+        return heads.mode(self(x, current), self.layout)
+
+    def value(self, x: Tensor, current: Tensor | None, eps: Tensor | None) -> Tensor:
+        """A sample where there is noise, the likeliest value where `eps` is None; (M, B, width)."""
+        out = self(x, current)
+        return heads.mode(out, self.layout) if eps is None else heads.sample(out, self.layout, eps)
+
+    def cost(self, x: Tensor, current: Tensor | None, target: Tensor) -> Tensor:
+        """`-log p` per ordered dimension and category column, in units of the change, so that nodes weigh alike."""
+        cost = heads.terms(self(x, current), self.layout, target)
+        shift = nn.functional.pad(self.scale.log(), (0, cost.shape[-1] - len(self.scale)))
+        return cost + shift * (torch.arange(len(shift), device=shift.device) < self.layout.continuous)
+
+    def deviation(
+        self, x: Tensor, current: Tensor | None, target: Tensor, kind: Literal["mae", "mse"]
+    ) -> Tensor:
+        """Absolute or squared error of the ordered dimensions in units of the change; categories as in `cost`."""
+        out, ordered = self(x, current), self.layout.ordered
+        error = (target[..., :ordered] - out.mean) / self.scale
+        likely = heads.terms(out, self.layout, target)[..., ordered:]
+        return torch.cat([error.abs() if kind == "mae" else error.square(), likely], dim=-1)
 
     @torch.no_grad()
     def start_linear(self, x: Tensor, current: Tensor | None, target: Tensor) -> None:
         """Put the ridge solution into the skip: x (M, N, inputs), target and current (M, N, width)."""
-        change = (target if current is None else target - current) / self.scale
-        weight, bias = ridge(x, change)
-        width = self.width
-        self.net.skip.weight[..., :width] = weight
-        self.net.skip.bias[..., :width] = bias
-        if self.spec.std == "conditioned":
-            self.net.skip.weight[..., width:] = 0.0
-        self.refit_std(x, current, target)
+        ordered = self.layout.ordered
+        wanted = target if current is None else target - current
+        weight, bias = ridge(x, wanted[..., :ordered] / self.scale)
+        self.net.skip.weight[..., :ordered] = weight
+        self.net.skip.bias[..., :ordered] = bias
+        self.net.skip.weight[..., ordered:] = 0.0
+        self.refit_std(x, current, target, torch.ones_like(target[..., :ordered]))
 
     @torch.no_grad()
-    def refit_std(self, x: Tensor, current: Tensor | None, target: Tensor) -> None:
-        """Scale the std so that the one-step residuals of (M, N, ...) rows have a mean square of one std."""
-        mean, log_std = self(x, current)
-        ratio = ((target - mean) * (-log_std).exp()).square().mean(1, keepdim=True)
+    def refit_std(self, x: Tensor, current: Tensor | None, target: Tensor, weight: Tensor) -> None:
+        """Scale the std so that the one-step residuals of (M, N, ...) rows have a mean square of one std.
+
+        weight (M, N, ordered): 0 where the target is missing.
+        """
+        out, ordered = self(x, current), self.layout.ordered
+        standard = ((target[..., :ordered] - out.mean) * (-out.log_std).exp()).square() * weight
+        ratio = standard.sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp_min(1.0)
         self.free_log_std.add_(ratio.clamp_min(1e-8).log() * 0.5)

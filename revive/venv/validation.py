@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from revive.data.codec import NodeCodec
 from revive.data.windows import Rows
 from revive.venv.virtual_env import VirtualEnv
 
@@ -23,7 +24,8 @@ class RolloutError:
 
     venv, persistence: transition -> (halves, T, d), the mean absolute error of the members' mean, and of
     "nothing changes", at each step; half i was learned from part i of the data and judged on the other.
-    windows: the number of windows of each half; they overlap.
+    windows: the number of windows of each half; they overlap. For a category column the error is the share of
+    wrong values.
     spread: transition -> (d,), the standard deviation of the data, to compare columns by.
     """
 
@@ -34,7 +36,7 @@ class RolloutError:
 
     @property
     def horizon(self) -> int:
-        return next(iter(self.venv.values())).shape[1]
+        return next(iter(self.venv.values())).shape[1] if self.venv else 0
 
     def mean_until(self, steps: int, half: int | None = 0, of: str = "venv") -> float:
         """Mean absolute error over the first `steps` steps and all columns; half None means both."""
@@ -61,11 +63,17 @@ class RolloutError:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of the other half's rows under each member: first rows (M, B), data (T, M, B, d), validity."""
+    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B)."""
 
-    first: Tensor
+    index: Tensor
     data: dict[str, Tensor]
+    past: dict[str, Tensor]
     valid: Tensor
+
+    @property
+    def first(self) -> Tensor:
+        """The first row of each window, (M, B)."""
+        return self.index[0]
 
 
 def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) -> Windows:
@@ -76,26 +84,27 @@ def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) 
         part = rows.parts[1 - half]
         room = torch.arange(part.start, part.stop)
         fits = room[rows.ends[room] - room >= horizon]
-        fits = fits if len(fits) else room
-        pick = torch.linspace(0, len(fits) - 1, min(most, len(fits))).long()
-        firsts.append(fits[pick])
-    size = min(len(first) for first in firsts)
-    first = torch.cat([f[torch.linspace(0, len(f) - 1, size).long()].expand(per_half, -1) for f in firsts])
+        firsts.append(fits if len(fits) else room)
+    size = min(most, *(len(first) for first in firsts))
+    even = [first[torch.linspace(0, len(first) - 1, size).long()] for first in firsts]
+    first = torch.cat([half.expand(per_half, -1) for half in even])
     index, valid = rows.windows(first, horizon)
-    return Windows(first, rows.at(index), valid)
+    return Windows(index, rows.at(index), rows.past(first), valid)
 
 
 @torch.no_grad()
 def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) -> dict[str, Tensor]:
     """Open-loop rollout of the windows, node -> (T, M, B, d) in model space; sampled with a seed."""
-    data, graph = windows.data, venv.graph
-    horizon = windows.valid.shape[0]
     noise = None
     if noise_seed is not None:
-        generator = torch.Generator().manual_seed(noise_seed)
-        noise = {n: torch.randn(data[n].shape, generator=generator) for n in graph.transitions}
-    given = {name: data[name] for name in (*graph.exogenous, *graph.decisions)}
-    return venv.rollout({name: data[name][0] for name in graph.states}, given, horizon, noise=noise)
+        steps, _, branches = windows.valid.shape
+        noise = venv.noise(steps, branches, torch.Generator().manual_seed(noise_seed))
+    return venv.replay(windows.data, windows.past, noise)
+
+
+def judged_transitions(venv: VirtualEnv, rows: Rows) -> tuple[str, ...]:
+    """The transitions with data of their own; stacks of earlier values are judged by what is pushed on them."""
+    return tuple(n for n in venv.graph.transitions if n in rows.values and venv.graph[n].history is None)
 
 
 @torch.no_grad()
@@ -107,16 +116,36 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
     model: dict[str, Array] = {}
     still: dict[str, Array] = {}
     spread: dict[str, Array] = {}
-    shape = (horizon, venv.halves, venv.members // venv.halves, -1)
-    weight = windows.valid.float().reshape(*shape)[:, :, 0, :, None]  # (T, halves, B, 1)
-    for name in venv.graph.transitions:
+    inside = windows.valid.float().unsqueeze(-1)
+    for name in judged_transitions(venv, rows):
         state, codec = venv.graph.state_of(name), venv.codec[name]
-        truth = windows.data[name].reshape(*shape, venv.graph[name].width)[:, :, 0]
-        mean = rolled[name].reshape(*shape, venv.graph[name].width).mean(2)
-        start = windows.data[state].reshape(*shape, venv.graph[name].width)[:1, :, 0]
+        known = rows.weight(name, windows.index)
+        first_term = [codec.terms.index(i) for i in range(len(codec.columns))]
+        weight = inside if known is None else inside * known[..., first_term]
+        truth = codec.decode(windows.data[name])  # (T, M, B, d)
+        mean = codec.decode(_members_mean(venv, rolled[name]))
+        start = codec.decode(windows.data[state][:1])
         for table, guess in ((model, mean), (still, start)):
-            error = ((guess - truth) * codec.scale).abs() * weight
-            total = error.sum(2) / weight.sum(2).clamp_min(1)  # (T, halves, d)
-            table[name] = total.transpose(0, 1).double().numpy()
-        spread[name] = (rows.values[state].std(0) * codec.scale).double().numpy()
+            error = _error(codec, guess, truth) * weight
+            total = error.sum(2) / weight.sum(2).clamp_min(1)  # (T, M, d), the same for all members of a half
+            per_half = total[:, :: venv.members // venv.halves]
+            table[name] = per_half.transpose(0, 1).double().numpy()
+        spread[name] = codec.decode(rows.values[state]).std(0).double().numpy()
     return RolloutError(model, still, spread, (windows.first.shape[1],) * venv.halves)
+
+
+def _members_mean(venv: VirtualEnv, value: Tensor) -> Tensor:
+    """Each half's mean over its members, standing under every one of them; (T, M, B, d)."""
+    per_half = value.reshape(value.shape[0], venv.halves, -1, *value.shape[2:])
+    return per_half.mean(2, keepdim=True).expand_as(per_half).reshape(value.shape)
+
+
+def _error(codec: NodeCodec, guess: Tensor, truth: Tensor) -> Tensor:
+    """Absolute difference per column; 1 for a wrong category; the shorter way round for a cyclic column."""
+    difference = (guess - truth).abs()
+    for i, column in enumerate(codec.columns):
+        if column.type == "category":
+            difference[..., i] = (difference[..., i] > 1e-6).float()
+        elif column.cycle is not None:
+            difference[..., i] = torch.minimum(difference[..., i], column.cycle - difference[..., i])
+    return difference

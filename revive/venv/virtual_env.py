@@ -1,51 +1,34 @@
 """The virtual environment: a decision flow graph whose learned nodes are ensembles of networks.
 
-The graph is data, the step is a plan: which value feeds which is worked out once, so that a rollout
-runs tensor work only. All tensors here are in model space, members in front: (M, B, d), time before
-that: (T, M, B, d). A branch (an index of B) belongs to the member it stands under.
+The graph is data, the step is a plan (plan.py). All tensors here are in model space, members in front:
+(M, B, d), time before that: (T, M, B, d). A branch (an index of B) belongs to the member it stands under.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
+from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.venv.functions import ExpertFunction
 from revive.venv.node_model import NetworkSpec, NodeModel
+from revive.venv.plan import Actor, ComputedStep, LearnedStep, Plan, compile_plan
 
-Values = dict[str, Tensor]
+__all__ = ["Actor", "VirtualEnv"]
 
-
-@dataclass(frozen=True)
-class Actor:
-    """Who decides a node in a rollout in place of its model: (M, B, inputs) -> (M, B, width)."""
-
-    node: str
-    inputs: tuple[str, ...]
-    decide: Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """One computed node of the plan; the numbers are slots of the value list."""
-
-    slot: int
-    name: str
-    inputs: tuple[int, ...]
-    current: int | None
-    given: bool
-    decide: Callable[[Tensor], Tensor] | None
+Noise = Mapping[str, Tensor]
 
 
 class VirtualEnv(nn.Module):
     """Graph + codec + node models with a member axis; members of both halves lie side by side.
 
-    Members `0 .. M/2 - 1` learned from the training half, the rest from the validation half.
+    Members `0 .. M/2 - 1` learned from the training half, the rest from the validation half. `functions` are
+    the user's, for the function nodes that are not built in.
     """
 
     halves = 2
@@ -57,6 +40,7 @@ class VirtualEnv(nn.Module):
         members: int,
         spec: NetworkSpec,
         scales: Mapping[str, list[float]],
+        functions: Mapping[str, ExpertFunction] | None = None,
     ) -> None:
         super().__init__()
         self.graph = graph
@@ -64,12 +48,16 @@ class VirtualEnv(nn.Module):
         self.members = members
         self.spec = spec
         self.scales = dict(scales)
+        self.functions = dict(functions or {})
         self.models = nn.ModuleDict(
             {
-                name: NodeModel(members, self.input_width(name), graph[name].width, spec, scales[name])
+                name: NodeModel(members, self.input_width(name), self._layout(name), spec, scales[name])
                 for name in graph.learned
             }
         )
+
+    def _layout(self, name: str) -> Any:
+        return self.codec.layout(name)
 
     def model(self, node: str) -> NodeModel:
         model = self.models[node]
@@ -77,7 +65,7 @@ class VirtualEnv(nn.Module):
         return model
 
     def input_width(self, node: str) -> int:
-        return sum(self.graph[name].width for name in self.graph[node].inputs)
+        return sum(self.codec.width(name) for name in self.graph[node].inputs)
 
     def current_name(self, node: str) -> str | None:
         """The state node that a transition node's change is added to."""
@@ -89,11 +77,9 @@ class VirtualEnv(nn.Module):
 
     def subset(self, members: Tensor) -> VirtualEnv:
         """A venv of some of the members: indices (m,), half of them of each half."""
-        other = VirtualEnv(self.graph, self.codec, len(members), self.spec, self.scales)
-        picked = {
-            key: value[members] if key in dict(self.named_parameters()) else value
-            for key, value in self.state_dict().items()
-        }
+        other = VirtualEnv(self.graph, self.codec, len(members), self.spec, self.scales, self.functions)
+        own = {name for name, _ in self.named_parameters()}
+        picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
         other.load_state_dict(picked)
         return other
 
@@ -107,11 +93,13 @@ class VirtualEnv(nn.Module):
         }
 
     @classmethod
-    def from_json(cls, spec: dict[str, Any]) -> VirtualEnv:
+    def from_json(
+        cls, spec: dict[str, Any], functions: Mapping[str, ExpertFunction] | None = None
+    ) -> VirtualEnv:
         """An untrained venv, for `load_state_dict` to fill."""
         graph = DecisionGraph.from_json(spec["graph"])
         network = NetworkSpec.from_json(spec["network"])
-        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"])
+        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], functions)
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -119,78 +107,151 @@ class VirtualEnv(nn.Module):
         x = torch.cat([values[name] for name in self.graph[node].inputs], dim=-1)
         return x, None if current is None else values[current]
 
+    def completed(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A batch (M, B, d) of rows with the nodes that have no data filled in by the graph, with gradients."""
+        missing = [name for name in self.graph.order if name not in batch]
+        if not missing:
+            return batch
+        start = {name: batch[name] for name in self.start_nodes}
+        given = {name: value.unsqueeze(0) for name, value in batch.items() if name not in start}
+        rolled = self.rollout(start, given, 1)
+        return {**batch, **{name: rolled[name][0] for name in missing}}
+
+    @torch.no_grad()
+    def alive(self, rolled: Mapping[str, Tensor]) -> Tensor | None:
+        """1 until a branch has ended, 0 after the step that ended it: (T + 1, M, B). None where nothing ends."""
+        done = self.graph.done
+        if done is None or done not in self.graph.order:
+            return None
+        going = (self.codec[done].decode(rolled[done])[..., 0] < 0.5).float().cumprod(0)
+        return torch.cat([torch.ones_like(going[:1]), going])
+
+    def replay(
+        self, data: Mapping[str, Tensor], past: Mapping[str, Tensor], noise: Noise | None = None
+    ) -> dict[str, Tensor]:
+        """Open-loop rollout over windows of data, node -> (T, M, B, d): recorded decisions, own states."""
+        recorded = (*self.replayed_nodes, *(name for name in self.graph.decisions if name in data))
+        given = {name: data[name] for name in recorded}
+        start = {name: data[name][0] for name in self.start_nodes}
+        return self.rollout(start, given, len(next(iter(data.values()))), past=past, noise=noise)
+
+    # -- what a rollout needs ------------------------------------------------------------------
+
+    @property
+    def start_nodes(self) -> tuple[str, ...]:
+        """Leaves that a rollout is started with and then keeps by itself: states, step counter."""
+        return (*self.graph.states, *((self.graph.step,) if self.graph.step else ()))
+
+    @property
+    def replayed_nodes(self) -> tuple[str, ...]:
+        """Leaves that must be given for every step."""
+        kept = {*self.start_nodes, *self.graph.histories}
+        used = {source for name in self.graph.order for source in self.graph[name].inputs}
+        return tuple(name for name in self.graph.leaves if name not in kept and name in used)
+
+    def noise(
+        self, steps: int, branches: int, generator: torch.Generator, nodes: tuple[str, ...] | None = None
+    ) -> dict[str, Tensor]:
+        """Standard normal noise, node -> (T, M, B, width), for the learned nodes or some of them."""
+        shape = (steps, self.members, branches)
+        names = self.graph.learned if nodes is None else nodes
+        return {name: torch.randn(*shape, self.codec.width(name), generator=generator) for name in names}
+
     def rollout(
         self,
         start: Mapping[str, Tensor],
         given: Mapping[str, Tensor],
         horizon: int,
         *,
+        past: Mapping[str, Tensor] | None = None,
         actor: Actor | None = None,
-        noise: Mapping[str, Tensor] | None = None,
+        noise: Noise | None = None,
         shifts: list[int] | None = None,
-    ) -> Values:
+    ) -> dict[str, Tensor]:
         """Run the graph for `horizon` steps.
 
-        start: state node -> (M, B, d) at the first step. given: exogenous node, or decision node whose
-        recorded value is to be replayed, -> (T, M, B, d). actor: decides its node in place of the model.
-        noise: learned node -> standard normal (T, M, B, d); a node without noise takes its mean.
-        shifts: per step, by how many members the branches are handed on within their half (the member
-        that answers then changes along a branch). Returns every node's values, (T, M, B, d).
+        start: start node -> (M, B, d) at the first step. given: replayed node, or decision node whose recorded
+        value is to be replayed, -> (T, M, B, d). past: history -> its `lookback` frames before the first step,
+        (M, B, lookback * d), oldest first; the source's first value where it is not given.
+        actor: decides its node in place of the model. noise: learned node -> standard normal (T, M, B, d); a node
+        without noise takes its likeliest value. shifts: per step, by how many members the branches are handed
+        on within their half (the member that answers then changes along a branch).
+        Returns every node's values, (T, M, B, d).
         """
-        names = list(self.graph.nodes)
-        slot = {name: i for i, name in enumerate(names)}
-        plan = self._plan(slot, given, actor)
-        carry = [(slot[self.graph.next_of(state)], slot[state]) for state in self.graph.states]
-        replay = [(slot[name], values.unbind(0)) for name, values in given.items()]
-        drawn = {slot[name]: eps.unbind(0) for name, eps in (noise or {}).items()}
-        record: list[list[Tensor]] = []
-        values: list[Tensor] = [torch.empty(0)] * len(names)
-        for state in self.graph.states:
-            values[slot[state]] = start[state]
+        plan = compile_plan(self.graph, self.codec, self.functions, given, actor)
+        drawn = {name: eps.unbind(0) for name, eps in (noise or {}).items()}
+        replay = [
+            (plan.slots[name], series.unbind(0)) for name, series in given.items() if name in plan.slots
+        ]
+        values: list[Tensor | None] = [None] * len(plan.slots)
+        for name, value in start.items():
+            values[plan.slots[name]] = value
+        pasts = self._pasts(plan, past or {}, start, given)
+        record: list[list[Tensor | None]] = []
         for t in range(horizon):
             values = list(values)
-            for where, series in replay:
-                values[where] = series[t]
-            for step in plan:
-                if not step.given:
-                    eps = drawn[step.slot][t] if step.slot in drawn else None
-                    values[step.slot] = self._evaluate(step, values, eps, shifts[t] if shifts else 0)
+            for slot, series in replay:
+                values[slot] = series[t]
+            self._step(
+                plan, values, pasts, {name: eps[t] for name, eps in drawn.items()}, shifts[t] if shifts else 0
+            )
             record.append(values)
             values = list(values)
-            for source, target in carry:
+            for source, target in plan.carry:
                 values[target] = values[source]
-        return {name: torch.stack([row[i] for row in record]) for name, i in slot.items()}
+            if plan.counter is not None:
+                values[plan.counter] = values[plan.counter] + plan.one_step  # type: ignore[operator, assignment]
+        return {
+            name: torch.stack([row[i] for row in record])  # type: ignore[misc]
+            for name, i in plan.slots.items()
+            if record[0][i] is not None
+        }
 
-    def _plan(self, slot: Mapping[str, int], given: Mapping[str, Tensor], actor: Actor | None) -> list[_Step]:
-        plan = []
-        order = self.graph.order if actor is None else self.graph.with_inputs(actor.node, actor.inputs).order
-        for name in order:
-            acts = actor is not None and actor.node == name
-            inputs = actor.inputs if actor and acts else self.graph[name].inputs
-            current = self.current_name(name)
-            plan.append(
-                _Step(
-                    slot[name],
-                    name,
-                    tuple(slot[i] for i in inputs),
-                    None if current is None else slot[current],
-                    name in given,
-                    actor.decide if actor and acts else None,
-                )
-            )
-        return plan
+    def _step(
+        self, plan: Plan, values: list[Any], pasts: list[Tensor], noise: Mapping[str, Tensor], shift: int
+    ) -> None:
+        """One time step, in place; `pasts` moves on."""
+        index = {step.slot: i for i, step in enumerate(plan.histories)}
+        for kept in plan.before:
+            values[kept.slot] = kept.value(pasts[index[kept.slot]], None)
+        for step in plan.steps:
+            if isinstance(step, LearnedStep):
+                values[step.slot] = self._evaluate(step, values, noise.get(step.name), shift)
+            elif isinstance(step, ComputedStep):
+                values[step.slot] = step.compute(*(values[i] for i in step.inputs))
+            else:
+                values[step.slot] = step.value(pasts[index[step.slot]], values[step.source])
+        for i, kept in enumerate(plan.histories):
+            pasts[i] = kept.advance(pasts[i], values[kept.source])
 
-    def _evaluate(self, step: _Step, values: list[Tensor], eps: Tensor | None, shift: int) -> Tensor:
+    def _pasts(
+        self, plan: Plan, past: Mapping[str, Tensor], start: Mapping[str, Tensor], given: Mapping[str, Tensor]
+    ) -> list[Tensor]:
+        """The frames before the first step of every history, in the order of the plan."""
+        names = {slot: name for name, slot in plan.slots.items()}
+        pasts = []
+        for kept in plan.histories:
+            name, source = names[kept.slot], names[kept.source]
+            if name in past:
+                pasts.append(past[name])
+                continue
+            first = start[source] if source in start else given[source][0] if source in given else None
+            if first is None:
+                raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
+            pasts.append(first.repeat(1, 1, kept.spec.lookback))
+        return pasts
+
+    def _evaluate(self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int) -> Tensor:
         parts = [values[i] for i in step.inputs]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        if step.decide is not None:
-            return step.decide(x)
         current = None if step.current is None else values[step.current]
         if shift:
             x = self._hand_on(x, shift)
             current = None if current is None else self._hand_on(current, shift)
-        mean, log_std = self.model(step.name)(x, current)
-        value = mean if eps is None else torch.addcmul(mean, log_std.exp(), eps)
+            eps = None if eps is None else self._hand_on(eps, shift)
+        value = self.model(step.name).value(x, current, eps)
+        if step.project:
+            value = self.codec[step.name].project(value)
         return self._hand_on(value, -shift) if shift else value
 
     def _hand_on(self, x: Tensor, shift: int) -> Tensor:

@@ -1,0 +1,102 @@
+"""Functions of the user in the graph: loaded from files beside the description, called in physical units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from revive.errors import Problem, Problems, UserError
+from revive.graph.decision_graph import DecisionGraph
+from revive.graph.nodes import CodeRef
+from revive.user_code import load_module, raised_in, require_function
+
+
+class ExpertFunction:
+    """A function node's code: dict of its inputs (N, d) to the node (N, width), numpy or torch."""
+
+    def __init__(
+        self, function: Callable[[dict[str, Any]], Any], path: Path, reference: CodeRef, width: int
+    ) -> None:
+        self.function, self.path, self.name, self.width = function, path, reference.name, width
+        self.uses_torch = reference.library == "torch"
+
+    def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """inputs: node -> (..., d) -> (..., width). A numpy function passes on no gradient.
+
+        Raises UserError where the function fails, or returns the wrong shape or values that are not finite.
+        """
+        lead = next(iter(inputs.values())).shape[:-1]
+        flat = {name: value.reshape(-1, value.shape[-1]) for name, value in inputs.items()}
+        rows = next(iter(flat.values())).shape[0]
+        try:
+            if self.uses_torch:
+                out = self.function(dict(flat))
+            else:
+                out = self.function({k: v.detach().cpu().numpy().astype(np.float64) for k, v in flat.items()})
+        except Exception as error:
+            raise UserError(raised_in(self.path, error)) from error
+        if not isinstance(out, Tensor):
+            out = torch.as_tensor(np.asarray(out))
+        out = out.to(next(iter(inputs.values())).dtype)
+        if tuple(out.shape) not in {(rows, self.width), (rows,)}:
+            what = f"{self.name} returned shape {tuple(out.shape)} for {rows} rows"
+            raise UserError(Problem(what, self.path, remedy=f"return ({rows}, {self.width})"))
+        out = out.reshape(rows, self.width)
+        if not bool(torch.isfinite(out).all()):
+            row = int((~torch.isfinite(out)).any(1).nonzero()[0])
+            raise UserError(
+                Problem(f"{self.name} returned a value that is not finite", self.path, f"row {row}")
+            )
+        return out.reshape(*lead, self.width)
+
+
+def load_functions(graph: DecisionGraph, folder: Path) -> dict[str, ExpertFunction]:
+    """Function node -> its code, from the files beside the description in `folder`.
+
+    Raises UserError with all problems of all files.
+    """
+    problems, found = Problems(), {}
+    for name in graph.functions:
+        spec = graph[name].function
+        if spec is None or spec.code is None:
+            continue
+        path = folder / spec.code.file
+        try:
+            module = load_module(path)
+            require_function(module, spec.code.name, path)
+        except UserError as error:
+            problems.extend(error.problems)
+            continue
+        found[name] = ExpertFunction(getattr(module, spec.code.name), path, spec.code, graph[name].width)
+    problems.raise_if_any()
+    return found
+
+
+def check_batches(
+    functions: Mapping[str, ExpertFunction], graph: DecisionGraph, data: Mapping[str, Tensor]
+) -> None:
+    """Every function gives a row the same value alone as among others, and no other number of rows.
+
+    data: node -> (N, d), physical. Raises UserError with all problems.
+    """
+    problems = Problems()
+    for name, function in functions.items():
+        inputs = {i: data[i] for i in graph[name].inputs if i in data}
+        if len(inputs) != len(graph[name].inputs):
+            continue
+        try:
+            together = function(inputs)
+            some = torch.linspace(0, len(together) - 1, min(8, len(together))).long()
+            alone = torch.cat([function({k: v[i : i + 1] for k, v in inputs.items()}) for i in some.tolist()])
+        except UserError as error:
+            problems.extend(error.problems)
+            continue
+        if not torch.allclose(together[some], alone, rtol=1e-4, atol=1e-5):
+            what = f"{function.name} gives a row another value when other rows stand beside it"
+            problems.add(what, file=function.path, remedy="compute every row from itself alone")
+    problems.raise_if_any()
