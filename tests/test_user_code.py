@@ -69,12 +69,9 @@ def test_what_is_raised_at_import_names_the_users_line(tmp_path: Path) -> None:
 def test_the_innermost_line_of_the_users_file_counts_not_that_of_a_library(tmp_path: Path) -> None:
     path = written(tmp_path, "import json\ndef read(text):\n    return json.loads(text)\n")
     module = load_module(path)
-    try:
+    with pytest.raises(ValueError, match="Expecting") as caught:
         module.read("{")
-    except ValueError as error:
-        assert raised_in(path, error).place == "line 3"
-    else:
-        pytest.fail("nothing was raised")
+    assert raised_in(path, caught.value).place == "line 3"
 
 
 def test_an_error_that_never_touched_the_file_has_no_line(tmp_path: Path) -> None:

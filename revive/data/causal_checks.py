@@ -61,6 +61,7 @@ def unseen_inputs(evidence: Evidence) -> Iterator[Finding]:
     graph = evidence.graph
     for node in graph.decisions:
         seen = ancestors(graph, node)
+        seen |= {spec.source for name in seen if (spec := graph[name].history) is not None}
         for transition in graph.transitions:
             if node not in ancestors(graph, transition):
                 continue

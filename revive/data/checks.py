@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from revive.data.extremes import extremes
 from revive.data.trajectories import BoolArray, FloatArray, IntArray
 from revive.errors import Problems
 from revive.graph.columns import Column
@@ -21,7 +22,7 @@ _SHIFT_RTOL: Final = 1e-4  # what X[t+1] and next_X[t] may differ by, of the val
 _ROUNDING: Final = 1e-6  # what float32 files may exceed a bound by, of its size
 _GRID: Final = 1e-3  # what a discrete value may be off, of one step
 _SHOWN: Final = 3  # rows or values named in one message
-_BLOCK: Final = 1 << 14  # rows looked at together
+_BLOCK: Final = 1 << 12  # rows looked at together
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ValueChecks:
         columns = self.graph.columns(name)
         if not len(array):
             return []
-        low, high = array.min(axis=0), array.max(axis=0)
+        low, high = extremes(array)
         with np.errstate(invalid="ignore"):
             finite = np.isfinite(low) & np.isfinite(high)
         floor = np.array([_floor(column) for column in columns])

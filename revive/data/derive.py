@@ -11,22 +11,23 @@ from typing import Any, Final
 import numpy as np
 
 from revive.data.trajectories import FloatArray, IntArray, Trajectories
-from revive.graph.decision_graph import DecisionGraph
+from revive.graph.decision_graph import DecisionGraph, NodeKind, Origin
 
-_NEVER_READ: Final = frozenset({"history", "step", "trajectory"})
-_OPTIONAL: Final = frozenset({"function", "change"})
+_READ: Final = frozenset({Origin.LOGGED, Origin.CHANGE})
+_OPTIONAL: Final = frozenset({NodeKind.FUNCTION, NodeKind.CHANGE})
 
 
 def is_read(graph: DecisionGraph, node: str) -> bool:
     """Whether the values of `node` come from the log at all, rather than from those of other nodes."""
-    if node in graph.transitions:
-        node = graph.state_of(node)
-    return str(graph[node].kind) not in _NEVER_READ
+    origin = graph.data_of(node)
+    if origin.how is Origin.NEXT and origin.of is not None:
+        return is_read(graph, origin.of)
+    return origin.how in _READ
 
 
 def is_optional(graph: DecisionGraph, node: str) -> bool:
     """Whether a log may lack `node`."""
-    return str(graph[node].kind) in _OPTIONAL or not getattr(graph[node], "logged", True)
+    return graph[node].kind in _OPTIONAL
 
 
 def with_derived(trajectories: Trajectories, graph: DecisionGraph) -> Trajectories:
@@ -60,49 +61,42 @@ class _Derivation:
 
     def add(self, name: str) -> None:
         """Adds `name` to the arrays where it follows from them."""
-        transition = name in self.graph.transitions
-        state = self.graph.state_of(name) if transition else name
-        kind = str(self.graph[state].kind)
+        origin = self.graph.data_of(name)
+        later = origin.how is Origin.NEXT and origin.of is not None
+        how = self.graph.data_of(origin.of).how if later and origin.of is not None else origin.how
         width = self.graph[name].width
-        count = np.arange(self._rows) - self._first
-        if kind == "step":
-            self.arrays[name] = np.repeat(
-                (count + transition).astype(np.float64)[:, np.newaxis], width, axis=1
-            )
-        elif kind == "trajectory":
+        if how is Origin.STEP:
+            count = np.arange(self._rows) - self._first + later
+            self.arrays[name] = np.repeat(count.astype(np.float64)[:, np.newaxis], width, axis=1)
+        elif how is Origin.TRAJECTORY:
             number = np.repeat(np.arange(len(self._ends)), self._lengths)[:, np.newaxis]
             digits = number if width == 1 else number >> np.arange(width)[::-1] & 1
             self.arrays[name] = digits.astype(np.float64)
-        elif kind == "change":
-            self._add_change(name)
-        elif kind == "history":
-            self._add_history(name, self.graph[state], transition)
+        elif how is Origin.CHANGE and origin.of is not None:
+            self._add_change(name, origin.of)
+        elif how is Origin.STACK:
+            self._add_history(name, name in self.graph.transitions)
 
-    def _add_change(self, name: str) -> None:
-        """By how much the first state with as many columns of these names changes."""
-        wanted = [column.name for column in self.graph[name].columns]
-        for state in self.graph.states:
-            following = self.graph.next_of(state)
-            same = [column.name for column in self.graph[state].columns] == wanted and name.endswith(state)
-            if same and following in self.arrays and state in self.arrays:
-                self.arrays[name] = self.arrays[following] - self.arrays[state]
-                masks = [self.missing[node] for node in (state, following) if node in self.missing]
-                if masks:
-                    self.missing[name] = np.logical_or.reduce(masks)
-                return
-
-    def _add_history(self, name: str, node: Any, transition: bool) -> None:
-        spec = node.history
-        source = spec.source if spec is not None else None
-        if source not in self.arrays:
+    def _add_change(self, name: str, state: str) -> None:
+        following = self.graph.next_of(state) if state in self.graph.states else None
+        if state not in self.arrays or following not in self.arrays:
             return
-        ages = range(spec.length - 1 + spec.delay, spec.delay - 1, -1)
-        following = self.graph.next_of(source) if source in self.graph.states else None
+        self.arrays[name] = self.arrays[following] - self.arrays[state]
+        masks = [self.missing[node] for node in (state, following) if node in self.missing]
+        if masks:
+            self.missing[name] = np.logical_or.reduce(masks)
+
+    def _add_history(self, name: str, transition: bool) -> None:
+        spec = self.graph[name].history
+        if spec is None or spec.source not in self.arrays:
+            return
+        ages = range(spec.lookback, spec.delay - 1, -1)
+        following = self.graph.next_of(spec.source) if spec.source in self.graph.states else None
         if transition and spec.delay == 0 and following not in self.arrays:
             return
         for store in (self.arrays, self.missing):
-            if source in store:
-                store[name] = self._stacked(store, source, following, ages, transition)
+            if spec.source in store:
+                store[name] = self._stacked(store, spec.source, following, ages, transition)
 
     def _stacked(
         self, store: Mapping[str, Any], source: str, following: str | None, ages: range, transition: bool

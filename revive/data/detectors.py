@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
 from revive.data.finding import Evidence
 from revive.data.proposal import Proposal, quoted
 from revive.data.trajectories import FloatArray, IntArray
+from revive.graph.columns import Column
 
 __all__ = ["Proposal", "propose"]
 
@@ -56,7 +57,7 @@ def unit_circles(evidence: Evidence) -> Iterator[Proposal]:
         if node in evidence.graph.transitions or not is_read(evidence.graph, node):
             continue
         columns = evidence.graph.columns(node)
-        known = {number for pair in getattr(evidence.graph[node], "circles", ()) for number in pair}
+        known = {number for pair in evidence.graph[node].circles for number in pair}
         likely = [
             number
             for number, column in enumerate(columns)
@@ -106,9 +107,8 @@ def saturated_columns(evidence: Evidence, circles: Collection[str]) -> Iterator[
                 )
 
 
-def _is_clamped(column: Any) -> bool:
-    bounded = column.min is not None or column.max is not None
-    return bool(getattr(column, "clamps", bounded)) or getattr(column, "scale", None) == "cyclic"
+def _is_clamped(column: Column) -> bool:
+    return column.clamps or column.clamp is False or column.scale == "cyclic"
 
 
 def _piled(values: FloatArray, extreme: float, side: int) -> int:
@@ -174,8 +174,7 @@ def _is_shift(evidence: Evidence, found: _Found, source: _Found, steps: int) -> 
 def missing_termination(evidence: Evidence) -> Iterator[Proposal]:
     """Trajectories of different lengths, and nothing in the graph that says why they ended."""
     graph, lengths = evidence.graph, evidence.trajectories.lengths
-    declared = "done" in graph or any(str(node.kind) == "termination" for node in graph.nodes.values())
-    if declared or len(lengths) < 3 or lengths.min() == lengths.max():
+    if graph.done is not None or len(lengths) < 3 or lengths.min() == lengths.max():
         return
     share = float((lengths < lengths.max()).mean())
     what = f"trajectories end after {lengths.min()} to {lengths.max()} rows, and nothing says why"

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from revive.data.derive import is_read
+from revive.data.extremes import extremes
 from revive.data.trajectories import FloatArray, Trajectories
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
@@ -17,7 +18,7 @@ from revive.graph.decision_graph import DecisionGraph
 Severity = Literal["error", "warning"]
 
 _SAMPLE_ROWS: Final = 20_000
-_SMALL_SAMPLE_ROWS: Final = 6_000
+_SMALL_SAMPLE_ROWS: Final = 4_000
 _WINDOW: Final = 200  # rows of a sample that follow each other
 
 
@@ -69,7 +70,7 @@ class Evidence:
     @cached_property
     def ranges(self) -> dict[str, tuple[FloatArray, FloatArray]]:
         """Node -> the smallest and the largest value (d,) of each column, over all rows."""
-        return {name: (a.min(axis=0), a.max(axis=0)) for name, a in self.trajectories.arrays.items()}
+        return {name: extremes(array) for name, array in self.trajectories.arrays.items()}
 
     def logged(self, *, transitions: bool = False) -> Iterator[tuple[str, int, Column]]:
         """Node, column number and column of everything that comes from the log."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revive.data.extremes import extremes
 from revive.data.trajectories import BoolArray, FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
 from revive.graph.columns import Column
@@ -91,7 +92,7 @@ class Filler:
 
 
 def _has_gaps(array: FloatArray) -> bool:
-    return bool(np.isnan(array.min(initial=np.inf)))
+    return bool(np.isnan(extremes(array)[0]).any())
 
 
 def _typical(known: FloatArray, column: Column) -> float:

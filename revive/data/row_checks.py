@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -12,8 +13,7 @@ from revive.data.finding import Evidence, Finding, sample_windows, warning
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray
 
-_BLOCK: Final = 1 << 14  # rows hashed together
-_HASHED: Final = 1 << 21  # rows of which all hashes are compared; of more, an unbiased part
+_HASHED: Final = 1 << 19  # rows that are compared with all others; of more, an unbiased part
 _REPEATED: Final = 1e-3  # share of repeated rows from which they are mentioned
 _DISTINCT: Final = 0.5  # share of distinct values from which a column tells rows apart
 _GAP: Final = 3.0  # times the usual step
@@ -25,41 +25,39 @@ _FEWEST: Final = 50
 def duplicated_rows(evidence: Evidence) -> Iterator[Finding]:
     """Rows that are equal to an earlier one in every column, where values hardly ever repeat."""
     sample = evidence.sample
-    distinct = max(
-        (
-            len(np.unique(sample.arrays[node][:, number])) / sample.rows
-            for node, number, column in evidence.logged()
-            if column.type == "continuous"
-        ),
-        default=0.0,
-    )
-    if distinct < _DISTINCT:
+    distinct = {
+        (node, number): len(np.unique(sample.arrays[node][:, number])) / sample.rows
+        for node, number, column in evidence.logged()
+        if column.type == "continuous"
+    }
+    telling = max(distinct, key=lambda column: distinct[column], default=None)
+    if telling is None or distinct[telling] < _DISTINCT:
         return
-    hashes = _row_hashes(evidence)
-    repeated = 1 - len(np.unique(hashes)) / len(hashes)
+    hashes = np.sort(_row_hashes(evidence, *telling))
+    repeated = float((hashes[1:] == hashes[:-1]).sum() / max(1, len(hashes)))
     if repeated > _REPEATED:
         what = f"{repeated:.1%} of the rows repeat another row in every column"
         remedy = "drop the copies: they count twice, and may lie in the training and the validation part"
         yield warning("duplicated-rows", what, remedy)
 
 
-def _row_hashes(evidence: Evidence) -> np.ndarray:
-    """(n,) a number for each row; of very many rows, those with an eighth, ... of all numbers."""
-    names = [name for name in evidence.trajectories.arrays if is_read(evidence.graph, name)]
-    arrays = [evidence.trajectories.arrays[name] for name in names]
-    rng = np.random.default_rng(0)
-    odd = [rng.integers(1, 1 << 62, array.shape[1], dtype=np.uint64) * 2 + 1 for array in arrays]
+def _row_hashes(evidence: Evidence, node: str, number: int) -> np.ndarray:
+    """(n,) a number for each row; of very many rows, for those of certain values in one telling column."""
+    arrays = evidence.trajectories.arrays
     rows = evidence.trajectories.rows
-    keep = np.uint64(2 ** max(0, int(np.ceil(np.log2(rows / _HASHED)))) - 1)
-    found = []
-    for start in range(0, rows, _BLOCK):
-        total = np.zeros(min(_BLOCK, rows - start), dtype=np.uint64)
-        for array, factors in zip(arrays, odd, strict=True):
-            bits = np.ascontiguousarray(array[start : start + _BLOCK] + 0.0).view(np.uint64)
-            total += ((bits ^ (bits >> np.uint64(29))) * factors).sum(axis=1, dtype=np.uint64)
-        total ^= total >> np.uint64(31)
-        found.append(total[(total & keep) == 0])
-    return np.concatenate(found) if found and sum(map(len, found)) else np.zeros(1, np.uint64)
+    keep = np.uint64(2 ** max(0, math.ceil(math.log2(rows / _HASHED))) - 1)
+    chosen = np.flatnonzero((_mixed(arrays[node][:, [number]], 1) & keep) == 0)
+    names = [name for name in arrays if is_read(evidence.graph, name)]
+    parts = [_mixed(arrays[name][chosen], seed) for seed, name in enumerate(names, 2)]
+    return np.asarray(np.sum(parts, axis=0, dtype=np.uint64))
+
+
+def _mixed(array: FloatArray, seed: int) -> np.ndarray:
+    """(n,) the bits of all numbers of a row, well stirred."""
+    factors = np.random.default_rng(seed).integers(1, 1 << 62, array.shape[1], dtype=np.uint64) * 2 + 1
+    bits = (array + 0.0).view(np.uint64)
+    total = ((bits ^ (bits >> np.uint64(29))) * factors).sum(axis=1, dtype=np.uint64)
+    return np.asarray((total ^ (total >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20))
 
 
 def time_gaps(evidence: Evidence) -> Iterator[Finding]:

@@ -13,7 +13,9 @@ import numpy as np
 
 from revive.data.proposal import quoted
 from revive.data.readers.container import Container, Info, Part
+from revive.data.readers.loading import load_within
 from revive.data.readers.opening import open_container
+from revive.data.readers.options import ReadOptions
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, Problems, UserError
 from revive.graph.names import name_fault, state_name, transition_name
@@ -92,8 +94,14 @@ def _stated(container: Container, nodes: Sequence[_Node]) -> dict[str, Any]:
     """What the values themselves say about how they have to be read."""
     found: dict[str, Any] = {}
     if "index" in container.infos and not container.is_table:
-        index = container.load({}, {"index": "index"}, Problems(), 1 << 62).labels.get("index")
-        if index is not None and index.ndim == 1 and len(index) and index[0] == 0:
+        index = load_within(container, {}, {"index": "index"}, ReadOptions(), Problems()).labels.get("index")
+        if (
+            index is not None
+            and index.dtype.kind in "iuf"
+            and index.ndim == 1
+            and len(index)
+            and index[0] == 0
+        ):
             found["index"] = "starts"
     if any(np.isnan(node.values).any() for node in nodes):
         found["missing"] = "mask"
@@ -103,38 +111,32 @@ def _stated(container: Container, nodes: Sequence[_Node]) -> dict[str, Any]:
 def _nodes(container: Container, dataset: Mapping[str, Any]) -> tuple[list[_Node], list[str]]:
     """The nodes that the file seems to hold, without transitions, and the names of what is none."""
     infos = container.infos
-    left_out, usable = [], []
-    for name, info in infos.items():
-        transition = (state := state_name(name)) is not None and state in infos
-        flat = info.numeric and len(info.shape) in (1, 2) and info.width > 0
-        if name == "index" or transition or name in dataset.values():
-            continue
-        if (
-            not flat
-            or _NO_NODES.match(name)
-            or not name.strip()
-            or (not container.is_table and name_fault(name))
-        ):
-            left_out.append(name)
-        else:
-            usable.append(name)
-    rows = [info.shape[0] for name, info in infos.items() if name in usable]
-    if not container.is_table and rows:
-        usual = max({*rows}, key=rows.count)
-        left_out += [name for name in usable if infos[name].shape[0] != usual]
-        usable = [name for name in usable if infos[name].shape[0] == usual]
+    usable = [name for name in infos if name not in dataset.values() and _is_node(container, name)]
+    rows = [infos[name].shape[0] for name in usable]
+    usable = [name for name in usable if infos[name].shape[0] == max({*rows}, key=rows.count)]
     later = {name: infos.get(transition_name(name)) for name in usable}
     alike = [name for name, info in later.items() if info is not None and _same_form(info, infos[name])]
     wanted = usable + [transition_name(name) for name in alike]
+    problems = Problems()
     plan = {name: (Part(name, 0, infos[name].width),) for name in wanted}
-    arrays = container.load(plan, {}, problems, 1 << 62).arrays if plan else {}
+    arrays = load_within(container, plan, {}, ReadOptions(), problems).arrays
     problems.raise_if_any()
-    followed = {name for name in usable if transition_name(name) in arrays}
     if container.is_table:
-        counters = [name for name in usable if _counts_rows(arrays[name])]
-        left_out += counters
-        return _grouped(arrays, [name for name in usable if name not in counters], followed), left_out
-    return [_Node(name, _names(name, infos[name].width), _seen(arrays, name)) for name in usable], left_out
+        usable = [name for name in usable if not _counts_rows(arrays[name])]
+        nodes = _grouped(arrays, usable, {*alike})
+    else:
+        nodes = [_Node(name, _names(name, infos[name].width), _seen(arrays, name)) for name in usable]
+    used = {*usable, *map(transition_name, usable), *dataset.values(), "index"}
+    return nodes, [name for name in infos if name not in used]
+
+
+def _is_node(container: Container, name: str) -> bool:
+    """Whether `name` could be a node, or a column of one, and no transition."""
+    info = container.infos[name]
+    if name == "index" or state_name(name) in container.infos or _NO_NODES.match(name) or not name.strip():
+        return False
+    nameable = container.is_table or name_fault(name) is None
+    return nameable and info.numeric and len(info.shape) in (1, 2) and info.width > 0
 
 
 def _same_form(one: Info, other: Info) -> bool:

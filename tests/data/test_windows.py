@@ -68,6 +68,11 @@ def test_at_takes_indices_of_any_shape(shape: tuple[int, ...]) -> None:
     assert rows.at(index).keys() == {"x", "u", "next_x"}
 
 
+@pytest.mark.xfail(strict=True, reason="no names are taken for all names")
+def test_no_names_are_no_nodes() -> None:
+    assert ramp([6], [4]).at(torch.tensor([1, 2]), ()) == {}
+
+
 def test_a_window_holds_the_rows_that_follow_and_never_another_trajectory() -> None:
     rows = ramp([5, 4], [6])
     first = torch.tensor([[0, 3, 4], [5, 8, 12]])

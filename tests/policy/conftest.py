@@ -18,9 +18,9 @@ from revive.policy.reward import Reward
 from revive.policy.starts import Starts
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
-from tests.venv.plants import columns, hand_set, logs_of, rows_of
+from tests.venv.plants import hand_set, logs_of, plant_graph, rows_of
 
-A, B, EFFORT, GAMMA = 0.9, 0.5, 0.1, 0.97
+A, B, WIND, EFFORT, GAMMA = 0.9, 0.5, 0.1, 0.1, 0.97
 BEHAVIOUR = -0.2
 
 OPTIONS: dict[str, Any] = {
@@ -52,7 +52,7 @@ def quadratic_reward(data: dict[str, Tensor]) -> Tensor:
 
 @dataclass(frozen=True)
 class Plant:
-    """x' = 0.9 x + 0.5 u + noise under a quadratic cost, known exactly; a timid controller left the logs."""
+    """x' = 0.9 x + 0.5 u + 0.1 wind + noise, under a quadratic cost; a timid controller left the logs."""
 
     graph: DecisionGraph
     venv: VirtualEnv
@@ -84,8 +84,8 @@ class Plant:
 
 @pytest.fixture(scope="session")
 def plant() -> Plant:
-    graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
-    linear = {"next_x": ([[A - 1.0], [B]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
+    graph = plant_graph()
+    linear = {"next_x": ([[A - 1.0], [B], [WIND]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
     venv = hand_set(graph, linear, members=4, std=0.2).requires_grad_(False)
     rows = rows_of(venv.codec, logs_of(venv, 300, seed=1), logs_of(venv, 300, seed=2))
     reward = Reward(quadratic_reward, Path("reward.py"))

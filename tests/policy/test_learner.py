@@ -4,15 +4,20 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from revive.data.codec import Codec, NodeCodec
+from revive.graph.decision_graph import DecisionGraph
 from revive.policy.evaluation import TestBed
 from revive.policy.learner import Candidate, FirstOrderLearner
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
-from tests.policy.conftest import BEHAVIOUR, Plant
-from tests.venv.plants import equal_weights, hand_set, train, weights_of
+from revive.policy.starts import Starts
+from revive.venv.virtual_env import VirtualEnv
+from tests.policy.conftest import BEHAVIOUR, OPTIONS, Plant
+from tests.venv.plants import columns, equal_weights, hand_set, logs_of, rows_of, train, weights_of
 
 Make = Callable[..., FirstOrderLearner]
 
@@ -44,7 +49,7 @@ def test_a_linear_quadratic_plant_is_controlled_almost_optimally(
 
 
 def test_the_gradient_is_that_of_finite_differences_under_frozen_noise(learner: Make) -> None:
-    """Through transitions, noise, exploration, members that change along a branch, and the critic at the end."""
+    """Through transitions, noise, exploration, changing members, and the critic at the end."""
     made = learner(branches=64)
     with torch.no_grad():
         for value in made.slow_critic.parameters():
@@ -88,7 +93,8 @@ def test_the_critic_learns_the_discounted_sum_of_a_constant_reward(
     made = learner(iterations=1, warm_up=120, critic_lr=1e-2, critic_steps=8, gamma=0.8, lr=0.0)
     made.reward = Reward(lambda data: torch.ones_like(data["x"]) + 0.0 * data["u"], Path("reward.py"))
     train(made, tmp_path)
-    value = made.critic(torch.linspace(-1, 1, 20).view(1, 20, 1).expand(2, -1, -1))
+    x = torch.linspace(-1, 1, 20).view(1, 20, 1).expand(2, -1, 1)
+    value = made.critic(torch.cat([x, torch.zeros_like(x)], dim=-1))
     wanted = 1.0 / 0.5 / (1.0 - 0.8)  # the reward's spread is 0.5
     torch.testing.assert_close(value.detach(), torch.full((2, 20), wanted), rtol=0.03, atol=0)
 
@@ -103,7 +109,7 @@ def test_warming_up_leaves_the_actor_alone(learner: Make, tmp_path: Path) -> Non
 
 def test_a_copy_is_scored_in_the_half_it_never_saw(learner: Make, plant: Plant) -> None:
     """Half 0 of this venv is biased; whoever acts in it pays."""
-    linear = {"next_x": ([[-0.1], [0.5]], [[[1.0]], [[1.0]], [[0.0]], [[0.0]]]), "u": ([[0.0]], [0.0])}
+    linear = {"next_x": ([[-0.1], [0.5], [0.0]], [[[1.0]], [[1.0]], [[0.0]], [[0.0]]]), "u": ([[0.0]], [0.0])}
     venv = hand_set(plant.graph, linear, members=4)
     made = learner(plant.linear_policy(0.0, 0.0))
     made.bed = TestBed.make(venv, plant.rows, plant.reward, starts=4, horizon=20, seed=0)
@@ -113,6 +119,59 @@ def test_a_copy_is_scored_in_the_half_it_never_saw(learner: Make, plant: Plant) 
     assert learned_in_0.mean > -1.0
     assert learned_in_1.mean < -5.0
     assert made.best().gain == 0.0
+
+
+def test_a_score_is_that_of_the_copy_it_is_noted_for(learner: Make, plant: Plant) -> None:
+    made = learner(plant.linear_policy(plant.best_gain, 3.0))  # the second one is unstable
+    made.judge(0)
+    sound, unstable = made.candidates
+    assert sound.mean > -1.0
+    assert unstable.mean < -100.0
+
+
+def test_the_loss_is_the_discounted_reward_with_the_value_of_the_end(learner: Make) -> None:
+    made = learner(horizon=6, gamma=0.9, reward_spread=0.5)
+    made.reward = Reward(lambda data: torch.ones_like(data["x"]), Path("reward.py"))
+    with torch.no_grad():
+        for value in made.slow_critic.parameters():
+            value.zero_()
+        made.slow_critic.net.skip.bias.fill_(0.7)
+    end = made.slow_critic(torch.zeros(2, 1, 2))[0, 0].item()
+    loss, rewards, leaves = made._actor_loss()
+    worth = sum(0.9**k * 2.0 for k in range(6)) + 0.9**6 * end
+    assert loss.item() == pytest.approx(-2 * worth / 6, rel=1e-5)  # two copies
+    assert rewards.shape == (6, 2, 32)
+    assert leaves.shape == (7, 2, 32, 2)
+
+
+def other_venv(plant: Plant, bias: list[float], codec: Codec | None = None) -> tuple[VirtualEnv, Starts]:
+    """One in which only the member's bias moves x."""
+    still = ([[0.0]] * 3, torch.tensor(bias).view(4, 1, 1))
+    venv = hand_set(plant.graph, {"next_x": still, "u": ([[0.0]], [0.0])}, members=4, codec=codec)
+    return venv.requires_grad_(False), replace(plant.starts, venv=venv, wide=0.0)
+
+
+def test_a_branch_is_answered_by_several_members(learner: Make, plant: Plant) -> None:
+    made = learner(reward_spread=1.0)
+    venv, made.starts = other_venv(plant, [1.0, 1000.0, 1.0, 1000.0])
+    made._venv = [venv]
+    made.reward = Reward(lambda data: data["next_x"] - data["x"], Path("reward.py"))
+    _, rewards, _ = made._actor_loss()
+    steps = rewards.round().transpose(0, 2).flatten(0, 1)  # (branches, h)
+    assert all(set(row.tolist()) == {1.0, 1000.0} for row in steps)
+
+
+def test_the_reward_sees_physical_units_in_learning_and_in_judging(learner: Make, plant: Plant) -> None:
+    codec = Codec.empty(plant.graph)
+    codec.nodes["x"] = NodeCodec(np.array([500.0]), np.array([10.0]))
+    made = learner(reward_spread=1.0)
+    venv, made.starts = other_venv(plant, [0.0] * 4, codec)
+    made._venv = [venv]
+    made.reward = Reward(lambda data: data["next_x"], Path("reward.py"))
+    _, rewards, leaves = made._actor_loss()
+    torch.testing.assert_close(rewards, 500.0 + 10.0 * leaves[1:, ..., 0])
+    bed = TestBed.make(venv, plant.rows, made.reward, starts=4, horizon=3, seed=0)
+    torch.testing.assert_close(bed.rewards(None), 500.0 + 10.0 * bed.start["x"][..., 0])
 
 
 def test_a_candidate_that_beats_everything_ever_logged_is_not_believed(learner: Make, plant: Plant) -> None:
@@ -209,6 +268,22 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(
             theirs.gain,
         )
         assert equal_weights(mine.weights, theirs.weights)
+
+
+@pytest.mark.xfail(
+    strict=True, raises=RuntimeError, reason="rows.at(index, ()) hands out every node, actions too"
+)
+def test_a_plant_without_exogenous_nodes_can_be_learned_on(plant: Plant, tmp_path: Path) -> None:
+    graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
+    linear = {"next_x": ([[-0.1], [0.5]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
+    venv = hand_set(graph, linear, members=4, std=0.2).requires_grad_(False)
+    rows = rows_of(venv.codec, logs_of(venv, 100, seed=1), logs_of(venv, 100, seed=2))
+    bed = TestBed.make(venv, rows, plant.reward, starts=4, horizon=20, seed=0)
+    policy = plant.linear_policy(BEHAVIOUR, BEHAVIOUR)
+    starts = replace(plant.starts, venv=venv, rows=rows)
+    made = FirstOrderLearner(policy, venv, plant.reward, starts, bed, **OPTIONS)
+    made._actor_loss()[0].backward()
+    assert policy.net.skip.weight.grad is not None
 
 
 def test_chunks_cover_warm_up_and_iterations(learner: Make) -> None:

@@ -72,10 +72,12 @@ def test_each_copy_acts_under_its_own_half_and_swapped_under_the_other(plant: Pl
 
 
 def test_one_copy_acts_under_all_members(plant: Plant) -> None:
-    actor = plant.linear_policy(2.0).actor()
+    actor = plant.linear_policy(-0.5).actor()
     assert (actor.node, actor.inputs) == ("u", ("x",))
-    rolled = plant.venv.rollout({"x": torch.ones(4, 3, 1)}, {}, 5, actor=actor)
-    torch.testing.assert_close(rolled["u"], 2.0 * rolled["x"], rtol=1e-3, atol=1e-4)
+    still = {"wind": torch.zeros(5, 4, 3, 1)}
+    rolled = plant.venv.rollout({"x": torch.ones(4, 3, 1)}, still, 5, actor=actor)
+    torch.testing.assert_close(rolled["u"], -0.5 * rolled["x"], rtol=1e-3, atol=1e-4)
+    assert rolled["next_x"][-1, 0, 0, 0].item() == pytest.approx(0.65**5, rel=1e-3)
 
 
 def test_single_takes_one_copy_and_what_it_is_given(plant: Plant) -> None:
@@ -104,9 +106,7 @@ def test_a_policy_comes_back_from_json_and_weights(plant: Plant) -> None:
 def bounded(low: float | None, high: float | None) -> DecisionGraph:
     action = Column("u0", "u", "continuous", min=low, max=high)
     free = Column("u1", "u", "continuous")
-    return DecisionGraph.build(
-        [*columns(x=1), action, free], {"u": ["x"], "next_x": ["x", "u"]}
-    )
+    return DecisionGraph.build([*columns(x=1), action, free], {"u": ["x"], "next_x": ["x", "u"]})
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,21 @@ def test_members_are_fitted_on_their_own_half_without_their_held_out_blocks(
     assert made.unseen.starts[0].tolist() != made.unseen.starts[1].tolist()
 
 
+def test_a_member_is_judged_on_what_it_did_not_see_alone(learner: Make) -> None:
+    made = learner()
+    before = made.held_out_error()
+    spans = zip(made.unseen.starts[0].tolist(), made.unseen.lengths[0].tolist(), strict=True)
+    unseen = torch.zeros(made.rows.count, 1, dtype=torch.bool)
+    for start, length in spans:
+        unseen[start : start + length] = True
+    for spoilt in (~unseen, unseen):
+        values = {name: value + 100.0 * spoilt for name, value in made.rows.values.items()}
+        other = learner()
+        other.rows = replace(made.rows, values=values)
+        unchanged = torch.equal(other.held_out_error()[0], before[0])
+        assert unchanged == (spoilt is not unseen)
+
+
 def test_the_best_members_of_each_half_are_those_with_the_lowest_held_out_error(
     learner: Make, tmp_path: Path
 ) -> None:
@@ -165,7 +181,9 @@ def test_chunks_cover_every_update_once_and_in_order(learner: Make) -> None:
     assert [stage.name for stage in made.stages] == ["one_step", "multi_step_5", "multi_step_20"]
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="the first multi-step stage has nothing to go back to")
+@pytest.mark.xfail(
+    strict=True, raises=KeyError, reason="the first multi-step stage has nothing to go back to"
+)
 def test_the_one_step_stage_may_be_left_out(learner: Make, tmp_path: Path) -> None:
     made = learner(one_step_updates=0, curriculum=[[5, 10]])
     train(made, tmp_path)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from revive.graph.decision_graph import DecisionGraph
 from revive.data.codec import Codec
+from revive.graph.decision_graph import DecisionGraph
 from revive.venv.validation import replay, rollout_error, unseen_windows
 from tests.venv.plants import columns, hand_set, plant_graph, rows_of
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from revive.data.codec import Codec
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.data.codec import Codec
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import Actor, VirtualEnv
 from tests.venv.plants import SMALL, columns, equal_weights, hand_set, plant_graph, weights_of
@@ -94,9 +94,7 @@ def test_an_actor_decides_in_place_of_the_model_and_may_see_other_nodes() -> Non
 
 
 def test_an_actor_may_see_a_node_that_was_computed_after_its_own() -> None:
-    graph = DecisionGraph.build(
-        columns(x=1, u=1, v=1), {"u": ["x"], "v": ["x"], "next_x": ["x", "u", "v"]}
-    )
+    graph = DecisionGraph.build(columns(x=1, u=1, v=1), {"u": ["x"], "v": ["x"], "next_x": ["x", "u", "v"]})
     linear = {"u": ([[1.0]], [0.0]), "v": ([[3.0]], [0.0]), "next_x": ([[0.0], [0.0], [0.0]], [0.0])}
     venv = hand_set(graph, linear)
     actor = Actor("u", ("v",), lambda v: v + 1.0)

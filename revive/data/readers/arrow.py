@@ -10,7 +10,9 @@ from typing import Any, Final
 from revive.data.readers.container import WRITE_NUMBERS, Info
 from revive.errors import Problem, UserError
 
-_BLOCK: Final = 1 << 22  # bytes of text parsed at a time
+_BLOCK: Final = 1 << 20  # bytes of text parsed by one thread at a time
+_CHUNK: Final = 1 << 24  # bytes of text parsed before its numbers are stored
+_BUFFER: Final = 1 << 20  # bytes of a parquet column read at a time
 _BATCH: Final = 1 << 16  # rows of a parquet file read at a time
 _SAMPLE: Final = 1 << 20  # bytes that the number of rows is estimated from
 _PLACE: Final = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*)", re.DOTALL)
@@ -38,25 +40,51 @@ class Csv:
 
     def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
         import pyarrow as pa  # type: ignore[import-untyped]
+        from pyarrow import csv
 
         with _translated(path):
             with self._open(path) as reader:
                 inferred = reader.schema
             kinds = {name: inferred.field(name).type for name in columns}
-            plain = {
-                n: pa.float64() for n, kind in kinds.items() if _info(kind).numeric and str(kind) != "bool"
-            }
-            with self._open(path, columns, plain) as reader:
-                yield from reader
+            for name, kind in kinds.items():  # what the first lines look like, all the others have to
+                if _info(kind).numeric and str(kind) != "bool":
+                    kinds[name] = pa.float64()
+            parse, head = self._layout(path)
+            convert = csv.ConvertOptions(
+                include_columns=columns, column_types=kinds, strings_can_be_null=True
+            )
+            read = csv.ReadOptions(column_names=inferred.names, block_size=_BLOCK)
+            for text in _chunks(path, head):
+                yield from csv.read_csv(pa.py_buffer(text), read, parse, convert).to_batches()
 
-    def _open(self, path: Path, columns: Sequence[str] | None = None, kinds: Any = None) -> Any:
+    def _open(self, path: Path) -> Any:
+        from pyarrow import csv
+
+        convert = csv.ConvertOptions(strings_can_be_null=True)
+        return csv.open_csv(path, csv.ReadOptions(block_size=_BLOCK), self._layout(path)[0], convert)
+
+    def _layout(self, path: Path) -> tuple[Any, int]:
+        """How values are separated, and where the line of names ends, in bytes."""
         from pyarrow import csv
 
         with path.open("rb") as file:
             head = file.readline(_SAMPLE)
-        convert = csv.ConvertOptions(include_columns=columns, column_types=kinds, strings_can_be_null=True)
-        parse = csv.ParseOptions(delimiter=max(",;\t", key=lambda mark: head.count(mark.encode())))
-        return csv.open_csv(path, csv.ReadOptions(block_size=_BLOCK), parse, convert)
+            while head.strip() == b"" and head:
+                head = file.readline(_SAMPLE)
+            end = file.tell()
+        return csv.ParseOptions(delimiter=max(",;\t", key=lambda mark: head.count(mark.encode()))), end
+
+
+def _chunks(path: Path, start: int) -> Iterator[bytes]:
+    """Whole lines of a csv file, many at a time; a line break inside quotes ends no line."""
+    with path.open("rb") as file:
+        file.seek(start)
+        while text := file.read(_CHUNK):
+            text += file.readline()
+            while text.count(b'"') % 2 and (more := file.readline()):
+                text += more
+            if text.strip():
+                yield text
 
 
 class Parquet:
@@ -78,7 +106,7 @@ class Parquet:
 def _parquet(path: Path) -> Any:
     from pyarrow import parquet
 
-    return parquet.ParquetFile(path, memory_map=True, pre_buffer=False)
+    return parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
 
 
 class _translated:

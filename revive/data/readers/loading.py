@@ -19,7 +19,7 @@ from revive.data.readers.planning import Planner
 from revive.data.shift import shifted
 from revive.data.trajectories import FloatArray, IntArray, Trajectories
 from revive.errors import Problem, Problems, UserError
-from revive.graph.decision_graph import DecisionGraph
+from revive.graph.decision_graph import DecisionGraph, NodeKind
 
 _log = logging.getLogger("revive")
 
@@ -53,7 +53,7 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     source, problems = container.name, Problems()
     planner = Planner(container, graph, options, problems)
     plan, labels = planner.plan(), planner.labels()
-    loaded = _load(container, plan, labels, options, problems)
+    loaded = load_within(container, plan, labels, options, problems)
     rows = _rows(loaded, graph, source, problems)
     time = plain_time(loaded.labels.get("time"))
     ends = None
@@ -80,9 +80,10 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     return with_derived(read, graph)
 
 
-def _load(
+def load_within(
     container: Container, plan: Plan, labels: Mapping[str, str], options: ReadOptions, problems: Problems
 ) -> Loaded:
+    """What `plan` and `labels` name. Raises UserError where it takes more memory than `options` allow."""
     width = sum(part.width for parts in plan.values() for part in parts)
     rows = max((container.infos[parts[0].source].shape[0] for parts in plan.values()), default=0)
     largest = max((int(np.prod(container.infos[s].shape, dtype=float)) for s in labels.values()), default=0)
@@ -125,7 +126,7 @@ def _ends(
 
 
 def _is_tunable(graph: DecisionGraph, name: str) -> bool:
-    return str(graph[name].kind) == "tunable"
+    return graph[name].kind is NodeKind.TUNABLE
 
 
 def _spread_tunable(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,11 +16,22 @@ from revive.data.readers.container import ArrayContainer, Info, Unreadable
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, UserError
 
-_BLOCK: Final = 1 << 21  # bytes read at a time
-_BROKEN: Final = (
-    ValueError, EOFError, OSError, RuntimeError, NotImplementedError, zlib.error, zipfile.BadZipFile,
-    SyntaxError, TypeError, OverflowError,
-)  # fmt: skip
+_BLOCK: Final = 1 << 18  # bytes read at a time
+_BROKEN: Final = (  # what zip and npy readers end in where a file is damaged, or made to do harm
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    OverflowError,
+    KeyError,
+    struct.error,
+    tokenize.TokenError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 
 class NpzFile(ArrayContainer):

@@ -12,7 +12,7 @@ from revive.data.derive import is_optional, is_read
 from revive.data.readers.container import PLAIN_ARRAYS, WRITE_NUMBERS, Container, Info, Part
 from revive.data.readers.options import ReadOptions
 from revive.errors import Problems, suggestion
-from revive.graph.decision_graph import DecisionGraph
+from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.names import transition_name
 
 _SLICE: Final = re.compile(r"(.+)\[(\d+)(?::(\d+))?\]$", re.DOTALL)
@@ -67,7 +67,7 @@ class Planner:
                 return [name]
             if not transition and not is_optional(self.graph, name):
                 what = f"the array '{name}' of a described node is missing"
-                self.problems.add(what, file=self.container.name, remedy=self._similar(name) or "add it")
+                self.problems.add(what, file=self.container.name, remedy=self._absence(name))
             return None
         return self._table_columns(name, transition)
 
@@ -158,7 +158,7 @@ class Planner:
         counts = {
             name: self.container.infos[part.source].shape[0]
             for name, part in parts.items()
-            if str(self.graph[name].kind) != "tunable"
+            if self.graph[name].kind is not NodeKind.TUNABLE
         }
         if len(set(counts.values())) > 1:
             shown = _listed([f"{name} {count}" for name, count in counts.items()])
@@ -166,6 +166,14 @@ class Planner:
             self.problems.add(
                 what, file=self.container.name, remedy="a row of every array for each time step"
             )
+
+    def _absence(self, name: str) -> str:
+        none = (
+            ""
+            if self.graph[name].is_leaf
+            else f", or say that there are no data: nodes: {{{name}: {{data: false}}}}"
+        )
+        return (self._similar(name) or "add it") + none
 
     def _similar(self, name: str) -> str | None:
         free = [source for source in self.container.infos if source not in self.graph][:_COMPARED]

@@ -93,7 +93,7 @@ def reshape(arrays: Arrays, name: str, rng: np.random.Generator) -> None:
         lambda: value[:0],
         lambda: np.zeros((0,) * 5),
     ]
-    if value.size:
+    if value.size and value.ndim:
         arrays[name] = np.asarray(shapes[rng.integers(len(shapes))]())
 
 
@@ -157,8 +157,20 @@ def shuffle(arrays: Arrays, name: str, rng: np.random.Generator) -> None:
 
 
 BREAKS: list[Break] = [
-    drop, rename, retype, structured, reshape, shorten, spoil, spoil, spoil_index, empty, wide, many_more, shuffle,
-]  # fmt: skip
+    drop,
+    rename,
+    retype,
+    structured,
+    reshape,
+    shorten,
+    spoil,
+    spoil,
+    spoil_index,
+    empty,
+    wide,
+    many_more,
+    shuffle,
+]
 
 OPTIONS = [
     ReadOptions(),
@@ -184,15 +196,19 @@ def broken_arrays(draw: st.DrawFn) -> tuple[Arrays, ReadOptions]:
     return arrays, draw(st.sampled_from(OPTIONS))
 
 
+def is_helpful(error: UserError, name: str) -> None:
+    assert error.problems
+    for problem in error.problems:
+        assert name in str(problem), problem
+        assert problem.remedy, problem
+    assert len(str(error)) < 20_000
+
+
 def has_only_two_outcomes(read: Callable[[], Trajectories], name: str) -> None:
     try:
         data = read()
     except UserError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert name in str(problem), problem
-            assert problem.remedy, problem
-        assert len(str(error)) < 20_000
+        is_helpful(error, name)
         return
     assert data.rows == data.ends[-1] > 0
     assert all(np.isfinite(array).all() for array in data.arrays.values())
@@ -242,8 +258,12 @@ def write_parquet(path: Path, arrays: Arrays) -> None:
 
 
 WRITERS = {
-    ".npz": write_npz, ".NPZ": write_compressed, ".h5": write_h5, ".csv": write_csv, ".parquet": write_parquet,
-}  # fmt: skip
+    ".npz": write_npz,
+    ".NPZ": write_compressed,
+    ".h5": write_h5,
+    ".csv": write_csv,
+    ".parquet": write_parquet,
+}
 
 
 def damage(content: bytes, way: str, rng: np.random.Generator) -> bytes:
@@ -280,7 +300,7 @@ def _read_file(
         try:
             guess(target)
         except UserError as error:
-            assert str(target) in str(error)
+            is_helpful(error, str(target))
     finally:
         shutil.rmtree(place)
 
@@ -308,15 +328,18 @@ def check_text(text: str, options: ReadOptions) -> None:
 
 DAMAGES = st.lists(st.sampled_from(["cut", "flip", "flip", "prepend", "repeat"]), max_size=2)
 FILES = (
-    broken_arrays(), st.sampled_from(sorted(WRITERS)), DAMAGES, st.integers(0, 2**32), st.integers(0, 9).map(lambda n: n == 0),
-)  # fmt: skip
+    broken_arrays(),
+    st.sampled_from(sorted(WRITERS)),
+    DAMAGES,
+    st.integers(0, 2**32),
+    st.integers(0, 9).map(lambda n: n == 0),
+)
 HEADERS = st.sampled_from(["x,y,level,mode\n", "x;y;level;mode\n", "", "x,y,level,mode,next_x,next_y\n"])
+CELLS = st.lists(st.sampled_from(["0", "1", "1.5", "nan", "", "a", '"', "1e400", "-", "true"]), max_size=7)
 BODIES = st.one_of(
     st.text(),
-    st.lists(
-        st.lists(st.sampled_from(["0", "1", "1.5", "nan", "", "a", '"', "1e400", "-", "true"]), max_size=7).map(",".join)
-    ).map("\n".join),
-)  # fmt: skip
+    st.lists(CELLS.map(",".join)).map("\n".join),
+)
 TEXTS = (st.builds(str.__add__, HEADERS, BODIES), st.sampled_from(OPTIONS))
 
 RELAXED: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.graph.decision_graph import DecisionGraph
+from revive.policy.reward import Reward
+from revive.policy.starts import Starts, dead_time
+from revive.venv.virtual_env import VirtualEnv
+from tests.venv.plants import columns, hand_set, rows_of
+
+GRAPH = DecisionGraph.build(
+    columns(x=1, y=1, wind=1, u=1), {"u": ["x"], "next_x": ["x", "u", "wind"], "next_y": ["y"]}
+)
+
+
+@pytest.fixture
+def starts() -> Starts:
+    """Rows whose state, whose second state and whose wind all tell the row's number."""
+    zero = {"u": ([[0.0]], [0.0]), "next_x": ([[0.0]] * 3, [0.0]), "next_y": ([[0.0]], [0.0])}
+    venv = hand_set(GRAPH, zero, members=4)
+
+    def numbered(first: int, count: int) -> dict[str, object]:
+        number = np.arange(first, first + count)[:, None]
+        return {
+            "x": number,
+            "y": -number,
+            "wind": number,
+            "u": 0 * number,
+            "next_x": number,
+            "next_y": -number,
+        }
+
+    rows = rows_of(venv.codec, numbered(0, 50), numbered(50, 30))
+    ranges = {
+        "x": (torch.tensor([1000.0]), torch.tensor([1010.0])),
+        "y": (torch.tensor([-5.0]), torch.tensor([5.0])),
+    }
+    return Starts(venv, rows, ranges, 0.0, 0.0)
+
+
+def seeded() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def test_logged_states_come_from_the_members_own_half_with_their_own_exogenous_series(starts: Starts) -> None:
+    state, given = starts.draw(500, 7, seeded())
+    assert state["x"].shape == (4, 500, 1)
+    assert given.keys() == {"wind"}
+    assert given["wind"].shape == (7, 4, 500, 1)
+    for m in range(4):
+        assert set(state["x"][m].flatten().tolist()) == set(map(float, starts.rows.parts[m // 2]))
+    torch.testing.assert_close(state["y"], -state["x"])
+    torch.testing.assert_close(given["wind"][0], state["x"])
+    assert ((given["wind"][1:] - given["wind"][:-1]).abs() == 1).all()
+    assert not torch.equal(state["x"][0], state["x"][1])
+
+
+def test_the_wide_share_starts_anywhere_in_the_range_in_all_states_at_once(starts: Starts) -> None:
+    state, given = replace(starts, wide=0.3).draw(5000, 1, seeded())
+    wide = state["x"] > 900
+    assert float(wide.float().mean()) == pytest.approx(0.3, abs=0.02)
+    drawn = state["x"][wide]
+    assert 1000.0 <= float(drawn.min()) < 1000.1
+    assert 1009.9 < float(drawn.max()) <= 1010.0
+    assert float(drawn.mean()) == pytest.approx(1005.0, abs=0.15)
+    assert state["y"][wide].abs().max() <= 5.0
+    torch.testing.assert_close(state["y"][~wide], -state["x"][~wide])
+    assert given["wind"].max() < 80
+
+
+def test_the_shuffled_share_meets_the_exogenous_values_of_another_moment(starts: Starts) -> None:
+    state, given = replace(starts, shuffled=0.5).draw(5000, 1, seeded())
+    elsewhere = given["wind"][0] != state["x"]
+    assert float(elsewhere.float().mean()) == pytest.approx(0.5, abs=0.03)
+    for m in range(4):
+        assert set(given["wind"][0, m].flatten().tolist()) <= set(map(float, starts.rows.parts[m // 2]))
+
+
+def test_the_generator_alone_decides(starts: Starts) -> None:
+    some = replace(starts, wide=0.3, shuffled=0.3)
+    one, same = some.draw(20, 3, seeded()), some.draw(20, 3, seeded())
+    assert all(torch.equal(one[i][name], same[i][name]) for i in (0, 1) for name in one[i])
+
+
+def delay_line(delay: int) -> tuple[VirtualEnv, Rows]:
+    """The action reaches x after `delay` steps: a shift register `line` holds the actions on their way."""
+    width = delay - 1
+    inputs = {"u": ["x"], "next_x": ["x", "line", "u"], "next_line": ["line", "u"]}
+    graph = DecisionGraph.build(columns(x=1, u=1, line=width), inputs)
+    shift = torch.zeros(width + 1, width)
+    for i in range(width - 1):
+        shift[i, i + 1] = 1.0
+    shift[width, 0] = 1.0
+    to_x = torch.zeros(1 + width + 1, 1)
+    to_x[0], to_x[width] = -1.0, 1.0
+    # what a transition adds is a change, so the former value is taken away first
+    linear = {
+        "u": ([[0.0]], [0.0]),
+        "next_x": (to_x, [0.0]),
+        "next_line": (shift - torch.eye(width + 1)[:, :width], [0.0]),
+    }
+    venv = hand_set(graph, linear)
+    rng = np.random.default_rng(0)
+    part = {name: rng.normal(size=(60, graph[name].width)) for name in graph.nodes}
+    return venv, rows_of(venv.codec, part, part)
+
+
+@pytest.mark.parametrize("delay", [2, 3, 6])
+def test_dead_time_is_the_planted_delay(delay: int) -> None:
+    def reward(data: dict[str, Tensor]) -> Tensor:
+        return data["next_x"]
+
+    venv, rows = delay_line(delay)
+    assert dead_time(venv, rows, "u", Reward(reward, Path("reward.py"))) == delay
+
+
+def test_dead_time_sees_which_action_is_rewarded_at_once() -> None:
+    def reward(data: dict[str, Tensor]) -> Tensor:
+        return data["next_x"] - 3.0 * data["u"]
+
+    venv, rows = delay_line(4)
+    assert dead_time(venv, rows, "u", Reward(reward, Path("reward.py"))) == 1
+
+
+def test_dead_time_of_short_trajectories_stays_inside_them() -> None:
+    venv, rows = delay_line(3)
+    short = rows_of(venv.codec, *[{k: v[:12] for k, v in rows.values.items()}] * 2, ends=[[6, 12], [6, 12]])
+
+    def reward(data: dict[str, Tensor]) -> Tensor:
+        return data["next_x"]
+
+    assert dead_time(venv, short, "u", Reward(reward, Path("reward.py")), horizon=50) == 3

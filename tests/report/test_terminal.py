@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from revive.data.trajectories import Trajectories
+from revive.report.summary import Summary
+from revive.report.terminal import Terminal
+from tests.venv.plants import plant_graph
+
+Summarise = Callable[..., Summary]
+
+
+def recorded(*, terminal: bool = False) -> tuple[Terminal, Console]:
+    console = Console(file=io.StringIO(), record=True, width=100, force_terminal=terminal, highlight=False)
+    return Terminal(console), console
+
+
+def logs() -> Trajectories:
+    return Trajectories({"x": np.zeros((7, 1))}, np.array([3, 7]))
+
+
+def test_the_opening_says_what_there_is(tmp_path: Path) -> None:
+    terminal, console = recorded()
+    terminal.opening("demo", tmp_path / "runs" / "r1", plant_graph(), logs())
+    text = console.export_text()
+    assert "demo  7 rows, 2 trajectories" in text
+    assert "next_x <- x, u, wind" in text
+    assert "r1" in text
+
+
+def test_a_stage_leaves_one_line(tmp_path: Path) -> None:
+    terminal, console = recorded()
+    with terminal.stage("venv"):
+        terminal.progress(1, 3)
+        terminal.progress(3, 3)
+    terminal.progress(1, 3)  # of no stage: nothing to show
+    lines = console.export_text().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("venv")
+    assert lines[0].endswith(" s")
+
+
+def test_a_bar_on_a_terminal_ends_even_where_the_stage_fails() -> None:
+    terminal, console = recorded(terminal=True)
+
+    def fail() -> None:
+        with terminal.stage("venv"):
+            terminal.progress(1, 3)
+            raise RuntimeError("no luck")
+
+    with pytest.raises(RuntimeError, match="no luck"):
+        fail()
+    with terminal.stage("policy"):
+        terminal.progress(1, 3)
+    assert "policy" in console.export_text()
+
+
+def test_the_table_of_a_venv_alone(summarise: Summarise) -> None:
+    terminal, console = recorded()
+    terminal.table(summarise())
+    text = console.export_text()
+    assert "0.050" in text
+    assert "0.110" in text
+    assert "nothing changes" in text
+    assert "Reward per step" not in text
+    assert "venv 12.5, policy 8" in text
+
+
+@pytest.mark.parametrize(("half", "starred", "honest"), [(0, "-0.135", "-0.125"), (1, "-0.125", "-0.135")])
+def test_the_table_of_a_policy_says_where_it_learned_and_what_it_is_worth(
+    summarise: Summarise, learned: dict[str, Any], half: int, starred: str, honest: str
+) -> None:
+    terminal, console = recorded()
+    said = {**learned, "learned_in_half": half, "truth": {"mean": -0.141, "se": 0.0021, "episodes": 40}}
+    terminal.table(summarise(**said))
+    text = console.export_text()
+    assert re.search(rf"{starred} \([^)]*\) \*", text)
+    assert not re.search(rf"{honest} \([^)]*\) \*", text)
+    assert "learned in it" in text
+    behaviour = next(line for line in text.splitlines() if "logs' controller" in line)
+    assert re.findall(r"-0\.\d{3}", behaviour) == ["-0.750", "-0.735", "-0.765"]
+    for number in ("-0.141", "0.0021", "-0.23 .. -0.02"):
+        assert number in text
+    assert "[bold]" not in text
+    assert "[/" not in text
+
+
+def test_notes_and_commands_are_printed_as_they_are(tmp_path: Path) -> None:
+    terminal, console = recorded()
+    terminal.note("policy.inputs=[temperature]: [/bold] taken as it is")
+    terminal.closing(tmp_path, "mlflow ui --uri [x]", None)
+    text = console.export_text()
+    assert "policy.inputs=[temperature]: [/bold] taken as it is" in text
+    assert "mlflow ui --uri [x]" in text
+
+
+def test_trouble_is_told_at_the_end(tmp_path: Path) -> None:
+    terminal, console = recorded()
+    terminal.closing(tmp_path, None, "nothing was recorded: no route to host")
+    text = console.export_text()
+    assert "no route to host" in text
+    assert "compare" not in text
+
+
+def test_brackets_that_are_no_markup_survive() -> None:
+    terminal, console = recorded()
+    terminal.closing(Path("runs [3"), None, "[Errno 28] No space left on device")
+    text = console.export_text()
+    assert "runs [3" in text
+    assert "[Errno 28]" in text
+
+
+@pytest.mark.xfail(strict=True, reason="folders and troubles are read as rich markup")
+@pytest.mark.parametrize("folder", ["runs [old]", "a [/b] c"])
+def test_brackets_that_look_like_markup_survive(folder: str) -> None:
+    terminal, console = recorded()
+    terminal.closing(Path(folder), None, f"cannot write to {folder}")
+    terminal.opening("demo", Path(folder), plant_graph(), logs())
+    assert console.export_text().count(folder) == 3
