@@ -48,15 +48,53 @@ def train(arguments: Sequence[str]) -> None:
     from revive.config.launch import launch
 
     def run(settings: Settings) -> None:
-        from revive import pipeline  # heavy, and not needed to find that the settings are wrong
-
         check_sections(settings.as_dict()).raise_if_any()
-        pipeline.run(settings)
+        from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
+
+        run_pipeline(settings)
 
     launch(arguments, run)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train}
+def check(arguments: Sequence[str]) -> None:
+    """Say what is wrong with, or worth knowing about, the data of an experiment."""
+    from revive.config.launch import launch
+    from revive.config.settings import Settings
+
+    def run(settings: Settings) -> None:
+        from revive.pipeline.check import check as check_experiment
+
+        check_experiment(settings)
+
+    launch(arguments, run)
+
+
+def new(arguments: Sequence[str]) -> None:
+    """Make an experiment from a data file."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"{_program()} new", exit_on_error=False)
+    parser.add_argument("name")
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--folder", type=Path, default=Path("experiments"))
+    try:
+        given, unknown = parser.parse_known_args(list(arguments))
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise _misused_new() from error
+    if unknown or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", given.name):
+        raise _misused_new()
+    from revive.pipeline.new import new as make
+
+    made = make(given.name, given.data, given.folder)
+    sys.stdout.write(f"made {made}\nnext: {_program()} check experiment={given.name}\n")
+
+
+def _misused_new() -> UserError:
+    usage = "write: new NAME --data FILE [--folder FOLDER]; a NAME of letters, digits, - and _"
+    return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "check": check, "new": new}
 
 
 def _dispatch(arguments: list[str]) -> None:

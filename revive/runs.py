@@ -102,7 +102,7 @@ class RunFolder:
             lock = _hold(draft)
             text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
             (draft / "config.yaml").write_text(text, encoding="utf-8")
-            _write_json(draft / "versions.json", versions())
+            write_json(draft / "versions.json", versions())
             now = datetime.now().isoformat(timespec="seconds")
             state: dict[str, Any] = {
                 "state": "running",
@@ -111,7 +111,7 @@ class RunFolder:
                 "experiment": experiment,
                 "started": now,
             }
-            _write_json(draft / "state.json", state)
+            write_json(draft / "state.json", state)
             path = _claim(draft, log_dir, run_id, experiment)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -169,7 +169,7 @@ class RunFolder:
 
     def write_json(self, name: str, value: Any) -> Path:
         """Write a file whole or not at all. Arrays become lists; numbers that are not finite become null."""
-        return _write_json(self.path / name, value)
+        return write_json(self.path / name, value)
 
     def read_json(self, name: str) -> Any:
         """What `write_json` wrote, or None where there is no such file."""
@@ -303,7 +303,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
-def _write_json(path: Path, value: Any) -> Path:
+def write_json(path: Path, value: Any) -> Path:
     text = json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")

@@ -25,10 +25,9 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]
     """Put a function in the place of the real pipeline."""
 
     def use(run: Callable[[Any], None]) -> None:
-        module = ModuleType("revive.pipeline")
+        module = ModuleType("revive.pipeline.run")
         module.run = run  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "revive.pipeline", module)
-        monkeypatch.setattr(revive, "pipeline", module, raising=False)
+        monkeypatch.setitem(sys.modules, "revive.pipeline.run", module)
 
     return use
 

@@ -61,8 +61,14 @@ class Dataset(Section):
     """Where the logs and their description lie."""
 
     path: AnyPath | None
-    description: AnyPath | None
+    description: AnyPath | dict[str, Any] | None
     validation_path: AnyPath | None
+    index: Literal["ends", "starts"]
+    table: dict[str, list[str]] | None
+    trajectory: str | None
+    time: str | None
+    gap: Annotated[float, Field(gt=0)] | None
+    missing: Literal["error", "mask"]
     split: Split
 
 

@@ -9,6 +9,8 @@ Learn a controller from logs: first a virtual environment, then a better policy 
 evidence for both.
 
 usage: {program} experiment=NAME [key=value ...]
+       {program} check experiment=NAME          is the data fit for it? prints and writes a report
+       {program} new NAME --data FILE           make an experiment from a data file
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
 from revive.data.computed import Function, with_functions
-from revive.data.readers import from_arrays, read_trajectories
+from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.description import read_description
+from revive.graph.description import parse_description, read_description
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.venv.functions import ExpertFunction, check_batches, load_functions
@@ -47,16 +48,11 @@ class Given:
 
 def gather(settings: Settings) -> Given:
     """Read and check everything. Raises UserError with all the problems of the first file that has any."""
-    dataset = settings.dataset
-    if dataset.description is None:
-        raise UserError(
-            Problem("no description is given", place="dataset.description", remedy="name the YAML")
-        )
-    graph = read_description(dataset.description)
+    graph, folder = describe(settings)
     target = settings.policy.target or graph.default_target
     policy_graph = _seen_by_policy(settings, graph, target)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
-    functions = load_functions(graph, dataset.description.parent)
+    functions = load_functions(graph, folder)
     raw, made = _logs(settings, graph, truth)
     logs = _derived(raw, graph, functions)
     parts = _parts(settings, graph, logs, functions)
@@ -94,11 +90,37 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
         raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
 
 
+def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
+    """The decision flow graph, and the folder that the user's functions lie in."""
+    description = settings.dataset.description
+    if description is None:
+        raise UserError(
+            Problem("no description is given", place="dataset.description", remedy="name the YAML")
+        )
+    if isinstance(description, Path):
+        return read_description(description), description.parent
+    experiment = find_experiment(settings.experiment)
+    return parse_description(description, str(experiment.file), experiment.folder), experiment.folder
+
+
+def read_options(settings: Settings) -> ReadOptions:
+    """How the data file is to be read."""
+    chosen = settings.dataset
+    return ReadOptions(
+        index=chosen.index,
+        table=chosen.table,
+        trajectory=chosen.trajectory,
+        time=chosen.time,
+        gap=chosen.gap,
+        missing=chosen.missing,
+    )
+
+
 def _logs(
     settings: Settings, graph: DecisionGraph, truth: GroundTruth | None
 ) -> tuple[Trajectories, dict[str, np.ndarray] | None]:
     if settings.dataset.path is not None:
-        return read_trajectories(settings.dataset.path, graph), None
+        return read_trajectories(settings.dataset.path, graph, read_options(settings)), None
     if truth is None:
         raise UserError(Problem("no data is given", place="dataset.path", remedy="name the file of the logs"))
     made = truth.make_data()
@@ -110,7 +132,7 @@ def _parts(
 ) -> Split:
     chosen = settings.dataset.split
     if settings.dataset.validation_path is not None:
-        other = read_trajectories(settings.dataset.validation_path, graph)
+        other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
         return Split(logs, _derived(other, graph, functions))
     parts = split(
         logs,

@@ -7,6 +7,7 @@ from typing import Any
 
 from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
+from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.given import gather
@@ -25,11 +26,15 @@ def run(settings: Settings) -> None:
     use_threads(settings.trainer.threads)
     require_venv(settings)
     given = gather(settings)
+    report = report_on(given, settings)
+    require_no_errors(report, settings)
     data_hash = given.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": given.logs.rows}}
     with RunFolder.open(settings.log_dir, settings.run_id, settings.experiment, config) as folder:
         terminal = Terminal()
         terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
+        terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
+        write_report(report, given, settings.experiment, folder.path)
         given.save_made_data(folder.path)
         context = Context(settings, given, folder, _tracker(settings), terminal, data_hash)
         context.note_seconds("inputs", time.perf_counter() - started)

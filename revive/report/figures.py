@@ -38,7 +38,7 @@ def label(column: Column) -> str:
     return f"{column.name} [{column.units}]" if column.units else column.name
 
 
-def _panels(
+def panels(
     count: int, width: float = 9.0, height: float = 2.4, columns: int = 1
 ) -> tuple[Figure, list[Axes]]:
     rows = -(-count // columns)
@@ -90,19 +90,19 @@ def decision_graph(graph: DecisionGraph) -> Figure:
 
 
 @torch.no_grad()
-def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, shown: int = 3) -> Figure:
+def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, most: int = 3) -> Figure:
     """Open-loop rollouts on the validation half: data, the members' mean, and a band of 90 % of samples."""
     horizon = min(horizon, int(rows.lengths.max()))
-    windows = unseen_windows(venv, rows, horizon, most=shown)
+    windows = unseen_windows(venv, rows, horizon, most=most)
     members = venv.members_of(0)
     mean = replay(venv, windows)
     samples = [replay(venv, windows, noise_seed=seed) for seed in range(20)]
-    panels = [(name, i) for name in judged_transitions(venv, rows) for i in range(venv.graph[name].width)]
-    panels = panels[:MOST_PANELS]
+    shown = [(name, i) for name in judged_transitions(venv, rows) for i in range(venv.graph[name].width)]
+    shown = shown[:MOST_PANELS]
     count = windows.first.shape[1]
-    figure, axes = _panels(max(len(panels), 1) * count, width=4.2 * count, columns=count)
+    figure, axes = panels(max(len(shown), 1) * count, width=4.2 * count, columns=count)
     steps = np.arange(1, horizon + 1)
-    for row, (name, i) in enumerate(panels):
+    for row, (name, i) in enumerate(shown):
         codec = venv.codec[name]
         data = codec.decode(windows.data[name][:, 0])[..., i]
         middle = codec.decode(mean[name][:, members].mean(1))[..., i]
@@ -124,10 +124,10 @@ def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, shown: int = 3) -
 
 def error_by_horizon(venv: VirtualEnv, errors: RolloutError) -> Figure:
     """Mean absolute error at each step of a rollout, venv against "nothing changes"."""
-    panels = [(name, i) for name in errors.venv for i in range(venv.graph[name].width)][:MOST_PANELS]
-    figure, axes = _panels(max(len(panels), 1), width=7)
+    shown = [(name, i) for name in errors.venv for i in range(venv.graph[name].width)][:MOST_PANELS]
+    figure, axes = panels(max(len(shown), 1), width=7)
     steps = np.arange(1, errors.horizon + 1)
-    for axis, (name, i) in zip(axes, panels, strict=False):
+    for axis, (name, i) in zip(axes, shown, strict=False):
         axis.plot(steps, errors.venv[name][0, :, i], color=MODEL, label="venv, on the validation half")
         axis.plot(steps, errors.venv[name][1, :, i], color=MODEL, ls=":", label="venv of the other half")
         axis.plot(steps, errors.persistence[name][0, :, i], color=OTHER, label="nothing changes")
@@ -149,15 +149,15 @@ def response_curves(venv: VirtualEnv, rows: Rows, target: str, points: int = 60)
         for name in venv.graph.transitions
         if target in venv.graph[name].inputs and name in venv.graph.learned
     ]
-    panels = [
+    shown = [
         (name, i, j)
         for name in followers
         for i in range(venv.graph[name].width)
         for j in range(venv.graph[target].width)
     ][:MOST_PANELS]
-    figure, axes = _panels(max(len(panels), 1), width=7, height=3.2)
+    figure, axes = panels(max(len(shown), 1), width=7, height=3.2)
     base = rows.at(torch.linspace(0, rows.count - 1, 64).long())
-    for axis, (name, i, j) in zip(axes, panels, strict=False):
+    for axis, (name, i, j) in zip(axes, shown, strict=False):
         column = venv.graph.columns(target)[j]
         logged = venv.codec[target].decode(rows.values[target])[:, j].numpy()
         low = column.min if column.min is not None else float(logged.min())
@@ -206,9 +206,9 @@ def control(
     steps: int = 400,
 ) -> Figure:
     """Leaves and action over time: the logs' controller and the learned policy, (T, d) each."""
-    panels = [(name, i) for name in learned for i in range(graph[name].width)][:MOST_PANELS]
-    figure, axes = _panels(len(panels), width=10)
-    for axis, (name, i) in zip(axes, panels, strict=True):
+    shown = [(name, i) for name in learned for i in range(graph[name].width)][:MOST_PANELS]
+    figure, axes = panels(len(shown), width=10)
+    for axis, (name, i) in zip(axes, shown, strict=True):
         if name in logged:
             axis.plot(logged[name][:steps, i], color=FAINT, lw=1, label="logs' controller")
         axis.plot(learned[name][:steps, i], color=MODEL, lw=1, label=f"learned policy, {source}")

@@ -44,6 +44,13 @@ class Terminal:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
         self.console.print(f"run     {_short(folder)}")
 
+    def findings(self, warnings: int, proposals: int, experiment: str) -> None:
+        """How much the data report has to say."""
+        if warnings or proposals:
+            self.note(
+                f"data    {warnings} warnings, {proposals} proposals: revive check experiment={experiment}"
+            )
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Shows a bar while a stage runs and leaves one line when it is done."""

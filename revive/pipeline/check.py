@@ -1,0 +1,59 @@
+"""The data report: what `revive check` prints, and what every run starts with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from revive.config.settings import Settings
+from revive.data.report import DataReport, check_data
+from revive.errors import Problem, UserError
+from revive.pipeline.given import Given, gather
+from revive.report.data_page import data_page
+from revive.report.terminal import Terminal
+from revive.runs import write_json
+
+
+def check(settings: Settings) -> None:
+    """Check what an experiment gives, print the report and write it beside the runs.
+
+    Raises UserError with everything that stops a run.
+    """
+    folder = settings.log_dir / "checks" / settings.experiment
+    terminal = Terminal()
+    try:
+        given = gather(settings)
+    except UserError as error:
+        write_report(DataReport.of_error(error), None, settings.experiment, folder)
+        terminal.note(f"report  {folder}")
+        raise
+    report = report_on(given, settings)
+    write_report(report, given, settings.experiment, folder)
+    terminal.note(report.to_text())
+    terminal.note(f"\nreport  {folder / 'data_report.html'}")
+    require_no_errors(report, settings)
+
+
+def report_on(given: Given, settings: Settings) -> DataReport:
+    """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
+    curriculum = settings.venv.learner.get("curriculum") or [[1, 1]]
+    horizon = max(int(steps) for steps, updates in curriculum if updates > 0) if curriculum else None
+    return check_data(given.logs, given.graph, given.parts, horizon)
+
+
+def require_no_errors(report: DataReport, settings: Settings) -> None:
+    """Raises UserError with the errors of the report."""
+    file = settings.dataset.path
+    problems = [Problem(f.message, file, f.where or None, f.remedy) for f in report.errors]
+    if problems:
+        raise UserError(*problems)
+
+
+def write_report(report: DataReport, given: Given | None, experiment: str, folder: Path) -> None:
+    """data_report.json and data_report.html, and the graph as an SVG and as Mermaid text."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "data_report.json", report.to_json())
+    graph, logs = (given.graph, given.logs) if given else (None, None)
+    page = data_page(f"{experiment}: the data", report, graph, logs)
+    (folder / "data_report.html").write_text(page, encoding="utf-8")
+    if graph is not None:
+        (folder / "graph.mmd").write_text(graph.mermaid(), encoding="utf-8")

@@ -1,0 +1,122 @@
+"""The data report as one HTML page: findings, proposals, the graph, histograms and trajectories."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from revive.data.report import DataReport
+from revive.data.trajectories import Trajectories
+from revive.graph.decision_graph import DecisionGraph
+from revive.report import figures
+
+STYLE = """
+body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }
+table { border-collapse: collapse; width: 100%; margin: .6rem 0 1.4rem }
+th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #ddd }
+td.number { text-align: right; font-variant-numeric: tabular-nums }
+.error { color: #a00 } .warning { color: #a60 } .proposal { color: #06a }
+pre { background: #f5f5f5; padding: .6rem; overflow-x: auto }
+svg { max-width: 100%; height: auto }
+"""
+MOST_COLUMNS, MOST_ROWS = 24, 1000
+
+
+def data_page(title: str, report: DataReport, graph: DecisionGraph | None, logs: Trajectories | None) -> str:
+    """A page that stands alone; graph and logs None where they could not be read."""
+    parts = [f"<h1>{html.escape(title)}</h1>", _overview(report), _findings(report), _proposals(report)]
+    if graph is not None:
+        parts += ["<h2>Decision flow graph</h2>", svg(figures.decision_graph(graph))]
+        parts += [f"<details><summary>Mermaid</summary><pre>{html.escape(graph.mermaid())}</pre></details>"]
+    if report.columns:
+        parts += ["<h2>Columns</h2>", _columns(report)]
+    if graph is not None and logs is not None:
+        parts += ["<h2>Histograms</h2>", svg(_histograms(graph, logs))]
+        parts += ["<h2>The longest trajectory</h2>", svg(_trajectory(graph, logs))]
+    head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{STYLE}</style>"
+    return f"<!doctype html><html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
+
+
+def svg(figure: Figure) -> str:
+    """The figure as an SVG element, without what differs between two equal pictures."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _overview(report: DataReport) -> str:
+    counts = (
+        f"{len(report.errors)} errors, {len(report.warnings)} warnings, {len(report.proposals)} proposals"
+    )
+    size = f"{report.rows} rows in {report.trajectories} trajectories of {report.shortest} to {report.longest} rows"
+    return f"<p>{size if report.rows else 'the data could not be read'}. {counts}.</p>"
+
+
+def _findings(report: DataReport) -> str:
+    rows = [(f.severity, f.where, f.message, f.remedy) for f in report.findings]
+    return _table("Findings", ("", "where", "what", "remedy"), rows, [f.severity for f in report.findings])
+
+
+def _proposals(report: DataReport) -> str:
+    rows = [("proposal", ", ".join(p.columns), p.message, p.yaml) for p in report.proposals]
+    return _table(
+        "Proposals", ("", "columns", "what the data say", "accept with"), rows, ["proposal"] * len(rows)
+    )
+
+
+def _columns(report: DataReport) -> str:
+    rows = [
+        (c.node, c.column, c.type, *(f"{v:.6g}" for v in (c.min, *c.quartiles, c.max)), str(c.missing))
+        for c in report.columns
+    ]
+    return _table("", ("node", "column", "type", "min", "25 %", "median", "75 %", "max", "missing"), rows)
+
+
+def _table(
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] | None = None
+) -> str:
+    if not rows:
+        return ""
+    lines = [
+        f"<tr class='{kind}'>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>"
+        for row, kind in zip(rows, classes or [""] * len(rows), strict=True)
+    ]
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in heads)
+    above = f"<h2>{html.escape(title)}</h2>" if title else ""
+    return f"{above}<table><tr>{head}</tr>{''.join(lines)}</table>"
+
+
+def _panels_of(graph: DecisionGraph, logs: Trajectories) -> Iterable[tuple[str, int]]:
+    shown = [
+        n for n in logs.arrays if n in graph.nodes and n not in graph.transitions and not graph[n].history
+    ]
+    return [(name, i) for name in shown for i in range(graph[name].width)][:MOST_COLUMNS]
+
+
+def _histograms(graph: DecisionGraph, logs: Trajectories) -> Figure:
+    panels = list(_panels_of(graph, logs))
+    figure, axes = figures.panels(len(panels), width=11, height=2.0, columns=4)
+    for axis, (name, i) in zip(axes, panels, strict=True):
+        values = logs.arrays[name][:, i]
+        axis.hist(values[np.isfinite(values)], bins=50, color=figures.MODEL)
+        axis.set_title(figures.label(graph.columns(name)[i]), fontsize=9)
+        axis.tick_params(labelsize=7)
+    return figure
+
+
+def _trajectory(graph: DecisionGraph, logs: Trajectories) -> Figure:
+    panels = list(_panels_of(graph, logs))
+    longest = int(logs.lengths.argmax())
+    start = int(logs.starts[longest])
+    stop = min(int(logs.ends[longest]), start + MOST_ROWS)
+    figure, axes = figures.panels(len(panels), width=11, height=1.3)
+    for axis, (name, i) in zip(axes, panels, strict=True):
+        axis.plot(logs.arrays[name][start:stop, i], color=figures.DATA, lw=0.8)
+        axis.set_ylabel(figures.label(graph.columns(name)[i]), fontsize=8)
+        axis.tick_params(labelsize=7)
+    return figure
