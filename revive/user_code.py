@@ -32,11 +32,15 @@ def load_module(path: Path) -> ModuleType:
 
 def raised_in(path: Path, error: Exception) -> Problem:
     """What the user's code raised, with the line of the user's file it came from."""
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-    ]
-    line = getattr(error, "lineno", None) if isinstance(error, SyntaxError) else (lines or [None])[-1]
-    return Problem(f"{type(error).__name__}: {error}", path, f"line {line}" if line else None)
+    own = path.resolve()
+    if isinstance(error, SyntaxError) and error.filename:
+        file = Path(error.filename).resolve()
+        place = f"line {error.lineno}" if error.lineno else None
+        return Problem(f"{type(error).__name__}: {error.msg}", path if file == own else file, place)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if Path(frame.filename).resolve() == own]
+    place = f"line {lines[-1]}" if lines else None
+    return Problem(f"{type(error).__name__}: {error}", path, place)
 
 
 def require_function(module: ModuleType, name: str, path: Path) -> None:

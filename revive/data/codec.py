@@ -14,20 +14,24 @@ from revive.errors import Problem, UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
-SMALLEST_SCALE = 1e-6
+SMALLEST_RADIUS = 1e-6
+ROUNDING = 1e-12  # a spread below this share of the values is rounding, not change
 
 
 def robust_scale(values: np.ndarray) -> np.ndarray:
     """Per column a spread that outliers do not move: IQR * 0.7413, the standard deviation of a normal.
 
-    values (N, d) -> (d,). Falls back to the standard deviation where the IQR is below 5 % of it (a
-    switch that is nearly always off), and to 1 where a column never changes.
+    values (N, d) -> (d,). Where that is below 5 % of the standard deviation between the 1 % and the 99 % quantile
+    (a switch that is nearly always off), it is that standard deviation, or that of all values where even this is
+    nothing; 1 where a column never changes.
     """
-    low, high = np.percentile(values, [25, 75], axis=0)
-    deviation = values.std(axis=0)
+    first, low, high, last = np.percentile(values, [1, 25, 75, 99], axis=0)
     spread = (high - low) * 0.7413
-    spread = np.where(spread < 0.05 * deviation, deviation, spread)
-    return np.where(spread < SMALLEST_SCALE, 1.0, spread)
+    inner = np.clip(values, first, last).std(axis=0)
+    spread = np.where(spread < 0.05 * inner, inner, spread)
+    nothing = ROUNDING * np.abs(values).max(axis=0)
+    spread = np.where(spread <= nothing, values.std(axis=0), spread)
+    return np.where(spread <= nothing, 1.0, spread)
 
 
 class NodeCodec(nn.Module):
@@ -93,18 +97,25 @@ class NodeCodec(nn.Module):
     def bound(self, dimension: int, value: float) -> Tensor:
         """A declared bound of the column that `dimension` belongs to, in model space."""
         where = next(k for k, part in enumerate(self.slices) if part.start <= dimension < part.stop)
-        latent = self.transforms[where].to_latent(torch.tensor(float(value)))[0]
-        return (latent - self.center[dimension]) / self.scale[dimension]
+        latent = self.transforms[where].to_latent(_scalar(value))[0]
+        return ((latent - self.center[dimension]) / self.scale[dimension]).to(torch.float32)
 
     def encode(self, x: Tensor) -> Tensor:
-        """x (..., frames * d) physical -> (..., frames * width)."""
+        """x (..., frames * d) physical -> (..., frames * width), float32.
+
+        Worked out in the precision of x: a small change on a large offset survives in double precision alone.
+        """
         frames = self._frames(x, len(self.columns))
         latent = frames if self._simple else self._to_latent(frames)
-        return ((latent - self.center) / self.scale).reshape(*x.shape[:-1], -1)
+        z = (latent - self.center.to(latent.dtype)) / self.scale.to(latent.dtype)
+        return z.reshape(*x.shape[:-1], -1).to(torch.float32)
 
     def decode(self, z: Tensor) -> Tensor:
-        """z (..., frames * width) -> (..., frames * d) physical. Discrete columns come out on their levels."""
-        latent = self._frames(z, self.width) * self.scale + self.center
+        """z (..., frames * width) -> (..., frames * d) physical, in the precision of z.
+
+        Discrete columns come out on their levels.
+        """
+        latent = self._frames(z, self.width) * self.scale.to(z.dtype) + self.center.to(z.dtype)
         physical = latent if self._simple and not self.layout.levels else self._to_physical(latent)
         return physical.reshape(*z.shape[:-1], -1)
 
@@ -112,12 +123,13 @@ class NodeCodec(nn.Module):
         """The nearest legal value: ranges kept, circles of radius 1, levels and choices hard."""
         z = torch.minimum(torch.maximum(z, self.low), self.high)
         if self.circles:
-            latent = z * self.scale + self.center
+            scale, center = self.scale.to(z.dtype), self.center.to(z.dtype)
+            latent = z * scale + center
             parts = list(latent.unbind(-1))
             for x, y in self.circles:
-                radius = (parts[x].square() + parts[y].square()).sqrt().clamp_min(SMALLEST_SCALE)
+                radius = (parts[x].square() + parts[y].square()).sqrt().clamp_min(SMALLEST_RADIUS)
                 parts[x], parts[y] = parts[x] / radius, parts[y] / radius
-            z = (torch.stack(parts, dim=-1) - self.center) / self.scale
+            z = (torch.stack(parts, dim=-1) - center) / scale
         return z if self.layout.is_plain else self._hard(z)
 
     def _hard(self, z: Tensor) -> Tensor:
@@ -140,15 +152,17 @@ class NodeCodec(nn.Module):
         for transform, where, i in zip(self.transforms, self.slices, self.order, strict=True):
             part = latent[..., where]
             if self.columns[i].type == "discrete":
-                z = (part - self.center[where]) / self.scale[where]
-                part = to_level(z, int(self.columns[i].num or 2)) * self.scale[where] + self.center[where]
+                scale, center = self.scale[where].to(part.dtype), self.center[where].to(part.dtype)
+                part = to_level((part - center) / scale, int(self.columns[i].num or 2)) * scale + center
             columns[i] = transform.to_physical(part)
         return torch.stack(columns, dim=-1)
 
     # -- fitting -------------------------------------------------------------------------------
 
     def _register(self, center: list[float], scale: list[float], low: list[float], high: list[float]) -> None:
-        for name, values in (("center", center), ("scale", scale), ("low", low), ("high", high)):
+        for name, values in (("center", center), ("scale", scale)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float64))
+        for name, values in (("low", low), ("high", high)):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32))
 
     def _fitted(
@@ -164,9 +178,13 @@ class NodeCodec(nn.Module):
             center += [c] * transform.width
             scale += [s] * transform.width
             for edges, bound, none in ((low, bounds[0], -np.inf), (high, bounds[1], np.inf)):
-                latent = none if bound is None else float(transform.to_latent(torch.tensor(float(bound)))[0])
+                latent = none if bound is None else float(transform.to_latent(_scalar(bound))[0])
                 edges.extend([(latent - c) / s] * transform.width)
         return center, scale, low, high
+
+
+def _scalar(value: float) -> Tensor:
+    return torch.tensor(float(value), dtype=torch.float64)
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
@@ -181,10 +199,10 @@ def _center_and_scale(column: Column, transform: Transform, known: np.ndarray | 
         seen = np.zeros(1) if known is None else known
         low = float(seen.min()) if column.min is None else column.min
         high = float(seen.max()) if column.max is None else column.max
-        return (low + high) / 2.0, max((high - low) / 2.0, SMALLEST_SCALE) if high > low else 1.0
+        return (low + high) / 2.0, (high - low) / 2.0 if high > low else 1.0
     if known is None:
         return 0.0, 1.0
-    latent = transform.to_latent(torch.as_tensor(known, dtype=torch.float32)).double().numpy()
+    latent = transform.to_latent(torch.as_tensor(known, dtype=torch.float64)).numpy()
     return float(np.median(latent)), float(robust_scale(latent)[0])
 
 

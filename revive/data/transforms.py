@@ -75,16 +75,16 @@ class OneHot:
     """A category column; a soft choice is made hard on the way back, with the soft one's gradient."""
 
     def __init__(self, values: tuple[float, ...]) -> None:
-        self.values = torch.tensor(values, dtype=torch.float32)
+        self.values = torch.tensor(values, dtype=torch.float64)
         self.width = len(values)
 
     def to_latent(self, x: Tensor) -> Tensor:
-        values = self.values.to(x.device)
+        values = self.values.to(x)
         nearest = (x.unsqueeze(-1) - values).abs().argmin(-1)
-        return nn.functional.one_hot(nearest, self.width).to(torch.float32)
+        return nn.functional.one_hot(nearest, self.width).to(x.dtype)
 
     def to_physical(self, latent: Tensor) -> Tensor:
-        return harden(latent) @ self.values.to(latent.device)
+        return harden(latent) @ self.values.to(latent)
 
 
 class NormalScore(nn.Module):
@@ -97,16 +97,16 @@ class NormalScore(nn.Module):
     def __init__(self, values: np.ndarray | None) -> None:
         super().__init__()
         p = (np.arange(KNOTS) + 0.5) / KNOTS
-        scores = torch.special.ndtri(torch.as_tensor(p)).to(torch.float32)
+        scores = torch.special.ndtri(torch.as_tensor(p))
         knots = np.linspace(0.0, 1.0, KNOTS) if values is None else _increasing(np.quantile(values, p))
         self.register_buffer("scores", scores)
-        self.register_buffer("knots", torch.as_tensor(knots, dtype=torch.float32))
+        self.register_buffer("knots", torch.as_tensor(knots, dtype=torch.float64))
 
     def to_latent(self, x: Tensor) -> Tensor:
-        return _interpolate(x, self.knots, self.scores).unsqueeze(-1)
+        return _interpolate(x, self.knots.to(x), self.scores.to(x)).unsqueeze(-1)
 
     def to_physical(self, latent: Tensor) -> Tensor:
-        return _interpolate(latent[..., 0], self.scores, self.knots)
+        return _interpolate(latent[..., 0], self.scores.to(latent), self.knots.to(latent))
 
 
 def transform_of(column: Column, values: np.ndarray | None) -> Transform:

@@ -47,7 +47,7 @@ class Rows:
             if name not in graph.nodes or name in histories:
                 continue
             joined = np.concatenate([part.arrays[name] for part in parts])
-            values[name] = codec[name].encode(torch.as_tensor(joined, dtype=torch.float32))
+            values[name] = codec[name].encode(torch.as_tensor(joined, dtype=torch.float64))
             masks = [(part.missing or {}).get(name) for part in parts]
             if any(mask is not None for mask in masks):
                 known = [
@@ -109,14 +109,14 @@ class Rows:
             return values.new_empty(*index.shape, 0)
         return torch.cat([values[torch.maximum(index - age, first)] for age in ages], dim=-1)
 
-    def windows(self, first: Tensor, length: int) -> tuple[Tensor, Tensor]:
+    def windows(self, first: Tensor, length: int, stop: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Row indices (length, *first.shape) from `first` on, and which of them are inside the trajectory.
 
-        Past a trajectory's end the last row is repeated and marked False.
+        Past the end of the trajectory, or `stop` (*first.shape), the last row is repeated and marked False.
         """
         steps = torch.arange(length, device=first.device).view(-1, *[1] * first.dim())
         index = first + steps
-        last = self.ends[first] - 1
+        last = (self.ends[first] if stop is None else torch.minimum(self.ends[first], stop)) - 1
         return torch.minimum(index, last), index <= last
 
     def reflected(self, first: Tensor, length: int) -> Tensor:
@@ -147,17 +147,18 @@ class Segments:
     starts: Tensor
     lengths: Tensor
 
-    def sample(self, batch: int, length: int, generator: torch.Generator) -> Tensor:
-        """First rows (M, batch) of windows of `length`, uniform over all that fit into a segment.
+    def sample(self, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Windows of `length`, uniform over all that fit into a segment: first rows, and where their segments end.
 
-        A segment that is shorter than `length` offers one window, from its first row.
+        Both (M, batch). A segment that is shorter than `length` offers one window, from its first row.
         """
         room = (self.lengths - length + 1).clamp_min(1) * (self.lengths > 0)
         reach = room.cumsum(1)  # (M, n)
         draw = torch.rand(room.shape[0], batch, generator=generator, dtype=torch.float64)
         draw = (draw * reach[:, -1:]).long()
         which = torch.searchsorted(reach, draw, right=True)
-        return self.starts.gather(1, which) + draw - (reach - room).gather(1, which)
+        start = self.starts.gather(1, which)
+        return start + draw - (reach - room).gather(1, which), start + self.lengths.gather(1, which)
 
 
 def cut_blocks(rows: Rows, part: range, length: int) -> list[tuple[int, int]]:

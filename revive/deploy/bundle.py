@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -41,13 +41,13 @@ def read_venv(folder: str | Path, functions: Mapping[str, ExpertFunction] | None
     functions: the user's code for function nodes; a bundle names it, but holds and runs none.
     """
     spec = check_bundle("venv", Path(folder))
-    return _filled(VirtualEnv.from_json(spec, functions), Path(folder))
+    return _filled(lambda: VirtualEnv.from_json(spec, functions), Path(folder), "venv")
 
 
 def read_policy(folder: str | Path) -> Policy:
     """The model of a policy bundle. Raises UserError where the folder holds none that can be read."""
     spec = check_bundle("policy", Path(folder))
-    return _filled(Policy.from_json(spec), Path(folder))
+    return _filled(lambda: Policy.from_json(spec), Path(folder), "policy")
 
 
 def load_venv(path: str | Path, code: str | Path | None = None) -> VenvSession:
@@ -76,8 +76,11 @@ def _save(
     save_file({name: value.contiguous() for name, value in model.state_dict().items()}, draft / WEIGHTS)
     text = json.dumps({"format": FORMAT, "kind": kind, **spec, "provenance": dict(provenance)}, indent=2)
     (draft / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)
+    former = folder.with_name(f".{folder.name}.{os.getpid()}.old")
+    if folder.exists():
+        folder.replace(former)
     draft.replace(folder)
+    shutil.rmtree(former, ignore_errors=True)
 
 
 def check_bundle(kind: Kind, folder: Path) -> dict[str, Any]:
@@ -104,13 +107,18 @@ def check_bundle(kind: Kind, folder: Path) -> dict[str, Any]:
 M = TypeVar("M", bound=nn.Module)
 
 
-def _filled(model: M, folder: Path) -> M:
+def _filled(make: Callable[[], M], folder: Path, kind: Kind) -> M:
+    try:
+        model = make()
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"this is no {kind} bundle: {type(error).__name__} {error}"
+        raise UserError(Problem(what, folder / f"{kind}.json")) from error
     file = folder / WEIGHTS
     try:
         model.load_state_dict(load_file(file))
     except (OSError, SafetensorError, RuntimeError) as error:
-        first = str(error).splitlines()[0]
+        detail = " ".join(line.strip() for line in str(error).splitlines()[:2])
         raise UserError(
-            Problem(f"the weights cannot be read: {first}", file, remedy="train it again")
+            Problem(f"the weights cannot be read: {detail}", file, remedy="train it again")
         ) from error
     return model.requires_grad_(False).eval()

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from revive.errors import Problems, nearest
+from revive.errors import Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.policy import Policy
-from revive.venv.virtual_env import VirtualEnv
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 Arrays = dict[str, NDArray[np.float64]]
 
@@ -39,8 +39,8 @@ class PolicySession:
         with torch.no_grad():
             x = torch.cat(parts, dim=-1)[None]
             action = self.model(x, None if deterministic else self._generator)[0]
-            physical = self.model.codec[self.target].decode(action)
-        out = physical.numpy().astype(np.float64)
+            physical = self.model.codec[self.target].decode(action.double())
+        out = physical.numpy()
         return {self.target: out[0] if single else out}
 
     def __repr__(self) -> str:
@@ -93,8 +93,14 @@ class VenvSession:
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in given))
         series, _ = _read(given, replayed, self.graph, lead=2)
         arrays, _ = _read(start, self._kept(start), self.graph, lead=1)
-        steps = horizon or (next(iter(series.values())).shape[0] if series else 1)
+        steps = (next(iter(series.values())).shape[0] if series else 1) if horizon is None else horizon
         problems = Problems()
+        if steps < 1:
+            problems.add(f"is {steps}, but a rollout has at least one step", place="horizon")
+        if policy is not None and policy.target in series:
+            problems.add(
+                f"'{policy.target}' is both given and decided by the policy", remedy="drop one of them"
+            )
         rows = {value.shape[0] for value in arrays.values()}
         for name, value in series.items():
             if value.shape[0] < steps:
@@ -134,15 +140,32 @@ class VenvSession:
         else:
             generator.manual_seed(seed)
         noise = None if deterministic else venv.noise(horizon, batch, generator)
-        actor = policy.model.actor() if policy else None
-        codec = policy.model.codec if policy else venv.codec
+        actor = self._actor(policy) if policy else None
+        codec = (actor.codec if actor else None) or venv.codec
         rolled = venv.rollout(first, series, horizon, past=past, actor=actor, noise=noise)
         if deterministic:
             picked = {name: value.mean(1) for name, value in rolled.items()}
         else:
             who = torch.randint(members, (batch,), generator=generator)
             picked = {name: value[:, who, torch.arange(batch)] for name, value in rolled.items()}
-        return {name: value.double().numpy() for name, value in codec.decode(picked).items()}
+        return {name: codec[name].decode(value.double()).numpy() for name, value in picked.items()}
+
+    def _actor(self, policy: PolicySession) -> Actor:
+        """The policy as a part of this venv: the two may have scales of their own."""
+        model, venv = policy.model, self.model
+        foreign = [n for n in (policy.target, *policy.inputs) if model.graph.source_of(n) not in self.graph]
+        if foreign:
+            raise UserError(f"this venv has no {', '.join(foreign)}, which the policy needs")
+        codec = venv.codec.for_graph(model.graph)
+        widths = [codec.width(name) for name in policy.inputs]
+
+        def decide(x: torch.Tensor) -> torch.Tensor:
+            parts = zip(policy.inputs, x.double().split(widths, dim=-1), strict=True)
+            own = torch.cat([model.codec[n].encode(codec[n].decode(part)) for n, part in parts], dim=-1)
+            action = model(own.reshape(1, -1, own.shape[-1])).reshape(*x.shape[:-1], -1)
+            return codec[policy.target].encode(model.codec[policy.target].decode(action.double()))
+
+        return Actor(policy.target, policy.inputs, decide, model.graph, codec)
 
     def _everywhere(self, name: str, value: NDArray[np.float64], axis: int) -> torch.Tensor:
         """Encoded, and under every member: a member axis is put at `axis`."""
@@ -164,7 +187,7 @@ class VenvSession:
 
 
 def _tensor(value: NDArray[np.float64]) -> torch.Tensor:
-    return torch.as_tensor(value, dtype=torch.float32)
+    return torch.as_tensor(value, dtype=torch.float64)
 
 
 def _read(

@@ -20,13 +20,14 @@ SOFTNESS = 0.3  # of the bounds, in model space
 
 
 def soft_clip(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) -> Tensor:
-    """`x` between the bounds, smooth at both, and nearly `x` itself `softness` away from them.
+    """`x` between the bounds, smooth at both, and `x` itself (to 1 % of it) five `softness` away from them.
 
     A controller that is affine inside its range stays affine, which a tanh over a wide legal range would
-    bend; a gradient remains near the bounds, which a hard clamp would cut.
+    bend; a gradient remains near the bounds, which a hard clamp would cut. In a narrow range the softness is a
+    tenth of it.
     """
-    x = low + softness * softplus((x - low) / softness)
-    return high - softness * softplus((high - x) / softness)
+    soft = ((high - low) / 10.0).clamp(1e-6, softness)
+    return low + soft * (softplus((x - low) / soft) - softplus((x - high) / soft))
 
 
 class Policy(nn.Module):
@@ -59,7 +60,7 @@ class Policy(nn.Module):
         self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.hidden, spec.activation)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
-        self.register_buffer("noise", torch.tensor(noise))
+        self.register_buffer("noise", torch.tensor(float(noise)))
 
     def forward(self, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """x (P, B, inputs) -> the action; with a generator, exploration is added."""

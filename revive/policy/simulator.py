@@ -94,8 +94,8 @@ def numpy_controller(policy: Policy) -> Controller:
         missing = [name for name in policy.inputs if name not in seen]
         if missing:
             raise UserError(f"the simulator does not show {', '.join(missing)}, which the policy needs")
-        parts = [policy.codec[n].encode(torch.as_tensor(seen[n], dtype=torch.float32)) for n in policy.inputs]
+        parts = [policy.codec[n].encode(torch.as_tensor(seen[n], dtype=torch.float64)) for n in policy.inputs]
         action = policy(torch.cat(parts, dim=-1)[None])[0]
-        return {policy.target: policy.codec[policy.target].decode(action).double().numpy()}
+        return {policy.target: policy.codec[policy.target].decode(action.double()).numpy()}
 
     return act

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -39,10 +40,10 @@ class Terminal:
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
         """What is about to happen, with what."""
         plural = "trajectory" if logs.count == 1 else "trajectories"
-        self.console.print(f"[bold]{experiment}[/bold]  {logs.rows} rows, {logs.count} {plural}")
+        self.console.print(f"[bold]{escape(experiment)}[/bold]  {logs.rows} rows, {logs.count} {plural}")
         for name in graph.order:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
-        self.console.print(f"run     {_short(folder)}")
+        self.note(f"run     {_short(folder)}")
 
     def findings(self, warnings: int, proposals: int, experiment: str) -> None:
         """How much the data report has to say."""
@@ -71,8 +72,8 @@ class Terminal:
             bar.update(task, completed=done, total=total)
 
     def note(self, text: str) -> None:
-        """One line."""
-        self.console.print(text, markup=False)
+        """Text as it is, never wrapped."""
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def table(self, summary: Summary) -> None:
         """What was learned and how far to trust it."""
@@ -87,10 +88,10 @@ class Terminal:
     def closing(self, folder: Path, ui_command: str | None, trouble: str | None) -> None:
         """Where everything lies."""
         if trouble:
-            self.console.print(f"[yellow]{trouble}[/yellow]")
-        self.console.print(f"results  {_short(folder)}  (summary.json, figures/, venv/, policy/)")
+            self.note(trouble)
+        self.note(f"results  {_short(folder)}  (summary.json, figures/, venv/, policy/)")
         if ui_command:
-            self.console.print(f"compare  {ui_command}", markup=False)
+            self.note(f"compare  {ui_command}")
 
 
 def _policy_table(summary: Summary) -> Table:

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from revive.data.windows import Rows, cut_blocks, join_members, leave_out, value_ranges
+from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
 from revive.venv.effects import EffectPenalty
 from revive.venv.virtual_env import VirtualEnv
@@ -84,6 +85,8 @@ class MultiStepLearner(pl.LightningModule):
         seed: int,
     ) -> None:
         super().__init__()
+        if one_step_updates < 1:
+            raise UserError(Problem("must be at least 1", place="venv.learner.one_step_updates"))
         self.automatic_optimization = False
         self.venv = venv
         self.rows = rows
@@ -180,7 +183,7 @@ class MultiStepLearner(pl.LightningModule):
         return loss + self.effect_weight * self.effects(self.generator) if self.effects.hinges else loss
 
     def _one_step_loss(self) -> Tensor:
-        index = self.seen.sample(self.batch_size, 1, self.generator)
+        index, _ = self.seen.sample(self.batch_size, 1, self.generator)
         batch = self.venv.completed(self.rows.at(index))
         loss = torch.zeros(())
         for name in self.fitted:
@@ -194,18 +197,21 @@ class MultiStepLearner(pl.LightningModule):
         return loss
 
     def _multi_step_loss(self, horizon: int) -> Tensor:
-        first = self.seen.sample(self.window_batch, horizon, self.generator)
+        windows = self.seen.sample(self.window_batch, horizon, self.generator)
         loss = torch.zeros(())
-        for name, (error, weight) in self._rollout_errors(first, horizon).items():
+        for name, (error, weight) in self._rollout_errors(windows, horizon).items():
             scaled = error / self._sigma[name]
             huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
             total = (huber * weight).sum((0, 2, 3))
             loss = loss + (total / weight.sum((0, 2, 3)).clamp_min(1.0)).sum()
         return loss
 
-    def _rollout_errors(self, first: Tensor, horizon: int) -> dict[str, tuple[Tensor, Tensor]]:
+    def _rollout_errors(
+        self, windows: tuple[Tensor, Tensor], horizon: int
+    ) -> dict[str, tuple[Tensor, Tensor]]:
         """Open-loop rollout: transition -> errors and weights, (T, M, B, d) each, model space."""
-        index, valid = self.rows.windows(first, horizon)
+        first, stop = windows
+        index, valid = self.rows.windows(first, horizon, stop)
         data = self.rows.at(index)
         rolled = self.venv.replay(data, self.rows.past(first))
         inside = valid.unsqueeze(-1).to(torch.float32)
@@ -230,7 +236,7 @@ class MultiStepLearner(pl.LightningModule):
     @torch.no_grad()
     def _one_step_std(self, name: str) -> Tensor:
         """The rms over rows of the std the model states, (M, 1, d), in model space; 1 for category dimensions."""
-        batch = self.venv.completed(self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2))))
+        batch = self.venv.completed(self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2))[0]))
         if name not in self.venv.models:
             return torch.ones(1, 1, 1)
         out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
@@ -239,7 +245,7 @@ class MultiStepLearner(pl.LightningModule):
 
     @torch.no_grad()
     def _start_linear(self) -> None:
-        index = self.seen.sample(4096, 1, self.generator)
+        index, _ = self.seen.sample(4096, 1, self.generator)
         batch = self.venv.completed(self.rows.at(index))
         for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
@@ -268,9 +274,9 @@ class MultiStepLearner(pl.LightningModule):
         one-step cost.
         """
         generator = torch.Generator().manual_seed(0)
-        first = self.unseen.sample(windows, self.judge_horizon, generator)
+        drawn = self.unseen.sample(windows, self.judge_horizon, generator)
         total = torch.zeros(self.venv.members)
-        errors = self._rollout_errors(first, self.judge_horizon)
+        errors = self._rollout_errors(drawn, self.judge_horizon)
         for name, (error, weight) in errors.items():
             size = (error.abs() / self._unit(name)).clamp_max(5.0).nan_to_num(5.0)
             counted = weight * self._fit_mask(name)
@@ -290,7 +296,7 @@ class MultiStepLearner(pl.LightningModule):
 
     @torch.no_grad()
     def _one_step_cost(self) -> Tensor:
-        index = self.unseen.sample(1024, 1, torch.Generator().manual_seed(0))
+        index, _ = self.unseen.sample(1024, 1, torch.Generator().manual_seed(0))
         batch = self.venv.completed(self.rows.at(index))
         total = torch.zeros(self.venv.members)
         for name in self.fitted:
@@ -300,7 +306,7 @@ class MultiStepLearner(pl.LightningModule):
 
     @torch.no_grad()
     def _refit_std(self) -> None:
-        index = self.unseen.sample(2048, 1, torch.Generator().manual_seed(1))
+        index, _ = self.unseen.sample(2048, 1, torch.Generator().manual_seed(1))
         batch = self.venv.completed(self.rows.at(index))
         for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)

@@ -42,7 +42,7 @@ class RolloutError:
         """Mean absolute error over the first `steps` steps and all columns; half None means both."""
         table: dict[str, Array] = getattr(self, of)
         halves = slice(None) if half is None else slice(half, half + 1)
-        per_column = np.concatenate([v[halves, :steps].mean((0, 1)) for v in table.values()])
+        per_column = np.concatenate([np.nanmean(v[halves, :steps], (0, 1)) for v in table.values()])
         return float(per_column.mean())
 
     def by_horizon(self, half: int | None = 0, of: str = "venv") -> dict[str, float]:
@@ -53,8 +53,8 @@ class RolloutError:
         """Column -> its error over the whole horizon on the validation half, venv and persistence."""
         return {
             label: {
-                "venv": float(value[0, :, i].mean()),
-                "persistence": float(self.persistence[node][0, :, i].mean()),
+                "venv": float(np.nanmean(value[0, :, i])),
+                "persistence": float(np.nanmean(self.persistence[node][0, :, i])),
             }
             for node, value in self.venv.items()
             for i, label in enumerate(columns[node])
@@ -117,6 +117,7 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
     still: dict[str, Array] = {}
     spread: dict[str, Array] = {}
     inside = windows.valid.float().unsqueeze(-1)
+    reached = int((inside.sum(2) > 0).all(1).sum())  # steps that some window of either half lasts for
     for name in judged_transitions(venv, rows):
         state, codec = venv.graph.state_of(name), venv.codec[name]
         known = rows.weight(name, windows.index)
@@ -127,8 +128,8 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
         start = codec.decode(windows.data[state][:1])
         for table, guess in ((model, mean), (still, start)):
             error = _error(codec, guess, truth) * weight
-            total = error.sum(2) / weight.sum(2).clamp_min(1)  # (T, M, d), the same for all members of a half
-            per_half = total[:, :: venv.members // venv.halves]
+            total = error.sum(2) / weight.sum(2)  # (T, M, d), the same for all members of a half; NaN: no data
+            per_half = total[:reached, :: venv.members // venv.halves]
             table[name] = per_half.transpose(0, 1).double().numpy()
         spread[name] = codec.decode(rows.values[state]).std(0).double().numpy()
     return RolloutError(model, still, spread, (windows.first.shape[1],) * venv.halves)
