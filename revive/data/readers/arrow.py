@@ -100,7 +100,7 @@ class Parquet:
 
     def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
         with _translated(path), _parquet(path) as file:
-            yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
+            yield from file.iter_batches(_BATCH, columns=list(columns))
 
 
 def _parquet(path: Path) -> Any:

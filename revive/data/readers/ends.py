@@ -73,7 +73,7 @@ class Ends:
         fresh[pieces - 1] = True
         ends = np.flatnonzero(fresh) + 1
         piece = np.searchsorted(pieces, ends, side="left")
-        codes = np.unique(names, return_inverse=True)[1].reshape(-1)[ends - 1]
+        codes = np.unique(names[ends - 1], return_inverse=True)[1].reshape(-1)
         order = np.lexsort((ends, codes, piece))
         again = (np.diff(codes[order]) == 0) & (np.diff(piece[order]) == 0)
         if again.any():
