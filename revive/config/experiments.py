@@ -29,6 +29,7 @@ PATHS = (
     "reward",
     "simulator",
     "venv_path",
+    "venv.user_module",
 )
 
 

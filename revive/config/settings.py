@@ -106,6 +106,7 @@ class Venv(Section):
     members: Count
     keep: Count
     network: NodeNetwork
+    user_module: AnyPath | None
     learner: dict[str, Any]
 
     @model_validator(mode="after")
@@ -150,6 +151,7 @@ class Policy(Section):
     mode: Literal["once", "none"]
     target: str | None
     inputs: list[str] | None
+    history: Count
     network: Network
     noise: Annotated[float, Field(ge=0)]
     clone: Clone

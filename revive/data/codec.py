@@ -237,6 +237,16 @@ class Codec(nn.Module):
         """A codec of the right shapes, for `load_state_dict` to fill."""
         return cls(graph, {name: _node_codec(graph, name, None) for name in _owners(graph)})
 
+    def adopt(self, other: Codec) -> None:
+        """Take over the codecs of the nodes that another one describes in the same way."""
+        for name, codec in other.nodes.items():
+            if (
+                name in self.nodes
+                and self[name].columns == codec.columns
+                and self[name].circles == codec.circles
+            ):
+                self.nodes[name] = codec
+
     def for_graph(self, graph: DecisionGraph) -> Codec:
         """The same codecs for a graph that sees other histories of the same nodes."""
         return Codec(graph, {name: self[name] for name in _owners(graph)})

@@ -17,7 +17,7 @@ from revive.deploy.sessions import PolicySession, VenvSession
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.policy import Policy
-from revive.venv.functions import ExpertFunction, load_functions
+from revive.venv.functions import UserCode
 from revive.venv.virtual_env import VirtualEnv
 
 FORMAT = 1
@@ -35,13 +35,13 @@ def save_policy(policy: Policy, folder: Path, provenance: Mapping[str, Any]) -> 
     _save("policy", policy, policy.to_json(), folder, provenance)
 
 
-def read_venv(folder: str | Path, functions: Mapping[str, ExpertFunction] | None = None) -> VirtualEnv:
+def read_venv(folder: str | Path, code: UserCode | None = None) -> VirtualEnv:
     """The model of a venv bundle. Raises UserError where the folder holds none that can be read.
 
-    functions: the user's code for function nodes; a bundle names it, but holds and runs none.
+    code: of the user, for function nodes and custom networks; a bundle names it, but holds and runs none.
     """
     spec = check_bundle("venv", Path(folder))
-    return _filled(lambda: VirtualEnv.from_json(spec, functions), Path(folder), "venv")
+    return _filled(lambda: VirtualEnv.from_json(spec, code), Path(folder), "venv")
 
 
 def read_policy(folder: str | Path) -> Policy:
@@ -59,7 +59,7 @@ def load_venv(path: str | Path, code: str | Path | None = None) -> VenvSession:
     if graph.code_files and code is None:
         needed = ", ".join(graph.code_files)
         raise UserError(Problem(f"this venv needs {needed}", path, remedy="load_venv(path, code=FOLDER)"))
-    return VenvSession(read_venv(path, load_functions(graph, Path(code)) if code else None))
+    return VenvSession(read_venv(path, UserCode.load(graph, Path(code)) if code else None))
 
 
 def load_policy(path: str | Path) -> PolicySession:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from revive.errors import Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
+from revive.policy.memory import Controller, controller
 from revive.policy.policy import Policy
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -42,6 +43,14 @@ class PolicySession:
             physical = self.model.codec[self.target].decode(action.double())
         out = physical.numpy()
         return {self.target: out[0] if single else out}
+
+    def start(self) -> Controller:
+        """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
+
+        It takes what is seen in a step, node -> (B, d), and returns {target: (B, d)}; histories and step
+        counters among the inputs are kept by itself.
+        """
+        return controller(self.model)
 
     def __repr__(self) -> str:
         return f"PolicySession({self.target} <- {', '.join(self.inputs)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,14 +34,15 @@ def evaluate(context: Context, venv: VirtualEnv, learned: Learned | None) -> Non
                 "rows": context.given.logs.rows,
                 "trajectories": context.given.logs.count,
             },
-            venv=_venv_summary(venv, errors),
+            venv={**_venv_summary(venv, errors), **_test_summary(context, venv)},
             policy=_policy_summary(context, venv, learned, truth),
-            seconds=context.seconds,
+            seconds={},
         )
         _draw(context, venv, rows, errors, learned, truth)
         for path in sorted(context.folder.figures.iterdir()):
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
+    summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
     context.tracker.artifact(context.folder.path / "summary.json")
@@ -69,6 +71,17 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
         "columns": errors.by_column(columns),
         "members": venv.members,
     }
+
+
+def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
+    """The error on the test part, which nothing has read before; by the members of either half."""
+    test = context.given.parts.test
+    if test is None:
+        return {}
+    rows = Rows.of(venv.codec, venv.graph, test, test)
+    errors = rollout_error(venv, rows)
+    halves = [errors.by_horizon(half) for half in range(venv.halves)]
+    return {"test": {"rollout_mae": halves, "persistence_mae": errors.by_horizon(of="persistence")}}
 
 
 def _policy_summary(

@@ -22,7 +22,8 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
-from revive.venv.functions import ExpertFunction, check_batches, load_functions
+from revive.venv.functions import ExpertFunction, UserCode, check_batches
+from revive.venv.losses import NodeLoss, load_losses
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class Given:
     logged_reward: Tensor
     truth: GroundTruth | None
     made: dict[str, np.ndarray] | None
-    functions: dict[str, ExpertFunction]
+    code: UserCode
+    losses: dict[str, NodeLoss]
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -52,10 +54,10 @@ def gather(settings: Settings) -> Given:
     target = settings.policy.target or graph.default_target
     policy_graph = _seen_by_policy(settings, graph, target)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
-    functions = load_functions(graph, folder)
+    code = UserCode.load(graph, folder)
     raw, made = _logs(settings, graph, truth)
-    logs = _derived(raw, graph, functions)
-    parts = _parts(settings, graph, logs, functions)
+    logs = _derived(raw, graph, code.functions)
+    parts = _parts(settings, graph, logs, code.functions)
     if settings.reward is None:
         raise UserError(
             Problem("no reward is given", place="reward", remedy="name a Python file: reward=FILE")
@@ -64,7 +66,8 @@ def gather(settings: Settings) -> Given:
     logged_reward = reward.of_logs(logs)
     if settings.policy.mode != "none":
         reward.require_gradient(logs, (*graph.transitions, target))
-    return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made, functions)
+    losses = load_losses(graph, settings.venv.user_module)
+    return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made, code, losses)
 
 
 def _derived(
@@ -85,7 +88,8 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
         what = f"'{target}' is no decision node"
         raise UserError(Problem(what, place="policy.target", remedy=suggestion(target, graph.decisions)))
     try:
-        return graph.with_inputs(target, settings.policy.inputs or graph[target].inputs)
+        seen = settings.policy.inputs or graph[target].inputs
+        return graph.with_inputs(target, seen, settings.policy.history)
     except UserError as error:
         raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
 

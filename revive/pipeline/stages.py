@@ -32,7 +32,7 @@ def learn_venv(context: Context) -> VirtualEnv | None:
     bundle = context.folder.path / "venv"
     if context.folder.is_finished("venv"):
         context.terminal.note("venv: done before, taken as it is")
-        return read_venv(bundle, context.given.functions)
+        return read_venv(bundle, context.given.code)
     if context.settings.venv.mode == "none":
         return _earlier_venv(context)
     with context.stage("venv") as records:
@@ -58,25 +58,51 @@ def require_venv(settings: Settings) -> None:
         check_bundle("venv", settings.venv_path)
 
 
-def _earlier_venv(context: Context) -> VirtualEnv | None:
+def _take_over(venv: VirtualEnv, earlier: VirtualEnv | None) -> set[str]:
+    """Copy the nodes of an earlier venv that have the same inputs and shape; returns their names.
+
+    Raises UserError for a frozen node that cannot be taken from there.
+    """
+    taken = venv.take_over(earlier) if earlier is not None else set()
+    frozen = [n for n in venv.graph.learned if venv.graph[n].freeze and n not in taken]
+    if frozen:
+        what = f"'{frozen[0]}' is to be kept as it was learned before, but no earlier venv holds it"
+        raise UserError(
+            Problem(what, place="nodes.freeze", remedy="name that venv: venv_path=RUN_FOLDER/venv")
+        )
+    return taken
+
+
+def _earlier_venv(context: Context, same_graph: bool = True) -> VirtualEnv | None:
     path = context.settings.venv_path
     if path is None:
         return None
-    venv = read_venv(path, context.given.functions)
-    if venv.graph != context.given.graph:
+    venv = read_venv(path, context.given.code)
+    if same_graph and venv.graph != context.given.graph:
         raise UserError(Problem("this venv was learned for another decision flow graph", path))
     return venv
 
 
 def _fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
     chosen, given = context.settings.venv, context.given
+    earlier = _earlier_venv(context, same_graph=False)
     codec = Codec.fit(given.graph, known_values(given.parts.train))
+    if earlier is not None:
+        codec.adopt(earlier.codec)
     rows = context.rows(codec, given.graph)
     torch.manual_seed(context.settings.seed)
     spec = NetworkSpec.from_json(chosen.network.model_dump())
     scales = context.change_scales(rows, codec)
-    venv = VirtualEnv(given.graph, codec, 2 * chosen.members, spec, scales, given.functions)
-    learner = instantiate(chosen.learner, "venv.learner", venv=venv, rows=rows, seed=context.settings.seed)
+    venv = VirtualEnv(given.graph, codec, 2 * chosen.members, spec, scales, given.code)
+    learner = instantiate(
+        chosen.learner,
+        "venv.learner",
+        venv=venv,
+        rows=rows,
+        losses=given.losses,
+        warm=_take_over(venv, earlier),
+        seed=context.settings.seed,
+    )
     assert isinstance(learner, MultiStepLearner)
     _train(context, "venv", learner, len(learner.chunks), records)
     kept = {f"kept.{stage}": sum(members) / len(members) for stage, members in learner.kept.items()}

@@ -7,7 +7,7 @@ scoring of a finished policy runs it; no learner ever sees it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from revive.errors import Problem, UserError
+from revive.policy.memory import controller
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.user_code import load_module, raised_in, require_function
 
 Array = NDArray[np.float64]
-Controller = Callable[[Mapping[str, Array]], dict[str, Array]]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class GroundTruth:
     @torch.no_grad()
     def score(self, policy: Policy, reward: Reward, *, episodes: int, steps: int, seed: int) -> Truth:
         """Let the policy control `episodes` independent plants for `steps` steps."""
-        act = numpy_controller(policy)
+        act = controller(policy)
         try:
             plant = self.module.Simulator(episodes, seed)
             record: list[dict[str, Array]] = []
@@ -85,17 +85,3 @@ class GroundTruth:
         data = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in series.items()}
         rewards: Tensor = reward(data).mean(0)
         return Truth(rewards.double().numpy(), {name: value[:, 0] for name, value in series.items()})
-
-
-def numpy_controller(policy: Policy) -> Controller:
-    """The policy's deterministic action on dicts of arrays (B, d), physical units."""
-
-    def act(seen: Mapping[str, Array]) -> dict[str, Array]:
-        missing = [name for name in policy.inputs if name not in seen]
-        if missing:
-            raise UserError(f"the simulator does not show {', '.join(missing)}, which the policy needs")
-        parts = [policy.codec[n].encode(torch.as_tensor(seen[n], dtype=torch.float64)) for n in policy.inputs]
-        action = policy(torch.cat(parts, dim=-1)[None])[0]
-        return {policy.target: policy.codec[policy.target].decode(action.double()).numpy()}
-
-    return act

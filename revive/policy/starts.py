@@ -50,7 +50,7 @@ class Starts:
             anywhere = venv.codec[name].project(low + (high - low) * spread)
             state[name] = torch.where(wide, anywhere, state[name])
             for history, frames in past.items():
-                if venv.graph[history].history.source == name:  # type: ignore[union-attr]
+                if self.rows.histories[history].source == name:
                     still = state[name].repeat(1, 1, frames.shape[-1] // state[name].shape[-1])
                     past[history] = torch.where(wide, still, frames)
         elsewhere = torch.rand(first.shape, generator=generator) < self.shuffled

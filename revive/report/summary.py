@@ -4,6 +4,7 @@ venv.rollout_mae, venv.persistence_mae   {"1", "10", "50", "100"}: mean absolute
     steps of open-loop rollouts on the validation half, by the members that learned from the training half,
     and by "nothing changes"; physical units, mean over all state columns. venv.other_half: the reverse.
 venv.columns     column -> the same over the longest horizon, one by one
+venv.test        {rollout_mae: of either half's members, persistence_mae}, where a test part was kept aside
 policy.logged    mean reward per step of the logs
 policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
     high hold 90 % of all rollouts, over members and starts

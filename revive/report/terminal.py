@@ -125,6 +125,9 @@ def _venv_table(summary: Summary) -> Table:
         "venv of the other half, on the training half": venv["other_half"]["rollout_mae"],
         "nothing changes ": venv["other_half"]["persistence_mae"],
     }
+    if "test" in venv:
+        rows["venv, on the test part"] = venv["test"]["rollout_mae"][0]
+        rows["nothing changes  "] = venv["test"]["persistence_mae"]
     for label, errors in rows.items():
         table.add_row(label, *(f"{value:.3f}" for value in errors.values()))
     return table

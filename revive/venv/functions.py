@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.nodes import CodeRef
 from revive.user_code import load_module, raised_in, require_function
+from revive.venv.custom import load_networks
 
 
 class ExpertFunction:
@@ -53,6 +55,27 @@ class ExpertFunction:
                 Problem(f"{self.name} returned a value that is not finite", self.path, f"row {row}")
             )
         return out.reshape(*lead, self.width)
+
+
+@dataclass(frozen=True)
+class UserCode:
+    """What a graph needs of the user: functions of function nodes, network classes of custom nodes."""
+
+    functions: Mapping[str, ExpertFunction] = field(default_factory=dict)
+    networks: Mapping[str, tuple[type[nn.Module], Path]] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, graph: DecisionGraph, folder: Path) -> UserCode:
+        """Run the files beside the description. Raises UserError with all problems of all of them."""
+        problems = Problems()
+        loaded: list[Any] = []
+        for load in (load_functions, load_networks):
+            try:
+                loaded.append(load(graph, folder))
+            except UserError as error:
+                problems.extend(error.problems)
+        problems.raise_if_any()
+        return cls(*loaded)
 
 
 def load_functions(graph: DecisionGraph, folder: Path) -> dict[str, ExpertFunction]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from revive.data.windows import Rows, cut_blocks, join_members, leave_out, value
 from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
 from revive.venv.effects import EffectPenalty
+from revive.venv.losses import NodeLoss
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -49,6 +50,8 @@ class MultiStepLearner(pl.LightningModule):
     Args:
         venv: what is fitted; its members are split evenly over the two parts of `rows`.
         rows: the training and the validation half, as two parts.
+        losses: one-step losses of the user, by node.
+        warm: nodes that already hold weights to start from.
         one_step_updates: updates of the one-step stage.
         curriculum: pairs (K, updates) of the multi-step stages, in order.
         batch_size: rows per member of a one-step update.
@@ -69,6 +72,8 @@ class MultiStepLearner(pl.LightningModule):
         venv: VirtualEnv,
         rows: Rows,
         *,
+        losses: Mapping[str, NodeLoss],
+        warm: Collection[str],
         one_step_updates: int,
         curriculum: Sequence[Sequence[int]],
         batch_size: int,
@@ -110,8 +115,10 @@ class MultiStepLearner(pl.LightningModule):
         self.unseen = join_members(*(left for _, left in halves))
         self.effect_weight = effect_weight
         self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
-        self.fitted = [name for name in venv.graph.learned if name in self._with_data()]
-        self.judged = [name for name in venv.graph.transitions if name in self._with_data()]
+        self.losses, self.warm = dict(losses), set(warm)
+        known = self._with_data()
+        self.fitted = [n for n in venv.graph.learned if n in known and not venv.graph[n].freeze]
+        self.judged = [name for name in venv.graph.transitions if name in known]
         self.judge_horizon = max(stage.horizon for stage in self.stages)
         self.kept: dict[str, list[bool]] = {}
         self._reference = -1.0 * torch.ones(venv.members)
@@ -187,14 +194,18 @@ class MultiStepLearner(pl.LightningModule):
         batch = self.venv.completed(self.rows.at(index))
         loss = torch.zeros(())
         for name in self.fitted:
-            x, current = self.venv.node_inputs(name, batch)
-            model, kind = self.venv.model(name), self.venv.graph[name].loss_type
-            if kind in ("mae", "mse"):
-                cost = model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
-            else:
-                cost = model.cost(x, current, batch[name])
-            loss = loss + _weighted(cost, self.rows.weight(name, index))
+            loss = loss + _weighted(self._cost(name, batch), self.rows.weight(name, index))
         return loss
+
+    def _cost(self, name: str, batch: dict[str, Tensor]) -> Tensor:
+        """What a node's one-step loss averages, (M, B, terms)."""
+        x, current = self.venv.node_inputs(name, batch)
+        model, kind = self.venv.model(name), self.venv.graph[name].loss_type
+        if name in self.losses:
+            return self.losses[name](model(x, current), model.layout, batch[name])
+        if kind in ("mae", "mse"):
+            return model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
+        return model.cost(x, current, batch[name])
 
     def _multi_step_loss(self, horizon: int) -> Tensor:
         windows = self.seen.sample(self.window_batch, horizon, self.generator)
@@ -248,8 +259,9 @@ class MultiStepLearner(pl.LightningModule):
         index, _ = self.seen.sample(4096, 1, self.generator)
         batch = self.venv.completed(self.rows.at(index))
         for name in self.fitted:
-            x, current = self.venv.node_inputs(name, batch)
-            self.venv.model(name).start_linear(x, current, batch[name])
+            if name not in self.warm:
+                x, current = self.venv.node_inputs(name, batch)
+                self.venv.model(name).start_linear(x, current, batch[name])
 
     def _end(self, which: int) -> None:
         error = self.held_out_error()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,7 @@ from revive.nn import heads
 from revive.nn.ensemble import Activation, LinearSkipNet, ridge
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
+from revive.venv.custom import CustomNet
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,20 @@ class NodeModel(nn.Module):
 
     The ordered dimensions of a transition are learned as a change: `mean = current + scale * net(x)`, with
     `scale` the robust spread of the change, so that the network's outputs are of order one whatever the
-    sampling rate. Any other node is predicted itself (`current` None, `scale` one).
+    sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` is a network class of
+    the user, and its file, in place of ours.
     """
 
     scale: Tensor
 
     def __init__(
-        self, members: int, inputs: int, layout: Layout, spec: NetworkSpec, scale: Sequence[float]
+        self,
+        members: int,
+        inputs: int,
+        layout: Layout,
+        spec: NetworkSpec,
+        scale: Sequence[float],
+        custom: tuple[type[nn.Module], Path] | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -54,7 +63,12 @@ class NodeModel(nn.Module):
         ordered = layout.ordered
         stds = ordered if spec.std == "conditioned" else 0
         self._sizes = [ordered, stds, layout.width - ordered]
-        self.net = LinearSkipNet(members, inputs, sum(self._sizes), spec.hidden, spec.activation)
+        outputs = sum(self._sizes)
+        self.net: LinearSkipNet | CustomNet
+        if custom is None:
+            self.net = LinearSkipNet(members, inputs, outputs, spec.hidden, spec.activation)
+        else:
+            self.net = CustomNet(members, inputs, outputs, *custom)
         self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
 
@@ -105,12 +119,16 @@ class NodeModel(nn.Module):
     def start_linear(self, x: Tensor, current: Tensor | None, target: Tensor) -> None:
         """Put the ridge solution into the skip: x (M, N, inputs), target and current (M, N, width)."""
         ordered = self.layout.ordered
+        known = torch.ones_like(target[..., :ordered])
+        if not isinstance(self.net, LinearSkipNet):
+            self.refit_std(x, current, target, known)
+            return
         wanted = target if current is None else target - current
         weight, bias = ridge(x, wanted[..., :ordered] / self.scale)
         self.net.skip.weight[..., :ordered] = weight
         self.net.skip.bias[..., :ordered] = bias
         self.net.skip.weight[..., ordered:] = 0.0
-        self.refit_std(x, current, target, torch.ones_like(target[..., :ordered]))
+        self.refit_std(x, current, target, known)
 
     @torch.no_grad()
     def refit_std(self, x: Tensor, current: Tensor | None, target: Tensor, weight: Tensor) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from revive.data.codec import Codec
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.venv.functions import ExpertFunction
+from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
 from revive.venv.plan import Actor, ComputedStep, LearnedStep, Plan, compile_plan
 
@@ -27,8 +27,8 @@ Noise = Mapping[str, Tensor]
 class VirtualEnv(nn.Module):
     """Graph + codec + node models with a member axis; members of both halves lie side by side.
 
-    Members `0 .. M/2 - 1` learned from the training half, the rest from the validation half. `functions` are
-    the user's, for the function nodes that are not built in.
+    Members `0 .. M/2 - 1` learned from the training half, the rest from the validation half. `code` is the
+    user's, for function nodes that are not built in and for custom networks.
     """
 
     halves = 2
@@ -40,7 +40,7 @@ class VirtualEnv(nn.Module):
         members: int,
         spec: NetworkSpec,
         scales: Mapping[str, list[float]],
-        functions: Mapping[str, ExpertFunction] | None = None,
+        code: UserCode | None = None,
     ) -> None:
         super().__init__()
         self.graph = graph
@@ -48,16 +48,20 @@ class VirtualEnv(nn.Module):
         self.members = members
         self.spec = spec
         self.scales = dict(scales)
-        self.functions = dict(functions or {})
+        self.code = code or UserCode()
         self.models = nn.ModuleDict(
             {
-                name: NodeModel(members, self.input_width(name), self._layout(name), spec, scales[name])
+                name: NodeModel(
+                    members,
+                    self.input_width(name),
+                    codec.layout(name),
+                    spec,
+                    scales[name],
+                    self.code.networks.get(name),
+                )
                 for name in graph.learned
             }
         )
-
-    def _layout(self, name: str) -> Any:
-        return self.codec.layout(name)
 
     def model(self, node: str) -> NodeModel:
         model = self.models[node]
@@ -77,11 +81,34 @@ class VirtualEnv(nn.Module):
 
     def subset(self, members: Tensor) -> VirtualEnv:
         """A venv of some of the members: indices (m,), half of them of each half."""
-        other = VirtualEnv(self.graph, self.codec, len(members), self.spec, self.scales, self.functions)
+        other = VirtualEnv(self.graph, self.codec, len(members), self.spec, self.scales, self.code)
         own = {name for name, _ in self.named_parameters()}
         picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
         other.load_state_dict(picked)
         return other
+
+    @torch.no_grad()
+    def take_over(self, earlier: VirtualEnv) -> set[str]:
+        """Copy the models of nodes with the same inputs, columns and network; returns their names.
+
+        Members are taken in turn, half by half, where the earlier venv has fewer.
+        """
+        per_half = torch.arange(self.members // self.halves) % (earlier.members // earlier.halves)
+        source = torch.cat([per_half, per_half + earlier.members // earlier.halves])
+        taken = set()
+        for name in self.graph.learned:
+            if name not in earlier.models or self.graph[name].inputs != earlier.graph[name].inputs:
+                continue
+            own, other = self.model(name), earlier.model(name)
+            shapes = {k: v.shape[1:] for k, v in own.named_parameters()}
+            if shapes != {k: v.shape[1:] for k, v in other.named_parameters()}:
+                continue
+            for key, value in other.named_parameters():
+                own.get_parameter(key).copy_(value[source])
+            own.scale.copy_(other.scale)
+            self.scales[name] = earlier.scales[name]
+            taken.add(name)
+        return taken
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs to make a venv of the same shape."""
@@ -93,13 +120,11 @@ class VirtualEnv(nn.Module):
         }
 
     @classmethod
-    def from_json(
-        cls, spec: dict[str, Any], functions: Mapping[str, ExpertFunction] | None = None
-    ) -> VirtualEnv:
+    def from_json(cls, spec: dict[str, Any], code: UserCode | None = None) -> VirtualEnv:
         """An untrained venv, for `load_state_dict` to fill."""
         graph = DecisionGraph.from_json(spec["graph"])
         network = NetworkSpec.from_json(spec["network"])
-        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], functions)
+        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code)
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -178,7 +203,7 @@ class VirtualEnv(nn.Module):
         on within their half (the member that answers then changes along a branch).
         Returns every node's values, (T, M, B, d).
         """
-        plan = compile_plan(self.graph, self.codec, self.functions, given, actor)
+        plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor)
         drawn = {name: eps.unbind(0) for name, eps in (noise or {}).items()}
         replay = [
             (plan.slots[name], series.unbind(0)) for name, series in given.items() if name in plan.slots

@@ -1,24 +1,24 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 import torch
 
-from revive.data.codec import Codec, NodeCodec
+from revive.data.codec import Codec
 from revive.deploy import PolicySession, VenvSession
 from revive.policy.policy import Policy
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
-from tests.venv.plants import hand_set, plant_graph
+from tests.venv.plants import hand_set, plant_graph, scaled
 
 X_CENTER, X_SCALE, U_CENTER, U_SCALE = 20.0, 4.0, 5.0, 2.0
 
 
 def codec() -> Codec:
     """Temperatures around 20, actions around 5, a wind that is taken as it is."""
-    made = Codec.empty(plant_graph())
-    made.nodes["x"] = NodeCodec(np.array([X_CENTER]), np.array([X_SCALE]))
-    made.nodes["u"] = NodeCodec(np.array([U_CENTER]), np.array([U_SCALE]))
+    graph = plant_graph()
+    made = Codec.empty(graph)
+    made.nodes["x"] = scaled(graph.columns("x"), [X_CENTER], [X_SCALE])
+    made.nodes["u"] = scaled(graph.columns("u"), [U_CENTER], [U_SCALE])
     return made
 
 

@@ -71,11 +71,12 @@ class Plant:
         tail = 1.0 + GAMMA * price
         return -tail * A * B / (EFFORT + tail * B**2)
 
-    def linear_policy(self, *gains: float, noise: float = 0.0) -> Policy:
-        """One copy per gain; nearly unbounded."""
+    def linear_policy(self, *gains: float, noise: float = 0.0, venv: VirtualEnv | None = None) -> Policy:
+        """One copy per gain; nearly unbounded. venv: what it acts in, where that is not the plant's."""
+        venv = venv or self.venv
         edge = torch.tensor([20.0])
         spec = NetworkSpec(hidden=(8,))
-        policy = Policy(self.graph, self.venv.codec, "u", spec, len(gains), -edge, edge, noise)
+        policy = Policy(venv.graph, venv.codec, "u", spec, len(gains), -edge, edge, noise)
         policy.net.set_linear(torch.tensor(gains).view(-1, 1, 1), torch.zeros(len(gains), 1, 1))
         with torch.no_grad():
             policy.net.last.zero_()
@@ -87,7 +88,7 @@ def plant() -> Plant:
     graph = plant_graph()
     linear = {"next_x": ([[A - 1.0], [B], [WIND]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
     venv = hand_set(graph, linear, members=4, std=0.2).requires_grad_(False)
-    rows = rows_of(venv.codec, logs_of(venv, 300, seed=1), logs_of(venv, 300, seed=2))
+    rows = rows_of(venv.graph, venv.codec, logs_of(venv, 300, seed=1), logs_of(venv, 300, seed=2))
     reward = Reward(quadratic_reward, Path("reward.py"))
     starts = Starts(venv, rows, {"x": (torch.tensor([-2.0]), torch.tensor([2.0]))}, 0.5, 0.0)
     bed = TestBed.make(venv, rows, reward, starts=16, horizon=60, seed=1)

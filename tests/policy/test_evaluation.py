@@ -44,7 +44,7 @@ def test_starts_are_spread_over_the_rows_of_each_half(plant: Plant) -> None:
     x = plant.rows.values["x"][:, 0]
     for m in range(4):
         part = plant.rows.parts[m // 2]
-        starts = plant.bed.start["x"][m, :, 0]
+        starts = plant.bed.start.state["x"][m, :, 0]
         where = [int((x[part.start : part.stop] == value).nonzero()[0]) for value in starts]
         assert where == sorted(where)
         assert max(np.diff(where)) < 2 * 300 / 16
@@ -62,9 +62,9 @@ def test_the_exogenous_values_are_those_that_followed_the_start(plant: Plant) ->
     venv = hand_set(plant.graph, {"next_x": ([[0.0]] * 3, [0.0]), "u": ([[0.0]], [0.0])}, members=4)
     bed = TestBed.make(venv, plant.rows, plant.reward, starts=5, horizon=8, seed=0)
     wind, x = plant.rows.values["wind"][:, 0], plant.rows.values["x"][:, 0]
-    row = int((x == bed.start["x"][3, 2, 0]).nonzero()[0])
-    assert bed.given.keys() == {"wind"}
-    torch.testing.assert_close(bed.given["wind"][:, 3, 2, 0], wind[row : row + 8])
+    row = int((x == bed.start.state["x"][3, 2, 0]).nonzero()[0])
+    assert bed.start.given.keys() == {"wind"}
+    torch.testing.assert_close(bed.start.given["wind"][:, 3, 2, 0], wind[row : row + 8])
 
 
 @pytest.mark.parametrize("seed", [1, 2])

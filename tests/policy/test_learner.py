@@ -4,11 +4,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from revive.data.codec import Codec, NodeCodec
+from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.evaluation import TestBed
 from revive.policy.learner import Candidate, FirstOrderLearner
@@ -17,7 +16,7 @@ from revive.policy.reward import Reward
 from revive.policy.starts import Starts
 from revive.venv.virtual_env import VirtualEnv
 from tests.policy.conftest import BEHAVIOUR, OPTIONS, Plant
-from tests.venv.plants import columns, equal_weights, hand_set, logs_of, rows_of, train, weights_of
+from tests.venv.plants import columns, equal_weights, hand_set, logs_of, rows_of, scaled, train, weights_of
 
 Make = Callable[..., FirstOrderLearner]
 
@@ -137,11 +136,12 @@ def test_the_loss_is_the_discounted_reward_with_the_value_of_the_end(learner: Ma
             value.zero_()
         made.slow_critic.net.skip.bias.fill_(0.7)
     end = made.slow_critic(torch.zeros(2, 1, 2))[0, 0].item()
-    loss, rewards, leaves = made._actor_loss()
+    loss, (rewards, leaves, alive) = made._actor_loss()
     worth = sum(0.9**k * 2.0 for k in range(6)) + 0.9**6 * end
     assert loss.item() == pytest.approx(-2 * worth / 6, rel=1e-5)  # two copies
     assert rewards.shape == (6, 2, 32)
     assert leaves.shape == (7, 2, 32, 2)
+    assert (alive == 1).all()
 
 
 def other_venv(plant: Plant, bias: list[float], codec: Codec | None = None) -> tuple[VirtualEnv, Starts]:
@@ -156,22 +156,22 @@ def test_a_branch_is_answered_by_several_members(learner: Make, plant: Plant) ->
     venv, made.starts = other_venv(plant, [1.0, 1000.0, 1.0, 1000.0])
     made._venv = [venv]
     made.reward = Reward(lambda data: data["next_x"] - data["x"], Path("reward.py"))
-    _, rewards, _ = made._actor_loss()
+    _, (rewards, _, _) = made._actor_loss()
     steps = rewards.round().transpose(0, 2).flatten(0, 1)  # (branches, h)
     assert all(set(row.tolist()) == {1.0, 1000.0} for row in steps)
 
 
 def test_the_reward_sees_physical_units_in_learning_and_in_judging(learner: Make, plant: Plant) -> None:
     codec = Codec.empty(plant.graph)
-    codec.nodes["x"] = NodeCodec(np.array([500.0]), np.array([10.0]))
-    made = learner(reward_spread=1.0)
-    venv, made.starts = other_venv(plant, [0.0] * 4, codec)
-    made._venv = [venv]
+    codec.nodes["x"] = scaled(plant.graph.columns("x"), [500.0], [10.0])
+    venv, starts = other_venv(plant, [0.0] * 4, codec)
+    made = learner(plant.linear_policy(0.0, 0.0, venv=venv), reward_spread=1.0)
+    made._venv, made.starts = [venv], starts
     made.reward = Reward(lambda data: data["next_x"], Path("reward.py"))
-    _, rewards, leaves = made._actor_loss()
-    torch.testing.assert_close(rewards, 500.0 + 10.0 * leaves[1:, ..., 0])
+    _, (rewards, leaves, _) = made._actor_loss()
+    torch.testing.assert_close(rewards, 500.0 + 10.0 * leaves[1:, ..., 1])  # wind, x
     bed = TestBed.make(venv, plant.rows, made.reward, starts=4, horizon=3, seed=0)
-    torch.testing.assert_close(bed.rewards(None), 500.0 + 10.0 * bed.start["x"][..., 0])
+    torch.testing.assert_close(bed.rewards(None), 500.0 + 10.0 * bed.start.state["x"][..., 0])
 
 
 def test_a_candidate_that_beats_everything_ever_logged_is_not_believed(learner: Make, plant: Plant) -> None:
@@ -270,16 +270,13 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(
         assert equal_weights(mine.weights, theirs.weights)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=RuntimeError, reason="rows.at(index, ()) hands out every node, actions too"
-)
 def test_a_plant_without_exogenous_nodes_can_be_learned_on(plant: Plant, tmp_path: Path) -> None:
     graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
     linear = {"next_x": ([[-0.1], [0.5]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
     venv = hand_set(graph, linear, members=4, std=0.2).requires_grad_(False)
-    rows = rows_of(venv.codec, logs_of(venv, 100, seed=1), logs_of(venv, 100, seed=2))
+    rows = rows_of(venv.graph, venv.codec, logs_of(venv, 100, seed=1), logs_of(venv, 100, seed=2))
     bed = TestBed.make(venv, rows, plant.reward, starts=4, horizon=20, seed=0)
-    policy = plant.linear_policy(BEHAVIOUR, BEHAVIOUR)
+    policy = plant.linear_policy(BEHAVIOUR, BEHAVIOUR, venv=venv)
     starts = replace(plant.starts, venv=venv, rows=rows)
     made = FirstOrderLearner(policy, venv, plant.reward, starts, bed, **OPTIONS)
     made._actor_loss()[0].backward()

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from revive.data.codec import Codec, NodeCodec
+from revive.data.codec import Codec
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.policy import Policy, action_range, soft_clip
 from revive.venv.node_model import NetworkSpec
 from tests.policy.conftest import Plant
-from tests.venv.plants import columns, equal_weights, hand_set, weights_of
+from tests.venv.plants import columns, equal_weights, hand_set, scaled, weights_of
 
 LOW, HIGH = torch.tensor(-3.0), torch.tensor(5.0)
 
@@ -25,8 +25,8 @@ def test_soft_clip_rises_everywhere_near_the_bounds_and_stays_between_them() -> 
     x = torch.linspace(-30, 30, 3001, dtype=torch.float64, requires_grad=True)
     y = soft_clip(x, LOW.double(), HIGH.double())
     assert y.min() >= -3.0 - 1e-9
-    assert y.max() <= 5.0
-    assert (y.diff() >= 0).all()
+    assert y.max() <= 5.0 + 1e-9
+    assert (y.diff() >= -1e-12).all()
     y.sum().backward()
     assert x.grad is not None
     near = (x > -4) & (x < 6)
@@ -34,7 +34,14 @@ def test_soft_clip_rises_everywhere_near_the_bounds_and_stays_between_them() -> 
     torch.testing.assert_close(soft_clip(torch.tensor([-50.0, 50.0]), LOW, HIGH), torch.stack([LOW, HIGH]))
 
 
-@pytest.mark.xfail(strict=True, reason="clipped above after below, which pushes a low value out again")
+@pytest.mark.xfail(strict=True, reason="a difference of two large numbers, in single precision")
+def test_soft_clip_keeps_its_promise_far_outside_in_single_precision() -> None:
+    x = torch.linspace(-1000, 1000, 20001)
+    y = soft_clip(x, LOW, HIGH)
+    assert y.min() >= LOW
+    assert y.max() <= HIGH
+
+
 @pytest.mark.parametrize("high", [1.0, 0.3])
 def test_soft_clip_stays_inside_a_narrow_range(high: float) -> None:
     y = soft_clip(torch.linspace(-9, 9, 100), torch.tensor(0.0), torch.tensor(high))
@@ -123,7 +130,7 @@ def test_declared_bounds_count_and_else_the_logged_range(
 ) -> None:
     graph = bounded(low, high)
     codec = Codec.empty(graph)
-    codec.nodes["u"] = NodeCodec(torch.tensor([2.0, 0.0]).numpy(), torch.tensor([2.0, 1.0]).numpy())
+    codec.nodes["u"] = scaled(graph.columns("u"), [2.0, 0.0], [2.0, 1.0])
     logged = torch.tensor([-0.5, -0.7]), torch.tensor([1.5, 1.7])  # model space
     lowest, highest = action_range(graph, codec, "u", *logged)
     torch.testing.assert_close(lowest, torch.tensor([wanted[0], -0.7]))

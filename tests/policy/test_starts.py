@@ -37,7 +37,7 @@ def starts() -> Starts:
             "next_y": -number,
         }
 
-    rows = rows_of(venv.codec, numbered(0, 50), numbered(50, 30))
+    rows = rows_of(venv.graph, venv.codec, numbered(0, 50), numbered(50, 30))
     ranges = {
         "x": (torch.tensor([1000.0]), torch.tensor([1010.0])),
         "y": (torch.tensor([-5.0]), torch.tensor([5.0])),
@@ -50,7 +50,8 @@ def seeded() -> torch.Generator:
 
 
 def test_logged_states_come_from_the_members_own_half_with_their_own_exogenous_series(starts: Starts) -> None:
-    state, given = starts.draw(500, 7, seeded())
+    begin = starts.draw(500, 7, seeded())
+    state, given = begin.state, begin.given
     assert state["x"].shape == (4, 500, 1)
     assert given.keys() == {"wind"}
     assert given["wind"].shape == (7, 4, 500, 1)
@@ -63,7 +64,8 @@ def test_logged_states_come_from_the_members_own_half_with_their_own_exogenous_s
 
 
 def test_the_wide_share_starts_anywhere_in_the_range_in_all_states_at_once(starts: Starts) -> None:
-    state, given = replace(starts, wide=0.3).draw(5000, 1, seeded())
+    begin = replace(starts, wide=0.3).draw(5000, 1, seeded())
+    state, given = begin.state, begin.given
     wide = state["x"] > 900
     assert float(wide.float().mean()) == pytest.approx(0.3, abs=0.02)
     drawn = state["x"][wide]
@@ -76,7 +78,8 @@ def test_the_wide_share_starts_anywhere_in_the_range_in_all_states_at_once(start
 
 
 def test_the_shuffled_share_meets_the_exogenous_values_of_another_moment(starts: Starts) -> None:
-    state, given = replace(starts, shuffled=0.5).draw(5000, 1, seeded())
+    begin = replace(starts, shuffled=0.5).draw(5000, 1, seeded())
+    state, given = begin.state, begin.given
     elsewhere = given["wind"][0] != state["x"]
     assert float(elsewhere.float().mean()) == pytest.approx(0.5, abs=0.03)
     for m in range(4):
@@ -86,7 +89,8 @@ def test_the_shuffled_share_meets_the_exogenous_values_of_another_moment(starts:
 def test_the_generator_alone_decides(starts: Starts) -> None:
     some = replace(starts, wide=0.3, shuffled=0.3)
     one, same = some.draw(20, 3, seeded()), some.draw(20, 3, seeded())
-    assert all(torch.equal(one[i][name], same[i][name]) for i in (0, 1) for name in one[i])
+    assert all(torch.equal(one.state[name], same.state[name]) for name in some.venv.graph.states)
+    assert torch.equal(one.given["wind"], same.given["wind"])
 
 
 def delay_line(delay: int) -> tuple[VirtualEnv, Rows]:
@@ -109,7 +113,7 @@ def delay_line(delay: int) -> tuple[VirtualEnv, Rows]:
     venv = hand_set(graph, linear)
     rng = np.random.default_rng(0)
     part = {name: rng.normal(size=(60, graph[name].width)) for name in graph.nodes}
-    return venv, rows_of(venv.codec, part, part)
+    return venv, rows_of(venv.graph, venv.codec, part, part)
 
 
 @pytest.mark.parametrize("delay", [2, 3, 6])
@@ -131,7 +135,7 @@ def test_dead_time_sees_which_action_is_rewarded_at_once() -> None:
 
 def test_dead_time_of_short_trajectories_stays_inside_them() -> None:
     venv, rows = delay_line(3)
-    short = rows_of(venv.codec, *[{k: v[:12] for k, v in rows.values.items()}] * 2, ends=[[6, 12], [6, 12]])
+    short = rows_of(venv.graph, venv.codec, *[{k: v[:12] for k, v in rows.values.items()}] * 2, ends=[[6, 12], [6, 12]])
 
     def reward(data: dict[str, Tensor]) -> Tensor:
         return data["next_x"]

@@ -43,7 +43,7 @@ def plant() -> tuple[VirtualEnv, Rows]:
 
     linear = {"next_x": (weight, [0.0, 0.0]), "u": (np.zeros((2, 2)), [0.0, 0.0])}
     venv = hand_set(graph, linear, members=4, std=0.1, codec=Codec.empty(graph))
-    return venv, rows_of(venv.codec, half(), half())
+    return venv, rows_of(venv.graph, venv.codec, half(), half())
 
 
 Draw = Callable[[VirtualEnv, Rows], Figure]
@@ -59,7 +59,7 @@ def control(venv: VirtualEnv, rows: Rows) -> Figure:
     ("draw", "panels"),
     [
         (lambda venv, rows: figures.decision_graph(venv.graph), 1),
-        (lambda venv, rows: figures.rollouts(venv, rows, horizon=20, shown=2), 4),
+        (lambda venv, rows: figures.rollouts(venv, rows, horizon=20, most=2), 4),
         (lambda venv, rows: figures.error_by_horizon(venv, rollout_error(venv, rows, 20)), 2),
         (lambda venv, rows: figures.response_curves(venv, rows, "u", points=5), 8),
         (control, 5),
@@ -99,7 +99,7 @@ def test_axes_carry_columns_and_units(plant: tuple[VirtualEnv, Rows]) -> None:
 def test_rollouts_show_data_and_model_in_physical_units(plant: tuple[VirtualEnv, Rows]) -> None:
     """Here the model is the truth, so that its line lies on that of the data."""
     venv, rows = plant
-    figure = figures.rollouts(venv, rows, horizon=20, shown=2)
+    figure = figures.rollouts(venv, rows, horizon=20, most=2)
     for axis in figure.axes:
         lines = {line.get_label(): np.asarray(line.get_ydata(), dtype=float) for line in axis.get_lines()}
         np.testing.assert_allclose(lines["data"], lines["members' mean"], atol=1e-4)
@@ -123,7 +123,7 @@ def test_a_target_that_nothing_follows_from_still_makes_a_figure(tmp_path: Path)
     zero = {"u": ([[0.0]], [0.0]), "v": ([[0.0]], [0.0]), "next_x": ([[0.0], [0.0]], [0.0])}
     venv = hand_set(graph, zero)
     part = {name: np.random.default_rng(0).normal(size=(40, 1)) for name in graph.nodes}
-    figure = figures.response_curves(venv, rows_of(venv.codec, part, part), "u", points=3)
+    figure = figures.response_curves(venv, rows_of(venv.graph, venv.codec, part, part), "u", points=3)
     figures.save(figure, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").stat().st_size > 0
 
@@ -131,5 +131,5 @@ def test_a_target_that_nothing_follows_from_still_makes_a_figure(tmp_path: Path)
 def test_figures_leave_the_venv_and_the_random_state_alone(plant: tuple[VirtualEnv, Rows]) -> None:
     venv, rows = plant
     before = torch.random.get_rng_state()
-    figures.rollouts(venv, rows, horizon=10, shown=1)
+    figures.rollouts(venv, rows, horizon=10, most=1)
     assert torch.equal(torch.random.get_rng_state(), before)

@@ -118,7 +118,6 @@ def test_brackets_that_are_no_markup_survive() -> None:
     assert "[Errno 28]" in text
 
 
-@pytest.mark.xfail(strict=True, reason="folders and troubles are read as rich markup")
 @pytest.mark.parametrize("folder", ["runs [old]", "a [/b] c"])
 def test_brackets_that_look_like_markup_survive(folder: str) -> None:
     terminal, console = recorded()

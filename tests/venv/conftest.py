@@ -16,6 +16,8 @@ from revive.venv.virtual_env import VirtualEnv
 from tests.venv.plants import columns, rows_of
 
 OPTIONS: dict[str, Any] = {
+    "losses": {},
+    "warm": (),
     "one_step_updates": 40,
     "curriculum": [[5, 20], [20, 40]],
     "batch_size": 128,
@@ -27,6 +29,7 @@ OPTIONS: dict[str, Any] = {
     "clip": 5.0,
     "block": 100,
     "held_out": 0.2,
+    "effect_weight": 5.0,
     "chunk": 10,
     "seed": 0,
 }
@@ -49,7 +52,7 @@ def noisy() -> tuple[DecisionGraph, Codec, Rows]:
     graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
     halves = noisy_plant(1500, 1), noisy_plant(1500, 2)
     codec = Codec.fit(graph, halves[0])
-    return graph, codec, rows_of(codec, *halves)
+    return graph, codec, rows_of(graph, codec, *halves)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
-from revive.data.codec import Codec
+from revive.data.codec import Codec, NodeCodec
 from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.graph.columns import Column
@@ -19,8 +19,6 @@ from revive.tracking.lightning import StageLogger
 from revive.training import Progress, fit
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
-
-torch.set_num_threads(1)  # small networks are many times slower on several threads
 
 SMALL = NetworkSpec(hidden=(4,))
 Linear = tuple[object, object]  # weight ([M,] inputs, outputs) and bias ([M, 1,] outputs)
@@ -49,28 +47,43 @@ def hand_set(
 
     Model space is physical unless a codec is given. std: of every learned node's noise.
     """
-    scales = {name: [1.0] * graph[name].width for name in graph.learned}
-    venv = VirtualEnv(graph, codec or Codec.empty(graph), members, spec, scales)
+    codec = codec or Codec.empty(graph)
+    scales = {name: [1.0] * codec.layout(name).ordered for name in graph.learned}
+    venv = VirtualEnv(graph, codec, members, spec, scales)
     with torch.no_grad():
         for name in graph.learned:
             model = venv.model(name)
             weight, bias = (torch.as_tensor(part, dtype=torch.float32) for part in linear[name])
             model.net.last.zero_()
             model.net.skip.weight.zero_()
-            model.net.skip.weight[..., : model.width] = weight
-            model.net.skip.bias[..., : model.width] = bias
+            ordered = model.layout.ordered
+            model.net.skip.weight[..., :ordered] = weight
+            model.net.skip.bias[..., :ordered] = bias
             model.free_log_std.fill_(np.log(max(std, 1e-12)))
     return venv
 
 
-def rows_of(codec: Codec, *parts: Mapping[str, object], ends: Sequence[Sequence[int]] | None = None) -> Rows:
+def scaled(columns: Sequence[Column], center: Sequence[float], scale: Sequence[float]) -> NodeCodec:
+    """The codec `z = (x - center) / scale` of continuous columns."""
+    codec = NodeCodec(columns, (), None)
+    codec.center.copy_(torch.tensor(center))
+    codec.scale.copy_(torch.tensor(scale))
+    return codec
+
+
+def rows_of(
+    graph: DecisionGraph,
+    codec: Codec,
+    *parts: Mapping[str, object],
+    ends: Sequence[Sequence[int]] | None = None,
+) -> Rows:
     """The rows of parts given as node -> (N, d); each one trajectory unless `ends` says more."""
     trajectories = []
     for i, part in enumerate(parts):
         arrays = {name: np.asarray(value, dtype=np.float64) for name, value in part.items()}
         last = len(next(iter(arrays.values())))
         trajectories.append(Trajectories(arrays, np.array(ends[i] if ends else [last])))
-    return Rows.of(codec, *trajectories)
+    return Rows.of(codec, graph, *trajectories)
 
 
 def logs_of(venv: VirtualEnv, steps: int, seed: int = 0, start: float = 1.0) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ from revive.data.readers import from_arrays
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
-from revive.venv.functions import load_functions
+from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
 
@@ -63,7 +63,7 @@ def system(tmp_path: Path) -> tuple[DecisionGraph, VirtualEnv, Rows, dict[str, n
     logs = from_arrays(arrays, graph, "test")
     codec = Codec.fit(graph, logs.arrays)
     scales = {name: [1.0] * codec.layout(name).ordered for name in graph.learned}
-    venv = VirtualEnv(graph, codec, 2, NetworkSpec(hidden=(4,)), scales, load_functions(graph, tmp_path))
+    venv = VirtualEnv(graph, codec, 2, NetworkSpec(hidden=(4,)), scales, UserCode.load(graph, tmp_path))
     parts = [logs.select([i]) for i in range(2)]
     return graph, venv, Rows.of(codec, graph, *parts), dict(logs.arrays)
 
