@@ -15,7 +15,7 @@ from revive.config.settings import Settings
 from revive.data.codec import Codec, robust_scale
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
-from revive.pipeline.given import Given
+from revive.pipeline.given import Given, Task
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder
 from revive.tracking.base import StageTracker, Tracker
@@ -52,6 +52,12 @@ class Context:
     def checkpoint(self, stage: str) -> Path:
         """Where a learner leaves what it needs to go on after an interruption."""
         return self.folder.path / "checkpoints" / f"{stage}.ckpt"
+
+    @property
+    def task(self) -> Task:
+        """What the policy is to do; asked for only where there is one."""
+        assert self.given.task is not None
+        return self.given.task
 
     @property
     def provenance(self) -> dict[str, Any]:

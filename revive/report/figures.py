@@ -199,7 +199,6 @@ def _sweep(
 
 def control(
     graph: DecisionGraph,
-    target: str,
     logged: Mapping[str, NDArray[np.float64]],
     learned: Mapping[str, NDArray[np.float64]],
     source: str,
