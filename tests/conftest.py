@@ -17,11 +17,6 @@ reward: reward.py
 """
 
 
-def pytest_ignore_collect(collection_path: Path) -> bool | None:
-    """Pytest takes a folder called `venv` for a virtual environment, and would leave out ours without a word."""
-    return False if collection_path == Path(__file__).parent / "venv" else None
-
-
 @pytest.fixture
 def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the experiment `demo`, found by REVIVE_EXPERIMENTS, and an empty working directory."""

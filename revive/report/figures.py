@@ -34,8 +34,9 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def label(column: Column) -> str:
-    """A column's name, with its unit where the description says it."""
-    return f"{column.name} [{column.units}]" if column.units else column.name
+    """A column's name, with its unit where the description says it; dollar signs are no mathematics."""
+    text = f"{column.name} [{column.units}]" if column.units else column.name
+    return text.replace("$", r"\$")
 
 
 def panels(

@@ -92,7 +92,6 @@ def test_a_step_takes_the_present_value_for_a_history_that_is_not_given(states: 
     np.testing.assert_allclose(step["next_x"], [21.0], atol=1e-4)
 
 
-@pytest.mark.xfail(strict=True, reason="a history that ends in the present is left aside without a word")
 def test_a_step_takes_a_history_that_is_given(states: VenvSession) -> None:
     step = states.step({"x": [20.0], "ts_x": [7.0, 13.0, 20.0]})
     np.testing.assert_allclose(step["u"], [7.0], atol=1e-4)

@@ -221,6 +221,5 @@ def test_a_policy_of_another_run_acts_in_its_own_units(venv_session: VenvSession
     np.testing.assert_allclose(rolled["u"][0], stranger.act(START)["u"], atol=1e-3)
 
 
-@pytest.mark.xfail(strict=True, reason="exogenous nodes come back too, which nothing computed")
 def test_a_step_returns_what_it_computed(venv_session: VenvSession) -> None:
     assert venv_session.step({"x": [18.0], "wind": [0.5]}).keys() == {"u", "next_x"}

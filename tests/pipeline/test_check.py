@@ -124,7 +124,6 @@ def test_a_run_leaves_the_same_report_in_its_folder(tank: Write, capsys: pytest.
     assert (Path("runs") / "r" / "data_report.html").is_file()
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="the largest of no numbers is asked for")
 def test_a_curriculum_without_updates_is_none(tank: Write) -> None:
     tank()
     assert main(["check", "experiment=tank", "venv.learner.curriculum=[[5,0]]"]) == 0

@@ -115,7 +115,6 @@ def test_columns_of_any_name_end_as_text() -> None:
     assert "<b>bold</b>" in parsed.text
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="what stands between two dollars is read as TeX")
 def test_columns_of_two_dollars_end_as_text() -> None:
     read(page_of(r"$_ per $h", "$x^$"))
 
@@ -138,7 +137,6 @@ def test_values_that_are_missing_or_all_alike_make_pictures() -> None:
     read(data_page("demo", DataReport((), rows=120), graph, logs))
 
 
-@pytest.mark.xfail(strict=True, reason="matplotlib salts the ids in an SVG anew each time")
 def test_equal_data_make_equal_pages() -> None:
     assert page_of("level") == page_of("level")
 

@@ -57,7 +57,6 @@ def learner(filler: float, std: str = "constant") -> MultiStepLearner:
     return MultiStepLearner(venv, rows, **options)
 
 
-@pytest.mark.xfail(strict=True, reason="the linear start reads every value, known or not")
 @pytest.mark.parametrize("std", ["constant", "conditioned"])
 def test_a_missing_target_has_no_influence_on_what_is_learned(std: str, tmp_path: Path) -> None:
     one, other = learner(1.0, std), learner(3.0, std)
