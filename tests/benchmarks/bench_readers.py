@@ -1,7 +1,19 @@
-"""How long it takes to read, check and split a log, beside the time that numpy or pyarrow alone need.
+"""How long it takes to read, split and check a log, beside the time that numpy or pyarrow alone need.
 
-Run it by hand: `python tests/benchmarks/bench_readers.py [--rows 10000000] [--table-rows 1000000]`. Prints a
-table; `peak` is the growth of resident memory while the file is read, over the size of the arrays.
+Run it by hand: `python tests/benchmarks/bench_readers.py [--rows 10000000] [--table-rows 1000000]`. It prints
+a Markdown table. Every figure is the median of `--rounds` in which both sides take turns, each time in a
+fresh process, with the file in the cache of the disk and all imports done before the clock starts; the peak
+is the largest one of all rounds.
+
+plain: the same file to float64 arrays in memory, and nothing else. npz: `numpy.load` and every array of it,
+which takes each value from the file and compares the checksums; h5: every data set whole; tables:
+`pyarrow.parquet.read_table` or `pyarrow.csv.read_csv`, then `to_numpy` of each column.
+ours: `read_trajectories`, `split` into halves by trajectory, and `check_data` with the split and a horizon.
+ratio: ours by plain, of seconds on the clock, with its quartiles; CPU: the same of processor seconds.
+user: processor seconds outside the kernel, plain and ours.
+peak: the growth of resident memory while the file is read, over the size of the 20 columns.
+gather: seconds, not part of ours and taken once, that the parts of the split need to copy all their rows,
+which they do for each array when it is first used.
 """
 
 from __future__ import annotations
@@ -13,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,8 +59,9 @@ def logs(rows: int) -> dict[str, np.ndarray]:
         stop = min(start + LENGTH, rows)
         state[start:stop] = np.cumsum(rng.normal(size=(stop - start, STATES)), axis=0) * 0.1
     following = np.empty_like(state)
-    following[:-1], following[-1] = state[1:], 0.0
+    following[:-1] = state[1:]
     ends = np.minimum(np.arange(LENGTH, rows + LENGTH, LENGTH), rows)
+    following[ends - 1] = state[ends - 1] + 0.1 * rng.normal(size=(len(ends), STATES))
     return {
         "state": state,
         "next_state": following,
@@ -82,67 +96,118 @@ def plain_read(path: Path) -> int:
     """What numpy, h5py or pyarrow do with the same file; returns bytes."""
     if path.suffix == ".npz":
         with np.load(path) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return sum(array.nbytes for array in arrays.values())
-    if path.suffix == ".h5":
+            arrays = [np.asarray(archive[name], np.float64) for name in archive.files]
+    elif path.suffix == ".h5":
         with h5py.File(path) as file:
-            arrays = {name: file[name][()] for name in file}
-        return sum(array.nbytes for array in arrays.values())
-    return csv.read_csv(path).nbytes if path.suffix == ".csv" else parquet.read_table(path).nbytes
+            arrays = [np.asarray(file[name][()], np.float64) for name in file]
+    else:
+        read = csv.read_csv(path) if path.suffix == ".csv" else parquet.read_table(path)
+        arrays = [column.to_numpy() for column in read.columns]
+    return sum(array.nbytes for array in arrays)
 
 
-def our_read(path: Path) -> tuple[float, float, float, float]:
-    """Seconds to read, split and check, and peak memory of reading over the size of the arrays."""
+@dataclass(frozen=True)
+class Clock:
+    """Seconds on the clock, of the processors, and of these outside the kernel; the peak of memory in bytes."""
+
+    wall: float
+    cpu: float
+    user: float
+    peak: int
+
+    @classmethod
+    def now(cls) -> Clock:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        cpu = used.ru_utime + used.ru_stime
+        return cls(time.perf_counter(), cpu, used.ru_utime, used.ru_maxrss * 1024)
+
+    def since(self, begin: Clock) -> dict[str, float]:
+        return {name: getattr(self, name) - getattr(begin, name) for name in ("wall", "cpu", "user")}
+
+
+def plain_cost(path: Path) -> dict[str, float]:
+    """Seconds of `plain_read`."""
+    begin = Clock.now()
+    plain_read(path)
+    return Clock.now().since(begin)
+
+
+def our_cost(path: Path, gather: bool = False) -> dict[str, float]:
+    """Seconds to read, split and check, and to `gather`; peak memory of reading over the arrays."""
     options = ReadOptions() if path.suffix in (".npz", ".h5") else ReadOptions(trajectory="run")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    start = time.perf_counter()
+    resident = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+    begin = Clock.now()
     data = read_trajectories(path, GRAPH, options)
-    read = time.perf_counter()
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
-    size = sum(array.nbytes for array in data.arrays.values())
+    read = Clock.now()
     parts = split(data)
-    parted = time.perf_counter()
+    parted = Clock.now()
     check_data(data, GRAPH, parts, horizon=100)
-    return read - start, parted - read, time.perf_counter() - parted, peak / size
+    checked = Clock.now()
+    size = sum(array.nbytes for array in data.arrays.values())
+    for part in (parts.train, parts.validation) if gather else ():
+        assert all(len(part.arrays[name]) == part.rows for name in part.arrays)
+    return checked.since(begin) | {
+        "read": read.wall - begin.wall,
+        "split": parted.wall - read.wall,
+        "check": checked.wall - parted.wall,
+        "gather": Clock.now().wall - checked.wall,
+        "peak": (read.peak - resident) / size,
+    }
 
 
 def _answer(work: Callable[[Path], Any], path: Path, pipe: Any) -> None:
-    start = time.perf_counter()
-    answer = work(path)
-    pipe.send((answer, time.perf_counter() - start))
+    pa.chunked_array([[1.0]]).to_numpy()  # imports pandas where it is installed
+    pipe.send(work(path))
 
 
-def apart(work: Callable[[Path], Any], path: Path) -> tuple[Any, float]:
-    """Result and seconds of `work` in a process of its own, so that memory is its own too."""
+def apart(work: Callable[[Path], Any], path: Path) -> Any:
+    """The result of `work` in a process of its own, so that memory is its own too."""
     here, there = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=_answer, args=(work, path, there))
     process.start()
     there.close()
-    answer: tuple[Any, float] = here.recv()
+    answer = here.recv()
     process.join()
     return answer
 
 
+def line(path: Path, rows: int, rounds: int) -> str:
+    """A row of the table."""
+    plain, ours = [], []
+    for number in range(rounds):
+        plain.append(apart(plain_cost, path))
+        ours.append(apart(partial(our_cost, gather=number == rounds - 1), path))
+
+    def middle(costs: list[dict[str, float]], name: str) -> str:
+        return f"{np.median([cost[name] for cost in costs]):.2f}"
+
+    ratios = {name: [b[name] / a[name] for a, b in zip(plain, ours, strict=True)] for name in ("wall", "cpu")}
+    low, half, high = np.percentile(ratios["wall"], [25, 50, 75])
+    cells = [path.suffix[1:], f"{rows:,}", middle(plain, "wall")]
+    cells += [middle(ours, name) for name in ("read", "split", "check")]
+    cells += [f"{half:.2f} ({low:.2f} to {high:.2f})", f"{np.median(ratios['cpu']):.2f}"]
+    cells += [f"{middle(plain, 'user')}, {middle(ours, 'user')}"]
+    cells += [f"{max(cost['peak'] for cost in ours):.2f}", f"{ours[-1]['gather']:.2f}"]
+    return "| " + " | ".join(cells) + " |\n"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--table-rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
-    out = sys.stdout.write
-    heads = ("plain s", "read s", "split s", "check s", "ratio", "peak")
-    out(f"{'file':<8} {'rows':>10} " + " ".join(f"{head:>7}" for head in heads) + "\n")
+    heads = ["file", "rows", "plain s", "read s", "split s", "check s", "ratio (quartiles)", "CPU", "user s"]
+    heads += ["peak", "gather s"]
+    sys.stdout.write("| " + " | ".join(heads) + " |\n|" + " --- |" * len(heads) + "\n")
     with tempfile.TemporaryDirectory() as folder:
-        for suffix in (".npz", ".h5", ".parquet", ".csv"):
+        for suffix in (".npz", ".parquet", ".csv", ".h5"):
             rows = chosen.rows if suffix in (".npz", ".h5") else chosen.table_rows
             path = Path(folder) / f"logs{suffix}"
             apart(partial(write, rows=rows), path)  # elsewhere, so that its memory is not ours
-            apart(plain_read, path)  # warms the cache of the disk
-            plain = min(apart(plain_read, path)[1] for _ in range(2))
-            ours = [apart(our_read, path) for _ in range(2)]
-            (read, parted, checked, peak), _ = min(ours, key=lambda answer: answer[1])
-            total = read + parted + checked
-            line = f"{suffix[1:]:<8} {rows:>10} {plain:>7.2f} {read:>7.2f} {parted:>7.2f} {checked:>7.2f} "
-            out(line + f"{total / plain:>7.2f} {peak:>7.2f}\n")
+            apart(plain_cost, path)  # warms the cache of the disk
+            sys.stdout.write(line(path, rows, chosen.rounds))
+            sys.stdout.flush()
             path.unlink()
 
 

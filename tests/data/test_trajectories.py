@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from typing import Any
 
 import numpy as np
 import pytest
@@ -78,3 +79,33 @@ def test_shapes_that_disagree_are_refused() -> None:
         Trajectories({"x": np.zeros((4, 1))}, np.array([3]))
     with pytest.raises(ValueError, match="mask of 'x'"):
         Trajectories({"x": np.zeros((3, 1))}, np.array([3]), {"x": np.zeros((3, 2), bool)})
+
+
+def test_what_is_selected_is_copied_only_when_it_is_asked_for() -> None:
+    t = make(2, 3, 1, 4, missing=True)
+    run = t.select([1, 2])
+    assert np.shares_memory(run.arrays["y"], t.arrays["y"])
+    apart = t.select([0, 2])
+    assert repr(apart) == "Trajectories(2 of 1 to 2 rows, 3 in all, 1 missing: x[1], y[2])"
+    assert apart.arrays["y"] is apart.arrays["y"]
+    assert type(pickle.loads(pickle.dumps(apart)).arrays) is dict
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.integers(1, 5), min_size=2, max_size=8), st.randoms())
+def test_parts_of_parts_hold_the_rows_of_the_whole(lengths: list[int], random: Any) -> None:
+    t = make(*lengths, missing=True)
+    part = t.select(random.sample(range(t.count), random.randint(1, t.count)))
+    pieces = []
+    for _ in range(random.randint(1, 4)):
+        number = random.randrange(part.count)
+        start = random.randrange(int(part.starts[number]), int(part.ends[number]))
+        pieces.append((start, random.randint(start + 1, int(part.ends[number]))))
+    rows = [row for start, end in pieces for row in range(start, end)]
+    cut = part.cut(pieces)
+    assert cut.missing is not None
+    assert part.missing is not None
+    for name in ("x", "y"):
+        np.testing.assert_array_equal(cut.arrays[name], np.asarray(part.arrays[name])[rows])
+    np.testing.assert_array_equal(cut.missing["x"], part.missing["x"][rows])
+    assert cut.lengths.tolist() == [end - start for start, end in pieces]
