@@ -70,6 +70,27 @@ def gather(settings: Settings) -> Given:
     return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made, code, losses)
 
 
+def without_data(settings: Settings, logs: Trajectories, parts: Split, logged_reward: Tensor) -> Given:
+    """What `gather` gives, around data that was read and checked before; the user's code is loaded anew."""
+    graph, folder = describe(settings)
+    target = settings.policy.target or graph.default_target
+    if settings.reward is None:
+        raise UserError(Problem("no reward is given", place="reward"))
+    return Given(
+        graph,
+        _seen_by_policy(settings, graph, target),
+        target,
+        logs,
+        parts,
+        Reward.load(settings.reward),
+        logged_reward,
+        None,
+        None,
+        UserCode.load(graph, folder),
+        load_losses(graph, settings.venv.user_module),
+    )
+
+
 def _derived(
     logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
 ) -> Trajectories:
