@@ -7,12 +7,13 @@ with the data; only those are looked at value by value.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 
 from revive.data.extremes import extremes
+from revive.data.parallel import each, spans
 from revive.data.trajectories import BoolArray, FloatArray, IntArray
 from revive.errors import Problems
 from revive.graph.columns import Column
@@ -23,13 +24,15 @@ _ROUNDING: Final = 1e-6  # what float32 files may exceed a bound by, of its size
 _GRID: Final = 1e-3  # what a discrete value may be off, of one step
 _SHOWN: Final = 3  # rows or values named in one message
 _BLOCK: Final = 1 << 12  # rows looked at together
+_COMPARED: Final = 1 << 14  # rows compared at once where they should be equal; a multiple of _BLOCK
+_SPAN: Final = 1 << 17  # rows that are worth a thread of their own
 
 
 @dataclass(frozen=True)
 class ValueChecks:
     """Checks of the values of well-formed arrays. `ends` None: the trajectories are not known.
 
-    `masked`: NaN is a missing value and no finding.
+    `masked`: NaN is a missing value and no finding. `ranges`: the extremes of arrays where they are known.
     """
 
     graph: DecisionGraph
@@ -38,6 +41,7 @@ class ValueChecks:
     source: str
     problems: Problems
     masked: bool = False
+    ranges: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
 
     def run(self) -> None:
         """Adds every finding to `problems`."""
@@ -54,7 +58,7 @@ class ValueChecks:
         columns = self.graph.columns(name)
         if not len(array):
             return []
-        low, high = extremes(array)
+        low, high = self.ranges[name] if name in self.ranges else extremes(array)
         with np.errstate(invalid="ignore"):
             finite = np.isfinite(low) & np.isfinite(high)
         floor = np.array([_floor(column) for column in columns])
@@ -99,14 +103,10 @@ class ValueChecks:
             return
         borders = ends[:-1] - 1
         wrong: dict[int, BoolArray] = {}
-        for start in range(0, len(now) - 1, _BLOCK):
+        for start in _differing(now, following, borders):
             stop = min(start + _BLOCK, len(now) - 1)
-            a, b = now[start + 1 : stop + 1], following[start:stop]
-            if np.array_equal(a, b):
-                continue
-            off = _apart(a, b)
-            first, last = np.searchsorted(borders, [start, stop])
-            off[borders[first:last] - start] = False
+            off = _apart(now[start + 1 : stop + 1], following[start:stop])
+            off[_within(borders, start, stop)] = False
             for number in np.flatnonzero(off.any(axis=0)).tolist():
                 mask = wrong.setdefault(number, np.zeros(len(now), dtype=bool))
                 mask[start:stop] = off[:, number]
@@ -135,6 +135,33 @@ class ValueChecks:
 
 def _blocks(array: FloatArray) -> Iterator[FloatArray]:
     return (array[start : start + _BLOCK] for start in range(0, len(array), _BLOCK))
+
+
+def _differing(now: FloatArray, following: FloatArray, borders: IntArray) -> list[int]:
+    """The first rows of the blocks in which a row and the successor that is told for it are not equal.
+
+    `borders` are the rows whose successor is not the row behind them.
+    """
+
+    def found(span: tuple[int, int]) -> list[int]:
+        blocks: list[int] = []
+        differs = np.empty((min(_COMPARED, span[1] - span[0]), now.shape[1]), dtype=bool)
+        for start in range(*span, _COMPARED):
+            stop = min(start + _COMPARED, span[1])
+            off = np.not_equal(now[start + 1 : stop + 1], following[start:stop], out=differs[: stop - start])
+            off[_within(borders, start, stop)] = False
+            if off.any():
+                pieces = range(0, stop - start, _BLOCK)
+                blocks += [start + piece for piece in pieces if off[piece : piece + _BLOCK].any()]
+        return blocks
+
+    return [block for blocks in each(found, spans(len(now) - 1, _SPAN)) for block in blocks]
+
+
+def _within(borders: IntArray, start: int, stop: int) -> IntArray:
+    """Those of the rising rows `borders` that lie between two rows, counted from the first of these."""
+    first, last = np.searchsorted(borders, [start, stop])
+    return borders[first:last] - start
 
 
 def _size(column: Column) -> float:

@@ -6,6 +6,7 @@ Histories are always made from the rows of their own trajectory, whatever a file
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -57,7 +58,12 @@ class _Derivation:
     ) -> None:
         self.graph, self.arrays, self.missing = graph, arrays, missing
         self._ends, self._lengths, self._rows = trajectories.ends, trajectories.lengths, trajectories.rows
-        self._first: IntArray = np.repeat(trajectories.starts, trajectories.lengths)
+        self._starts = trajectories.starts
+
+    @cached_property
+    def _first(self) -> IntArray:
+        """(N,) the first row of the trajectory that a row belongs to."""
+        return np.repeat(self._starts, self._lengths)
 
     def add(self, name: str) -> None:
         """Adds `name` to the arrays where it follows from them."""

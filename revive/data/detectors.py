@@ -13,6 +13,7 @@ import numpy as np
 
 from revive.data.derive import is_read
 from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
+from revive.data.extremes import ties
 from revive.data.finding import Evidence
 from revive.data.proposal import Proposal, quoted
 from revive.data.trajectories import FloatArray, IntArray
@@ -87,24 +88,42 @@ def saturated_columns(evidence: Evidence, circles: Collection[str]) -> Iterator[
     `circles`: `node.column` of columns that lie on a circle, which keeps them in range.
     """
     for node in evidence.graph.states:
-        for number, column in enumerate(evidence.graph.columns(node)):
-            sample = evidence.sample.arrays[node][:, number] if node in evidence.sample.arrays else None
-            if sample is None or column.type != "continuous" or _is_clamped(column):
-                continue
-            if f"{node}.{column.name}" in circles:
-                continue
-            if evidence.is_constant(node, number) or len(np.unique(sample)) < _DISTINCT:
-                continue
-            values = evidence.trajectories.arrays[node][:, number]
-            sides = [_piled(values, float(evidence.ranges[node][side][number]), side) for side in (0, 1)]
-            if any(sides):
+        free = _unbounded(evidence, node, circles)
+        if not free:
+            continue
+        array, bounds = evidence.trajectories.arrays[node], evidence.ranges[node]
+        tied = [ties(array, bound) for bound in bounds]
+        for number in free:
+            piles = [
+                _piled(array[:, number], float(bounds[side][number]), side)
+                for side in (0, 1)
+                if tied[side][number] >= _TIED
+            ]
+            rows, name = max(piles, default=0), evidence.graph.columns(node)[number].name
+            if rows:
                 yield Proposal(
                     "clamp",
-                    (f"{node}.{column.name}",),
-                    float(max(sides)),
-                    f"has {max(sides)} rows at its exact extreme; a rollout would go beyond it",
-                    f"- {quoted(column.name)}: {{dim: {quoted(node)}, type: continuous, clamp: true}}",
+                    (f"{node}.{name}",),
+                    float(rows),
+                    f"has {rows} rows at its exact extreme; a rollout would go beyond it",
+                    f"- {quoted(name)}: {{dim: {quoted(node)}, type: continuous, clamp: true}}",
                 )
+
+
+def _unbounded(evidence: Evidence, node: str, circles: Collection[str]) -> list[int]:
+    """The numbers of the columns of a state that vary and that nothing keeps in range."""
+    if node not in evidence.sample.arrays:
+        return []
+    sample = evidence.sample.arrays[node]
+    return [
+        number
+        for number, column in enumerate(evidence.graph.columns(node))
+        if column.type == "continuous"
+        and not _is_clamped(column)
+        and f"{node}.{column.name}" not in circles
+        and not evidence.is_constant(node, number)
+        and len(np.unique(sample[:, number])) >= _DISTINCT
+    ]
 
 
 def _is_clamped(column: Column) -> bool:
@@ -115,8 +134,7 @@ def _piled(values: FloatArray, extreme: float, side: int) -> int:
     """How many rows have exactly the value `extreme`; 0 where that is not remarkable."""
     at = np.flatnonzero(values == extreme)
     tied = len(at)
-    visits = 1 + int((np.diff(at) > 1).sum())
-    if tied < _TIED or visits < _VISITS:
+    if 1 + int((np.diff(at) > 1).sum()) < _VISITS:
         return 0
     rest = values[values != extreme]
     beside = rest.max() if side else rest.min()

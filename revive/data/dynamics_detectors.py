@@ -93,8 +93,10 @@ def exogenous_columns(evidence: Evidence) -> Iterator[Proposal]:
         if shared is None or roughly is None or shared[number] < _WORTH_TRYING * roughly[0]:
             continue
         left_by_past = unexplained(own, delta, changes.ends)
+        if left_by_past is None or not left_by_past[0] > _PREDICTED:
+            continue
         left_by_all = unexplained(np.hstack([own, changes.x]), delta, changes.ends)
-        if left_by_past is None or left_by_all is None or not left_by_past[0] > _PREDICTED:
+        if left_by_all is None:
             continue
         ratio = float(left_by_all[0] / left_by_past[0])
         if ratio > _ALONE:

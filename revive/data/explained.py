@@ -16,6 +16,7 @@ _SCALES: Final = (0.5, 0.15)  # frequencies, per standard deviation of an input
 _RIDGES: Final = (1e-7, 1e-4, 1e-2)
 _NEIGHBOURS: Final = 3
 _COMPARED: Final = 2000
+_TOGETHER: Final = 128  # rows whose neighbours are looked for at a time
 _MOST_PRODUCTS: Final = 12  # inputs up to which all products of two are features
 _FEWEST: Final = 60  # rows below which nothing is judged
 
@@ -109,10 +110,14 @@ def _ridge_errors(features: FloatArray, y: FloatArray, seen: np.ndarray) -> list
 def _neighbour_error(x: FloatArray, y: FloatArray, seen: np.ndarray) -> FloatArray:
     """The mean squared error (q,) of the mean of the nearest rows, on at most `_COMPARED` rows each way."""
     known, asked = (_thinned(np.flatnonzero(side)) for side in (seen, ~seen))
-    a, b = x[asked], x[known]
-    distance = np.square(a).sum(axis=1)[:, np.newaxis] - 2 * a @ b.T + np.square(b).sum(axis=1)
-    near = np.argpartition(distance, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
-    return np.asarray(np.square(y[asked] - y[known][near].mean(axis=1)).mean(axis=0))
+    b, size, answers = x[known].T, np.square(x[known]).sum(axis=1), y[known]
+    errors = np.empty_like(y[asked])
+    for start in range(0, len(asked), _TOGETHER):
+        some = asked[start : start + _TOGETHER]
+        distance = size - 2 * x[some] @ b  # less what is the same for all of the known rows
+        near = np.argpartition(distance, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+        errors[start : start + _TOGETHER] = np.square(y[some] - answers[near].mean(axis=1))
+    return np.asarray(errors.mean(axis=0))
 
 
 def _thinned(rows: IntArray) -> IntArray:

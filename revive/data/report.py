@@ -13,6 +13,7 @@ from revive.data import causal_checks, column_checks, row_checks
 from revive.data.checks import ValueChecks
 from revive.data.detectors import Proposal, propose
 from revive.data.finding import Evidence, Finding
+from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray, Trajectories
 from revive.errors import Problem, Problems, UserError
@@ -123,22 +124,24 @@ def check_data(
     problems = Problems()
     usable = all(np.isfinite(bounds).all() for bounds in evidence.ranges.values())
     arrays = _as_logged(trajectories) if usable else trajectories.arrays
-    ValueChecks(graph, arrays, trajectories.ends, "data", problems, masked=usable).run()
+    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
+    ValueChecks(graph, arrays, trajectories.ends, "data", problems, usable, known).run()
     findings = [_error(problem) for problem in problems]
     proposals: Sequence[Proposal] = ()
-    if usable:
-        findings += column_checks.constant_columns(evidence)
-        findings += column_checks.duplicated_columns(evidence)
-        findings += column_checks.outliers(evidence)
-        findings += column_checks.category_values(evidence)
-        findings += column_checks.missing_values(evidence)
-        findings += row_checks.duplicated_rows(evidence)
-        findings += row_checks.drift(evidence, split)
-        findings += causal_checks.undecided(evidence)
-        proposals = propose(evidence)
-    findings += row_checks.time_gaps(evidence)
-    findings += row_checks.short_trajectories(evidence, horizon)
-    findings += causal_checks.unseen_inputs(evidence) if usable else ()
+    with one_blas_thread():
+        if usable:
+            findings += column_checks.constant_columns(evidence)
+            findings += column_checks.duplicated_columns(evidence)
+            findings += column_checks.outliers(evidence)
+            findings += column_checks.category_values(evidence)
+            findings += column_checks.missing_values(evidence)
+            findings += row_checks.duplicated_rows(evidence)
+            findings += row_checks.drift(evidence, split)
+            findings += causal_checks.undecided(evidence)
+            proposals = propose(evidence)
+        findings += row_checks.time_gaps(evidence)
+        findings += row_checks.short_trajectories(evidence, horizon)
+        findings += causal_checks.unseen_inputs(evidence) if usable else ()
     lengths = trajectories.lengths
     return DataReport(
         tuple(findings),

@@ -10,9 +10,12 @@ import numpy as np
 
 from revive.data.derive import is_read
 from revive.data.finding import Evidence, Finding, sample_windows, warning
+from revive.data.parallel import each, spans
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray
 
+_BLOCK: Final = 1 << 14  # rows hashed together
+_SPAN: Final = 1 << 17  # rows that are worth a thread of their own
 _HASHED: Final = 1 << 19  # rows that are compared with all others; of more, an unbiased part
 _REPEATED: Final = 1e-3  # share of repeated rows from which they are mentioned
 _DISTINCT: Final = 0.5  # share of distinct values from which a column tells rows apart
@@ -46,15 +49,30 @@ def _row_hashes(evidence: Evidence, node: str, number: int) -> np.ndarray:
     arrays = evidence.trajectories.arrays
     rows = evidence.trajectories.rows
     keep = np.uint64(2 ** max(0, math.ceil(math.log2(rows / _HASHED))) - 1)
-    chosen = np.flatnonzero((_mixed(arrays[node][:, [number]], 1) & keep) == 0)
-    names = [name for name in arrays if is_read(evidence.graph, name)]
-    parts = [_mixed(arrays[name][chosen], seed) for seed, name in enumerate(names, 2)]
-    return np.asarray(np.sum(parts, axis=0, dtype=np.uint64))
+    own = _factors(1, 1)
+    others = [
+        (array, _factors(seed, array.shape[1]))
+        for seed, array in enumerate((arrays[n] for n in arrays if is_read(evidence.graph, n)), 2)
+    ]
+
+    def hashed(span: tuple[int, int]) -> np.ndarray:
+        found: list[np.ndarray] = []
+        for start in range(*span, _BLOCK):
+            block = slice(start, min(start + _BLOCK, span[1]))
+            chosen = np.flatnonzero((_mixed(arrays[node][block, number : number + 1], own) & keep) == 0)
+            parts = [_mixed(array[block][chosen], factors) for array, factors in others]
+            found.append(np.asarray(np.sum(parts, axis=0, dtype=np.uint64)))
+        return np.concatenate(found)
+
+    return np.concatenate(each(hashed, spans(rows, _SPAN)))
 
 
-def _mixed(array: FloatArray, seed: int) -> np.ndarray:
-    """(n,) the bits of all numbers of a row, well stirred."""
-    factors = np.random.default_rng(seed).integers(1, 1 << 62, array.shape[1], dtype=np.uint64) * 2 + 1
+def _factors(seed: int, width: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 1 << 62, width, dtype=np.uint64) * 2 + 1
+
+
+def _mixed(array: FloatArray, factors: np.ndarray) -> np.ndarray:
+    """(n,) the bits of all numbers of a row, well stirred; `factors` (d,) are odd."""
     bits = (array + 0.0).view(np.uint64)
     total = ((bits ^ (bits >> np.uint64(29))) * factors).sum(axis=1, dtype=np.uint64)
     return np.asarray((total ^ (total >> np.uint64(31))) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(20))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from revive.data.gathered import Gathered, shapes_of
+
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
@@ -23,7 +25,8 @@ class Trajectories:
     missing: node -> (N, d) bool, true where the log held no value; None where every value is known
     time:    (N,) seconds, or the unit of the log's own time column; None where the log tells no time
 
-    Arrays are shared, never copied: do not write into them. Raises ValueError where the shapes disagree.
+    Arrays are shared: do not write into them. Parts that are not one run of rows copy an array when it is
+    first asked for. Raises ValueError where the shapes disagree.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -34,13 +37,13 @@ class Trajectories:
     def __post_init__(self) -> None:
         if self.ends.ndim != 1 or len(self.ends) == 0 or np.any(np.diff(self.ends, prepend=0) <= 0):
             raise ValueError(f"ends {self.ends} are not a rising sequence of rows")
-        shapes = {name: array.shape for name, array in self.arrays.items()}
+        shapes = shapes_of(self.arrays)
         wrong = {name: shape for name, shape in shapes.items() if len(shape) != 2 or shape[0] != self.rows}
         if wrong:
             raise ValueError(f"arrays {wrong} do not have {self.rows} rows")
-        for name, mask in (self.missing or {}).items():
-            if mask.shape != shapes.get(name):
-                raise ValueError(f"mask of '{name}' is {mask.shape}, its array {shapes.get(name)}")
+        for name, shape in shapes_of(self.missing or {}).items():
+            if shape != shapes.get(name):
+                raise ValueError(f"mask of '{name}' is {shape}, its array {shapes.get(name)}")
         if self.time is not None and self.time.shape != (self.rows,):
             raise ValueError(f"time is {self.time.shape}, wanted ({self.rows},)")
 
@@ -74,26 +77,25 @@ class Trajectories:
 
         Raises ValueError for a piece that is empty or crosses the border of two trajectories.
         """
-        for start, end in pieces:
-            owner = int(np.searchsorted(self.ends, start, side="right"))
-            if not 0 <= start < end <= self.rows or end > self.ends[owner]:
-                raise ValueError(f"rows {start} to {end} are not part of one trajectory")
-        bounds = np.asarray(pieces, dtype=np.int64).reshape(-1, 2)
-        return self._taken(bounds[:, 0], bounds[:, 1])
+        starts, ends = np.asarray(pieces, dtype=np.int64).reshape(-1, 2).T
+        owner = np.searchsorted(self.ends, starts, side="right")
+        inside = (starts >= 0) & (starts < ends) & (ends <= self.ends[np.minimum(owner, self.count - 1)])
+        if not inside.all():
+            start, end = pieces[int(np.argmin(inside))]
+            raise ValueError(f"rows {start} to {end} are not part of one trajectory")
+        return self._taken(starts, ends)
 
     def owner(self, row: int) -> int:
         """The id of the trajectory that holds `row`."""
         return int(np.searchsorted(self.ends, row, side="right"))
 
     def _taken(self, starts: IntArray, ends: IntArray) -> Trajectories:
-        """The rows from each start to its end; neighbours are copied as one run, a single run not at all."""
-        fresh = np.append(True, starts[1:] != ends[:-1]) if len(starts) else np.zeros(0, bool)
-        first = np.flatnonzero(fresh)
-        last = np.append(first[1:], len(starts))[: len(first)] - 1
-        runs = [slice(int(starts[a]), int(ends[b])) for a, b in zip(first, last, strict=True)]
-        missing = None if self.missing is None else {k: _rows(mask, runs) for k, mask in self.missing.items()}
-        arrays = {name: _rows(array, runs) for name, array in self.arrays.items()}
-        time = None if self.time is None else _rows(self.time, runs)
+        """The rows from each start to its end; neighbours are one run."""
+        cut = np.flatnonzero(starts[1:] != ends[:-1])
+        bounds = np.append(starts[:1], starts[cut + 1]), np.append(ends[cut], ends[-1:])
+        arrays = Gathered(self.arrays, *bounds)
+        missing = None if self.missing is None else Gathered(self.missing, *bounds)
+        time = None if self.time is None else Gathered({"time": self.time}, *bounds)["time"]
         return Trajectories(arrays, np.cumsum(ends - starts, dtype=np.int64), missing, time)
 
     def hash(self) -> str:
@@ -109,14 +111,8 @@ class Trajectories:
         return digest.hexdigest()
 
     def __repr__(self) -> str:
-        widths = ", ".join(f"{name}[{array.shape[1]}]" for name, array in self.arrays.items())
+        widths = ", ".join(f"{name}[{shape[1]}]" for name, shape in shapes_of(self.arrays).items())
         shortest, longest = int(self.lengths.min()), int(self.lengths.max())
         length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
         masked = f", {sum(int(mask.sum()) for mask in self.missing.values())} missing" if self.missing else ""
         return f"Trajectories({self.count} of {length} rows, {self.rows} in all{masked}: {widths})"
-
-
-def _rows(array: NDArray, runs: Sequence[slice]) -> NDArray:
-    if len(runs) == 1:
-        return array[runs[0]]
-    return np.concatenate([array[run] for run in runs]) if runs else array[:0]

@@ -73,14 +73,13 @@ class VenvSession:
         deterministic: the members' mean; otherwise each row is answered by a random member, with noise.
         Raises UserError for missing nodes, wrong shapes and values that are not finite.
         """
-        needed = (*self.graph.leaves, *(name for name in self.graph.decisions if name in values))
-        arrays, single = _read(values, needed, self.graph, lead=1)
-        given = {name: arrays[name][None] for name in needed if name not in self.graph.states}
-        start = {name: arrays[name] for name in self.graph.states}
+        kept = self._kept(values)
+        replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in values))
+        arrays, single = _read(values, (*kept, *replayed), self.graph, lead=1)
+        given = {name: arrays[name][None] for name in replayed}
+        start = {name: arrays[name] for name in kept}
         rolled = self._run(start, given, 1, None, deterministic, seed)
-        return {
-            name: value[0, 0] if single else value[0] for name, value in rolled.items() if name not in start
-        }
+        return {name: rolled[name][0, 0] if single else rolled[name][0] for name in self.graph.order}
 
     def rollout(
         self,

@@ -80,16 +80,19 @@ class LinearSkipNet(nn.Module):
         return [*self.layers.parameters(), self.last]
 
 
-def ridge(x: Tensor, y: Tensor, strength: float = 1e-3) -> tuple[Tensor, Tensor]:
+def ridge(x: Tensor, y: Tensor, strength: float = 1e-3, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Least squares with an unpunished intercept, per member.
 
-    x (M, N, i), y (M, N, o) -> weight (M, i, o), bias (M, 1, o); `strength` is relative to N.
+    x (M, N, i), y (M, N, o), rows (M, N, 1) weights of the rows or None -> weight (M, i, o), bias (M, 1, o);
+    `strength` is relative to the number of rows.
     """
-    x_mean, y_mean = x.mean(1, keepdim=True), y.mean(1, keepdim=True)
+    share = torch.ones_like(x[..., :1]) if rows is None else rows
+    share = share / share.sum(1, keepdim=True).clamp_min(1.0)
+    x_mean, y_mean = (x * share).sum(1, keepdim=True), (y * share).sum(1, keepdim=True)
     xc, yc = (x - x_mean).double(), (y - y_mean).double()
-    gram = xc.mT @ xc / x.shape[1]
+    gram = xc.mT @ (xc * share)
     gram.diagonal(dim1=-2, dim2=-1).add_(strength)
-    weight = torch.linalg.solve(gram, xc.mT @ yc / x.shape[1]).to(x.dtype)
+    weight = torch.linalg.solve(gram, xc.mT @ (yc * share)).to(x.dtype)
     return weight, y_mean - x_mean @ weight
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from revive.config.settings import Settings
 from revive.data.codec import Codec, robust_scale
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
-from revive.pipeline.given import Given
+from revive.pipeline.given import Given, Task
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder, Stopped
 from revive.tracking.base import StageTracker, Tracker
@@ -24,18 +25,25 @@ from revive.versions import versions
 
 
 @dataclass
-class Bench:
+class Bench(ABC):
     """What a learner is fitted with: settings and inputs."""
 
     settings: Settings
     given: Given
 
+    @abstractmethod
     def checkpoint(self, stage: str) -> Path:
         """Where a learner leaves what it needs to go on after an interruption."""
-        raise NotImplementedError
 
+    @abstractmethod
     def watch(self, learner: object, done: int, total: int) -> None:
         """Called after every chunk of a learner's training."""
+
+    @property
+    def task(self) -> Task:
+        """What the policy is to do; asked for only where there is one."""
+        assert self.given.task is not None
+        return self.given.task
 
     def rows(self, codec: Codec, graph: DecisionGraph) -> Rows:
         """Both halves, with what `graph` needs of them."""
@@ -93,6 +101,7 @@ class Context(Bench):
         return self.folder.path / "checkpoints" / f"{stage}.ckpt"
 
     def watch(self, learner: object, done: int, total: int) -> None:
+        """Show how far training is; end it where the run is asked to stop."""
         self.terminal.progress(done, total)
         self.go_on()
 

@@ -58,7 +58,7 @@ def _truth(context: Context, learned: Learned | None) -> Truth | None:
     chosen = context.settings.policy.truth
     seed = context.settings.seed + 1000  # plants that no log came from
     return context.given.truth.score(
-        learned.policy, context.given.reward, episodes=chosen.episodes, steps=chosen.steps, seed=seed
+        learned.policy, context.task.reward, episodes=chosen.episodes, steps=chosen.steps, seed=seed
     )
 
 
@@ -90,7 +90,9 @@ def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
 def _policy_summary(
     context: Context, venv: VirtualEnv, learned: Learned | None, truth: Truth | None
 ) -> dict[str, Any]:
-    summary: dict[str, Any] = {"logged": float(context.given.logged_reward.mean())}
+    if context.given.task is None:
+        return {}
+    summary: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     if learned is None:
         return summary
     bed = test_bed(context, venv, _policy_rows(context, venv))
@@ -122,16 +124,20 @@ def _draw(
     truth: Truth | None,
 ) -> None:
     folder, given = context.folder.figures, context.given
-    figures.save(figures.decision_graph(given.policy_graph), folder / "graph.png")
+    task = given.task
+    figures.save(figures.decision_graph(task.graph if task else given.graph), folder / "graph.png")
     figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
-    figures.save(figures.response_curves(venv, rows, given.target), folder / "response.png")
+    for target in given.graph.decisions or given.graph.exogenous:
+        if any(target in given.graph[name].inputs for name in given.graph.transitions):
+            name = "response" if task and target == task.target else f"response_{target}"
+            figures.save(figures.response_curves(venv, rows, target), folder / f"{name}.png")
     if learned is not None:
         learned_series, source = _series(context, venv, learned, truth)
         logged = {
             name: np.asarray(given.logs.arrays[name]) for name in learned_series if name in given.logs.arrays
         }
-        figure = figures.control(given.graph, given.target, logged, learned_series, source)
+        figure = figures.control(given.graph, logged, learned_series, source)
         figures.save(figure, folder / "control.png")
 
 
@@ -141,7 +147,7 @@ def _series(
 ) -> tuple[dict[str, np.ndarray], str]:
     """State, exogenous and action series under the learned policy, (T, d), in truth or else in the venv."""
     graph = context.given.graph
-    names = [*(name for name in graph.leaves if graph[name].history is None), context.given.target]
+    names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
     if truth is not None:
         return {name: truth.series[name] for name in names if name in truth.series}, "in truth"
     rolled = test_bed(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
@@ -152,5 +158,5 @@ def _series(
 
 def _policy_rows(context: Context, venv: VirtualEnv) -> Rows:
     """Both halves with the histories that the policy sees."""
-    graph = context.given.policy_graph
+    graph = context.task.graph
     return context.rows(venv.codec.for_graph(graph), graph)

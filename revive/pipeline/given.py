@@ -27,16 +27,23 @@ from revive.venv.losses import NodeLoss, load_losses
 
 
 @dataclass(frozen=True)
-class Given:
-    """The checked inputs of a run; `policy_graph` is the graph with what the policy may see."""
+class Task:
+    """What a policy is to do: the node it decides, the graph with what it may see, the reward, that of the logs."""
 
-    graph: DecisionGraph
-    policy_graph: DecisionGraph
     target: str
-    logs: Trajectories
-    parts: Split
+    graph: DecisionGraph
     reward: Reward
     logged_reward: Tensor
+
+
+@dataclass(frozen=True)
+class Given:
+    """The checked inputs of a run; `task` None where there is no policy to learn or to judge."""
+
+    graph: DecisionGraph
+    logs: Trajectories
+    parts: Split
+    task: Task | None
     truth: GroundTruth | None
     made: dict[str, np.ndarray] | None
     code: UserCode
@@ -51,44 +58,44 @@ class Given:
 def gather(settings: Settings) -> Given:
     """Read and check everything. Raises UserError with all the problems of the first file that has any."""
     graph, folder = describe(settings)
-    target = settings.policy.target or graph.default_target
-    policy_graph = _seen_by_policy(settings, graph, target)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
     code = UserCode.load(graph, folder)
     raw, made = _logs(settings, graph, truth)
     logs = _derived(raw, graph, code.functions)
     parts = _parts(settings, graph, logs, code.functions)
-    if settings.reward is None:
-        raise UserError(
-            Problem("no reward is given", place="reward", remedy="name a Python file: reward=FILE")
-        )
-    reward = Reward.load(settings.reward)
-    logged_reward = reward.of_logs(logs)
-    if settings.policy.mode != "none":
-        reward.require_gradient(logs, (*graph.transitions, target))
     losses = load_losses(graph, settings.venv.user_module)
-    return Given(graph, policy_graph, target, logs, parts, reward, logged_reward, truth, made, code, losses)
+    task = _task(settings, graph, logs)
+    return Given(graph, logs, parts, task, truth, made, code, losses)
 
 
-def without_data(settings: Settings, logs: Trajectories, parts: Split, logged_reward: Tensor) -> Given:
+def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
+    """What the policy is to do; None where none is to be learned and no reward is named."""
+    learns, tunes = settings.policy.mode != "none", settings.tuning.mode != "none"
+    if settings.reward is None:
+        if learns or tunes:
+            remedy = "name a Python file: reward=FILE, or learn no policy: policy.mode=none"
+            raise UserError(Problem("no reward is given", place="reward", remedy=remedy))
+        return None
+    if not (learns or tunes or graph.decisions):
+        return None
+    target = settings.policy.target or graph.default_target
+    seen = _seen_by_policy(settings, graph, target)
+    reward = Reward.load(settings.reward)
+    logged = reward.of_logs(logs)
+    if learns:
+        reward.require_gradient(logs, (*graph.transitions, target))
+    return Task(target, seen, reward, logged)
+
+
+def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: Tensor | None) -> Given:
     """What `gather` gives, around data that was read and checked before; the user's code is loaded anew."""
     graph, folder = describe(settings)
-    target = settings.policy.target or graph.default_target
-    if settings.reward is None:
-        raise UserError(Problem("no reward is given", place="reward"))
-    return Given(
-        graph,
-        _seen_by_policy(settings, graph, target),
-        target,
-        logs,
-        parts,
-        Reward.load(settings.reward),
-        logged_reward,
-        None,
-        None,
-        UserCode.load(graph, folder),
-        load_losses(graph, settings.venv.user_module),
-    )
+    task = None
+    if settings.reward is not None and logged is not None:
+        target = settings.policy.target or graph.default_target
+        task = Task(target, _seen_by_policy(settings, graph, target), Reward.load(settings.reward), logged)
+    code = UserCode.load(graph, folder)
+    return Given(graph, logs, parts, task, None, None, code, load_losses(graph, settings.venv.user_module))
 
 
 def _derived(

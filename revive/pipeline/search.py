@@ -41,7 +41,7 @@ class Parcel:
     section: Section
     logs: Trajectories
     parts: Split
-    logged_reward: Tensor
+    logged_reward: Tensor | None
     venv: Path
     provenance: dict[str, Any]
 
@@ -185,7 +185,7 @@ def _parcel(context: Context, section: Section) -> Parcel:
         section,
         given.logs,
         replace(given.parts, test=None),
-        given.logged_reward,
+        given.task.logged_reward if given.task else None,
         venv or finished,
         context.provenance,
     )

@@ -169,35 +169,33 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
 def test_bed(context: Bench, venv: VirtualEnv, rows: Rows) -> TestBed:
     """Where policies are compared: fixed starts and noise in both halves."""
     chosen = context.settings.policy.evaluation
-    return TestBed.make(
-        venv, rows, context.given.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1
-    )
+    return TestBed.make(venv, rows, context.task.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1)
 
 
 def fit_policy(context: Bench, venv: VirtualEnv, records: StageTracker) -> Learned:
     """Train a policy in each half's venv and keep the better one."""
-    chosen, given, seed = context.settings.policy, context.given, context.settings.seed
+    chosen, task, seed = context.settings.policy, context.task, context.settings.seed
     venv.requires_grad_(False)
-    codec = venv.codec.for_graph(given.policy_graph)
-    rows = context.rows(codec, given.policy_graph)
-    ranges = observed_range(rows.values, (*given.graph.states, given.target))
-    low, high = action_range(given.graph, codec, given.target, *ranges[given.target])
+    codec = venv.codec.for_graph(task.graph)
+    rows = context.rows(codec, task.graph)
+    ranges = observed_range(rows.values, (*venv.graph.states, task.target))
+    low, high = action_range(venv.graph, codec, task.target, *ranges[task.target])
     torch.manual_seed(seed)
     spec = NetworkSpec.from_json({**chosen.network.model_dump(), "std": "constant"})
-    policy = Policy(given.policy_graph, codec, given.target, spec, venv.halves, low, high, chosen.noise)
+    policy = Policy(task.graph, codec, task.target, spec, venv.halves, low, high, chosen.noise)
     starts = Starts(venv, rows, ranges, chosen.starts.wide, chosen.starts.shuffled)
-    delay = dead_time(venv, rows, given.target, given.reward)
+    delay = dead_time(venv, rows, task.target, task.reward)
     clone_behaviour(policy, venv, starts, **chosen.clone.model_dump(), seed=seed)
     learner = instantiate(
         chosen.learner,
         "policy.learner",
         policy=policy,
         venv=venv,
-        reward=given.reward,
+        reward=task.reward,
         starts=starts,
         bed=test_bed(context, venv, rows),
-        reward_spread=float(given.logged_reward.std()),
-        reward_limit=float(given.logged_reward.max()),
+        reward_spread=float(task.logged_reward.std()),
+        reward_limit=float(task.logged_reward.max()),
         horizon=chosen.horizon or max(30, 5 * delay),
         seed=seed,
     )

@@ -104,12 +104,12 @@ def tune_parameters(
 
 
 def _tune(context: Context, venv: VirtualEnv, learned: Learned | None, question: Question) -> Tuned:
-    chosen, graph = context.settings.tuning, context.given.policy_graph
+    chosen, graph = context.settings.tuning, context.task.graph
     rows = context.rows(venv.codec.for_graph(graph), graph)
     actor = learned.policy.requires_grad_(False).actor() if learned else None
     return tune(
         venv,
-        context.given.reward,
+        context.task.reward,
         question.space,
         _scene(context, venv, rows, question, chosen.starts, fresh=False),
         _scene(context, venv, rows, question, chosen.confirm, fresh=True),
@@ -130,7 +130,7 @@ def _scene(
     if question.initial is None:
         return logged_scene(venv, rows, branches=branches, horizon=horizon, seed=seed, fresh=fresh)
     usual = {name: values.median(0).values for name, values in rows.values.items()}
-    graph = context.given.policy_graph
+    graph = context.task.graph
     return question.initial.scene(venv, graph, draws=branches, horizon=horizon, seed=seed, usual=usual)
 
 

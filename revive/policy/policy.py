@@ -27,7 +27,8 @@ def soft_clip(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) 
     tenth of it.
     """
     soft = ((high - low) / 10.0).clamp(1e-6, softness)
-    return low + soft * (softplus((x - low) / soft) - softplus((x - high) / soft))
+    inside = low + soft * (softplus((x - low) / soft) - softplus((x - high) / soft))
+    return torch.minimum(torch.maximum(inside, low), high)  # against rounding far outside
 
 
 class Policy(nn.Module):

@@ -6,6 +6,7 @@ import html
 import io
 from collections.abc import Iterable, Sequence
 
+import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -44,7 +45,8 @@ def data_page(title: str, report: DataReport, graph: DecisionGraph | None, logs:
 def svg(figure: Figure) -> str:
     """The figure as an SVG element, without what differs between two equal pictures."""
     buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+    with matplotlib.rc_context({"svg.hashsalt": "revive"}):
+        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 

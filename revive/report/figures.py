@@ -35,8 +35,9 @@ def save(figure: Figure, path: Path) -> None:
 
 
 def label(column: Column) -> str:
-    """A column's name, with its unit where the description says it."""
-    return f"{column.name} [{column.units}]" if column.units else column.name
+    """A column's name, with its unit where the description says it; dollar signs are no mathematics."""
+    text = f"{column.name} [{column.units}]" if column.units else column.name
+    return text.replace("$", r"\$")
 
 
 def panels(
@@ -200,7 +201,6 @@ def _sweep(
 
 def control(
     graph: DecisionGraph,
-    target: str,
     logged: Mapping[str, NDArray[np.float64]],
     learned: Mapping[str, NDArray[np.float64]],
     source: str,

@@ -65,7 +65,8 @@ class Summary:
     def metrics(self) -> dict[str, float]:
         """The figures that runs are compared by, flat."""
         flat = {f"venv.rollout_mae.{h}": value for h, value in self.venv["rollout_mae"].items()}
-        flat["policy.logged"] = self.policy["logged"]
+        if "logged" in self.policy:
+            flat["policy.logged"] = self.policy["logged"]
         if "predicted" in self.policy:
             flat["policy.predicted"] = self.policy["predicted"]["mean"]
         if "truth" in self.policy:

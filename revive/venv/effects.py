@@ -8,13 +8,14 @@ is what an optimiser walks around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from revive.errors import Problem, UserError
+from revive.nn.ensemble import LinearSkipNet
 from revive.venv.virtual_env import VirtualEnv
 
 MARGIN = 0.01  # of a slope in model space, so that a flat response does not count as the declared one
@@ -45,8 +46,8 @@ class EffectPenalty:
         }
 
     def __call__(self, generator: torch.Generator) -> Tensor:
-        """The penalty, summed over members and averaged over drawn points; 0 where nothing is declared."""
-        total = torch.zeros(())
+        """The members' penalties, averaged over drawn points; 0 where nothing is declared: (M,)."""
+        total = torch.zeros(self.venv.members)
         for hinge in self.hinges:
             low, high = self.box[hinge.node]
             spread = torch.rand(self.venv.members, self.samples, len(low), generator=generator)
@@ -61,8 +62,24 @@ class EffectPenalty:
             cost = torch.relu(MARGIN - hinge.sign * slope) if hinge.sign else torch.zeros_like(slope)
             if hinge.largest is not None:
                 cost = cost + torch.relu(slope.abs() - hinge.largest)
-            total = total + cost.mean(1).sum()
+            total = total + cost.mean(1)
         return total
+
+    @torch.no_grad()
+    def project_start(self, warm: Collection[str]) -> None:
+        """Give the linear skips that training starts from the declared signs and slopes; not to `warm` nodes."""
+        for hinge in self.hinges:
+            net = self.venv.model(hinge.node).net
+            if hinge.node in warm or not isinstance(net, LinearSkipNet):
+                continue
+            unit = self.venv.model(hinge.node).scale[hinge.output]
+            shift = self._from_current(hinge)
+            slope = net.skip.weight[:, hinge.column, hinge.output] * unit + shift  # (M,)
+            if hinge.sign:
+                slope = hinge.sign * (hinge.sign * slope).clamp_min(MARGIN)
+            if hinge.largest is not None:
+                slope = slope.clamp(-hinge.largest, hinge.largest)
+            net.skip.weight[:, hinge.column, hinge.output] = (slope - shift) / unit
 
     def _from_current(self, hinge: _Hinge) -> float:
         """1 where the input column is the very value that the change is added to, else 0."""

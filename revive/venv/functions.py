@@ -43,7 +43,11 @@ class ExpertFunction:
         except Exception as error:
             raise UserError(raised_in(self.path, error)) from error
         if not isinstance(out, Tensor):
-            out = torch.as_tensor(np.asarray(out))
+            try:
+                out = torch.as_tensor(np.asarray(out, dtype=np.float64))
+            except (TypeError, ValueError) as error:
+                what = f"{self.name} returned a {type(out).__name__} that holds no numbers"
+                raise UserError(Problem(what, self.path, remedy=f"return ({rows}, {self.width})")) from error
         out = out.to(next(iter(inputs.values())).dtype)
         if tuple(out.shape) not in {(rows, self.width), (rows,)}:
             what = f"{self.name} returned shape {tuple(out.shape)} for {rows} rows"

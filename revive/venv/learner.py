@@ -187,7 +187,9 @@ class MultiStepLearner(pl.LightningModule):
         loss = self._one_step_loss()
         if stage.horizon > 1:
             loss = self._multi_step_loss(stage.horizon) + self.likelihood_weight * loss
-        return loss + self.effect_weight * self.effects(self.generator) if self.effects.hinges else loss
+        if self.effects.hinges:
+            loss = loss + self.effect_weight * self.effects(self.generator).sum()
+        return loss
 
     def _one_step_loss(self) -> Tensor:
         index, _ = self.seen.sample(self.batch_size, 1, self.generator)
@@ -261,7 +263,13 @@ class MultiStepLearner(pl.LightningModule):
         for name in self.fitted:
             if name not in self.warm:
                 x, current = self.venv.node_inputs(name, batch)
-                self.venv.model(name).start_linear(x, current, batch[name])
+                self.venv.model(name).start_linear(x, current, batch[name], self._known(name, index, batch))
+        self.effects.project_start(self.warm)
+
+    def _known(self, name: str, index: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """0 where an ordered dimension of a node's target is missing, (M, B, ordered)."""
+        ordered, known = self.venv.model(name).layout.ordered, self.rows.weight(name, index)
+        return torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
 
     def _end(self, which: int) -> None:
         error = self.held_out_error()
@@ -293,7 +301,10 @@ class MultiStepLearner(pl.LightningModule):
             size = (error.abs() / self._unit(name)).clamp_max(5.0).nan_to_num(5.0)
             counted = weight * self._fit_mask(name)
             total += (size * counted).sum((0, 2, 3)) / counted.sum((0, 2, 3)).clamp_min(1.0)
-        return total / len(errors) if errors else self._one_step_cost()
+        error = total / len(errors) if errors else self._one_step_cost()
+        if self.effects.hinges:  # a stage that mends a declared sign is not undone for a little error
+            error = error + self.effect_weight * self.effects(generator)
+        return error
 
     def _unit(self, name: str) -> Tensor:
         """The spread of a transition's change, (d,); 1 for category dimensions and function nodes."""
@@ -322,10 +333,7 @@ class MultiStepLearner(pl.LightningModule):
         batch = self.venv.completed(self.rows.at(index))
         for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
-            known, model = self.rows.weight(name, index), self.venv.model(name)
-            ordered = model.layout.ordered
-            weight = torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
-            model.refit_std(x, current, batch[name], weight)
+            self.venv.model(name).refit_std(x, current, batch[name], self._known(name, index, batch))
 
     def best_members(self, keep: int) -> Tensor:
         """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""

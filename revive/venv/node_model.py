@@ -116,18 +116,18 @@ class NodeModel(nn.Module):
         return torch.cat([error.abs() if kind == "mae" else error.square(), likely], dim=-1)
 
     @torch.no_grad()
-    def start_linear(self, x: Tensor, current: Tensor | None, target: Tensor) -> None:
-        """Put the ridge solution into the skip: x (M, N, inputs), target and current (M, N, width)."""
+    def start_linear(self, x: Tensor, current: Tensor | None, target: Tensor, known: Tensor) -> None:
+        """Put the ridge solution into the skip: x (M, N, inputs), target and current (M, N, width).
+
+        known (M, N, ordered): 0 where the target is missing; rows with a missing target do not count.
+        """
         ordered = self.layout.ordered
-        known = torch.ones_like(target[..., :ordered])
-        if not isinstance(self.net, LinearSkipNet):
-            self.refit_std(x, current, target, known)
-            return
-        wanted = target if current is None else target - current
-        weight, bias = ridge(x, wanted[..., :ordered] / self.scale)
-        self.net.skip.weight[..., :ordered] = weight
-        self.net.skip.bias[..., :ordered] = bias
-        self.net.skip.weight[..., ordered:] = 0.0
+        if isinstance(self.net, LinearSkipNet):
+            wanted = (target if current is None else target - current)[..., :ordered] / self.scale
+            weight, bias = ridge(x, wanted, rows=known.amin(-1, keepdim=True) if ordered else None)
+            self.net.skip.weight[..., :ordered] = weight
+            self.net.skip.bias[..., :ordered] = bias
+            self.net.skip.weight[..., ordered:] = 0.0
         self.refit_std(x, current, target, known)
 
     @torch.no_grad()

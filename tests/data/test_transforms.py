@@ -106,7 +106,9 @@ def test_missing_values_do_not_spoil_a_fit(kind: str) -> None:
 @pytest.mark.parametrize(("kind", "low", "high"), [("minmax", None, None), ("minmax declared", -10.0, 10.0)])
 def test_minmax_puts_the_ends_at_one(kind: str, low: float | None, high: float | None) -> None:
     codec, x = codec_of(kind)
-    ends = torch.stack([x.min() if low is None else torch.tensor(low), x.max() if high is None else torch.tensor(high)])
+    ends = torch.stack(
+        [x.min() if low is None else torch.tensor(low), x.max() if high is None else torch.tensor(high)]
+    )
     torch.testing.assert_close(codec.encode(ends.double()[:, None])[:, 0], torch.tensor([-1.0, 1.0]))
 
 
@@ -139,11 +141,15 @@ def test_normal_scores_of_a_switch_come_back() -> None:
     torch.testing.assert_close(codec.decode(codec.encode(x)).double(), x, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize(("kind", "start", "period"), [("cyclic", 0.0, 360.0), ("cyclic from -pi", -math.pi, math.tau)])
+@pytest.mark.parametrize(
+    ("kind", "start", "period"), [("cyclic", 0.0, 360.0), ("cyclic from -pi", -math.pi, math.tau)]
+)
 def test_a_full_turn_changes_nothing(kind: str, start: float, period: float) -> None:
     codec, x = codec_of(kind)
     torch.testing.assert_close(codec.encode(x + period), codec.encode(x), rtol=0, atol=1e-5)
-    around = codec.encode(torch.tensor([[start + 0.001 * period], [start + 0.999 * period]], dtype=torch.float64))
+    around = codec.encode(
+        torch.tensor([[start + 0.001 * period], [start + 0.999 * period]], dtype=torch.float64)
+    )
     assert float((around[0] - around[1]).norm()) < 0.02
     back = codec.decode(codec.encode(x + 5 * period)).double()
     assert (back >= start - 1e-5).all()
@@ -246,9 +252,10 @@ def test_choices_and_levels_become_hard_and_legal_values_stay() -> None:
 
 
 def test_bounds_are_told_in_model_space() -> None:
-    codec = NodeCodec([column(type="category", values=(0.0, 1.0)), column("d", min=5.0)], (), np.array([[0.0, 4.0], [1.0, 8.0], [0.0, 6.0]]))
-    first = codec.layout.width - 3
-    assert float(codec.bound(first, 5.0)) == pytest.approx(float(codec.encode(torch.tensor([[0.0, 5.0]]))[0, first]))
+    columns = [column("c", "category", values=(0.0, 1.0)), column("d", min=5.0)]
+    codec = NodeCodec(columns, (), np.array([[0.0, 4.0], [1.0, 8.0], [0.0, 6.0]]))
+    encoded = codec.encode(torch.tensor([[0.0, 5.0]]))  # the continuous column comes first
+    assert float(codec.bound(0, 5.0)) == pytest.approx(float(encoded[0, 0]))
 
 
 # -- histories ---------------------------------------------------------------------------------

@@ -67,9 +67,7 @@ def test_a_level_is_as_likely_as_scipy_says() -> None:
         edges = np.concatenate([[-np.inf], (grid(levels)[1:] + grid(levels)[:-1]) / 2, [np.inf]])
         for mean, scale in ((0.0, 0.3), (0.7, 0.05), (-1.4, 1.0)):
             wanted = np.diff(logistic.cdf(edges, loc=mean, scale=scale))
-            cost = heads.level_cost(
-                grid(levels), torch.tensor(mean), torch.tensor(np.log(scale)), levels
-            )
+            cost = heads.level_cost(grid(levels), torch.tensor(mean), torch.tensor(np.log(scale)), levels)
             np.testing.assert_allclose(cost, -np.log(wanted), rtol=1e-4, atol=1e-6)
 
 

@@ -75,7 +75,11 @@ def test_a_missing_part_is_named(tmp_path: Path, part: str) -> None:
     ("old", "new", "said"),
     [
         ("self.x = 0.9", "self.x = undefined", "line 12.*NameError"),
-        ('return {"x": self.x, "wind"', 'return {"other": self.x, "wind"', "x is not shown, but the policy needs it"),
+        (
+            'return {"x": self.x, "wind"',
+            'return {"other": self.x, "wind"',
+            "x is not shown, but the policy needs it",
+        ),
     ],
 )
 def test_what_goes_wrong_in_an_episode_is_explained(

@@ -135,7 +135,9 @@ def test_dead_time_sees_which_action_is_rewarded_at_once() -> None:
 
 def test_dead_time_of_short_trajectories_stays_inside_them() -> None:
     venv, rows = delay_line(3)
-    short = rows_of(venv.graph, venv.codec, *[{k: v[:12] for k, v in rows.values.items()}] * 2, ends=[[6, 12], [6, 12]])
+    short = rows_of(
+        venv.graph, venv.codec, *[{k: v[:12] for k, v in rows.values.items()}] * 2, ends=[[6, 12], [6, 12]]
+    )
 
     def reward(data: dict[str, Tensor]) -> Tensor:
         return data["next_x"]

@@ -95,7 +95,7 @@ def logs_of(venv: VirtualEnv, steps: int, seed: int = 0, start: float = 1.0) -> 
     graph, shape = venv.graph, (steps, venv.members, 1)
 
     def normal(name: str) -> torch.Tensor:
-        return torch.randn(*shape, graph[name].width, generator=generator)
+        return torch.randn(*shape, venv.codec.width(name), generator=generator)
 
     first = {name: torch.full((venv.members, 1, graph[name].width), start) for name in graph.states}
     given = {name: normal(name) for name in graph.exogenous}

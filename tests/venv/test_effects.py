@@ -33,24 +33,26 @@ def graph_of(effects: dict[str, Any], columns: list[dict[str, Any]] | None = Non
     return parse_description(described, "test")
 
 
-def wrong_way_logs(rows: int, seed: int) -> dict[str, np.ndarray]:
-    """x falls by 0.5 u, and a bit more in the middle than at the ends; u was logged from -1 to 2 alone."""
+def falling_logs(rows: int, seed: int, slope: float) -> dict[str, np.ndarray]:
+    """x' = 0.8 x + slope u, give or take 0.3; u was logged from -1 to 2 alone."""
     rng = np.random.default_rng(seed)
     u = rng.uniform(-1.0, 2.0, (rows, 1))
     x = np.zeros((rows + 1, 1))
     for t in range(rows):
-        x[t + 1] = 0.8 * x[t] - 0.5 * u[t] - 0.2 * np.tanh(u[t]) + 0.02 * rng.normal()
+        x[t + 1] = 0.8 * x[t] + slope * u[t] + 0.3 * rng.normal()
     return {"x": x[:-1], "u": u, "next_x": x[1:]}
 
 
-def learned(effects: dict[str, Any], folder: Path, weight: float = 5.0) -> tuple[VirtualEnv, Rows]:
+def learned(
+    effects: dict[str, Any], folder: Path, slope: float = -0.5, weight: float = 50.0
+) -> tuple[VirtualEnv, Rows]:
     graph = graph_of(effects)
-    halves = wrong_way_logs(400, 1), wrong_way_logs(400, 2)
+    halves = falling_logs(400, 1, slope), falling_logs(400, 2, slope)
     codec = Codec.fit(graph, halves[0])
     rows = rows_of(graph, codec, *halves)
     torch.manual_seed(0)
     venv = VirtualEnv(graph, codec, 4, NetworkSpec(hidden=(16,)), {"u": [1.0], "next_x": [0.7]})
-    fast = {"one_step_updates": 250, "curriculum": [[5, 60]], "lr": 1e-2, "multi_step_lr": 3e-3}
+    fast = {"one_step_updates": 400, "curriculum": [[5, 50]], "lr": 1e-2, "multi_step_lr": 3e-3}
     train(MultiStepLearner(venv, rows, **{**OPTIONS, **fast, "effect_weight": weight}), folder)
     return venv, rows
 
@@ -75,25 +77,33 @@ def slopes(venv: VirtualEnv, rows: Rows) -> Tensor:
     return torch.stack(found, dim=1)
 
 
-def test_a_declared_sign_holds_on_the_whole_box_against_the_data(tmp_path: Path) -> None:
-    free, rows = learned({}, tmp_path / "free")
-    assert (slopes(free, rows).mean((1, 2)) < -0.3).all()  # what the data say
-    told, rows = learned({"u": {"next_x": "increasing"}}, tmp_path / "told", weight=50.0)
-    assert (slopes(told, rows) > -0.01).all()
+@pytest.mark.parametrize(
+    ("slope", "weight"),
+    [(-0.1, 5.0), (-0.5, 50.0)],  # 50 is the shipped weight
+)
+def test_a_declared_sign_holds_on_the_whole_box_against_the_data(
+    tmp_path: Path, slope: float, weight: float
+) -> None:
+    told, rows = learned({"u": {"next_x": "increasing"}}, tmp_path, slope, weight)
+    assert (slopes(told, rows) > -0.005).all()
+
+
+def test_without_a_declared_sign_the_data_decide(tmp_path: Path) -> None:
+    free, rows = learned({}, tmp_path)
+    assert (slopes(free, rows).mean((1, 2)) < -0.4).all()
 
 
 def test_a_declared_sign_that_the_data_confirm_costs_no_accuracy(tmp_path: Path) -> None:
     told, rows = learned({"u": {"next_x": "decreasing"}}, tmp_path)
     assert (slopes(told, rows) < 0).all()
     x, u = torch.zeros(5), torch.linspace(-1, 2, 5)
-    wanted = -0.5 * u - 0.2 * torch.tanh(u)
-    torch.testing.assert_close(next_x(told, x, u), wanted.expand(4, -1), rtol=0, atol=0.06)
+    torch.testing.assert_close(next_x(told, x, u), (-0.5 * u).expand(4, -1), rtol=0, atol=0.15)
 
 
 def test_a_largest_slope_is_in_physical_units(tmp_path: Path) -> None:
-    told, rows = learned({"u": {"max_slope": 0.2}}, tmp_path, weight=50.0)
+    told, rows = learned({"u": {"max_slope": 0.2}}, tmp_path)
     found = slopes(told, rows)
-    assert float(found.abs().max()) < 0.25
+    assert float(found.abs().max()) < 0.22
     assert float(found.mean()) < -0.1  # as steep as it may
 
 
@@ -108,7 +118,7 @@ def penalty(effects: dict[str, Any], slope_x: float, slope_u: float) -> float:
     rows = rows_of(graph, venv.codec, logs, logs)
     made = EffectPenalty(venv, value_ranges(rows, venv.codec, graph))
     with torch.no_grad():
-        return float(made(torch.Generator().manual_seed(0))) / venv.members
+        return float(made(torch.Generator().manual_seed(0)).mean())
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,7 @@ def test_an_effect_of_the_second_of_two_columns_concerns_that_one() -> None:
         venv = hand_set(graph, linear)
         rows = rows_of(graph, venv.codec, logs, logs)
         made = EffectPenalty(venv, value_ranges(rows, venv.codec, graph))
-        found = float(made(torch.Generator().manual_seed(0)).detach()) / venv.members
+        found = float(made(torch.Generator().manual_seed(0)).detach().mean())
         assert found == pytest.approx(wanted, abs=1e-3)
 
 

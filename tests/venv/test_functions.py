@@ -102,8 +102,9 @@ def test_a_function_in_a_rollout_works_in_physical_units(make: Make, library: st
         ("return np.hstack([1 / (data['x'] - data['x'][4]), data['u']])", "row 4.*not finite|not finite.*row 4"),
         ("return data['y']", "line 4.*KeyError"),
         ("return 1 / 0", "line 4.*ZeroDivisionError"),
-        ("return None", "load|TypeError|None"),
-        ("return [['a', 'b']] * len(data['x'])", "load|a"),
+        pytest.param("return None", "load returned"),
+        pytest.param("return [['a', 'b']] * len(data['x'])", "load returned"),
+        pytest.param("return {'load': data['x']}", "load returned"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:divide by zero")

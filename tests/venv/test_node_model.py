@@ -38,7 +38,7 @@ def test_a_linear_start_finds_the_line_and_the_noise_of_each_member(spec: Networ
     torch.manual_seed(0)
     model = NodeModel(2, 2, ONE, spec, [0.1])
     x, current, target = regression()
-    model.start_linear(x, current, target)
+    model.start_linear(x, current, target, torch.ones_like(target))
     truth = current + 0.1 * x[..., 1:] - 0.02
     assert (model.mode(x, current) - truth).abs().max() < 0.02
     std = model(x, current).log_std.exp().mean((1, 2)).detach()
@@ -50,7 +50,7 @@ def test_a_node_that_is_no_transition_is_predicted_itself() -> None:
     model = NodeModel(1, 2, ONE, CONSTANT, [1.0])
     x = torch.randn(1, 300, 2)
     target = 2.0 * x[..., :1] + 5.0
-    model.start_linear(x, None, target)
+    model.start_linear(x, None, target, torch.ones_like(target))
     assert (model.mode(x, None) - target).abs().max() < 0.1
 
 

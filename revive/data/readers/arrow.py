@@ -10,11 +10,12 @@ from typing import Any, Final
 from revive.data.readers.container import WRITE_NUMBERS, Info
 from revive.errors import Problem, UserError
 
-_BLOCK: Final = 1 << 20  # bytes of text parsed by one thread at a time
-_CHUNK: Final = 1 << 24  # bytes of text parsed before its numbers are stored
+_BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
+_CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
 _BUFFER: Final = 1 << 20  # bytes of a parquet column read at a time
-_BATCH: Final = 1 << 16  # rows of a parquet file read at a time
-_SAMPLE: Final = 1 << 20  # bytes that the number of rows is estimated from
+_BATCH: Final = 1 << 14  # rows of a parquet file read at a time
+_TOGETHER: Final = 2  # columns of a parquet file read at a time: each takes megabytes while it is read
+_SAMPLE: Final = 1 << 20  # bytes that types are told from, and the number of rows
 _PLACE: Final = re.compile(r"In CSV column #(\d+): (?:Row #(\d+): )?(.*)", re.DOTALL)
 
 
@@ -38,7 +39,10 @@ class Csv:
             return lines
         return int(path.stat().st_size / len(sample) * lines * 1.02)
 
-    def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
+        yield self._batches(path, columns)
+
+    def _batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
         import pyarrow as pa  # type: ignore[import-untyped]
         from pyarrow import csv
 
@@ -54,14 +58,21 @@ class Csv:
                 include_columns=columns, column_types=kinds, strings_can_be_null=True
             )
             read = csv.ReadOptions(column_names=inferred.names, block_size=_BLOCK)
+            pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
             for text in _chunks(path, head):
-                yield from csv.read_csv(pa.py_buffer(text), read, parse, convert).to_batches()
+                parse.newlines_in_values = b'"' in text
+                yield from csv.read_csv(pa.py_buffer(text), read, parse, convert, pool).to_batches()
 
     def _open(self, path: Path) -> Any:
+        import pyarrow as pa
         from pyarrow import csv
 
         convert = csv.ConvertOptions(strings_can_be_null=True)
-        return csv.open_csv(path, csv.ReadOptions(block_size=_BLOCK), self._layout(path)[0], convert)
+        read, parse = csv.ReadOptions(block_size=_SAMPLE), self._layout(path)[0]
+        with path.open("rb") as file:
+            text = file.read(2 * _SAMPLE)  # all that is looked at; given the file, it would read ahead
+        parse.newlines_in_values = b'"' in text
+        return csv.open_csv(pa.py_buffer(text), read, parse, convert, pa.system_memory_pool())
 
     def _layout(self, path: Path) -> tuple[Any, int]:
         """How values are separated, and where the line of names ends, in bytes."""
@@ -80,10 +91,13 @@ def _chunks(path: Path, start: int) -> Iterator[bytes]:
     with path.open("rb") as file:
         file.seek(start)
         while text := file.read(_CHUNK):
-            text += file.readline()
-            while text.count(b'"') % 2 and (more := file.readline()):
-                text += more
-            if text.strip():
+            lines = [text, file.readline()]
+            quotes = text.count(b'"') + lines[1].count(b'"')
+            while quotes % 2 and (more := file.readline()):
+                lines.append(more)
+                quotes += more.count(b'"')
+            text = b"".join(lines)
+            if not text.isspace():
                 yield text
 
 
@@ -98,9 +112,14 @@ class Parquet:
         with _translated(path), _parquet(path) as file:
             return int(file.metadata.num_rows)
 
-    def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
         with _translated(path), _parquet(path) as file:
-            yield from file.iter_batches(_BATCH, columns=list(columns))
+            for first in range(0, len(columns), _TOGETHER):
+                yield self._batches(path, file, columns[first : first + _TOGETHER])
+
+    def _batches(self, path: Path, file: Any, columns: Sequence[str]) -> Iterator[Any]:
+        with _translated(path):
+            yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)
 
 
 def _parquet(path: Path) -> Any:

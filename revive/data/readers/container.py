@@ -11,6 +11,7 @@ from typing import Literal, Protocol, Self
 
 import numpy as np
 
+from revive.data.parallel import each
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problems
 
@@ -103,10 +104,11 @@ class Unreadable(Exception):
 
 
 class ArrayContainer(ABC):
-    """A container of arrays whose shapes are known beforehand."""
+    """A container of arrays whose shapes are known beforehand. `threaded`: several can be read at a time."""
 
     is_table = False
     owns = True
+    threaded = False
 
     def __init__(self, path: Path | str) -> None:
         self.name = str(path)
@@ -126,17 +128,24 @@ class ArrayContainer(ABC):
 
     def load(self, plan: Plan, labels: Mapping[str, str], problems: Problems, limit: int) -> Loaded:
         loaded = Loaded()
-        for node, parts in plan.items():
-            try:
-                loaded.arrays[node] = self._array(parts)
-            except Unreadable as error:
-                problems.add(str(error), file=self.name, place=node, remedy="write the file again")
+        read = each(self._attempt, [*plan.values()]) if self.threaded else map(self._attempt, plan.values())
+        for node, array in zip(plan, read, strict=True):
+            if isinstance(array, Unreadable):
+                problems.add(str(array), file=self.name, place=node, remedy="write the file again")
+            else:
+                loaded.arrays[node] = array
         for role, source in labels.items():
             try:
                 loaded.labels[role] = self.whole(source)
             except Unreadable as error:
                 problems.add(str(error), file=self.name, place=source, remedy="write the file again")
         return loaded
+
+    def _attempt(self, parts: tuple[Part, ...]) -> FloatArray | Unreadable:
+        try:
+            return self._array(parts)
+        except Unreadable as error:
+            return error
 
     def _array(self, parts: tuple[Part, ...]) -> FloatArray:
         rows = self.infos[parts[0].source].shape[0]

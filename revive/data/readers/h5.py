@@ -174,6 +174,10 @@ def _info(data: Any) -> Info:
 
 
 def _copy(data: Any, target: FloatArray, start: int, rows: slice) -> None:
+    if data.dtype == np.float64 and target.flags.c_contiguous and data.shape[1:] == target.shape[1:]:
+        if len(target):
+            data.read_direct(target, np.s_[rows], np.s_[:])
+        return
     for first in range(rows.start, rows.stop, _BLOCK):
         stop = min(first + _BLOCK, rows.stop)
         block = data[first:stop]

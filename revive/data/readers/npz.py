@@ -8,11 +8,12 @@ import tokenize
 import zipfile
 import zlib
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 import numpy as np
 
 from revive.data.readers.container import ArrayContainer, Info, Unreadable
+from revive.data.readers.stored import StoredMember
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, UserError
 
@@ -36,6 +37,8 @@ _BROKEN: Final = (  # what zip and npy readers end in where a file is damaged, o
 
 class NpzFile(ArrayContainer):
     """A zip archive of npy members. Raises UserError where it is none."""
+
+    threaded = True
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -76,9 +79,11 @@ class NpzFile(ArrayContainer):
         member, dtype, fortran = self._members[source]
         width = self.infos[source].width
         try:
-            with self._zip.open(member) as file, np.errstate(over="ignore", invalid="ignore"):
+            with self._open(member) as file, np.errstate(over="ignore", invalid="ignore"):
                 _header(file)
-                if fortran and width > 1:
+                if dtype == np.float64 and target.flags.c_contiguous and not (fortran and width > 1):
+                    _fill(file, target.reshape(-1).view(np.uint8))
+                elif fortran and width > 1:
                     _copy_columns(file, dtype, target, start, width)
                 else:
                     _copy_rows(file, dtype, target, start, width)
@@ -93,6 +98,12 @@ class NpzFile(ArrayContainer):
                 return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
         except (*_BROKEN, MemoryError) as error:
             raise Unreadable(f"the array '{source}' cannot be read: {_said(error)}") from None
+
+    def _open(self, member: zipfile.ZipInfo) -> IO[bytes]:
+        encrypted, size = member.flag_bits & 1, member.compress_size
+        if member.compress_type != zipfile.ZIP_STORED or encrypted or size != member.file_size:
+            return self._zip.open(member)
+        return cast(IO[bytes], StoredMember(self.name, member))
 
     def close(self) -> None:
         self._zip.close()
@@ -134,14 +145,18 @@ def _copy_columns(file: IO[bytes], dtype: np.dtype, target: FloatArray, start: i
 
 
 def _values(file: IO[bytes], dtype: np.dtype, count: int) -> np.ndarray:
-    wanted = count * dtype.itemsize
-    content = file.read(wanted)
-    while len(content) < wanted:
-        more = file.read(wanted - len(content))
-        if not more:
-            raise EOFError(f"it ends {wanted - len(content)} bytes early")
-        content += more
-    return np.frombuffer(content, dtype)
+    content = np.empty(count * dtype.itemsize, np.uint8)
+    _fill(file, content)
+    return content.view(dtype)
+
+
+def _fill(file: IO[bytes], target: np.ndarray) -> None:
+    done = 0
+    while done < len(target):
+        read = file.readinto(target[done : done + _BLOCK])  # type: ignore[attr-defined]
+        if not read:
+            raise EOFError(f"it ends {len(target) - done} bytes early")
+        done += read
 
 
 def _said(error: BaseException) -> str:

@@ -25,8 +25,8 @@ class TableFormat(Protocol):
         """How many rows there are: exact or a little too many."""
         ...
 
-    def batches(self, path: Path, columns: Sequence[str]) -> Iterator[Any]:
-        """Record batches of these columns, in the order of the file."""
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
+        """For some of these columns after others, record batches of all rows in the order of the file."""
         ...
 
 
@@ -69,13 +69,24 @@ class TableFiles:
             for number, path in enumerate(self._paths):
                 if number:
                     self._require_columns(path, [*wanted])
-                for batch in self._kind.batches(path, [*wanted]):
-                    table.add(batch, str(path))
+                self._add_file(table, path, [*wanted])
                 if table.rows > (self._ends[-1] if self._ends else 0):
                     self._ends.append(table.rows)
                 elif len(self._paths) > 1:
                     problems.add("has no rows", file=path, remedy="remove the file")
         return table.finish(problems, self.name)
+
+    def _add_file(self, table: _Growing, path: Path, wanted: list[str]) -> None:
+        begin, ends = table.rows, set()
+        for run in self._kind.runs(path, wanted):
+            row = begin
+            for batch in run:
+                table.add(batch, row, str(path))
+                row += batch.num_rows
+            ends.add(row)
+        if len(ends) > 1:
+            what = "cannot be read: its columns differ in length"
+            raise UserError(Problem(what, path, remedy="write it again, or copy it again"))
 
     def _require_columns(self, path: Path, wanted: list[str]) -> None:
         here = self._columns(path)
@@ -104,11 +115,15 @@ class _Growing:
 
     def __init__(self, plan: Plan, labels: Mapping[str, str], limit: int) -> None:
         self.rows, self._capacity = 0, 0
-        self._plan, self._labels, self._limit = plan, labels, limit
+        self._labels, self._limit = labels, limit
         self._arrays: dict[str, FloatArray] = {n: np.empty((0, len(parts))) for n, parts in plan.items()}
         self._rest: dict[str, np.ndarray] = {
             role: np.empty(0, np.float64 if role == "time" else np.int64) for role in labels
         }
+        self._places: dict[str, list[tuple[str, int]]] = {}
+        for node, parts in plan.items():
+            for column, part in enumerate(parts):
+                self._places.setdefault(part.source, []).append((node, column))
         self._codes: dict[Any, int] = {}
         self._unnamed: list[int] = []
 
@@ -128,28 +143,40 @@ class _Growing:
         for label in self._rest.values():
             label.resize(rows, refcheck=False)
 
-    def add(self, batch: Any, path: str) -> None:
-        stop = self.rows + batch.num_rows
+    def add(self, batch: Any, row: int, path: str) -> None:
+        """Stores the columns of `batch` in the rows from `row` on."""
+        stop = row + batch.num_rows
         if stop > self._capacity:
             self.reserve(max(stop, self._capacity * 9 // 8))
-        rows = slice(self.rows, stop)
-        for name, parts in self._plan.items():
-            for column, part in enumerate(parts):
-                self._arrays[name][rows, column] = _numbers(batch.column(part.source), part.source, path)
-        for role, source in self._labels.items():
-            column_ = batch.column(source)
-            self._rest[role][rows] = (
-                _seconds(column_, source, path) if role == "time" else self._encode(column_)
-            )
-        self.rows = stop
+        for source, column in zip(batch.schema.names, batch.columns, strict=True):
+            places = self._places.get(source, ())
+            values = _numbers(column, source, path) if places else None
+            for node, number in places:
+                self._arrays[node][row:stop, number] = values
+            for role, label in self._labels.items():
+                if label == source:
+                    timed = role == "time"
+                    named = _seconds(column, source, path) if timed else self._encode(column, row)
+                    self._rest[role][row:stop] = named
+        self.rows = max(self.rows, stop)
 
-    def _encode(self, column: Any) -> IntArray:
+    def _encode(self, column: Any, row: int) -> IntArray:
+        """A number for each row, the same for the same trajectory of a file."""
+        import pyarrow as pa  # type: ignore[import-untyped]
+
         if column.null_count:
-            self._unnamed.append(self.rows + int(np.argmax(column.is_null().to_numpy(zero_copy_only=False))))
+            self._unnamed.append(row + column.is_null().index(True).as_py())
+        number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+        if number and column.null_count < len(column):
+            column = column.fill_null(column.drop_null()[0]) if column.null_count else column
+            if pa.types.is_integer(column.type):
+                return _plain(column.cast(pa.int64(), safe=False), np.int64)
+            return np.asarray((_plain(column.cast(pa.float64()), np.float64) + 0.0).view(np.int64))
         encoded = column if hasattr(column, "indices") else column.dictionary_encode()
         values = encoded.dictionary.to_pylist()
-        known = np.array([self._codes.setdefault(v, len(self._codes)) for v in values] or [0], dtype=np.int64)
-        return known[encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)]
+        codes = np.array([self._codes.setdefault(v, len(self._codes)) for v in values] or [0], dtype=np.int64)
+        indices = encoded.indices.fill_null(0) if column.null_count else encoded.indices
+        return np.asarray(codes[_plain(indices.cast(pa.int64()), np.int64)])
 
     def finish(self, problems: Problems, name: str) -> Loaded:
         if self._unnamed:
@@ -170,11 +197,20 @@ def _numbers(column: Any, name: str, path: str) -> np.ndarray:
             column = column.dictionary_decode()
         if not pa.types.is_float64(column.type):
             column = column.cast(pa.float64(), safe=False)
+        if column.null_count:
+            column = column.fill_null(np.nan)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UserError(
             Problem(f"'{name}' cannot be read as numbers: {error}", path, name, WRITE_NUMBERS)
         ) from None
-    return np.asarray(column.to_numpy(zero_copy_only=False))
+    return _plain(column, np.float64)
+
+
+def _plain(column: Any, dtype: type[np.generic]) -> Any:
+    """The values of a column of 8-byte numbers without nulls, not copied; to_numpy would import pandas."""
+    if len(column) == 0:
+        return np.empty(0, dtype)
+    return np.frombuffer(column.buffers()[1], dtype, column.offset + len(column))[column.offset :]
 
 
 def _seconds(column: Any, name: str, path: str) -> np.ndarray:

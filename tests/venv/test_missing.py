@@ -1,0 +1,134 @@
+"""What the log does not hold is left out: of the loss, of the judgement, of the noise, of the report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from revive.data.codec import Codec
+from revive.data.trajectories import Trajectories
+from revive.data.windows import Rows
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
+from revive.venv.learner import MultiStepLearner
+from revive.venv.node_model import NetworkSpec
+from revive.venv.validation import rollout_error
+from revive.venv.virtual_env import VirtualEnv
+from tests.venv.conftest import OPTIONS
+from tests.venv.plants import columns, equal_weights, hand_set, train, weights_of
+
+MIXED = [
+    *columns(x=2),
+    Column("mode", "x", "category", values=(0.0, 1.0, 2.0)),
+    Column("level", "x", "discrete", min=0.0, max=4.0, num=5),
+    Column("u", "u", "continuous"),
+]
+GRAPH = DecisionGraph.build(MIXED, {"u": ["x"], "next_x": ["x", "u"]})
+
+
+def logs(seed: int, filler: float, gaps: bool = True) -> Trajectories:
+    """Logs of 300 rows; every sixth value of next_x is missing, and filled with `filler`."""
+    rng = np.random.default_rng(seed)
+    u = rng.normal(size=(300, 1))
+    x = np.zeros((301, 4))
+    for t in range(300):
+        x[t + 1, :2] = 0.8 * x[t, :2] + 0.3 * u[t] + 0.1 * rng.normal(size=2)
+        x[t + 1, 2], x[t + 1, 3] = rng.integers(3), np.clip(np.round(x[t + 1, 0] + 2), 0, 4)
+    arrays = {"x": x[:-1], "u": u, "next_x": x[1:].copy()}
+    mask = np.random.default_rng(99).random((300, 4)) < 1 / 6
+    if not gaps:
+        return Trajectories(arrays, np.array([300]))
+    arrays["next_x"][mask] = filler
+    return Trajectories(arrays, np.array([300]), {"next_x": mask})
+
+
+def learner(filler: float, std: str = "constant") -> MultiStepLearner:
+    halves = [logs(seed, filler) for seed in (1, 2)]
+    codec = Codec.fit(GRAPH, logs(1, 0.0, gaps=False).arrays)
+    rows = Rows.of(codec, GRAPH, *halves)
+    torch.manual_seed(0)
+    spec = NetworkSpec(hidden=(8,), std=std)  # type: ignore[arg-type]
+    scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
+    venv = VirtualEnv(GRAPH, codec, 4, spec, scales)
+    options = {**OPTIONS, "one_step_updates": 20, "curriculum": [[5, 10]], "batch_size": 64}
+    return MultiStepLearner(venv, rows, **options)
+
+
+@pytest.mark.parametrize("std", ["constant", "conditioned"])
+def test_a_missing_target_has_no_influence_on_what_is_learned(std: str, tmp_path: Path) -> None:
+    one, other = learner(1.0, std), learner(3.0, std)
+    for i, made in enumerate((one, other)):
+        train(made, tmp_path / str(i))
+    assert one.kept == other.kept
+    assert equal_weights(weights_of(one.venv), weights_of(other.venv))
+    assert torch.equal(one.best_members(1), other.best_members(1))
+
+
+@pytest.mark.parametrize("part", ["one step", "several steps", "held out", "noise"])
+def test_a_missing_target_has_no_influence_on_a_part(part: str) -> None:
+    one, other = learner(1.0), learner(3.0)
+    found = []
+    for made in (one, other):
+        if part == "one step":
+            found.append(made._one_step_loss())
+        elif part == "several steps":
+            made._sigma = {"next_x": torch.ones(1, 1, 1)}
+            found.append(made._multi_step_loss(5))
+        elif part == "held out":
+            found.append(made.held_out_error())
+        else:
+            made._refit_std()
+            found.append(made.venv.model("next_x").free_log_std)
+    assert torch.isfinite(found[0]).all()
+    assert torch.equal(found[0], found[1])
+
+
+def test_a_known_target_has_influence() -> None:
+    """So that the tests above can fail."""
+    one, other = learner(1.0), learner(1.0)
+    other.rows.weights["next_x"] = torch.ones_like(other.rows.weights["next_x"])
+    assert not torch.equal(one._one_step_loss(), other._one_step_loss())
+
+
+def test_weights_stand_for_terms_of_columns_in_model_order() -> None:
+    made = logs(1, 0.0)
+    rows = Rows.of(Codec.fit(GRAPH, made.arrays), GRAPH, made)
+    assert made.missing is not None
+    wanted = ~made.missing["next_x"][:, [0, 1, 3, 2]]  # continuous, discrete, then the category as one term
+    np.testing.assert_array_equal(rows.weights["next_x"], wanted)
+    assert rows.weight("u", torch.tensor([0])) is None
+
+
+def test_parts_with_and_without_gaps_lie_side_by_side() -> None:
+    whole, holed = logs(1, 0.0, gaps=False), logs(2, 0.0)
+    rows = Rows.of(Codec.fit(GRAPH, whole.arrays), GRAPH, whole, holed)
+    assert rows.weights["next_x"].shape == (600, 4)
+    assert (rows.weights["next_x"][:300] == 1).all()
+    assert 0.1 < float((rows.weights["next_x"][300:] == 0).float().mean()) < 0.25
+
+
+def test_a_missing_value_is_no_error_of_the_venv() -> None:
+    graph = DecisionGraph.build(columns(x=1), {"next_x": ["x"]})
+    venv = hand_set(graph, {"next_x": ([[0.0]], [0.0])})
+    x = np.ones((40, 1))
+    mask = np.zeros((40, 1), dtype=bool)
+    mask[5::7] = True
+    holed = Trajectories({"x": x, "next_x": np.where(mask, 77.0, x)}, np.array([40]), {"next_x": mask})
+    errors = rollout_error(venv, Rows.of(venv.codec, graph, holed, holed), horizon=10)
+    assert errors.mean_until(10, half=None) == pytest.approx(0.0, abs=1e-6)
+    seen = Trajectories(holed.arrays, holed.ends)
+    assert rollout_error(venv, Rows.of(venv.codec, graph, seen, seen), horizon=10).mean_until(10) > 5.0
+
+
+def test_a_step_that_nobody_knows_is_no_number_in_the_report() -> None:
+    graph = DecisionGraph.build(columns(x=1), {"next_x": ["x"]})
+    venv = hand_set(graph, {"next_x": ([[0.0]], [0.0])})
+    x, mask = np.ones((12, 1)), np.zeros((12, 1), dtype=bool)
+    mask[1::2] = True
+    holed = Trajectories({"x": x, "next_x": x + 1.0}, np.array([12]), {"next_x": mask})
+    errors = rollout_error(venv, Rows.of(venv.codec, graph, holed, holed), horizon=12)  # one window, from row 0
+    assert np.isnan(errors.venv["next_x"][0, :, 0]).tolist() == mask[:, 0].tolist()
+    assert errors.mean_until(12) == pytest.approx(1.0)
