@@ -33,7 +33,21 @@ from revive.versions import versions
 State = Literal["running", "finished", "interrupted", "failed"]
 
 # May differ when a run is continued: where and how it runs, not what it computes.
-FREE = ("run_id", "log_dir", "venv.mode", "policy.mode", "tracking", "trainer.threads")
+FREE = (
+    "run_id",
+    "log_dir",
+    "venv.mode",
+    "policy.mode",
+    "tuning",
+    "tracking",
+    "trainer.threads",
+    "search.ray",
+    "search.address",
+    "search.concurrency",
+    "search.cpus_per_trial",
+    "search.gpus_per_trial",
+    "search.time_budget",
+)
 
 _MOODS = ("amber", "brisk", "calm", "deft", "eager", "glad", "keen", "mild", "quiet", "swift")
 _ANIMALS = ("crane", "finch", "hare", "heron", "ibex", "lynx", "otter", "seal", "swan", "wren")
@@ -47,11 +61,15 @@ class RunInterrupted(KeyboardInterrupt):
         self.run_id = run_id
 
 
+class Stopped(BaseException):
+    """Raised within a run that was asked to stop. Not KeyboardInterrupt: Lightning touches signals for that one."""
+
+
 def is_interrupt(error: BaseException | None) -> bool:
-    """Whether an exception means Ctrl-C; Lightning turns one into SystemExit."""
+    """Whether an exception means Ctrl-C or a stop; Lightning turns the former into SystemExit."""
     if isinstance(error, SystemExit):
         return isinstance(error.__context__, KeyboardInterrupt)
-    return isinstance(error, KeyboardInterrupt)
+    return isinstance(error, KeyboardInterrupt | Stopped)
 
 
 class RunFolder:

@@ -66,7 +66,7 @@ def raising(error: BaseException) -> Callable[[Any], None]:
         ("experiment=demo seed=abc", ["seed: must be a whole number, not 'abc'"]),
         (
             "experiment=demo seed=1.5 venv.mode=on",
-            ["seed: must be a whole number", "venv.mode: must be 'once'"],
+            ["seed: must be a whole number", "venv.mode: must be 'tune', 'once'"],
         ),
         ("experiment=demo seed=???", ["seed: has no value", "seed=VALUE"]),
         ("experiment=demo ~seed", ["seed: has no value"]),

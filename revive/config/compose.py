@@ -42,8 +42,15 @@ def compose(overrides: Sequence[str] = ()) -> DictConfig:
     return config
 
 
-def load_settings(overrides: Sequence[str]) -> Settings:
+def load_settings(
+    overrides: Sequence[str], values: Mapping[str, Any] | None = None, name: str | None = None
+) -> Settings:
     """Compose and check, as the command line does.
+
+    Args:
+        overrides: as on the command line.
+        values: dotted key -> plain value, set after the overrides.
+        name: what the experiment is called, where it is none of the folders that `experiment=NAME` finds.
 
     Raises:
         UserError: with all that is wrong.
@@ -52,8 +59,10 @@ def load_settings(overrides: Sequence[str]) -> Settings:
     choices = dict(config.hydra.runtime.choices)
     with open_dict(config):
         del config["hydra"]
+        for key, value in (values or {}).items():
+            OmegaConf.update(config, key, value, merge=False, force_add=True)
     with hydra_ready():
-        return to_settings(config, choices, overrides)
+        return to_settings(config, choices, [*overrides, *(f"{key}=" for key in values or {})], name)
 
 
 def _compose(overrides: list[str]) -> DictConfig:
@@ -67,7 +76,9 @@ def _compose(overrides: list[str]) -> DictConfig:
             raise explained from error
 
 
-def to_settings(config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str]) -> Settings:
+def to_settings(
+    config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str], name: str | None = None
+) -> Settings:
     """Check a composed config; `choices` are the options that Hydra took, group by group.
 
     Needs an initialised Hydra, to compose once more without the experiment: that tells which keys exist.
@@ -75,20 +86,20 @@ def to_settings(config: DictConfig, choices: Mapping[str, Any], overrides: Seque
     Raises:
         UserError: no experiment was chosen, or keys or values are wrong; the message names all of them.
     """
-    name = choices.get(experiments.GROUP)
-    if not name:
+    chosen = choices.get(experiments.GROUP)
+    if not chosen and not name:
         raise experiments.no_experiment()
-    experiment = experiments.find_experiment(str(name))
+    experiment = experiments.find_experiment(str(chosen)) if chosen else None
     values, base = _resolve(config), _base(choices)
     known = list(dotted_keys(base))
     problems = Problems(unknown_key(key, known) for key in unknown_keys(values, base))
     if not problems:
         try:
-            settings = Settings.check({"experiment": experiment.name, **values})
+            settings = Settings.check({"experiment": name or str(chosen), **values})
         except UserError as error:
             problems.extend(error.problems)
     if problems:
-        origin = _Origin(overrides, experiment)
+        origin = _Origin(overrides, experiment, "command line" if name is None else "settings")
         raise UserError(*(origin.add(problem) for problem in problems))
     return settings
 
@@ -96,10 +107,15 @@ def to_settings(config: DictConfig, choices: Mapping[str, Any], overrides: Seque
 class _Origin:
     """Where a key got its value: on the command line, in the experiment, or in conf/."""
 
-    def __init__(self, overrides: Sequence[str], experiment: experiments.Experiment) -> None:
+    def __init__(
+        self, overrides: Sequence[str], experiment: experiments.Experiment | None, typed: str
+    ) -> None:
         self._typed = {override_key(override) for override in overrides}
-        self._file = experiment.file
-        written: Any = OmegaConf.to_container(experiments.load_experiment(experiment), resolve=False)
+        self._where = typed
+        self._file = experiment.file if experiment else None
+        written: Any = {}
+        if experiment:
+            written = OmegaConf.to_container(experiments.load_experiment(experiment), resolve=False)
         self._written = set(dotted_keys(written))
 
     def add(self, problem: Problem) -> Problem:
@@ -107,7 +123,7 @@ class _Origin:
         key = problem.place or ""
         above = {key[:end] for end, char in enumerate(key) if char == "."} | {key}
         if above & self._typed:
-            return replace(problem, file="command line")
+            return replace(problem, file=self._where)
         return replace(problem, file=self._file) if above & self._written else problem
 
 

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from revive.config import experiments
-from revive.config.keys import dotted_keys, unknown_key
+from revive.config.keys import FREE_SECTION, dotted_keys, unknown_key
 from revive.errors import Problem, UserError, suggestion
 
 
@@ -70,7 +70,9 @@ def _unknown_overrides(overrides: Sequence[str]) -> UserError | None:
     plain = OmegaConf.to_container(config, resolve=False)
     assert isinstance(plain, dict)
     known = {*dotted_keys({str(key): value for key, value in plain.items()}), *groups}
-    wrong = [key for key in map(override_key, overrides) if key not in known and not key.startswith("hydra.")]
+    free = {override_key(text) for text in overrides if text.startswith("+") and f".{FREE_SECTION}" in text}
+    typed = [key for key in map(override_key, overrides) if key not in free]
+    wrong = [key for key in typed if key not in known and not key.startswith("hydra.")]
     problems = [unknown_key(key, known - {"hydra"}) for key in wrong]
     for key, _, option in (text.partition("=") for text in overrides):
         options = loader.get_group_options(key) if key in groups else []

@@ -7,6 +7,8 @@ from typing import Any
 
 from revive.errors import Problem, nearest
 
+FREE_SECTION = "space"  # holds keys of its neighbours; the search checks them
+
 
 def dotted_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
     """Every key of nested mappings, inner and outer, as `a.b.c`."""
@@ -29,7 +31,7 @@ def unknown_keys(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str
             unknown.append(f"{prefix}{key}")
             continue
         below = base[key]
-        if not (isinstance(value, Mapping) and isinstance(below, Mapping) and below):
+        if key == FREE_SECTION or not (isinstance(value, Mapping) and isinstance(below, Mapping) and below):
             continue
         if value.get("_target_") == below.get("_target_"):
             unknown.extend(unknown_keys(value, below, f"{prefix}{key}."))

@@ -102,12 +102,13 @@ class NodeNetwork(Network):
 class Venv(Section):
     """How the virtual environment is learned; `learner` names a constructor and its arguments."""
 
-    mode: Literal["once", "none"]
+    mode: Literal["tune", "once", "none"]
     members: Count
     keep: Count
     network: NodeNetwork
     user_module: AnyPath | None
     learner: dict[str, Any]
+    space: dict[str, Any]
 
     @model_validator(mode="after")
     def _keep_some(self) -> Venv:
@@ -148,7 +149,7 @@ class Truth(Section):
 class Policy(Section):
     """How a policy is learned; `learner` names a constructor and its arguments."""
 
-    mode: Literal["once", "none"]
+    mode: Literal["tune", "once", "none"]
     target: str | None
     inputs: list[str] | None
     history: Count
@@ -160,6 +161,39 @@ class Policy(Section):
     evaluation: Evaluation
     truth: Truth
     learner: dict[str, Any]
+    space: dict[str, Any]
+
+
+class Search(Section):
+    """How hyper-parameters are searched where a mode is `tune`."""
+
+    sampler: str | None
+    trials: Count
+    retrain: Annotated[int, Field(ge=0)]
+    seeds: Count
+    scheduler: Literal["asha", "fifo"]
+    grace: Annotated[int, Field(ge=1, lt=100)]
+    reduction: Annotated[int, Field(ge=2)]
+    ray: bool
+    address: str | None
+    concurrency: Count | None
+    cpus_per_trial: Count
+    gpus_per_trial: Annotated[float, Field(ge=0)]
+    time_budget: Positive | None
+
+
+class Tuning(Section):
+    """How the tunable nodes are searched; `method` names a constructor and its arguments."""
+
+    mode: Literal["max", "min", "none"]
+    initial_state: AnyPath | dict[str, Any] | None
+    decided_by: Literal["behaviour", "policy"]
+    horizon: Count
+    starts: Count
+    confirm: Annotated[int, Field(gt=1)]
+    budget: Count
+    caution: Annotated[float, Field(ge=0)]
+    method: dict[str, Any]
 
 
 class Settings(Section):
@@ -175,6 +209,8 @@ class Settings(Section):
     dataset: Dataset
     venv: Venv
     policy: Policy
+    tuning: Tuning
+    search: Search
     trainer: Trainer
     tracking: dict[str, Any]
 

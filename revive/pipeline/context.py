@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import torch
@@ -17,58 +19,31 @@ from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.given import Given, Task
 from revive.report.terminal import Terminal
-from revive.runs import RunFolder
+from revive.runs import RunFolder, Stopped
 from revive.tracking.base import StageTracker, Tracker
 from revive.versions import versions
 
 
 @dataclass
-class Context:
-    """One run under way."""
+class Bench(ABC):
+    """What a learner is fitted with: settings and inputs."""
 
     settings: Settings
     given: Given
-    folder: RunFolder
-    tracker: Tracker
-    terminal: Terminal
-    data_hash: str
-    seconds: dict[str, float] = field(default_factory=dict)
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[StageTracker]:
-        """Time a stage, note it in the run folder, show it, and record it as a child run."""
-        started = time.perf_counter()
-        self.folder.stage_started(name)
-        with self.tracker.stage(name) as records, self.terminal.stage(name):
-            yield records
-        self.note_seconds(name, time.perf_counter() - started)
-        self.folder.stage_finished(name)
-
-    def note_seconds(self, name: str, seconds: float) -> None:
-        """Keep the time of a stage, also for when the run is continued."""
-        self.seconds = {**(self.folder.read_json("seconds.json") or {}), name: round(seconds, 1)}
-        self.folder.write_json("seconds.json", self.seconds)
-
+    @abstractmethod
     def checkpoint(self, stage: str) -> Path:
         """Where a learner leaves what it needs to go on after an interruption."""
-        return self.folder.path / "checkpoints" / f"{stage}.ckpt"
+
+    @abstractmethod
+    def watch(self, learner: object, done: int, total: int) -> None:
+        """Called after every chunk of a learner's training."""
 
     @property
     def task(self) -> Task:
         """What the policy is to do; asked for only where there is one."""
         assert self.given.task is not None
         return self.given.task
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """What a bundle says it was made of."""
-        return {
-            "experiment": self.settings.experiment,
-            "run_id": self.folder.run_id,
-            "seed": self.settings.seed,
-            "data_sha256": self.data_hash,
-            "versions": versions(),
-        }
 
     def rows(self, codec: Codec, graph: DecisionGraph) -> Rows:
         """Both halves, with what `graph` needs of them."""
@@ -87,6 +62,64 @@ class Context:
                     change = (data[name] - data[graph.state_of(name)])[:, :ordered]
                     scales[name] = robust_scale(change.numpy()).tolist()
         return scales
+
+
+@dataclass
+class Context(Bench):
+    """One run under way.
+
+    stop: asks the run to end as Ctrl-C does; checked between chunks of training.
+    closing: what several stages use, ended with the run.
+    """
+
+    folder: RunFolder
+    tracker: Tracker
+    terminal: Terminal
+    data_hash: str
+    seconds: dict[str, float] = field(default_factory=dict)
+    stop: Event = field(default_factory=Event)
+    closing: ExitStack = field(default_factory=ExitStack)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[StageTracker]:
+        """Time a stage, note it in the run folder, show it, and record it as a child run."""
+        self.go_on()
+        started = time.perf_counter()
+        self.folder.stage_started(name)
+        with self.tracker.stage(name) as records, self.terminal.stage(name):
+            yield records
+        self.note_seconds(name, time.perf_counter() - started)
+        self.folder.stage_finished(name)
+
+    def note_seconds(self, name: str, seconds: float) -> None:
+        """Keep the time of a stage, also for when the run is continued."""
+        self.seconds = {**(self.folder.read_json("seconds.json") or {}), name: round(seconds, 1)}
+        self.folder.write_json("seconds.json", self.seconds)
+
+    def checkpoint(self, stage: str) -> Path:
+        """Where a learner leaves what it needs to go on after an interruption."""
+        return self.folder.path / "checkpoints" / f"{stage}.ckpt"
+
+    def watch(self, learner: object, done: int, total: int) -> None:
+        """Show how far training is; end it where the run is asked to stop."""
+        self.terminal.progress(done, total)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Leaves as Ctrl-C does, where the run is asked to stop."""
+        if self.stop.is_set():
+            raise Stopped
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What a bundle says it was made of."""
+        return {
+            "experiment": self.settings.experiment,
+            "run_id": self.folder.run_id,
+            "seed": self.settings.seed,
+            "data_sha256": self.data_hash,
+            "versions": versions(),
+        }
 
 
 def use_threads(count: int) -> None:

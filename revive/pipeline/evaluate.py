@@ -19,7 +19,9 @@ from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import VirtualEnv
 
 
-def evaluate(context: Context, venv: VirtualEnv, learned: Learned | None) -> None:
+def evaluate(
+    context: Context, venv: VirtualEnv, learned: Learned | None, tuned: dict[str, Any] | None = None
+) -> None:
     """Write summary.json and the figures, and print the table."""
     with context.stage("evaluation") as records:
         rows = context.rows(venv.codec, context.given.graph)
@@ -37,6 +39,7 @@ def evaluate(context: Context, venv: VirtualEnv, learned: Learned | None) -> Non
             venv={**_venv_summary(venv, errors), **_test_summary(context, venv)},
             policy=_policy_summary(context, venv, learned, truth),
             seconds={},
+            tuning=tuned or {},
         )
         _draw(context, venv, rows, errors, learned, truth)
         for path in sorted(context.folder.figures.iterdir()):

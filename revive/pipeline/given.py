@@ -70,13 +70,13 @@ def gather(settings: Settings) -> Given:
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
     """What the policy is to do; None where none is to be learned and no reward is named."""
-    learns = settings.policy.mode != "none"
+    learns, tunes = settings.policy.mode != "none", settings.tuning.mode != "none"
     if settings.reward is None:
-        if learns:
+        if learns or tunes:
             remedy = "name a Python file: reward=FILE, or learn no policy: policy.mode=none"
             raise UserError(Problem("no reward is given", place="reward", remedy=remedy))
         return None
-    if not learns and not graph.decisions:
+    if not (learns or tunes or graph.decisions):
         return None
     target = settings.policy.target or graph.default_target
     seen = _seen_by_policy(settings, graph, target)
@@ -85,6 +85,17 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     if learns:
         reward.require_gradient(logs, (*graph.transitions, target))
     return Task(target, seen, reward, logged)
+
+
+def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: Tensor | None) -> Given:
+    """What `gather` gives, around data that was read and checked before; the user's code is loaded anew."""
+    graph, folder = describe(settings)
+    task = None
+    if settings.reward is not None and logged is not None:
+        target = settings.policy.target or graph.default_target
+        task = Task(target, _seen_by_policy(settings, graph, target), Reward.load(settings.reward), logged)
+    code = UserCode.load(graph, folder)
+    return Given(graph, logs, parts, task, None, None, code, load_losses(graph, settings.venv.user_module))
 
 
 def _derived(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from threading import Event
 from typing import Any
 
 from revive.config.instantiate import instantiate
@@ -11,21 +12,26 @@ from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.given import gather
+from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
+from revive.pipeline.tune import prepare_tuning, tune_parameters
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder
 from revive.tracking.base import Tracker, status_of
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, stop: Event | None = None) -> None:
     """Inputs -> venv -> policy -> evaluation, in a run folder and in the records.
 
-    Raises UserError for whatever the user gave that is wrong, before anything is written.
+    stop: ends the run as Ctrl-C does, once it is set. Raises UserError for whatever the user gave that is
+    wrong, before anything is written.
     """
     started = time.perf_counter()
     use_threads(settings.trainer.threads)
     require_venv(settings)
+    require_search(settings)
     given = gather(settings)
+    question = prepare_tuning(settings, given)
     report = report_on(given, settings)
     require_no_errors(report, settings)
     data_hash = given.logs.hash()
@@ -37,12 +43,14 @@ def run(settings: Settings) -> None:
         write_report(report, given, settings.experiment, folder.path)
         given.save_made_data(folder.path)
         context = Context(settings, given, folder, _tracker(settings), terminal, data_hash)
+        context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
-        with _records(context, config):
+        with _records(context, config), context.closing:
             venv = learn_venv(context)
             learned = learn_policy(context, venv) if venv is not None else None
             if venv is not None:
-                evaluate(context, venv, learned)
+                tuned = tune_parameters(context, venv, learned, question)
+                evaluate(context, venv, learned, tuned)
         terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -13,7 +16,7 @@ from revive.data.computed import known_values
 from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_policy, save_venv
 from revive.errors import Problem, UserError
-from revive.pipeline.context import Context
+from revive.pipeline.context import Bench, Context
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import TestBed
 from revive.policy.learner import FirstOrderLearner
@@ -35,18 +38,20 @@ def learn_venv(context: Context) -> VirtualEnv | None:
         return read_venv(bundle, context.given.code)
     if context.settings.venv.mode == "none":
         return _earlier_venv(context)
+    tuned = context.settings.venv.mode == "tune"
     with context.stage("venv") as records:
-        venv = _fit_venv(context, records)
+        venv = search_venv(context, records) if tuned else fit_venv(context, records)
         save_venv(venv, bundle, context.provenance)
         records.artifact(bundle)
     return venv
 
 
 def require_venv(settings: Settings) -> None:
-    """Raises UserError where a policy is to be learned in no venv at all; nothing is written before."""
+    """Raises UserError where learning a policy or tuning lacks a venv; nothing is written before."""
     before = settings.log_dir / settings.run_id / "venv" if settings.run_id else None
-    learned = settings.venv.mode == "once" or settings.venv_path or (before and before.is_dir())
-    if settings.policy.mode == "once" and not learned:
+    learned = settings.venv.mode != "none" or settings.venv_path or (before and before.is_dir())
+    wanted = settings.policy.mode != "none" or settings.tuning.mode != "none"
+    if wanted and not learned:
         raise UserError(
             Problem(
                 "venv.mode=none needs a venv that was learned before",
@@ -73,7 +78,7 @@ def _take_over(venv: VirtualEnv, earlier: VirtualEnv | None) -> set[str]:
     return taken
 
 
-def _earlier_venv(context: Context, same_graph: bool = True) -> VirtualEnv | None:
+def _earlier_venv(context: Bench, same_graph: bool = True) -> VirtualEnv | None:
     path = context.settings.venv_path
     if path is None:
         return None
@@ -83,7 +88,8 @@ def _earlier_venv(context: Context, same_graph: bool = True) -> VirtualEnv | Non
     return venv
 
 
-def _fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
+def fit_venv(context: Bench, records: StageTracker) -> VirtualEnv:
+    """Train all members of both halves and keep the best of each."""
     chosen, given = context.settings.venv, context.given
     earlier = _earlier_venv(context, same_graph=False)
     codec = Codec.fit(given.graph, known_values(given.parts.train))
@@ -119,32 +125,55 @@ class Learned:
     iteration: int
     score: float
 
+    def to_json(self) -> dict[str, float]:
+        """How it was chosen, for beside its bundle."""
+        return {"half": self.half, "iteration": self.iteration, "score": self.score}
+
+
+def read_learned(bundle: Path) -> Learned:
+    """A policy bundle with `chosen.json` in it."""
+    return Learned(read_policy(bundle), **json.loads((bundle / "chosen.json").read_text(encoding="utf-8")))
+
+
+def search_venv(context: Context, records: StageTracker) -> VirtualEnv:
+    """The best venv of many trials."""
+    from revive.pipeline.search import search  # knows this module
+
+    return read_venv(search(context, "venv", records) / "venv", context.given.code)
+
+
+def search_policy(context: Context, records: StageTracker) -> Learned:
+    """The best policy of many trials."""
+    from revive.pipeline.search import search
+
+    return read_learned(search(context, "policy", records) / "policy")
+
 
 def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
     """Learn a policy in the virtual environment, or take the one that this run learned before."""
     bundle = context.folder.path / "policy"
     if context.folder.is_finished("policy"):
         context.terminal.note("policy: done before, taken as it is")
-        chosen = context.folder.read_json("policy/chosen.json")
-        return Learned(read_policy(bundle), **chosen)
+        return read_learned(bundle)
     if context.settings.policy.mode == "none":
         return None
     with context.stage("policy") as records:
-        learned = _fit_policy(context, venv, records)
+        tuned = context.settings.policy.mode == "tune"
+        learned = search_policy(context, records) if tuned else fit_policy(context, venv, records)
         save_policy(learned.policy, bundle, context.provenance)
-        chosen = {"half": learned.half, "iteration": learned.iteration, "score": learned.score}
-        context.folder.write_json("policy/chosen.json", chosen)
+        context.folder.write_json("policy/chosen.json", learned.to_json())
         records.artifact(bundle)
     return learned
 
 
-def test_bed(context: Context, venv: VirtualEnv, rows: Rows) -> TestBed:
+def test_bed(context: Bench, venv: VirtualEnv, rows: Rows) -> TestBed:
     """Where policies are compared: fixed starts and noise in both halves."""
     chosen = context.settings.policy.evaluation
     return TestBed.make(venv, rows, context.task.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1)
 
 
-def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Learned:
+def fit_policy(context: Bench, venv: VirtualEnv, records: StageTracker) -> Learned:
+    """Train a policy in each half's venv and keep the better one."""
     chosen, task, seed = context.settings.policy, context.task, context.settings.seed
     venv.requires_grad_(False)
     codec = venv.codec.for_graph(task.graph)
@@ -177,7 +206,7 @@ def _fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Le
     return Learned(policy.single(best.copy, best.weights), best.copy, best.iteration, best.score)
 
 
-def _train(context: Context, name: str, learner: object, chunks: int, records: StageTracker) -> None:
+def _train(context: Bench, name: str, learner: object, chunks: int, records: StageTracker) -> None:
     machine = context.settings.trainer
     fit(
         learner,  # type: ignore[arg-type]
@@ -187,5 +216,5 @@ def _train(context: Context, name: str, learner: object, chunks: int, records: S
         precision=machine.precision,
         checkpoint=context.checkpoint(name),
         logger=StageLogger(records),
-        progress=context.terminal.progress,
+        progress=partial(context.watch, learner),
     )

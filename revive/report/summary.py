@@ -10,12 +10,18 @@ policy.predicted {mean, low, high}: of the learned policy in the venv of the hal
     high hold 90 % of all rollouts, over members and starts
 policy.halves    the same in each half's venv; policy.behaviour: of the logs' controller as learned
 policy.truth     {mean, se, episodes} in the simulator, for experiments that have one
+tuning           empty where nothing was tuned; else what `tuning.yaml` holds:
+    mode, values {node: {column: value}}, columns {node: {column: {value, standard_error, as_good}}}: the
+    standard error of the best value, null at an edge of the range, and other discrete values that do as well;
+    reward {mean, low, high, members}: per step on fresh starts, its 95 % interval, every member's mean;
+    logged: the same with the values that the logs held most; gain {mean, low, high}: of the paired difference;
+    flat: directions in which the reward hardly changes, in words; judged: points; horizon: steps
 seconds          by stage
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,6 +57,7 @@ class Summary:
     venv: dict[str, Any]
     policy: dict[str, Any]
     seconds: dict[str, float]
+    tuning: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,4 +71,6 @@ class Summary:
             flat["policy.predicted"] = self.policy["predicted"]["mean"]
         if "truth" in self.policy:
             flat["policy.truth"] = self.policy["truth"]["mean"]
+        if self.tuning:
+            flat["tuning.reward"] = self.tuning["reward"]["mean"]
         return flat

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -37,6 +37,16 @@ class Recorder(Protocol):
 
 class StageTracker(Recorder, Protocol):
     """Records one stage of a run."""
+
+    def trial(
+        self,
+        name: str,
+        status: Status,
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        curves: Mapping[str, Sequence[tuple[int, float]]],
+    ) -> None:
+        """Record a finished trial of this stage; curves: metric -> (step, value) pairs."""
 
 
 class Tracker(Recorder, Protocol):
@@ -93,6 +103,16 @@ class NullTracker:
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Leave it where it is."""
+
+    def trial(
+        self,
+        name: str,
+        status: Status,
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        curves: Mapping[str, Sequence[tuple[int, float]]],
+    ) -> None:
+        """Forget it."""
 
     def finish(self, status: Status = "FINISHED") -> None:
         """Nothing to close."""

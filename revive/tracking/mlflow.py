@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,22 @@ class MlflowRun:
         self._flushed = time.monotonic()
         if kept:
             self._worker.submit(lambda: self._store.log_metrics(self.run_id, kept))
+
+    def trial(
+        self,
+        name: str,
+        status: Status,
+        params: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        curves: Mapping[str, Sequence[tuple[int, float]]],
+    ) -> None:
+        """Record a finished trial as a child run."""
+        child = MlflowRun(self._store, self._worker)
+        child.open(name, tags, parent=self)
+        child.params(params)
+        when = now()
+        child._buffer = [(key, value, when, step) for key, curve in curves.items() for step, value in curve]
+        child.close(status)
 
     def close(self, status: Status) -> None:
         """Send what is buffered and end the run."""

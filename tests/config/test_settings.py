@@ -47,7 +47,7 @@ def test_all_wrong_values_are_reported_together(experiments: Path) -> None:
     assert "command line, seed: must be greater than or equal to 0, not -1" in text
     assert "did you mean 'conditioned'?" in text
     assert "dataset.split.validation" in text
-    assert "venv.mode: must be 'once' or 'none', not 'twice'" in text
+    assert "venv.mode: must be 'tune', 'once' or 'none', not 'twice'" in text
 
 
 def test_wrong_values_of_the_experiment_name_its_file(experiments: Path) -> None:

@@ -1,0 +1,152 @@
+"""The tuning stage: the best constant values of the tunable nodes, in the virtual environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from revive.config.instantiate import instantiate
+from revive.config.settings import Settings
+from revive.data.windows import Rows
+from revive.errors import Problem, UserError
+from revive.pipeline.context import Context
+from revive.pipeline.given import Given
+from revive.pipeline.stages import Learned
+from revive.report import figures
+from revive.tuning.initial import InitialState
+from revive.tuning.methods import Method
+from revive.tuning.result import Tuned
+from revive.tuning.scene import Scene, logged_scene
+from revive.tuning.space import Array, Space
+from revive.tuning.tune import tune
+from revive.venv.virtual_env import VirtualEnv
+
+FILE = "tuning.yaml"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked for, checked before anything is written."""
+
+    space: Space
+    method: Method
+    initial: InitialState | None
+    logged: dict[str, Array]
+
+    def asked(self, settings: Settings) -> dict[str, Any]:
+        """What the answer depends on beside data and venv, as plain values."""
+        chosen = settings.tuning.model_dump(mode="json", exclude={"initial_state"})
+        digest = self.initial.digest() if self.initial else None
+        return {**chosen, "initial_state": digest, "seed": settings.seed}
+
+
+def prepare_tuning(settings: Settings, given: Given) -> Question | None:
+    """What tuning needs, or None where none is wanted. Raises UserError with what is wrong."""
+    chosen = settings.tuning
+    if chosen.mode == "none":
+        return None
+    parts = (given.parts.train, given.parts.validation)
+    logged = {
+        name: np.concatenate([_known(part.arrays[name], (part.missing or {}).get(name)) for part in parts])
+        for name in given.graph.tunables
+        if name in parts[0].arrays
+    }
+    space = Space.of(given.graph, logged)
+    method: Method = instantiate(chosen.method, "tuning.method")
+    method.check(space)
+    _require_policy(settings)
+    initial = chosen.initial_state
+    state = None if initial is None else InitialState.of(given.graph, initial)
+    return Question(space, method, state, logged)
+
+
+def _known(values: Array, missing: np.ndarray | None) -> Array:
+    return values if missing is None else np.where(missing, np.nan, values)
+
+
+def _require_policy(settings: Settings) -> None:
+    before = settings.log_dir / settings.run_id / "policy" if settings.run_id else None
+    there = settings.policy.mode != "none" or (before is not None and before.is_dir())
+    if settings.tuning.decided_by == "policy" and not there:
+        what = "the learned policy is to decide, but policy.mode=none learns none"
+        remedy = "write tuning.decided_by=behaviour, or let a policy be learned"
+        raise UserError(Problem(what, place="tuning.decided_by", remedy=remedy))
+
+
+def tune_parameters(
+    context: Context, venv: VirtualEnv, learned: Learned | None, question: Question | None
+) -> dict[str, Any]:
+    """Tune, or take what this run found before for the same question; empty where nothing is asked."""
+    if question is None:
+        return {}
+    path, asked = context.folder.path / FILE, question.asked(context.settings)
+    earlier = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if context.folder.is_finished("tuning") and earlier.get("settings") == asked:
+        context.terminal.note("tuning: done before, taken as it is")
+        return {key: value for key, value in earlier.items() if key != "settings"}
+    with context.stage("tuning") as records:
+        tuned = _tune(context, venv, learned, question)
+        found = tuned.to_json()
+        _write(path, {**found, "settings": asked})
+        figure = figures.tuning(tuned.scans, question.logged, tuned.direction)
+        figures.save(figure, context.folder.figures / "tuning.png")
+        records.params(found["values"])
+        records.metrics({"reward": tuned.reward.mean, "judged": float(tuned.judged)})
+        if tuned.gain is not None:
+            records.metrics({"gain": tuned.gain[0]})
+        records.artifact(path)
+    context.terminal.note(_told(tuned))
+    return found
+
+
+def _tune(context: Context, venv: VirtualEnv, learned: Learned | None, question: Question) -> Tuned:
+    chosen, graph = context.settings.tuning, context.task.graph
+    rows = context.rows(venv.codec.for_graph(graph), graph)
+    actor = learned.policy.requires_grad_(False).actor() if learned else None
+    return tune(
+        venv,
+        context.task.reward,
+        question.space,
+        _scene(context, venv, rows, question, chosen.starts, fresh=False),
+        _scene(context, venv, rows, question, chosen.confirm, fresh=True),
+        direction="min" if chosen.mode == "min" else "max",
+        method=question.method,
+        budget=chosen.budget,
+        caution=chosen.caution,
+        actor=actor if chosen.decided_by == "policy" else None,
+        seed=context.settings.seed,
+        progress=lambda judged: context.watch(None, judged, chosen.budget),
+    )
+
+
+def _scene(
+    context: Context, venv: VirtualEnv, rows: Rows, question: Question, branches: int, *, fresh: bool
+) -> Scene:
+    horizon, seed = context.settings.tuning.horizon, context.settings.seed + (2000 if fresh else 1)
+    if question.initial is None:
+        return logged_scene(venv, rows, branches=branches, horizon=horizon, seed=seed, fresh=fresh)
+    usual = {name: values.median(0).values for name, values in rows.values.items()}
+    graph = context.task.graph
+    return question.initial.scene(venv, graph, draws=branches, horizon=horizon, seed=seed, usual=usual)
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    draft.replace(path)
+
+
+def _told(tuned: Tuned) -> str:
+    lines = []
+    for scan in tuned.scans:
+        error = "" if scan.standard_error is None else f" (se {scan.standard_error:.2g})"
+        lines.append(f"  {scan.node}.{scan.column} = {scan.best:.5g}{error}")
+    reward = tuned.reward
+    lines.append(f"  reward per step {reward.mean:.4g} ({reward.low:.4g} .. {reward.high:.4g})")
+    if tuned.logged is not None:
+        lines[-1] += f", with the logs' values {tuned.logged.mean:.4g}"
+    return "\n".join([*lines, *(f"  flat: {direction}" for direction in tuned.flat)])

@@ -1,0 +1,170 @@
+"""Running the trials of a search with Ray Tune: in parallel, pruned, and tried again when a worker dies."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from revive.search.conductor import DONE, Conductor
+from revive.search.runner import Work, error_text
+from revive.search.samplers import Outcome
+from revive.search.trials import Order, Report
+
+_DEATHS = 3  # how often a trial is begun again after its worker died
+
+
+def run_on_ray(
+    conductor: Conductor,
+    work: Work,
+    payload: Any,
+    *,
+    scheduler: Literal["asha", "fifo"],
+    grace: int,
+    reduction: int,
+    cpus: float,
+    gpus: float,
+    scratch: Path,
+) -> None:
+    """Run all trials of the conductor; Ray must be connected.
+
+    scheduler: `asha` stops the worse of those that have come equally far, first after `grace` percent of the
+    training, keeping one in `reduction`. cpus, gpus: of each trial. scratch: for Tune's own files.
+    """
+    searcher = _ConductedSearch(conductor)
+    # Otherwise Tune brings up one worker after the other.
+    os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.plan.concurrency)
+    tune.Tuner(
+        tune.with_resources(
+            tune.with_parameters(_trainable, work=work, payload=payload, cpus=cpus),
+            {"cpu": cpus, "gpu": gpus},
+        ),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=_scheduler(scheduler, grace, reduction),
+            num_samples=conductor.plan.most + len(conductor.book.trials) + 1,  # the conductor ends it
+            trial_dirname_creator=lambda trial: trial.trial_id,
+            reuse_actors=True,
+            metric="score",
+            mode="max",
+        ),
+        run_config=tune.RunConfig(
+            name="tune",
+            storage_path=str(scratch),
+            failure_config=tune.FailureConfig(max_failures=_DEATHS),
+            verbose=0,
+            log_to_file=False,
+        ),
+    ).fit()
+    shutil.rmtree(scratch, ignore_errors=True)
+    if not searcher.done:
+        raise KeyboardInterrupt
+
+
+def _scheduler(kind: Literal["asha", "fifo"], grace: int, reduction: int) -> TrialScheduler:
+    if kind == "fifo":
+        return FIFOScheduler()
+    # Above 100 percent, so that those which are through end by themselves.
+    return ASHAScheduler(time_attr="percent", max_t=101, grace_period=grace, reduction_factor=reduction)
+
+
+def _trainable(config: dict[str, Any], *, work: Work, payload: Any, cpus: float) -> None:
+    """One trial in a worker. Its own errors are a result; only the death of a worker is a failure to Tune."""
+    order: Order = config["order"]
+    started, last = time.perf_counter(), Report(0, math.nan)
+
+    def since() -> dict[str, float]:
+        return {"seconds": time.perf_counter() - started}
+
+    def tell(report: Report) -> None:
+        nonlocal last
+        last = report
+        if not config["whole"] and report.percent < 100:
+            tune.report({**_as_result(config["score"](report.metric), report), **since()})
+
+    try:
+        work(order, payload, tell, max(1, int(cpus)))
+    except Exception as error:
+        tune.report({**_as_result(math.nan, last), "error": error_text(error), "ended": True, **since()})
+    else:
+        tune.report({**_as_result(config["score"](last.metric), last), "ended": True, **since()})
+
+
+def _as_result(score: float, report: Report) -> dict[str, Any]:
+    return {
+        "score": score,
+        "percent": report.percent,
+        "metric": report.metric,
+        "se": report.se,
+        "error": None,
+        "ended": False,
+    }
+
+
+class _ConductedSearch(Searcher):
+    """Tune's view of the conductor."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        super().__init__(metric="score", mode="max")
+        self.conductor = conductor
+        self.numbers: dict[str, int] = {}
+        self.done = False
+
+    def set_search_properties(
+        self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        order = self.conductor.next()
+        if order == DONE:
+            self.done = True
+            return Searcher.FINISHED
+        if order is None:
+            return None
+        assert isinstance(order, Order)
+        self.numbers[trial_id] = order.id
+        return {"order": order, "score": self.conductor.book.objective.score, "whole": order.whole}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        self._hear(trial_id, result)
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        number = self.numbers[trial_id]
+        if error or result is None:
+            self.conductor.ended(number, "failed", f"its worker died {_DEATHS + 1} times")
+            return
+        self._hear(trial_id, result)
+        if result.get("error"):
+            self.conductor.ended(number, "failed", result["error"], result["seconds"])
+        else:
+            outcome: Outcome = "finished" if result.get("ended") else "pruned"
+            self.conductor.ended(number, outcome, seconds=result.get("seconds"))
+
+    def _hear(self, trial_id: str, result: dict[str, Any]) -> None:
+        if "percent" in result and not result.get("error"):
+            report = Report(result["percent"], result["metric"], result["se"])
+            self.conductor.heard(self.numbers[trial_id], report)
+
+    def save(self, checkpoint_path: str) -> None:
+        """The book of trials is what is kept."""
+        Path(checkpoint_path).touch()
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Never asked for."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Tune keeps a copy for resuming, which is done from the book of trials instead."""
+        return Searcher, ("score", "max")
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _ConductedSearch:
+        return self
