@@ -10,7 +10,7 @@ import torch
 
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
-from revive.pipeline.stages import Learned, test_bed
+from revive.pipeline.stages import Learned, judging_bed
 from revive.policy.evaluation import TestBed
 from revive.policy.simulator import Truth
 from revive.report import figures
@@ -95,7 +95,7 @@ def _policy_summary(
     summary: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     if learned is None:
         return summary
-    bed = test_bed(context, venv, _policy_rows(context, venv))
+    bed = judging_bed(context, venv, _policy_rows(context, venv))
     halves = _by_half(bed, venv, learned)
     behaviour = _by_half(bed, venv, None)
     summary["predicted"] = halves[1 - learned.half].to_json()
@@ -150,7 +150,7 @@ def _series(
     names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
     if truth is not None:
         return {name: truth.series[name] for name in names if name in truth.series}, "in truth"
-    rolled = test_bed(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
+    rolled = judging_bed(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
     other = venv.members_of(1 - learned.half).start
     physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names if name in rolled})
     return {name: value.double().numpy() for name, value in physical.items()}, "in the other half's venv"

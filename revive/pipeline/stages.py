@@ -166,7 +166,7 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
     return learned
 
 
-def test_bed(context: Bench, venv: VirtualEnv, rows: Rows) -> TestBed:
+def judging_bed(context: Bench, venv: VirtualEnv, rows: Rows) -> TestBed:
     """Where policies are compared: fixed starts and noise in both halves."""
     chosen = context.settings.policy.evaluation
     return TestBed.make(venv, rows, context.task.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1)
@@ -193,7 +193,7 @@ def fit_policy(context: Bench, venv: VirtualEnv, records: StageTracker) -> Learn
         venv=venv,
         reward=task.reward,
         starts=starts,
-        bed=test_bed(context, venv, rows),
+        bed=judging_bed(context, venv, rows),
         reward_spread=float(task.logged_reward.std()),
         reward_limit=float(task.logged_reward.max()),
         horizon=chosen.horizon or max(30, 5 * delay),
