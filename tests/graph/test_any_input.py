@@ -91,6 +91,8 @@ def broken(changes: list[tuple[tuple[Any, ...], str, Any]]) -> Any:
             home[place[-1]]
         except (KeyError, IndexError, TypeError):
             continue
+        if not isinstance(home, dict | list):
+            continue  # an earlier change put a text or a number here
         if action == "replace" or not isinstance(home, dict):
             home[place[-1]] = value
         elif action == "drop":
