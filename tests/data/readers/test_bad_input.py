@@ -241,7 +241,8 @@ def _frame(arrays: Arrays) -> pd.DataFrame:
         parts = np.atleast_2d(array.T)[:100] if array.ndim and array.ndim < 3 else []
         for number, part in enumerate(parts):
             label = names[number] if number < len(names) else f"{name}_{number}"
-            columns[label] = pd.Series(part.tolist() if part.dtype.kind == "V" else part)
+            native = part if part.dtype.isnative else part.astype(part.dtype.newbyteorder("="))
+            columns[label] = pd.Series(part.tolist() if part.dtype.kind == "V" else native)
     return pd.DataFrame(columns)
 
 
