@@ -38,7 +38,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Given:
-    """The checked inputs of a run; `task` None where there is no policy to learn or to judge."""
+    """The checked inputs of a run; `task` None where there is no policy to learn or to judge.
+
+    folder: what the user's functions lie in.
+    """
 
     graph: DecisionGraph
     logs: Trajectories
@@ -48,6 +51,7 @@ class Given:
     made: dict[str, np.ndarray] | None
     code: UserCode
     losses: dict[str, NodeLoss]
+    folder: Path
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -65,7 +69,7 @@ def gather(settings: Settings) -> Given:
     parts = _parts(settings, graph, logs, code.functions)
     losses = load_losses(graph, settings.venv.user_module)
     task = _task(settings, graph, logs)
-    return Given(graph, logs, parts, task, truth, made, code, losses)
+    return Given(graph, logs, parts, task, truth, made, code, losses, folder)
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
@@ -95,7 +99,8 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
         target = settings.policy.target or graph.default_target
         task = Task(target, _seen_by_policy(settings, graph, target), Reward.load(settings.reward), logged)
     code = UserCode.load(graph, folder)
-    return Given(graph, logs, parts, task, None, None, code, load_losses(graph, settings.venv.user_module))
+    losses = load_losses(graph, settings.venv.user_module)
+    return Given(graph, logs, parts, task, None, None, code, losses, folder)
 
 
 def _derived(
@@ -169,7 +174,7 @@ def _parts(
     parts = split(
         logs,
         validation=chosen.validation,
-        test=chosen.test,
+        test=chosen.test or 0.0,
         mode=chosen.mode,
         gap=chosen.gap,
         seed=settings.seed,
