@@ -27,6 +27,7 @@ from revive.data.windows import Rows, cut_blocks, join_members, leave_out, value
 from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
 from revive.venv.effects import EffectPenalty
+from revive.venv.judging import HeldOutError, rollout_errors, with_data
 from revive.venv.losses import NodeLoss
 from revive.venv.virtual_env import VirtualEnv
 
@@ -116,20 +117,22 @@ class MultiStepLearner(pl.LightningModule):
         self.effect_weight = effect_weight
         self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
         self.losses, self.warm = dict(losses), set(warm)
-        known = self._with_data()
+        known = with_data(rows)
         self.fitted = [n for n in venv.graph.learned if n in known and not venv.graph[n].freeze]
         self.judged = [name for name in venv.graph.transitions if name in known]
-        self.judge_horizon = max(stage.horizon for stage in self.stages)
+        self.judge = HeldOutError(
+            venv,
+            rows,
+            self.unseen,
+            nodes=self.judged,
+            fitted=self.fitted,
+            horizon=max(stage.horizon for stage in self.stages),
+            penalties=[self._effect_penalty] if self.effects.hinges else [],
+        )
         self.kept: dict[str, list[bool]] = {}
         self._reference = -1.0 * torch.ones(venv.members)
         self._best: dict[str, Tensor] = {}
         self._sigma: dict[str, Tensor] = {}
-
-    def _with_data(self) -> set[str]:
-        return {
-            *self.rows.values,
-            *(n for n, h in self.rows.histories.items() if h.source in self.rows.values),
-        }
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -191,6 +194,9 @@ class MultiStepLearner(pl.LightningModule):
             loss = loss + self.effect_weight * self.effects(self.generator).sum()
         return loss
 
+    def _effect_penalty(self, generator: torch.Generator) -> Tensor:
+        return self.effect_weight * self.effects(generator)
+
     def _one_step_loss(self) -> Tensor:
         index, _ = self.seen.sample(self.batch_size, 1, self.generator)
         batch = self.venv.completed(self.rows.at(index))
@@ -212,29 +218,13 @@ class MultiStepLearner(pl.LightningModule):
     def _multi_step_loss(self, horizon: int) -> Tensor:
         windows = self.seen.sample(self.window_batch, horizon, self.generator)
         loss = torch.zeros(())
-        for name, (error, weight) in self._rollout_errors(windows, horizon).items():
+        errors = rollout_errors(self.venv, self.rows, self.judged, windows, horizon)
+        for name, (error, weight) in errors.items():
             scaled = error / self._sigma[name]
             huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
             total = (huber * weight).sum((0, 2, 3))
             loss = loss + (total / weight.sum((0, 2, 3)).clamp_min(1.0)).sum()
         return loss
-
-    def _rollout_errors(
-        self, windows: tuple[Tensor, Tensor], horizon: int
-    ) -> dict[str, tuple[Tensor, Tensor]]:
-        """Open-loop rollout: transition -> errors and weights, (T, M, B, d) each, model space."""
-        first, stop = windows
-        index, valid = self.rows.windows(first, horizon, stop)
-        data = self.rows.at(index)
-        rolled = self.venv.replay(data, self.rows.past(first))
-        inside = valid.unsqueeze(-1).to(torch.float32)
-        found = {}
-        for name in self.judged:
-            known = self.rows.weight(name, index)
-            spread = self.venv.codec[name].term_of_dimension
-            weight = inside if known is None else inside * known[..., spread]
-            found[name] = (rolled[name] - data[name], weight.expand_as(data[name]))
-        return found
 
     # -- stages and their gate -----------------------------------------------------------------
 
@@ -249,7 +239,9 @@ class MultiStepLearner(pl.LightningModule):
     @torch.no_grad()
     def _one_step_std(self, name: str) -> Tensor:
         """The rms over rows of the std the model states, (M, 1, d), in model space; 1 for category dimensions."""
-        batch = self.venv.completed(self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2))[0]))
+        batch = self.venv.completed(
+            self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2))[0])
+        )
         if name not in self.venv.models:
             return torch.ones(1, 1, 1)
         out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
@@ -285,47 +277,9 @@ class MultiStepLearner(pl.LightningModule):
         if which == len(self.stages) - 1:
             self._refit_std()
 
-    @torch.no_grad()
-    def held_out_error(self, windows: int = 128) -> Tensor:
-        """Rollout error over the longest horizon of the curriculum, on held-out windows: (M,).
-
-        In units of each transition's change, with each step's error capped at 5 so that one diverging
-        window cannot hide the rest. Columns that are not to be fitted do not count. Without transitions, the
-        one-step cost.
-        """
-        generator = torch.Generator().manual_seed(0)
-        drawn = self.unseen.sample(windows, self.judge_horizon, generator)
-        total = torch.zeros(self.venv.members)
-        errors = self._rollout_errors(drawn, self.judge_horizon)
-        for name, (error, weight) in errors.items():
-            size = (error.abs() / self._unit(name)).clamp_max(5.0).nan_to_num(5.0)
-            counted = weight * self._fit_mask(name)
-            total += (size * counted).sum((0, 2, 3)) / counted.sum((0, 2, 3)).clamp_min(1.0)
-        error = total / len(errors) if errors else self._one_step_cost()
-        if self.effects.hinges:  # a stage that mends a declared sign is not undone for a little error
-            error = error + self.effect_weight * self.effects(generator)
-        return error
-
-    def _unit(self, name: str) -> Tensor:
-        """The spread of a transition's change, (d,); 1 for category dimensions and function nodes."""
-        width = self.venv.codec.width(name)
-        scale = self.venv.model(name).scale if name in self.venv.models else torch.ones(width)
-        return torch.nn.functional.pad(scale, (0, width - len(scale)), value=1.0)
-
-    def _fit_mask(self, name: str) -> Tensor:
-        codec, columns = self.venv.codec[name], self.venv.graph.columns(name)
-        fits = torch.tensor([float(columns[codec.terms[i]].fit) for i in codec.term_of_dimension])
-        return fits if fits.any() else torch.ones_like(fits)
-
-    @torch.no_grad()
-    def _one_step_cost(self) -> Tensor:
-        index, _ = self.unseen.sample(1024, 1, torch.Generator().manual_seed(0))
-        batch = self.venv.completed(self.rows.at(index))
-        total = torch.zeros(self.venv.members)
-        for name in self.fitted:
-            x, current = self.venv.node_inputs(name, batch)
-            total += self.venv.model(name).cost(x, current, batch[name]).mean((1, 2))
-        return total
+    def held_out_error(self) -> Tensor:
+        """Each member's error on the rows that it left out, and what it is charged beside it: (M,)."""
+        return self.judge()
 
     @torch.no_grad()
     def _refit_std(self) -> None:

@@ -147,7 +147,7 @@ def test_a_member_is_judged_on_what_it_did_not_see_alone(learner: Make) -> None:
     for spoilt in (~unseen, unseen):
         values = {name: value + 100.0 * spoilt for name, value in made.rows.values.items()}
         other = learner()
-        other.rows = replace(made.rows, values=values)
+        other.judge.rows = replace(made.rows, values=values)
         unchanged = torch.equal(other.held_out_error()[0], before[0])
         assert unchanged == (spoilt is not unseen)
 
