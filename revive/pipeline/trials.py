@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from revive.venv.learner import MultiStepLearner
 from revive.venv.virtual_env import VirtualEnv
 
 Tell = Callable[[Report], None]
+REPORT = "report.json"  # the last one, in the folder of a trial
 
 
 def objective(settings: Settings, section: Section) -> Objective:
@@ -75,22 +77,25 @@ class Trial(Bench):
 def work(order: Order, payload: Parcel, tell: Tell, cpus: int) -> None:
     """Train one trial as far as it is to go; leave its checkpoint for the next leg, or its model."""
     use_threads(cpus)
-    checkpoint = order.folder / CHECKPOINT
+    checkpoint, last = order.folder / CHECKPOINT, order.folder / REPORT
     order.folder.mkdir(parents=True, exist_ok=True)
+    if order.start is not None and not checkpoint.exists():
+        shutil.copyfile(order.start, draft := checkpoint.with_suffix(".tmp"))
+        draft.replace(checkpoint)
     told: list[Report] = []
 
     def tell_too(report: Report) -> None:
         told.append(report)
+        write_json(last, {"until": order.until, **vars(report)})
         tell(report)
 
-    while not told:  # twice where a worker died when all was done but the last report
-        if order.start is not None and not checkpoint.exists():
-            shutil.copyfile(order.start, draft := checkpoint.with_suffix(".tmp"))
-            draft.replace(checkpoint)
-        for leg in order.legs:
-            _train(order, leg, payload, tell_too)
-        if order.until == ALL:
-            return
+    for leg in order.legs:
+        _train(order, leg, payload, tell_too)
+    if not told and last.is_file():  # nothing was left to do: who was told before may have died since
+        stored = json.loads(last.read_text(encoding="utf-8"))
+        if stored.pop("until") == order.until:
+            tell(Report(**stored))
+    if order.until < ALL:
         checkpoint.replace(order.folder / at(order.until))
 
 
@@ -103,7 +108,8 @@ def _train(order: Order, leg: Leg, payload: Parcel, tell: Tell) -> None:
         fitting = venv_fitting(bench)
     else:
         fitting = policy_fitting(bench, read_venv(payload.venv, bench.given.code), quiet)
-    bench.until = math.ceil(fitting.chunks * leg.until / ALL)
+    part = math.ceil(fitting.chunks * leg.until / ALL)
+    bench.until = part if leg.until == ALL else min(part, fitting.chunks - 1)
     if fitting.train(bench, quiet, bench.until):
         provenance = {**payload.provenance, "trial": order.id, "params": leg.params, "seed": order.seed}
         _save(fitting.result(), order.folder, provenance)

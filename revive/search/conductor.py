@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from revive.errors import RunFailed
 from revive.runs import Stopped
 from revive.search.choice import choose
 from revive.search.samplers import Outcome
@@ -16,7 +17,7 @@ from revive.search.trials import ALL, CHECKPOINT, Order, Report, Trial, TrialBoo
 DONE: Literal["done"] = "done"
 
 
-class SearchFailed(RuntimeError):
+class SearchFailed(RunFailed):
     """Every trial of a search failed."""
 
 
@@ -148,13 +149,13 @@ class Conductor:
         trial = self.book.trials[number]
         since, until = self._live.pop(number, (time.monotonic(), ALL))
         trial.seconds = round(trial.seconds + (time.monotonic() - since if seconds is None else seconds), 2)
-        if outcome == "finished" and trial.metric is None:
-            outcome, error = "failed", "it reported no finite metric"
         if outcome == "finished" and until < ALL:
             trial.state, trial.reached = "waiting", until
             self.course.paused(trial)
             self.book.save()
             return
+        if outcome == "finished" and trial.metric is None:
+            outcome, error = "failed", "it reported no finite metric"
         trial.state, trial.error = outcome, error
         (self.book.order(trial).folder / CHECKPOINT).unlink(missing_ok=True)
         if trial.of is None:

@@ -120,6 +120,7 @@ class Population:
             trial.params = self._moved(donor.params, generator)
             trial.schedule = [*(donor.schedule or []), [level, trial.params]]
             trial.parent, trial.start = donor.id, donor.start
+            trial.metric, trial.se = donor.metric, donor.se
 
     def _moved(self, params: Mapping[str, Any], generator: random.Random) -> dict[str, Any]:
         return {

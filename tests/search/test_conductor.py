@@ -10,9 +10,9 @@ import pytest
 from revive.runs import Stopped
 from revive.search.conductor import Conductor, Plan, SearchFailed
 from revive.search.domains import parse
+from revive.search.proposals import Proposals
 from revive.search.runner import Tell, run_here
 from revive.search.samplers import GridSampler, OptunaSampler, RandomSampler, Sampler
-from revive.search.proposals import Proposals
 from revive.search.trials import Objective, Order, Report, TrialBook, read_trials
 
 SPACE = {"x": parse("uniform(-1, 1)", "x"), "kind": parse("choice(good, bad)", "kind")}
