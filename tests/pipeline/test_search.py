@@ -113,6 +113,15 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_several_runs_of_a_search_are_refused(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tmp_path / "runs", flag, "venv.mode=tune", "seed=0,1") == 2
+    assert "two ways of one thing" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_run_without_a_search_knows_no_ray() -> None:
     code = "import sys, revive.pipeline.run, revive.server; sys.exit({'ray', 'optuna'} & set(sys.modules) != set())"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
