@@ -85,21 +85,19 @@ def search(context: Context, section: Section, records: StageTracker) -> Path:
     settings = context.settings
     chosen = settings.search
     folder = context.folder.path / "search" / section
-    recorded = Recorded(records, context.terminal.note, OBJECTIVES[section])
+    book = TrialBook(folder, OBJECTIVES[section])
+    recorded = Recorded(records, context.terminal.note, book)
     conductor = Conductor(
-        TrialBook(folder, OBJECTIVES[section]),
+        book,
         _sampler(settings, read_space(settings, section)),
         Plan(chosen.trials, chosen.concurrency or 4, chosen.time_budget, chosen.retrain, chosen.seeds),
         settings.seed,
-        notify=recorded.ended,
+        observer=recorded,
         stopped=context.stop.is_set,
     )
-    try:
-        _run(context, conductor, _parcel(context, section), folder)
-        best = conductor.choose()
-    finally:
-        recorded.send(conductor.book)
-    recorded.choice(conductor.book)
+    _run(context, conductor, _parcel(context, section), folder)
+    best = conductor.choose()
+    recorded.choice()
     return conductor.book.order(best).folder
 
 

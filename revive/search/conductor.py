@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from revive.runs import Stopped
 from revive.search.samplers import Curve, Outcome, Sampler
@@ -39,19 +39,42 @@ class Plan:
         return self.trials + self.retrain * self.seeds
 
 
+class Observer(Protocol):
+    """Is told what becomes of trials, once the book says so."""
+
+    def began(self, trial: Trial, again: bool) -> None:
+        """A trial is handed out; `again`: one that an earlier command left running."""
+
+    def heard(self, trial: Trial) -> None:
+        """A trial has come further."""
+
+    def ended(self, trial: Trial) -> None:
+        """A trial is over."""
+
+
+class Unobserved:
+    """Nobody wants to know."""
+
+    def began(self, trial: Trial, again: bool) -> None: ...
+
+    def heard(self, trial: Trial) -> None: ...
+
+    def ended(self, trial: Trial) -> None: ...
+
+
 @dataclass
 class Conductor:
     """Hands out trials one by one; knows no runner.
 
     book: earlier trials in it are kept: finished ones count, running ones are handed out again.
-    notify: called with each trial that has ended.
+    observer: is told of every trial.
     """
 
     book: TrialBook
     sampler: Sampler
     plan: Plan
     seed: int
-    notify: Callable[[Trial], None] = lambda trial: None
+    observer: Observer = field(default_factory=Unobserved)
     stopped: Callable[[], bool] = lambda: False
     _handles: dict[int, int] = field(default_factory=dict)
     _live: dict[int, float] = field(default_factory=dict)
@@ -76,13 +99,15 @@ class Conductor:
             raise Stopped
         if len(self._live) >= self.plan.concurrency:
             return None
-        trial = self._again.pop(0) if self._again else self._propose()
+        again = bool(self._again)
+        trial = self._again.pop(0) if again else self._propose()
         if trial is None and self._live:
             return None
         trial = trial or self._repeat()
         if trial is None:
             return DONE
         self._live[trial.id] = time.monotonic()
+        self.observer.began(trial, again)
         return self.book.order(trial)
 
     def heard(self, number: int, report: Report) -> None:
@@ -95,6 +120,7 @@ class Conductor:
             if not trial.curve or trial.curve[-1][0] < report.percent:
                 trial.curve.append([report.percent, report.metric])
             self.book.save()
+            self.observer.heard(trial)
 
     def ended(
         self, number: int, outcome: Outcome, error: str | None = None, seconds: float | None = None
@@ -113,7 +139,7 @@ class Conductor:
         if number in self._handles:
             self.sampler.tell(self._handles.pop(number), outcome, self._curve(trial))
         self.book.save()
-        self.notify(trial)
+        self.observer.ended(trial)
 
     def choose(self) -> Trial:
         """The trial whose model is taken: of the best params by mean minus one standard error over fresh seeds,
