@@ -19,6 +19,9 @@ from revive.tracking.journal import Job
 _METRICS, _PARAMS, _TAGS, _PARAM_LENGTH, _TAG_LENGTH = 1000, 100, 100, 6000, 5000
 _RECORD = "revive.record"
 
+Points = Sequence[Sequence[Any]]
+"""Name, value, time in milliseconds, step of each."""
+
 
 class Store:
     """An MLflow experiment in a database beside the runs, or on the server that `uri` names.
@@ -34,6 +37,7 @@ class Store:
         self._experiment_id = ""
         self._ids: Ids | None = None
         self._tried: set[str] = set()
+        self._reopened: dict[str, dict[str, set[tuple[int, float]]]] = {}  # run -> metric -> points it has
 
     def do(self, job: Job, folder: Path | None) -> None:
         """Do a job (see `journal`) for the run in `folder`. Doing it again changes nothing."""
@@ -53,7 +57,7 @@ class Store:
             case "tags":
                 self._log_tags(client, run_id, job["values"])
             case "metrics":
-                self._log_points(client, run_id, job["points"])
+                self._log_points(client, run_id, self._new(client, run_id, job["points"]))
             case "artifact":
                 self._log_artifact(client, run_id, Path(job["path"]), job["folder"])
             case "end":
@@ -72,6 +76,7 @@ class Store:
             if job["do"] == "keep" and run.info.status != "RUNNING":
                 return
             client.update_run(run_id, status="RUNNING")
+            self._reopened[run_id] = {}
             missing = _missing(client, run, job["points"])
         self._log_tags(client, run_id, job["tags"])
         self._log_params(client, run_id, job["params"])
@@ -116,8 +121,18 @@ class Store:
             raise LookupError(f"{self.uri} holds no record of {key} of {ids.folder}")
         return str(run.info.run_id)
 
+    def _new(self, client: MlflowClient, run_id: str, points: Points) -> Points:
+        """Without what is told twice, because training goes on from a checkpoint before the interruption."""
+        if run_id not in self._reopened:
+            return points
+        known = self._reopened[run_id]
+        for key in {_name(point[0]) for point in points} - set(known):
+            known[key] = {(point.step, point.value) for point in client.get_metric_history(run_id, key)}
+        # At step 0 are results, of which the last one counts.
+        return [p for p in points if p[3] == 0 or (p[3], float(p[1])) not in known[_name(p[0])]]
+
     @staticmethod
-    def _log_points(client: MlflowClient, run_id: str, points: Sequence[Sequence[Any]]) -> None:
+    def _log_points(client: MlflowClient, run_id: str, points: Points) -> None:
         for start in range(0, len(points), _METRICS):
             part = [
                 Metric(_name(key), float(value), when, step)
@@ -197,7 +212,7 @@ class Store:
             yield
 
 
-def _missing(client: MlflowClient, run: Run, points: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+def _missing(client: MlflowClient, run: Run, points: Points) -> Points:
     """The points at whose step a run knows no value."""
     known = {
         key: {point.step for point in client.get_metric_history(run.info.run_id, key)}

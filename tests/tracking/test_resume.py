@@ -62,7 +62,7 @@ def command(home: Path, patience: float = 30, uri: str | None = None, **params: 
 def killed(tracker: MlflowTracker) -> None:
     """As kill -9 leaves it: nothing more is sent, what was not sent is in the journal."""
     with tracker._sender._change:
-        tracker._sender._given_up = True
+        tracker._sender._closed = tracker._sender._given_up = True
         tracker._sender._change.notify()
     assert tracker._sender._thread
     tracker._sender._thread.join(30)
@@ -141,6 +141,22 @@ def test_a_killed_run_goes_on_in_the_same_records(interrupted: Path) -> None:
     # MLflow takes a parameter once: the new value is a tag.
     assert tags(interrupted, "r")["changed.policy.mode"] == "once"
     assert not (interrupted / "r" / "unsent.jsonl").exists()
+
+
+def test_steps_that_are_trained_again_are_recorded_once(home: Path) -> None:
+    first = command(home)
+    records = first.stage("venv").__enter__()
+    for step in range(6):
+        records.metrics({"loss": step / 3}, step)
+    idle(first)
+    killed(first)
+    second = command(home)
+    with second.stage("venv") as records:
+        for step in range(4, 9):  # from a checkpoint
+            records.metrics({"loss": step / 3}, step)
+        records.metrics({"kept": 1.0})
+    second.finish()
+    assert history(home, "venv") == [(0, 0.0), (0, 1.0), *((step, step / 3) for step in range(1, 9))]
 
 
 def test_a_trial_whose_end_was_lost_is_recorded_whole(interrupted: Path) -> None:
