@@ -87,6 +87,9 @@ class _records:
         picture = self.context.folder.path / "figures" / "graph.png"
         if picture.is_file():
             self.context.tracker.artifact(picture, "figures")
-        self.context.tracker.finish(status_of(error))
-        if error is not None and self.context.tracker.trouble:
-            self.context.terminal.note(self.context.tracker.trouble)
+        tracker, note = self.context.tracker, self.context.terminal.note
+        if tracker.delay:
+            note(f"waiting  {tracker.delay}")
+        tracker.finish(status_of(error))
+        if error is not None and tracker.trouble:
+            note(tracker.trouble)

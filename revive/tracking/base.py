@@ -79,6 +79,10 @@ class Tracker(Recorder, Protocol):
         """Close the record and wait, not forever, until everything is written."""
 
     @property
+    def delay(self) -> str | None:
+        """One line on why nothing can be recorded at the moment; `finish` will wait for it."""
+
+    @property
     def trouble(self) -> str | None:
         """One line on what could not be recorded; final after `finish`."""
 
@@ -132,6 +136,10 @@ class NullTracker:
 
     def finish(self, status: Status = "FINISHED") -> None:
         """Nothing to close."""
+
+    @property
+    def delay(self) -> str | None:
+        return None
 
     @property
     def trouble(self) -> str | None:

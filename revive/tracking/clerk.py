@@ -80,6 +80,8 @@ class ClerkProcess:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.stdout is not None and not now:
+            process.stdout.close()
 
     def _running(self) -> subprocess.Popen[str] | None:
         with self._lock:

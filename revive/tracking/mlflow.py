@@ -118,6 +118,7 @@ class MlflowTracker(MlflowRun):
     ) -> None:
         where = {"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment or name}
         super().__init__(Sender(ClerkProcess(where), patience), COMMAND)
+        self._patience = patience
         self._uri = uri or f"sqlite:///{log_dir.absolute() / 'mlflow.db'}"
 
     def warm_up(self) -> None:
@@ -150,6 +151,11 @@ class MlflowTracker(MlflowRun):
         """End the run and wait until all is written, at most as long as patience lasts."""
         self.close(status)
         self._sender.finish()
+
+    @property
+    def delay(self) -> str | None:
+        away = self._sender.away
+        return f"MLflow ({self._uri}), at most {self._patience:g} s: {away}" if away else None
 
     @property
     def trouble(self) -> str | None:

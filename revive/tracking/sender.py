@@ -53,7 +53,7 @@ class Sender:
         self._queue: list[Job] = []
         self._journal: Journal | None = None
         self._thread: threading.Thread | None = None
-        self._closing = self._given_up = self._closed = False
+        self._closing = self._given_up = self._closed = self._dead = False
         self._errors: list[str] = []
         self._away = ""  # why nothing can be sent at the moment
         self._left = 0
@@ -106,6 +106,12 @@ class Sender:
             if self._thread is not None:
                 self._thread.join(10)
             self._settle()
+
+    @property
+    def away(self) -> str:
+        """Why nothing can be sent at the moment; empty where nothing is known against it."""
+        with self._change:
+            return "" if self._dead else _one_line(self._away)
 
     @property
     def trouble(self) -> str | None:
@@ -178,6 +184,7 @@ class Sender:
                 if not self._given_up:
                     self._away = reply.error
                 if hopeless or reply.state == "dead":
+                    self._dead = True
                     return False
                 self._change.wait_for(lambda: self._given_up, pause)
             pause = min(2 * pause, _PAUSES[1])

@@ -75,6 +75,8 @@ def test_one_that_never_comes_back_is_waited_for_no_longer_than_patience(tmp_pat
     first.use(tmp_path)
     for number in range(3):
         first.submit(tag(number))
+    time.sleep(0.1)
+    assert first.away == "no route"
     first.finish()
     assert first.trouble
     assert "3 records could not be sent: no route" in first.trouble
