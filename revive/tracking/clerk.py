@@ -120,7 +120,7 @@ def main() -> None:
             store = store or Store(Path(where["log_dir"]), where["uri"], where["experiment"])
             store.do(asked["job"], Path(asked["folder"]) if asked["folder"] else None)
         except Exception as error:
-            reply = [state_of(error), f"{type(error).__name__}: {error}"]
+            reply = [state_of(error), text_of(error)]
         else:
             reply = ["done", ""]
         replies.write(json.dumps(reply) + "\n")
@@ -160,6 +160,12 @@ def state_of(error: BaseException) -> State:
     return "doubtful" if passing else "refused"
 
 
+def text_of(error: BaseException) -> str:
+    """An error in words; of one that passes its root, because MLflow quotes whole requests around it."""
+    shown = list(_chain(error))[-1] if state_of(error) == "gone" else error
+    return f"{type(shown).__name__}: {shown}"
+
+
 _TRANSIENT = (408, 429, 502, 503, 504)
 
 
@@ -178,6 +184,6 @@ def _database_comes_back(text: str) -> bool:
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     seen = 0
-    while error is not None and seen < 10:
+    while error is not None and seen < 20:
         yield error
         error, seen = error.__cause__ or error.__context__, seen + 1

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from revive.tracking.clerk import ClerkProcess, state_of
+from revive.tracking.clerk import ClerkProcess, state_of, text_of
 
 
 def raised(make: Any) -> BaseException:
@@ -62,6 +62,12 @@ def test_what_passes_is_told_from_what_does_not() -> None:
         ImportError("no mlflow"): "refused",
     }
     assert [state_of(error) for error in expected] == list(expected.values())
+
+
+def test_the_reason_is_told_without_what_is_wrapped_around_it() -> None:
+    locked = sqlite3.OperationalError("database is locked")
+    assert text_of(raised(locked)) == "OperationalError: database is locked"
+    assert text_of(raised(ValueError("bad"))) == "MlflowException: API request failed with exception bad"
 
 
 def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
