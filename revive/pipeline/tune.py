@@ -13,6 +13,7 @@ from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
+from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import Context
 from revive.pipeline.given import Given
 from revive.pipeline.stages import Learned
@@ -58,7 +59,7 @@ def prepare_tuning(settings: Settings, given: Given) -> Question | None:
     space = Space.of(given.graph, logged)
     method: Method = instantiate(chosen.method, "tuning.method")
     method.check(space)
-    _require_policy(settings)
+    _require_policy(settings, given.graph)
     initial = chosen.initial_state
     state = None if initial is None else InitialState.of(given.graph, initial)
     return Question(space, method, state, logged)
@@ -68,7 +69,10 @@ def _known(values: Array, missing: np.ndarray | None) -> Array:
     return values if missing is None else np.where(missing, np.nan, values)
 
 
-def _require_policy(settings: Settings) -> None:
+def _require_policy(settings: Settings, graph: DecisionGraph) -> None:
+    if settings.tuning.decided_by == "policy" and not graph.decisions:
+        what = "a policy is to decide, but the graph has no decision node"
+        raise UserError(Problem(what, place="tuning.decided_by", remedy="write tuning.decided_by=behaviour"))
     before = settings.log_dir / settings.run_id / "policy" if settings.run_id else None
     there = settings.policy.mode != "none" or (before is not None and before.is_dir())
     if settings.tuning.decided_by == "policy" and not there:

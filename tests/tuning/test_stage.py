@@ -137,6 +137,34 @@ def test_the_learned_policy_may_decide(run: Callable[..., int], tmp_path: Path) 
     assert _summary(tmp_path)["tuning"]["mode"] == "max"
 
 
+def _nobody_decides(experiment: Path) -> None:
+    """Takes the controller out of the graph, so that only exogenous and tunable nodes are left."""
+    text = DESCRIPTION.replace("    u: [x]\n", "").replace("[x, u, wind, gain]", "[x, wind, gain]")
+    (experiment / "description.yaml").write_text(text.replace("    - u: {dim: u, type: continuous}\n", ""))
+
+
+@pytest.mark.parametrize("extra", [(), ("search.ray=false", "venv.mode=tune", "search.trials=2")])
+def test_a_graph_in_which_nobody_decides_is_tuned(
+    run: Callable[..., int], experiment: Path, extra: tuple[str, ...]
+) -> None:
+    _nobody_decides(experiment)
+    assert run("tuning.mode=max", "tuning.budget=600", *extra) == 0
+    summary = _summary(experiment.parents[1])
+    assert summary["tuning"]["values"]["gain"]["mode"] == 2.0
+    assert summary["policy"].keys() == {"logged"}
+
+
+def test_a_policy_needs_somebody_who_decides(
+    run: Callable[..., int], experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _nobody_decides(experiment)
+    for overrides in (["policy.mode=once"], ["tuning.decided_by=policy", "policy.mode=once"]):
+        assert run("tuning.mode=max", *overrides) == 2
+        assert "the graph has no decision node" in capsys.readouterr().err
+    assert run("tuning.mode=max", "tuning.decided_by=policy") == 2
+    assert "no decision node" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
