@@ -12,7 +12,11 @@ from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.declaration import Declaration
-from revive.tuning.methods import Auto, CmaEs, Gradient, Method, Random
+from revive.tuning.auto import Auto
+from revive.tuning.drawing import Random
+from revive.tuning.evolution import CmaEs
+from revive.tuning.gradient import Gradient
+from revive.tuning.methods import Method
 from revive.tuning.result import Tuned
 from revive.tuning.scene import logged_scene
 from revive.tuning.space import Space

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from revive.errors import UserError
 from revive.graph.columns import Column
-from revive.tuning.methods import Random
+from revive.tuning.drawing import Random
 from tests.tuning.conftest import GRADIENT, METHODS, Plant, quadratic
 
 Make = Callable[..., Plant]
