@@ -41,8 +41,9 @@ class CmaEs:
         begun, best, best_value = objective.judged, point, -math.inf
         # cma is not made for one dimension: a second one, which nothing reads, goes beside it
         start = np.resize(np.append(point[free].numpy(), 0.5), max(2, len(free)))
+        edges = [i not in objective.space.cyclic for i in free] + [True] * (len(start) - len(free))
         for _ in range(self.restarts + 1):
-            strategy = self._strategy(start, population, rng)
+            strategy = self._strategy(start, edges, population, rng)
             while not strategy.stop() and objective.judged - begun < budget:
                 asked = strategy.ask()
                 points = point.repeat(len(asked), 1)
@@ -54,16 +55,18 @@ class CmaEs:
             if objective.judged - begun >= budget:
                 break
             population, start = 2 * population, rng.uniform(size=len(start))
-        return best
+        return objective.space.legal(best[None])[0]
 
-    def _strategy(self, start: np.ndarray, population: int, rng: np.random.Generator) -> Any:
+    def _strategy(
+        self, start: np.ndarray, edges: list[bool], population: int, rng: np.random.Generator
+    ) -> Any:
         import cma  # takes a second to import
 
         def normal(*shape: int) -> np.ndarray:
             return rng.standard_normal(shape)
 
         options = {
-            "bounds": [0.0, 1.0],
+            "bounds": [[0.0 if edge else None for edge in edges], [1.0 if edge else None for edge in edges]],
             "popsize": population,
             "tolx": 1e-6,
             "tolfun": 1e-12,

@@ -20,6 +20,8 @@ EDGE = 0.01  # of the range: so close to it, a point is tried on the edge, which
 class Gradient:
     """Adam through the venv on `q`, `point = sigmoid(q)`, from many starts at once; continuous columns only.
 
+    Cyclic columns, which have no edges, follow `point = q / 4` instead, as steep as the sigmoid's middle.
+
     starts: Sobol points that are followed. The lower three quarters of them are given up after a quarter of the
     iterations, so that the budget pays for more iterations. lr: of Adam, in q, falling to nothing along a cosine.
     segment: steps that gradients run through; longer rollouts are cut into such pieces.
@@ -58,38 +60,46 @@ class _Climb:
 
     def __init__(self, objective: Objective, points: Tensor, lr: float, iterations: int) -> None:
         self.objective, self.points, self.lr, self.iterations = objective, points.clone(), lr, iterations
-        self.free = objective.space.continuous
-        self.logit = torch.logit(points[:, self.free].clamp(1e-3, 1 - 1e-3))
-        self.first, self.second = torch.zeros_like(self.logit), torch.zeros_like(self.logit)
+        space = objective.space
+        self.free = space.continuous
+        self.round = torch.tensor([i in space.cyclic for i in self.free])  # (C,)
+        share = points[:, self.free]
+        self.q = torch.where(self.round, 4 * share, torch.logit(share.clamp(1e-3, 1 - 1e-3)))
+        self.first, self.second = torch.zeros_like(self.q), torch.zeros_like(self.q)
         self.done = 0
         self.value = torch.full((len(points),), -math.inf, dtype=torch.float64)
 
     def step(self, segment: int) -> None:
-        share = torch.sigmoid(self.logit)
-        self.points[:, self.free] = share
+        share = self._place()
         self.value, slope = self.objective.gradient(self.points, segment)
-        gradient = slope[:, self.free] * share * (1 - share)
+        gradient = slope[:, self.free] * torch.where(self.round, 0.25, share * (1 - share))
         self.first = 0.9 * self.first + 0.1 * gradient
         self.second = 0.99 * self.second + 0.01 * gradient.square()
         self.done += 1
         mean = self.first / (1 - 0.9**self.done)
         scale = (self.second / (1 - 0.99**self.done)).sqrt()
         lr = self.lr * 0.5 * (1 + math.cos(math.pi * self.done / self.iterations))
-        self.logit = self.logit + lr * mean / (scale + 1e-12)
+        self.q = self.q + lr * mean / (scale + 1e-12)
+
+    def _place(self) -> Tensor:
+        """Put the points where `q` says; returns their continuous columns, (P, C)."""
+        share = torch.where(self.round, self.q / 4, torch.sigmoid(self.q))
+        self.points[:, self.free] = share
+        return share
 
     def keep(self, count: int) -> None:
         """Go on with the best points alone."""
         best = self.value.argsort(descending=True)[:count]
-        for name in ("points", "logit", "first", "second", "value"):
+        for name in ("points", "q", "first", "second", "value"):
             setattr(self, name, getattr(self, name)[best])
 
     def best(self) -> Tensor:
         """The best of where the points came to, or of the edge of the range where they came close to it."""
-        share = torch.sigmoid(self.logit)
-        self.points[:, self.free] = share
+        share = self._place()
+        close = ((share - share.round()).abs() < EDGE) & ~self.round
         at_edge = self.points.clone()
-        at_edge[:, self.free] = torch.where((share - share.round()).abs() < EDGE, share.round(), share)
-        both = torch.cat([self.points, at_edge])
+        at_edge[:, self.free] = torch.where(close, share.round(), share)
+        both = self.objective.space.legal(torch.cat([self.points, at_edge]))
         return both[self.objective.values(both).argmax()]
 
 
@@ -97,7 +107,7 @@ def has_gradient(objective: Objective, points: Tensor, segment: int) -> bool:
     """Whether autograd finds an effect of every continuous column on the reward, at one of the points."""
     try:
         _, slope = objective.gradient(points, segment)
-    except RuntimeError:  # the user's code left torch
+    except (RuntimeError, UserError):  # the user's code left torch, or does not bear a tensor with a gradient
         return False
     slope = slope[:, objective.space.continuous]
     return bool(slope.isfinite().all() and (slope != 0).any(0).all())

@@ -17,6 +17,7 @@ from revive.tuning.drawing import Random
 from revive.tuning.evolution import CmaEs
 from revive.tuning.gradient import Gradient
 from revive.tuning.methods import Method
+from revive.tuning.parzen import Optuna
 from revive.tuning.result import Tuned
 from revive.tuning.scene import logged_scene
 from revive.tuning.space import Space
@@ -24,11 +25,12 @@ from revive.tuning.tune import tune
 from revive.venv.virtual_env import VirtualEnv
 from tests.venv.plants import hand_set, rows_of
 
-GRADIENT, CMA, RANDOM = Gradient(16, 0.1, 5), CmaEs(0.3, 2), Random(16, 10_000)
+GRADIENT, CMA, RANDOM = Gradient(16, 0.1, 5), CmaEs(0.3, 2), Random(40, 10_000)
 METHODS: dict[str, Method] = {
     "gradient": GRADIENT,
     "cma": CMA,
     "random": RANDOM,
+    "optuna": Optuna(16, 10_000),
     "auto": Auto(GRADIENT, CMA, RANDOM),
 }
 MEMBERS = 4
