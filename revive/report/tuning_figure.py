@@ -53,15 +53,8 @@ def _panel(axis: Axes, scan: Scan, column: Column, logged: NDArray[np.float64]) 
         axis.set_xlim(-0.6, len(place) - 0.4)
     _curve(axis, at, scan, joined=not apart)
     if scan.standard_error is not None:
-        reach = 1.96 * scan.standard_error
-        axis.axvspan(
-            best - reach,
-            best + reach,
-            color=OTHER,
-            alpha=0.25,
-            lw=0,
-            label="95 % interval of the chosen value",
-        )
+        reach, what = NORMAL * scan.standard_error, "95 % interval of the chosen value"
+        axis.axvspan(best - reach, best + reach, color=OTHER, alpha=0.25, lw=0, label=what)
     axis.axvline(best, color=OTHER, lw=1.5, label="chosen value")
     if len(logged):
         axis.axvline(_usual(logged, scan), color=DATA, lw=1, ls=":", label="usual value in the logs")

@@ -46,7 +46,8 @@ class InitialState:
     def of(cls, graph: DecisionGraph, given: Path | Mapping[str, Any]) -> InitialState:
         """From an npz file, or a mapping: node -> (d,) or (B, d); of an exogenous node (d,) or (T, d).
 
-        Histories `ts_X` may be given, (k * d,) or (B, k * d); without them `X` has been what it is before.
+        Histories `ts_X` may be given, (k * d,) or (B, k * d); without them `X` has been what it is before. The newest
+        frame of what the step itself decides is not read.
 
         Raises:
             UserError: with all that is wrong: nodes that are missing, unknown or tuned, wrong shapes or values.

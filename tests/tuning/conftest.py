@@ -55,11 +55,13 @@ class Plant:
     def tune(
         self, reward: Callable[[Mapping[str, Tensor]], Tensor], method: Method | str = "auto", **changed: Any
     ) -> Tuned:
-        """With small scenes; `horizon` and `starts` among what may be changed."""
-        horizon, starts = changed.pop("horizon", 6), changed.pop("starts", 4)
+        """With small scenes; `horizon`, `starts`, and the `luck` of the scenes among what may be changed."""
+        horizon, starts, luck = changed.pop("horizon", 6), changed.pop("starts", 4), changed.pop("luck", 0)
         space = Space.of(self.graph, self.logged)
-        search = logged_scene(self.venv, self.rows, branches=starts, horizon=horizon, seed=1)
-        fresh = logged_scene(self.venv, self.rows, branches=32, horizon=horizon, seed=2, fresh=True)
+        search = logged_scene(self.venv, self.rows, branches=starts, horizon=horizon, seed=1 + 2 * luck)
+        fresh = logged_scene(
+            self.venv, self.rows, branches=32, horizon=horizon, seed=2 + 2 * luck, fresh=True
+        )
         chosen = METHODS[method] if isinstance(method, str) else method
         options: dict[str, Any] = {"direction": "max", "method": chosen, "budget": 1600, **changed}
         return tune(self.venv, reward, space, search, fresh, **options)
@@ -94,6 +96,11 @@ def _logs(venv: VirtualEnv, columns: tuple[Column, ...], seed: int) -> dict[str,
 
 def quadratic(data: Mapping[str, Tensor]) -> Tensor:
     return -((data["p"][..., 0] - 0.3) ** 2)
+
+
+def near(data: Mapping[str, Tensor]) -> Tensor:
+    """In the plant `-(p + noise - 0.3)^2`, so that the best p is 0.3 and known up to the noise."""
+    return -((data["next_x"] - 0.5 * data["x"] - 0.3) ** 2)[..., 0]
 
 
 def flat_sum(data: Mapping[str, Tensor]) -> Tensor:
