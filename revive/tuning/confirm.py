@@ -46,9 +46,7 @@ def scans(objective: Objective, best: Tensor, errors: dict[int, float], toleranc
     found = []
     for i, dimension in enumerate(objective.space.dimensions):
         grid = _grid(objective.space, best, i)
-        points = best.repeat(len(grid), 1)
-        points[:, i] = grid
-        rewards = objective.rewards(points)
+        rewards = objective.rewards(_changed(best, i, grid))
         physical, value = dimension.to_physical(grid).numpy(), float(dimension.to_physical(best[i]))
         others = []
         if not dimension.is_continuous:
@@ -74,6 +72,17 @@ def scans(objective: Objective, best: Tensor, errors: dict[int, float], toleranc
             )
         )
     return found
+
+
+def along_columns(space: Space, point: Tensor) -> Tensor:
+    """The points of all scans through a point, (P, D)."""
+    return torch.cat([_changed(point, i, _grid(space, point, i)) for i in range(space.size)])
+
+
+def _changed(point: Tensor, i: int, grid: Tensor) -> Tensor:
+    points = point.repeat(len(grid), 1)
+    points[:, i] = grid
+    return points
 
 
 def _grid(space: Space, best: Tensor, i: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,23 @@ def test_intervals_of_reward_and_optimum_hold_the_truth_as_often_as_they_say(pla
         optimum += abs(scan.best - 0.3) <= 1.96 * scan.standard_error
     assert 0.90 * runs <= few <= 0.99 * runs
     assert 0.90 * runs <= optimum <= 0.99 * runs
+
+
+@dataclass(frozen=True)
+class Poor:
+    """A search that stops where it starts."""
+
+    def check(self, space: Space) -> None:
+        """Any space will do."""
+
+    def search(self, objective: Objective, budget: int, seed: int) -> Tensor:
+        return torch.full((objective.space.size,), 0.9, dtype=torch.float64)
+
+
+def test_the_choice_is_the_best_that_the_picture_shows(plant: Make) -> None:
+    (scan,) = plant().tune(quadratic, Poor()).scans
+    assert scan.mean.max() == pytest.approx(scan.mean[scan.values == scan.best][0])
+    assert scan.best == pytest.approx(0.3, abs=0.02)
 
 
 def test_every_member_says_what_it_would_choose(plant: Make) -> None:
