@@ -54,7 +54,8 @@ def _panel(axis: Axes, scan: Scan, column: Column, logged: NDArray[np.float64]) 
     _curve(axis, at, scan, joined=not apart)
     if scan.standard_error is not None:
         reach, what = NORMAL * scan.standard_error, "95 % interval of the chosen value"
-        axis.axvspan(best - reach, best + reach, color=OTHER, alpha=0.25, lw=0, label=what)
+        ends = np.clip([best - reach, best + reach], at.min(), at.max())
+        axis.axvspan(float(ends[0]), float(ends[1]), color=OTHER, alpha=0.25, lw=0, label=what)
     axis.axvline(best, color=OTHER, lw=1.5, label="chosen value")
     if len(logged):
         axis.axvline(_usual(logged, scan), color=DATA, lw=1, ls=":", label="usual value in the logs")
