@@ -103,7 +103,7 @@ NAMES: dict[str, str | Translate] = {
     "w_ent": _PPO,
     "action_steps": "!every action lasts one step",
     # parameter tuning
-    "parameter_tuning_algorithm": "!choose it as tuning=auto, cma, gradient or random",
+    "parameter_tuning_algorithm": "!choose it as tuning=auto, cma, gradient, optuna or random",
     "parameter_tuning_budget": "tuning.budget",
     "parameter_tuning_rollout_horizon": "tuning.horizon",
     # machine and search
