@@ -19,7 +19,7 @@ OVERRIDES = (
     "debug=fast",
     "venv.mode=tune",
     "policy.mode=tune",
-    "search.ray=false",
+    "ray.enabled=false",
 )
 TRIALS = {*(f"trial_{number:03d}" for number in range(4))}  # three, and one again on a fresh seed
 

@@ -186,7 +186,7 @@ def _nobody_decides(experiment: Path) -> None:
     (experiment / "description.yaml").write_text(text.replace("    - u: {dim: u, type: continuous}\n", ""))
 
 
-@pytest.mark.parametrize("extra", [(), ("search.ray=false", "venv.mode=tune", "search.trials=2")])
+@pytest.mark.parametrize("extra", [(), ("ray.enabled=false", "venv.mode=tune", "search.trials=2")])
 def test_a_graph_in_which_nobody_decides_is_tuned(
     run: Callable[..., int], experiment: Path, extra: tuple[str, ...]
 ) -> None:
