@@ -14,6 +14,8 @@ from typing import Any
 from revive.errors import Problem, UserError
 
 _PATIENCE = 5.0  # seconds to wait for an answer from an address
+_SETTINGS_FRAME = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # empty; its fourth byte is the kind
+_HTTP2_OPENING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -35,13 +37,29 @@ def check_address(address: str | None, tracking_uri: str | None, tracked: bool) 
         return
     host, port = _host_and_port(address)
     try:
-        socket.create_connection((host, port), timeout=_PATIENCE).close()
+        with socket.create_connection((host, port), timeout=_PATIENCE) as connection:
+            if not _speaks_grpc(connection):
+                raise _no_ray(address, "what listens there is something else")
     except OSError as error:
-        what = f"no Ray answers at {address}: {error.strerror or error}"
-        remedy = "start one there with `ray start --head`, or set ray.address=null for one of its own"
-        raise UserError(Problem(what, place="ray.address", remedy=remedy)) from error
+        raise _no_ray(address, str(error.strerror or error)) from error
     if not _is_here(host):
         check_tracking(tracking_uri, tracked)
+
+
+def _speaks_grpc(connection: socket.socket) -> bool:
+    """Whether the other side answers the opening of HTTP/2 in kind, as the head of a Ray does.
+
+    Ray itself tries for two minutes where another server listens, or ends the process.
+    """
+    connection.settimeout(_PATIENCE)
+    connection.sendall(_HTTP2_OPENING)
+    return connection.recv(len(_SETTINGS_FRAME))[3:4] == _SETTINGS_FRAME[3:4]
+
+
+def _no_ray(address: str, why: str) -> UserError:
+    what = f"no Ray answers at {address}: {why}"
+    remedy = "start one there with `ray start --head`, or set ray.address=null for one of its own"
+    return UserError(Problem(what, place="ray.address", remedy=remedy))
 
 
 def check_tracking(uri: str | None, tracked: bool) -> None:
@@ -95,9 +113,7 @@ def _connect(ray: Any, address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:
         if address is None:
             raise
-        what = f"no Ray answers at {address}: {str(error).splitlines()[0]}"
-        remedy = "start one with `ray start --head`, or set ray.address=null for one of its own"
-        raise UserError(Problem(what, place="ray.address", remedy=remedy)) from error
+        raise _no_ray(address, str(error).splitlines()[0]) from error
 
 
 def _check_nodes(ray: Any, shared: Path, tracking_uri: str | None, tracked: bool) -> None:

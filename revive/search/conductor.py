@@ -136,7 +136,7 @@ class Conductor:
             raise Stopped
         trial = self.book.trials[number]
         if math.isfinite(report.metric):
-            trial.metric, trial.se = report.metric, report.se
+            trial.metric, trial.se, trial.where = report.metric, report.se, report.where
             if not trial.curve or trial.curve[-1][0] < report.percent:
                 trial.curve.append([report.percent, report.metric])
             self.book.save()
@@ -187,11 +187,15 @@ class Conductor:
         of, seed = self._repeats.pop(0)
         return self.book.add(of.params, seed, of)
 
+    def _rank(self, trial: Trial) -> tuple[float, float]:
+        return trial.curve[-1][0] if trial.curve else 0.0, self.book.score(trial)
+
     def _plan_repeats(self) -> list[tuple[Trial, int]]:
-        done = self.book.originals("finished")
-        if len(done) < 2 or not self.plan.retrain:
+        tried = self.book.originals("finished", "pruned")
+        if len(tried) < 2 or not self.plan.retrain:
             return []
-        best = sorted(done, key=self.book.score, reverse=True)[: self.plan.retrain]
+        # Pruned early on the word of few others, a trial may still be among the best: those that came furthest first.
+        best = sorted(tried, key=self._rank, reverse=True)[: self.plan.retrain]
         seen = {(trial.of, trial.seed) for trial in self.book.trials if trial.of is not None}
         pairs = [(trial, self.seed + 1 + i) for i in range(self.plan.seeds) for trial in best]
         return [(trial, seed) for trial, seed in pairs if (trial.id, seed) not in seen]

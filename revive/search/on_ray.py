@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
@@ -78,16 +81,16 @@ def _scheduler(kind: Literal["asha", "fifo"], grace: int, reduction: int) -> Tri
 def _trainable(config: dict[str, Any], *, work: Work, payload: Any, cpus: float) -> None:
     """One trial in a worker. Its own errors are a result; only the death of a worker is a failure to Tune."""
     order: Order = config["order"]
-    started, last = time.perf_counter(), Report(0, math.nan)
+    started, last = time.perf_counter(), Report(0, math.nan, where=_place())
 
     def since() -> dict[str, float]:
         return {"seconds": time.perf_counter() - started}
 
     def tell(report: Report) -> None:
         nonlocal last
-        last = report
+        last = replace(report, where=last.where)
         if not config["whole"] and report.percent < order.until:
-            tune.report({**_as_result(config["score"](report.metric), report), **since()})
+            tune.report({**_as_result(config["score"](last.metric), last), **since()})
 
     try:
         work(order, payload, tell, max(1, int(cpus)))
@@ -97,12 +100,18 @@ def _trainable(config: dict[str, Any], *, work: Work, payload: Any, cpus: float)
         tune.report({**_as_result(config["score"](last.metric), last), "ended": True, **since()})
 
 
+def _place() -> str:
+    """The machine and the Ray node that this process runs on."""
+    return f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
+
+
 def _as_result(score: float, report: Report) -> dict[str, Any]:
     return {
         "score": score,
         "percent": report.percent,
         "metric": report.metric,
         "se": report.se,
+        "where": report.where,
         "error": None,
         "ended": False,
     }
@@ -152,7 +161,7 @@ class _ConductedSearch(Searcher):
 
     def _hear(self, trial_id: str, result: dict[str, Any]) -> None:
         if "percent" in result and not result.get("error"):
-            report = Report(result["percent"], result["metric"], result["se"])
+            report = Report(result["percent"], result["metric"], result["se"], result["where"])
             self.conductor.heard(self.numbers[trial_id], report)
 
     def save(self, checkpoint_path: str) -> None:

@@ -3,7 +3,8 @@
 metric, better      what trials are compared by, and whether `min` or `max` of it is good
 trials              one entry each: id, params, seed, of (the trial whose params are tried again on a fresh seed,
     or null), state (running, waiting: for the rest of its population, finished, pruned, failed), metric (the last
-    value), se, curve ([percent of the training, metric]), seconds, error (text of the traceback, or null); where
+    value), se, curve ([percent of the training, metric]), seconds, error (text of the traceback, or null), where (the
+    machine and its Ray node, or null: in the process of the command); where
     params change on the way also schedule ([from percent on, params]), reached (percent), parent (the trial
     that it last went on from) and start (the checkpoint that it goes on from)
 chosen              {trial, params, mean, se, seeds, optimism}, once there is one: `mean` and `se` over the fresh
@@ -54,6 +55,7 @@ class Trial:
     curve: list[list[float]] = field(default_factory=list)
     seconds: float = 0.0
     error: str | None = None
+    where: str | None = None
     schedule: list[list[Any]] | None = None
     reached: int = 0
     parent: int | None = None
@@ -106,11 +108,12 @@ def at(percent: int) -> str:
 
 @dataclass(frozen=True)
 class Report:
-    """How far a trial is: percent of its training, the metric so far and its standard error."""
+    """How far a trial is: percent of its training, the metric so far and its standard error; and where it runs."""
 
     percent: int
     metric: float
     se: float = 0.0
+    where: str | None = None
 
 
 class TrialBook:

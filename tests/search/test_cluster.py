@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 
 import pytest
 
 from revive.errors import UserError
+from revive.search import cluster
 from revive.search.cluster import check_address, check_tracking
 
 
@@ -19,9 +21,37 @@ def test_unknown_address_is_refused_soon(address: str) -> None:
     assert time.monotonic() - started < 15
 
 
+def _listening(answer: bytes) -> tuple[socket.socket, str]:
+    """A server that answers whoever connects, once."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        connection.recv(64)
+        connection.sendall(answer)
+        connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return server, f"127.0.0.1:{server.getsockname()[1]}"
+
+
 def test_own_machine_needs_no_server() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as answering:
-        check_address(f"127.0.0.1:{answering.getsockname()[1]}", None, True)
+    server, address = _listening(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x7f\xff\xff\xff")
+    with server:
+        check_address(address, None, True)
+
+
+@pytest.mark.parametrize("answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b""])
+def test_another_server_at_the_address_is_no_ray(answer: bytes) -> None:
+    server, address = _listening(answer)
+    with server, pytest.raises(UserError, match="something else"):
+        check_address(address, None, True)
+
+
+def test_a_server_that_says_nothing_is_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UserError, match="timed out"):
+        check_address(f"127.0.0.1:{silent.getsockname()[1]}", None, True)
 
 
 @pytest.mark.parametrize("uri", [None, "sqlite:///x.db"])

@@ -60,6 +60,19 @@ def test_luck_of_a_seed_is_told_as_optimism(tmp_path: Path) -> None:
     assert chosen["optimism"] == pytest.approx(mean - origin)
 
 
+def test_pruned_settings_get_fresh_seeds_too_where_few_were_finished(tmp_path: Path) -> None:
+    run = conductor(tmp_path, RandomSampler(SPACE, 0, 4), 4, retrain=2, seeds=1)
+    while isinstance(order := run.next(), Order):
+        run.heard(order.id, Report(50, {0: 1.0, 1: 3.0, 2: 2.0, 3: 4.0}.get(order.id, 0.5)))
+        if order.id == 0 or order.whole:
+            run.heard(order.id, Report(100, 5.0 if order.id == 4 else 0.9))
+        run.ended(order.id, "finished" if order.id == 0 or order.whole else "pruned")
+    repeated = [trial.of for trial in run.book.trials if trial.of is not None]
+    assert repeated == [0, 2]
+    run.choose()
+    assert read_trials(tmp_path)["chosen"]["of"] == 2
+
+
 def test_a_failing_trial_does_not_stop_the_others(tmp_path: Path) -> None:
     def fails_sometimes(order: Order, payload: Any, tell: Tell, cpus: int) -> None:
         if order.id == 1:
