@@ -99,12 +99,12 @@ class Terminal:
 def _search_line(stage: str, searched: dict[str, Any]) -> str:
     """How many trials, and how much too well the search thought of what it chose."""
     counts = ", ".join(f"{count} {state}" for state, count in searched["trials"].items())
-    line = f"search  {stage}: {counts}"
+    line = f"search  {stage}: {counts} trials, {searched['training_seconds']:g} s of training"
     if "optimism" not in searched:
         return line
     what = "rollout error" if stage == "venv" else "gain over the logs' controller"
     figures = f"{searched['validation']:.3f} in validation, {searched['test']:.3f} on the test part"
-    return f"{line}; {what} {figures} (optimism {searched['optimism']:.3f})"
+    return f"{line};\n        {what} {figures} (optimism {searched['optimism']:.3f})"
 
 
 def _policy_table(summary: Summary) -> Table:
