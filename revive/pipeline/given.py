@@ -24,6 +24,7 @@ from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
 from revive.venv.losses import NodeLoss, load_losses
+from revive.venv.rules import Rule
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Given:
     made: dict[str, np.ndarray] | None
     code: UserCode
     losses: dict[str, NodeLoss]
+    rule: Rule | None
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -64,8 +66,9 @@ def gather(settings: Settings) -> Given:
     logs = _derived(raw, graph, code.functions)
     parts = _parts(settings, graph, logs, code.functions)
     losses = load_losses(graph, settings.venv.user_module)
+    rule = _rule(settings, graph)
     task = _task(settings, graph, logs)
-    return Given(graph, logs, parts, task, truth, made, code, losses)
+    return Given(graph, logs, parts, task, truth, made, code, losses, rule)
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
@@ -94,8 +97,12 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
     if settings.reward is not None and logged is not None:
         target = settings.policy.target or graph.default_target
         task = Task(target, _seen_by_policy(settings, graph, target), Reward.load(settings.reward), logged)
-    code = UserCode.load(graph, folder)
-    return Given(graph, logs, parts, task, None, None, code, load_losses(graph, settings.venv.user_module))
+    code, losses = UserCode.load(graph, folder), load_losses(graph, settings.venv.user_module)
+    return Given(graph, logs, parts, task, None, None, code, losses, _rule(settings, graph))
+
+
+def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
+    return None if settings.venv.rules is None else Rule.load(settings.venv.rules, graph)
 
 
 def _derived(

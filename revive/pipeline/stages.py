@@ -106,6 +106,7 @@ def fit_venv(context: Bench, records: StageTracker) -> VirtualEnv:
         venv=venv,
         rows=rows,
         losses=given.losses,
+        rule=given.rule,
         warm=_take_over(venv, earlier),
         seed=context.settings.seed,
     )
