@@ -109,7 +109,7 @@ class ReviveServer:
             "reward": _path(reward_file_path),
             "policy.target": target_policy_name,
             "log_dir": _path(log_dir),
-            "search.address": address,
+            "ray.address": address,
             "tuning.initial_state": _plain(tune_initial_state),
         }
         self._modes = {
@@ -119,7 +119,7 @@ class ReviveServer:
         }
         self._values: dict[str, Any] = {}
         if debug:
-            self._values |= {"debug": "fast", "search.ray": False}
+            self._values |= {"debug": "fast", "ray.enabled": False}
         self._values |= {key: value for key, value in given.items() if value is not None}
         if revive_config_file_path is not None:
             self._values |= from_file(_read(Path(revive_config_file_path)))

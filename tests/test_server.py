@@ -133,7 +133,7 @@ def test_what_goes_wrong_reaches_who_waits(make: Make, tmp_path: Path) -> None:
         ({"val_file_path": "v.npz"}, "dataset.validation_path", Path("v.npz").absolute()),
         ({"user_module_file_path": "u.py"}, "venv.user_module", Path("u.py").absolute()),
         ({"target_policy_name": "action"}, "policy.target", "action"),
-        ({"address": "auto"}, "search.address", "auto"),
+        ({"address": "auto"}, "ray.address", "auto"),
         ({"policy_mode": "None"}, "policy.mode", "none"),
         ({"tuning_mode": "max"}, "tuning.mode", "max"),
         (
@@ -141,7 +141,7 @@ def test_what_goes_wrong_reaches_who_waits(make: Make, tmp_path: Path) -> None:
             "tuning.initial_state",
             {"temperature": [0.0]},
         ),
-        ({"debug": False}, "search.ray", True),
+        ({"debug": False}, "ray.enabled", True),
         ({"global_seed": 5}, "seed", 5),
         ({"venv_search_algo": "random"}, "search.sampler", "revive.search.samplers.RandomSampler"),
         ({"search": "grid"}, "search.sampler", "revive.search.samplers.GridSampler"),

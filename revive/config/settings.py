@@ -53,7 +53,7 @@ class Split(Section):
 
     mode: Literal["auto", "outside_traj", "inside_traj"]
     validation: Annotated[float, Field(gt=0, lt=1)]
-    test: Annotated[float, Field(ge=0, lt=1)]
+    test: Annotated[float, Field(ge=0, lt=1)] | None
     gap: Annotated[int, Field(ge=0)]
 
 
@@ -170,17 +170,28 @@ class Search(Section):
 
     sampler: str | None
     trials: Count
+    venv_trials: Count | None
+    policy_trials: Count | None
+    venv_metric: Literal["held_out_error", "other_half_error"]
+    policy_metric: Literal["pessimistic_score", "pessimistic_gain", "mean_reward"]
     retrain: Annotated[int, Field(ge=0)]
     seeds: Count
-    scheduler: Literal["asha", "fifo"]
+    scheduler: Literal["asha", "fifo", "pbt"]
     grace: Annotated[int, Field(ge=1, lt=100)]
     reduction: Annotated[int, Field(ge=2)]
-    ray: bool
-    address: str | None
+    interval: Annotated[int, Field(ge=1, lt=100)]
+    quantile: Annotated[float, Field(gt=0, le=0.5)]
     concurrency: Count | None
     cpus_per_trial: Count
     gpus_per_trial: Annotated[float, Field(ge=0)]
     time_budget: Positive | None
+
+
+class Ray(Section):
+    """The Ray that the trials of a search run on."""
+
+    enabled: bool
+    address: str | None
 
 
 class Tuning(Section):
@@ -204,6 +215,7 @@ class Settings(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     log_dir: AnyPath
     run_id: Word | None
+    resume: Literal["auto", "fresh"]
     reward: AnyPath | None
     simulator: AnyPath | None
     venv_path: AnyPath | None
@@ -212,6 +224,7 @@ class Settings(Section):
     policy: Policy
     tuning: Tuning
     search: Search
+    ray: Ray
     trainer: Trainer
     tracking: dict[str, Any]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +68,7 @@ class Bench(ABC):
 class Context(Bench):
     """One run under way.
 
+    made_of: what each stage depends on, to be noted when it begins.
     stop: asks the run to end as Ctrl-C does; checked between chunks of training.
     closing: what several stages use, ended with the run.
     """
@@ -76,6 +77,7 @@ class Context(Bench):
     tracker: Tracker
     terminal: Terminal
     data_hash: str
+    made_of: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     stop: Event = field(default_factory=Event)
     closing: ExitStack = field(default_factory=ExitStack)
@@ -85,7 +87,7 @@ class Context(Bench):
         """Time a stage, note it in the run folder, show it, and record it as a child run."""
         self.go_on()
         started = time.perf_counter()
-        self.folder.stage_started(name)
+        self.folder.stage_started(name, self.made_of.get(name))
         with self.tracker.stage(name) as records, self.terminal.stage(name):
             yield records
         self.note_seconds(name, time.perf_counter() - started)

@@ -39,7 +39,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Given:
-    """The checked inputs of a run; `task` None where there is no policy to learn or to judge."""
+    """The checked inputs of a run; `task` None where there is no policy to learn or to judge.
+
+    folder: what the user's functions lie in.
+    """
 
     graph: DecisionGraph
     logs: Trajectories
@@ -50,6 +53,7 @@ class Given:
     code: UserCode
     losses: dict[str, NodeLoss]
     rule: Rule | None
+    folder: Path
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -68,7 +72,7 @@ def gather(settings: Settings) -> Given:
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
     task = _task(settings, graph, logs)
-    return Given(graph, logs, parts, task, truth, made, code, losses, rule)
+    return Given(graph, logs, parts, task, truth, made, code, losses, rule, folder)
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
@@ -97,8 +101,9 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
     if settings.reward is not None and logged is not None:
         target = settings.policy.target or graph.default_target
         task = Task(target, _seen_by_policy(settings, graph, target), Reward.load(settings.reward), logged)
-    code, losses = UserCode.load(graph, folder), load_losses(graph, settings.venv.user_module)
-    return Given(graph, logs, parts, task, None, None, code, losses, _rule(settings, graph))
+    code = UserCode.load(graph, folder)
+    losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
+    return Given(graph, logs, parts, task, None, None, code, losses, rule, folder)
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
@@ -176,7 +181,7 @@ def _parts(
     parts = split(
         logs,
         validation=chosen.validation,
-        test=chosen.test,
+        test=chosen.test or 0.0,
         mode=chosen.mode,
         gap=chosen.gap,
         seed=settings.seed,

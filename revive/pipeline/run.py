@@ -12,11 +12,11 @@ from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.given import gather
+from revive.pipeline.resume import ingredients, open_run, with_test_part
 from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
 from revive.pipeline.tune import prepare_tuning, tune_parameters
 from revive.report.terminal import Terminal
-from revive.runs import RunFolder
 from revive.tracking.base import Tracker, status_of
 
 
@@ -27,6 +27,7 @@ def run(settings: Settings, stop: Event | None = None) -> None:
     wrong, before anything is written.
     """
     started = time.perf_counter()
+    settings = with_test_part(settings)
     use_threads(settings.trainer.threads)
     require_venv(settings)
     require_search(settings)
@@ -36,13 +37,14 @@ def run(settings: Settings, stop: Event | None = None) -> None:
     require_no_errors(report, settings)
     data_hash = given.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": given.logs.rows}}
-    with RunFolder.open(settings.log_dir, settings.run_id, settings.experiment, config) as folder:
+    made_of = ingredients(settings, given)
+    with open_run(settings, given, made_of, config) as folder:
         terminal = Terminal()
         terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
         write_report(report, given, settings.experiment, folder.path)
         given.save_made_data(folder.path)
-        context = Context(settings, given, folder, _tracker(settings), terminal, data_hash)
+        context = Context(settings, given, folder, _tracker(settings), terminal, data_hash, made_of)
         context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
         with _records(context, config), context.closing:

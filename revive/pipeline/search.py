@@ -77,7 +77,7 @@ def require_search(settings: Settings) -> None:
         raise UserError(Problem(f"{tuned[0]}.mode=tune needs a search", place="search", remedy=remedy))
     find_target(settings.search.sampler, "search.sampler")
     if _on_ray(settings):
-        check_address(settings.search.address, *_tracking(settings))
+        check_address(settings.ray.address, *_tracking(settings))
 
 
 def search(context: Context, section: Section, records: StageTracker) -> Path:
@@ -109,7 +109,7 @@ def _run(context: Context, conductor: Conductor, parcel: Parcel, folder: Path) -
         run_here(replace_concurrency(conductor, 1), work, parcel, settings.trainer.threads)
         return
     shared = context.folder.path
-    ray = context.closing.enter_context(ray_running(chosen.address, shared, *_tracking(settings)))
+    ray = context.closing.enter_context(ray_running(settings.ray.address, shared, *_tracking(settings)))
     from revive.search.on_ray import run_on_ray
 
     fit_in = int(ray.cluster_resources().get("CPU", 1)) // chosen.cpus_per_trial
@@ -202,7 +202,7 @@ def _modes(settings: Settings) -> dict[Section, str]:
 
 def _on_ray(settings: Settings) -> bool:
     """One trial alone is not worth the start of Ray."""
-    return settings.search.ray and settings.search.trials > 1
+    return settings.ray.enabled and settings.search.trials > 1
 
 
 def _tracking(settings: Settings) -> tuple[str | None, bool]:

@@ -38,8 +38,8 @@ def check_address(address: str | None, tracking_uri: str | None, tracked: bool) 
         socket.create_connection((host, port), timeout=_PATIENCE).close()
     except OSError as error:
         what = f"no Ray answers at {address}: {error.strerror or error}"
-        remedy = "start one there with `ray start --head`, or set search.address=null for one of its own"
-        raise UserError(Problem(what, place="search.address", remedy=remedy)) from error
+        remedy = "start one there with `ray start --head`, or set ray.address=null for one of its own"
+        raise UserError(Problem(what, place="ray.address", remedy=remedy)) from error
     if not _is_here(host):
         check_tracking(tracking_uri, tracked)
 
@@ -96,8 +96,8 @@ def _connect(ray: Any, address: str | None) -> None:
         if address is None:
             raise
         what = f"no Ray answers at {address}: {str(error).splitlines()[0]}"
-        remedy = "start one with `ray start --head`, or set search.address=null for one of its own"
-        raise UserError(Problem(what, place="search.address", remedy=remedy)) from error
+        remedy = "start one with `ray start --head`, or set ray.address=null for one of its own"
+        raise UserError(Problem(what, place="ray.address", remedy=remedy)) from error
 
 
 def _check_nodes(ray: Any, shared: Path, tracking_uri: str | None, tracked: bool) -> None:
@@ -133,7 +133,7 @@ def _host_and_port(address: str) -> tuple[str, int]:
     found = re.fullmatch(r"(?:ray://)?\[?([^\]\s/]+?)\]?:(\d+)", address)
     if found is None:
         remedy = "write HOST:PORT (as `ray start --head` prints it), auto, or null"
-        raise UserError(Problem(f"'{address}' is no address", place="search.address", remedy=remedy))
+        raise UserError(Problem(f"'{address}' is no address", place="ray.address", remedy=remedy))
     return found[1], int(found[2])
 
 

@@ -14,7 +14,7 @@ import revive
 from revive.__main__ import main
 from revive.search.conductor import SearchFailed
 
-HERE = ("experiment=refrigerator", "debug=fast", "search.ray=false", "run_id=r")
+HERE = ("experiment=refrigerator", "debug=fast", "ray.enabled=false", "run_id=r")
 SMALL = ("~policy.space.noise", "~policy.space.learner.gamma")
 
 
@@ -86,7 +86,7 @@ def test_all_trials_failing_ends_with_the_first_error(tmp_path: Path) -> None:
         (["+venv.space.learner.lrr='uniform(0, 1)'"], "did you mean 'learner.lr'"),
         (["search=optunna"], "did you mean 'optuna'"),
         (["search.sampler=revive.search.samplers.Optuna"], "OptunaSampler"),
-        (["search.address=127.0.0.1:1", "search.ray=true"], "no Ray answers at 127.0.0.1:1"),
+        (["ray.address=127.0.0.1:1", "ray.enabled=true"], "no Ray answers at 127.0.0.1:1"),
     ],
 )
 def test_what_cannot_be_searched_is_refused_before_anything_is_written(

@@ -14,7 +14,7 @@ from revive.search.cluster import check_address, check_tracking
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-machine.invalid:6379", "nonsense"])
 def test_unknown_address_is_refused_soon(address: str) -> None:
     started = time.monotonic()
-    with pytest.raises(UserError, match=r"search\.address"):
+    with pytest.raises(UserError, match=r"ray\.address"):
         check_address(address, None, True)
     assert time.monotonic() - started < 15
 

@@ -12,9 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
-from revive import runs
 from revive.errors import UserError
-from revive.runs import RunFolder, RunInterrupted, is_interrupt
+from revive.runs import RunFolder, RunInterrupted, changes_between, folder, is_interrupt
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -45,7 +44,7 @@ def test_a_fresh_run_records_what_it_is_made_of(tmp_path: Path) -> None:
 
 def test_launches_in_one_second_never_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = iter(["same", "same", "same", "other"])
-    monkeypatch.setattr(runs, "fresh_name", lambda experiment: next(names))
+    monkeypatch.setattr(folder, "fresh_name", lambda experiment: next(names))
     first = RunFolder.open(tmp_path, None, "demo", CONFIG)
     second = RunFolder.open(tmp_path, None, "demo", CONFIG)
     assert (first.run_id, second.run_id) == ("same", "other")
@@ -53,29 +52,78 @@ def test_launches_in_one_second_never_share(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_same_run_goes_on(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path, "x", "demo", CONFIG) as run:
-        run.stage_started("venv")
+        run.stage_started("venv", {"seed": 0})
         run.stage_finished("venv")
         run.stage_started("policy")
-    free = changed(run_id="x", log_dir="elsewhere", tracking={"uri": "u"}, trainer={"threads": 2})
-    free["venv"] = {**CONFIG["venv"], "mode": "none"}
-    with RunFolder.open(tmp_path, "x", "demo", free) as run:
+    other = changed(run_id="x", log_dir="elsewhere")
+    with RunFolder.open(tmp_path, "x", "demo", other) as run:
         assert run.continued
         assert run.is_finished("venv")
         assert not run.is_finished("policy")
-        assert yaml.safe_load((run.path / "config.yaml").read_text()) == CONFIG
+        assert run.begun == ["venv", "policy"]
+        assert (run.made_of("venv"), run.made_of("policy")) == ({"seed": 0}, None)
+        run.take_up(other)
+        assert yaml.safe_load((run.path / "config.yaml").read_text()) == other
 
 
-def test_another_config_is_refused_with_what_changed(tmp_path: Path) -> None:
-    RunFolder.open(tmp_path, "x", "demo", CONFIG).close()
+def test_what_differs_is_told_key_by_key() -> None:
     other = changed(seed=1, venv={"mode": "once", "learner": {"lr": 1e-4, "layers": [1, 2], "new": 3}})
-    with pytest.raises(UserError) as caught:
-        RunFolder.open(tmp_path, "x", "demo", other)
-    text = str(caught.value)
-    assert "seed: 0 -> 1" in text
-    assert "venv.learner.lr: 1e-05 -> 0.0001" in text
-    assert "venv.learner.new: null -> 3" in text
-    assert "layers" not in text
-    assert "new run_id" in text
+    assert [str(change) for change in changes_between(CONFIG, other)] == [
+        "seed: 0 -> 1",
+        "venv.learner.lr: 1e-05 -> 0.0001",
+        "venv.learner.new: null -> 3",
+    ]
+
+
+LEFT = {"venv": ("venv", "search/venv"), "policy": ("policy",)}
+
+
+def _with_models(tmp_path: Path) -> RunFolder:
+    run = RunFolder.open(tmp_path, "x", "demo", CONFIG)
+    for stage in LEFT:
+        run.stage_started(stage, {"seed": 0})
+        (run.path / stage).mkdir()
+        (run.path / stage / "model").write_text(stage)
+        run.stage_finished(stage)
+    return run
+
+
+def test_what_is_set_aside_is_kept_and_forgotten(tmp_path: Path) -> None:
+    run = _with_models(tmp_path)
+    earlier = run.set_aside(["policy"], LEFT)
+    assert earlier == run.path / "earlier" / "1"
+    assert (earlier / "policy" / "model").read_text() == "policy"
+    assert json.loads((earlier / "state.json").read_text())["stages"]["policy"] == "finished"
+    assert not (run.path / "policy").exists()
+    assert (run.begun, run.made_of("policy")) == (["venv"], None)
+    assert run.set_aside(["venv"], LEFT).name == "2"
+
+
+def test_setting_aside_is_done_to_its_end_by_the_next_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = _with_models(tmp_path)
+    with monkeypatch.context() as death:
+        death.setattr(Path, "replace", _die_after(2, Path.replace))
+        with pytest.raises(ZeroDivisionError):
+            run.set_aside(["venv", "policy"], LEFT)
+    run.close()
+    again = RunFolder.open(tmp_path, "x", "demo", CONFIG)
+    assert again.begun == []
+    kept = {str(p.relative_to(run.path / "earlier" / "1")) for p in run.path.glob("earlier/1/*/model")}
+    assert kept == {"venv/model", "policy/model"}
+    assert not (run.path / "venv").exists()
+
+
+def _die_after(calls: int, real: Any) -> Any:
+    left = iter(range(calls))
+
+    def replace(self: Path, target: Path) -> Path:
+        if next(left, None) is None:
+            raise ZeroDivisionError
+        return real(self, target)
+
+    return replace
 
 
 @pytest.mark.parametrize(

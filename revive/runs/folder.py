@@ -1,10 +1,11 @@
-"""The run folder: what one execution of an experiment was made of, how far it came, and who holds it.
+"""One run folder, held by one process at a time.
 
     <log_dir>/<run_id>/
-        config.yaml      the composed config
+        config.yaml      the composed config of the last command
         versions.json    Python, the main libraries, the commit of the checkout
-        state.json       state, current stage, stages that are done
+        state.json       state, current stage, how far every stage is, and what each was made of
         figures/         pictures
+        earlier/N/       what was set aside when stages were begun afresh
 
 A folder appears whole or not at all, so that two commands never share one by accident.
 """
@@ -14,12 +15,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import math
 import os
-import random
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -28,48 +27,14 @@ from typing import IO, Any, Literal, Self
 import yaml
 
 from revive.errors import Problem, UserError
+from revive.runs.files import write_json, write_text
+from revive.runs.names import fresh_name
+from revive.runs.stops import RunInterrupted, is_interrupt
 from revive.versions import versions
 
 State = Literal["running", "finished", "interrupted", "failed"]
-
-# May differ when a run is continued: where and how it runs, not what it computes.
-FREE = (
-    "run_id",
-    "log_dir",
-    "venv.mode",
-    "policy.mode",
-    "tuning",
-    "tracking",
-    "trainer.threads",
-    "search.ray",
-    "search.address",
-    "search.concurrency",
-    "search.cpus_per_trial",
-    "search.gpus_per_trial",
-    "search.time_budget",
-)
-
-_MOODS = ("amber", "brisk", "calm", "deft", "eager", "glad", "keen", "mild", "quiet", "swift")
-_ANIMALS = ("crane", "finch", "hare", "heron", "ibex", "lynx", "otter", "seal", "swan", "wren")
-
-
-class RunInterrupted(KeyboardInterrupt):
-    """A run that was stopped by its user; `run_id` continues it."""
-
-    def __init__(self, run_id: str) -> None:
-        super().__init__(f"run {run_id} was interrupted")
-        self.run_id = run_id
-
-
-class Stopped(BaseException):
-    """Raised within a run that was asked to stop. Not KeyboardInterrupt: Lightning touches signals for that one."""
-
-
-def is_interrupt(error: BaseException | None) -> bool:
-    """Whether an exception means Ctrl-C or a stop; Lightning turns the former into SystemExit."""
-    if isinstance(error, SystemExit):
-        return isinstance(error.__context__, KeyboardInterrupt)
-    return isinstance(error, KeyboardInterrupt | Stopped)
+Resume = Literal["auto", "fresh"]
+STATE, CONFIG = "state.json", "config.yaml"
 
 
 class RunFolder:
@@ -83,11 +48,11 @@ class RunFolder:
         self.path = path
         self.continued = continued
         self._lock = lock
-        self._state: dict[str, Any] = self.read_json("state.json") or {"state": "running", "stages": {}}
+        self._state: dict[str, Any] = self.read_json(STATE) or {"state": "running", "stages": {}}
 
     @classmethod
     def open(cls, log_dir: Path, run_id: str | None, experiment: str, config: Mapping[str, Any]) -> RunFolder:
-        """Make a run folder, or continue the one that is there.
+        """Make a run folder, or take the one that is there.
 
         Args:
             log_dir: the folder of the runs; made where it is missing.
@@ -96,13 +61,12 @@ class RunFolder:
             config: the composed config, as plain values.
 
         Raises:
-            UserError: the folder cannot be written, belongs to something else, holds a run with another
-                config, or is in use by another command.
+            UserError: the folder cannot be written, belongs to something else, or is in use by another command.
         """
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
             if run_id is not None and _is_taken(log_dir / run_id):
-                return cls._continue(log_dir / run_id, config)
+                return cls._continue(log_dir / run_id)
             return cls._create(log_dir, run_id, experiment, config)
         except OSError as error:
             what = f"cannot be written: {error.strerror or error}"
@@ -118,18 +82,18 @@ class RunFolder:
         draft.chmod(0o755)
         try:
             lock = _hold(draft)
-            text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-            (draft / "config.yaml").write_text(text, encoding="utf-8")
+            write_text(draft / CONFIG, _as_yaml(config))
             write_json(draft / "versions.json", versions())
             now = datetime.now().isoformat(timespec="seconds")
             state: dict[str, Any] = {
                 "state": "running",
                 "stage": None,
                 "stages": {},
+                "made_of": {},
                 "experiment": experiment,
                 "started": now,
             }
-            write_json(draft / "state.json", state)
+            write_json(draft / STATE, state)
             path = _claim(draft, log_dir, run_id, experiment)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -137,19 +101,15 @@ class RunFolder:
         if path is None:  # another command was faster with this very name
             lock.close()
             shutil.rmtree(draft, ignore_errors=True)
-            return cls._continue(log_dir / str(run_id), config)
+            return cls._continue(log_dir / str(run_id))
         return cls(path, lock, continued=False)
 
     @classmethod
-    def _continue(cls, path: Path, config: Mapping[str, Any]) -> RunFolder:
-        before = _read_config(path)
-        changes = changed_keys(before, config)
-        if changes:
-            shown = [f"{key}: {_shown(old)} -> {_shown(new)}" for key, old, new in changes]
-            what = "holds a run with another config:\n    " + "\n    ".join(shown)
-            raise UserError(Problem(what, path, remedy="use a new run_id, or none for a fresh one"))
+    def _continue(cls, path: Path) -> RunFolder:
+        _require_run(path)
         folder = cls(path, _hold(path), continued=True)
-        folder.mark("running")
+        if "aside" in folder._state:  # a command was stopped while it did this
+            folder._move_aside()
         return folder
 
     @property
@@ -167,19 +127,66 @@ class RunFolder:
     def state(self) -> State:
         return self._state["state"]
 
+    @property
+    def begun(self) -> list[str]:
+        """The stages that were begun, in order."""
+        return list(self._state["stages"])
+
+    def made_of(self, stage: str) -> dict[str, Any] | None:
+        """What a stage that was begun is made of, as `stage_started` noted it."""
+        return self._state.get("made_of", {}).get(stage)
+
     def is_finished(self, stage: str) -> bool:
         """Whether a stage was completed, now or by an earlier command."""
         return self._state["stages"].get(stage) == "finished"
 
-    def stage_started(self, name: str) -> None:
-        """Note that a stage is under way."""
+    def stage_started(self, name: str, made_of: Mapping[str, Any] | None = None) -> None:
+        """Note that a stage is under way, and what its result depends on, as dotted keys and plain values."""
         self._state["stages"][name] = "running"
+        if made_of is not None:
+            self._state.setdefault("made_of", {})[name] = dict(made_of)
         self._save(stage=name)
 
     def stage_finished(self, name: str) -> None:
         """Note that a stage is done, so that continuing skips it."""
         self._state["stages"][name] = "finished"
         self._save(stage=None)
+
+    def take_up(self, config: Mapping[str, Any]) -> None:
+        """Begin to work in a folder that was there, with the config of this command."""
+        write_text(self.path / CONFIG, _as_yaml(config))
+        write_json(self.path / "versions.json", versions())
+        self.mark("running")
+
+    def set_aside(self, stages: Collection[str], files: Mapping[str, Collection[str]]) -> Path:
+        """Forget stages, so that they are learned afresh; what they left is kept in the returned folder.
+
+        files: stage -> what it leaves, relative to the run folder. Also done to its end after a sudden death.
+        """
+        earlier = self.path / "earlier"
+        number = 1 + max((int(p.name) for p in earlier.glob("*") if p.name.isdigit()), default=0)
+        names = [name for stage in stages for name in files.get(stage, ())]
+        self._state["aside"] = {"number": number, "stages": list(stages), "files": names}
+        self.mark("running")
+        return self._move_aside()
+
+    def _move_aside(self) -> Path:
+        told = self._state["aside"]
+        target = self.path / "earlier" / str(told["number"])
+        target.mkdir(parents=True, exist_ok=True)
+        for name in (CONFIG, STATE, "summary.json"):
+            if (self.path / name).exists():
+                shutil.copy2(self.path / name, target / name)
+        for name in told["files"]:
+            if (self.path / name).exists():
+                (target / name).parent.mkdir(parents=True, exist_ok=True)
+                (self.path / name).replace(target / name)
+        for stage in told["stages"]:
+            self._state["stages"].pop(stage, None)
+            self._state.get("made_of", {}).pop(stage, None)
+        del self._state["aside"]
+        self.mark(self.state)
+        return target
 
     def mark(self, state: State) -> None:
         """Note how the run as a whole stands."""
@@ -222,21 +229,11 @@ class RunFolder:
 
     def _save(self, **changes: Any) -> None:
         self._state.update(changes, updated=datetime.now().isoformat(timespec="seconds"))
-        self.write_json("state.json", self._state)
+        self.write_json(STATE, self._state)
 
 
-def changed_keys(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The dotted keys that differ and matter, each with its old and new value; an absent one reads null."""
-    old, new = dict(_leaves(before)), dict(_leaves(after))
-    keys = [key for key in dict.fromkeys((*old, *new)) if not _is_free(key)]
-    return [(key, old.get(key), new.get(key)) for key in keys if old.get(key) != new.get(key)]
-
-
-def fresh_name(experiment: str) -> str:
-    """A readable name that sorts by time, such as `refrigerator-20261122-101500-calm-otter`."""
-    pick = random.SystemRandom()
-    now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return f"{experiment}-{now}-{pick.choice(_MOODS)}-{pick.choice(_ANIMALS)}"
+def _as_yaml(config: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
 
 
 def _is_taken(path: Path) -> bool:
@@ -274,56 +271,16 @@ def _hold(path: Path) -> IO[str]:
     return lock
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    file = path / "config.yaml"
+def _require_run(path: Path) -> None:
+    """Raises UserError for a folder that no run has made."""
     foreign = Problem(
         "exists and is no run folder; nothing was changed in it", path, remedy="choose another run_id"
     )
-    if not file.is_file() or not (path / "state.json").is_file():
+    if not (path / CONFIG).is_file() or not (path / STATE).is_file():
         raise UserError(foreign)
     try:
-        config = yaml.safe_load(file.read_text(encoding="utf-8"))
+        config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(foreign) from error
     if not isinstance(config, dict):
         raise UserError(foreign)
-    return config
-
-
-def _is_free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in FREE)
-
-
-def _leaves(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found.extend(_leaves(value, f"{prefix}{key}."))
-        else:
-            found.append((f"{prefix}{key}", value))
-    return found
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, default=str)
-
-
-def _plain(value: Any) -> Any:
-    """Nested values as JSON knows them."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
-    if hasattr(value, "tolist"):  # arrays, tensors and their scalars
-        return _plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else str(value)
-
-
-def write_json(path: Path, value: Any) -> Path:
-    text = json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    return draft.replace(path)

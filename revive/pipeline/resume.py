@@ -1,0 +1,200 @@
+"""Going on with a run: what each stage is made of, and what becomes of one whose ingredients have changed.
+
+A stage notes its ingredients when it begins: the data, its part of the config, the content of the files that
+it reads. A later command with the same `run_id` keeps a stage whose ingredients are the same. Where they are
+not, it asks: `resume=fresh` learns the stage again, with all that was learned from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from revive.config.settings import Settings
+from revive.errors import Problem, UserError
+from revive.pipeline.given import Given
+from revive.runs import Change, RunFolder, changes_between, leaves
+
+Stage = Literal["venv", "policy"]
+Ingredients = dict[str, Any]
+"""Dotted keys and plain values."""
+
+STAGES: tuple[Stage, ...] = ("venv", "policy")
+LEFT = {
+    "venv": ("venv", "search/venv", "checkpoints/venv.ckpt"),
+    "policy": ("policy", "search/policy", "checkpoints/policy.ckpt"),
+    "tuning": ("tuning.yaml",),
+}
+"""What a stage leaves in the run folder."""
+
+# Where and how fast a search runs, not what it asks.
+TEST_SHARE = 0.15  # of the data
+_ANYWHERE = ("concurrency", "cpus_per_trial", "gpus_per_trial", "time_budget")
+
+
+def ingredients(settings: Settings, given: Given) -> dict[Stage, Ingredients]:
+    """What venv and policy depend on."""
+    data = data_ingredients(settings, given)
+    machine = settings.trainer.model_dump(exclude={"threads"})
+    earlier = {"venv_path": settings.venv_path and digest(settings.venv_path)}
+    common = {**data, **leaves({"trainer": machine, "files": earlier})}
+    venv, policy = settings.venv, settings.policy
+    learned = {
+        "venv": {
+            "venv": venv.model_dump(mode="json", exclude=_excluded(venv.mode, {"user_module", "rules"}))
+        },
+        "policy": {"policy": policy.model_dump(mode="json", exclude=_excluded(policy.mode, {"truth"}))},
+    }
+    searched = {"search": settings.search.model_dump(mode="json", exclude=set(_ANYWHERE))}
+    files = {
+        "venv": {"files": {"venv.user_module": digest(venv.user_module), "venv.rules": digest(venv.rules)}},
+        "policy": {"files": {"reward": digest(settings.reward)}},
+    }
+    modes = {"venv": venv.mode, "policy": policy.mode}
+    return {
+        stage: {
+            **common,
+            **leaves(learned[stage]),
+            **leaves(files[stage]),
+            **(leaves(searched) if modes[stage] == "tune" else {}),
+        }
+        for stage in STAGES
+    }
+
+
+def data_ingredients(settings: Settings, given: Given) -> Ingredients:
+    """What everything in a run depends on: the logs, how they are split, the graph and the user's functions."""
+    graph, folder = given.graph, given.folder
+    validation = given.parts.validation.hash() if settings.dataset.validation_path else None
+    values = {
+        "seed": settings.seed,
+        "data": {"sha256": given.logs.hash(), "validation_sha256": validation},
+        "dataset": {"split": settings.dataset.split.model_dump()},
+        "graph": _sha(json.dumps(graph.to_json(), sort_keys=True).encode()),
+        "files": {name: digest(folder / name) for name in graph.code_files},
+    }
+    return leaves(values)
+
+
+def open_run(
+    settings: Settings, given: Given, made_of: Mapping[Stage, Ingredients], config: Mapping[str, Any]
+) -> RunFolder:
+    """The run folder of a command, made or gone on with. Raises UserError where it cannot be; see `reconcile`."""
+    folder = RunFolder.open(settings.log_dir, settings.run_id, settings.experiment, config)
+    if folder.continued:
+        try:
+            reconcile(folder, settings, made_of, data_ingredients(settings, given))
+        except BaseException:
+            folder.close()
+            raise
+        folder.take_up(config)
+    return folder
+
+
+def reconcile(
+    folder: RunFolder, settings: Settings, now: Mapping[Stage, Ingredients], data: Ingredients
+) -> None:
+    """Hold what the run was made of against this command; set aside what is to be learned afresh.
+
+    Raises UserError with all that has changed, where `resume` does not say what to do about it.
+    """
+    modes = {"venv": settings.venv.mode, "policy": settings.policy.mode}
+    changed: dict[str, list[Change]] = {}
+    for stage in STAGES:
+        before = folder.made_of(stage)
+        if stage not in folder.begun or before is None:
+            continue
+        found = changes_between(before, now[stage])
+        changed[stage] = [c for c in found if modes[stage] != "none" or c.key in data]
+    affected = [stage for stage, changes in changed.items() if changes]
+    if settings.resume == "fresh":
+        again = affected or [stage for stage in changed if modes[stage] != "none"]
+        _require_learning(folder, again, changed, modes)
+        _begin_afresh(folder, again)
+    elif affected:
+        raise UserError(_differs(folder, changed, affected))
+
+
+def _begin_afresh(folder: RunFolder, stages: list[Stage] | list[str]) -> None:
+    if not stages:
+        return
+    every = ("venv", "policy", "tuning")
+    downstream = every[every.index(min(stages, key=every.index)) :]
+    folder.set_aside([stage for stage in downstream if stage in folder.begun], LEFT)
+
+
+def _differs(folder: RunFolder, changed: Mapping[str, list[Change]], affected: list[str]) -> Problem:
+    """The keys that differ, with the stages that they matter to."""
+    told: dict[str, tuple[Change, list[str]]] = {}
+    for stage in affected:
+        for change in changed[stage]:
+            told.setdefault(change.key, (change, []))[1].append(stage)
+    lines = [f"{change}  ({', '.join(stages)})" for change, stages in told.values()]
+    what = "holds a run with other settings:\n    " + "\n    ".join(lines)
+    first = affected[0]
+    kept = "" if first == "venv" else " and keeps the venv"
+    again = "venv and policy" if first == "venv" else "the policy"
+    remedy = f"resume=fresh learns {again} again{kept}; a new run_id, or none, begins a run of its own"
+    return Problem(what, folder.path, remedy=remedy)
+
+
+def _require_learning(
+    folder: RunFolder,
+    again: list[str] | list[Stage],
+    changed: Mapping[str, list[Change]],
+    modes: Mapping[str, str],
+) -> None:
+    stuck = [stage for stage in again if modes[stage] == "none"]
+    if stuck:
+        keys = ", ".join(change.key for change in changed[stuck[0]])
+        what = f"its {stuck[0]} was learned with another {keys}, but {stuck[0]}.mode=none learns none"
+        raise UserError(Problem(what, folder.path, remedy=f"{stuck[0]}.mode=once or tune, or a new run_id"))
+
+
+def with_test_part(settings: Settings) -> Settings:
+    """The settings with the share of the test part: a search needs one, because it reads what it validates on.
+
+    The halves shrink alike. A run that is gone on with keeps the share that it began with.
+    """
+    chosen = settings.dataset.split
+    if chosen.test is not None:
+        return settings
+    searches = "tune" in (settings.venv.mode, settings.policy.mode)
+    before = _earlier_test_share(settings)
+    wanted = TEST_SHARE if searches else 0.0
+    share = wanted if before is None or settings.resume == "fresh" else before
+    halves = {"test": share, "validation": chosen.validation * (1.0 - share)}
+    part = settings.dataset.model_copy(update={"split": chosen.model_copy(update=halves)})
+    return settings.model_copy(update={"dataset": part})
+
+
+def _earlier_test_share(settings: Settings) -> float | None:
+    """The share of the test part in the run that is gone on with; None where there is none."""
+    if settings.run_id is None:
+        return None
+    file = settings.log_dir / settings.run_id / "state.json"
+    try:
+        made_of = json.loads(file.read_text(encoding="utf-8")).get("made_of", {})
+    except (OSError, ValueError):
+        return None
+    shares = [made["dataset.split.test"] for made in made_of.values() if "dataset.split.test" in made]
+    return float(shares[0]) if shares else None
+
+
+def _excluded(mode: str, also: set[str]) -> set[str]:
+    return also | (set() if mode == "tune" else {"space"})
+
+
+def digest(path: Path | None) -> str | None:
+    """The start of the sha256 of a file, or of all files of a folder; None where there is none."""
+    if path is None or not path.exists():
+        return None
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    return _sha(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

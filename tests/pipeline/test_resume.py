@@ -1,0 +1,120 @@
+"""The same run_id again: kept, gone on with, refused, or learned afresh."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from revive.__main__ import main
+
+from .conftest import REWARD, Write, contents, tank_logs
+
+
+def _run(*overrides: str) -> int:
+    return main(["experiment=tank", "debug=fast", "tracking=none", "log_dir=runs", "run_id=r", *overrides])
+
+
+def _weights(stage: str, folder: Path = Path("runs/r")) -> bytes:
+    return (folder / stage / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def finished(tank: Write) -> Write:
+    """The experiment, and a finished run of it in runs/r."""
+    tank()
+    assert _run() == 0
+    return tank
+
+
+def test_an_equal_command_keeps_everything(finished: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    before = {stage: _weights(stage) for stage in ("venv", "policy")}
+    stamp = (Path("runs/r/venv/model.safetensors")).stat().st_mtime_ns
+    assert _run("trainer.threads=2", "ray.enabled=false") == 0
+    assert {stage: _weights(stage) for stage in before} == before
+    assert (Path("runs/r/venv/model.safetensors")).stat().st_mtime_ns == stamp
+    told = capsys.readouterr().out
+    assert "venv: done before" in told
+    assert "policy: done before" in told
+
+
+def test_a_change_is_refused_with_its_keys_and_nothing_is_touched(
+    finished: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(Path("runs"))
+    assert _run("policy.learner.lr=1e-4", "venv.learner.lr=2e-3", "seed=0") == 2
+    told = capsys.readouterr().err
+    assert "venv.learner.lr: 0.001 -> 0.002  (venv)" in told
+    assert "policy.learner.lr: 0.003 -> 0.0001  (policy)" in told
+    assert "resume=fresh" in told
+    assert "Traceback" not in told
+    assert contents(Path("runs")) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "key"),
+    [({"reward_py": REWARD + "\n"}, "files.reward"), ({"logs": tank_logs(seed=1)}, "data.sha256")],
+)
+def test_changed_files_count_as_changes(
+    finished: Write, files: dict[str, object], key: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished(**files)
+    assert _run() == 2
+    assert key in capsys.readouterr().err
+
+
+def test_a_moved_file_is_no_change(finished: Write) -> None:
+    home = finished()
+    (home / "reward.py").rename(home / "goal.py")
+    assert _run(f"reward={home / 'goal.py'}") == 0
+
+
+def test_fresh_learns_what_changed_and_keeps_the_rest(finished: Write) -> None:
+    venv, policy = _weights("venv"), _weights("policy")
+    assert _run("policy.learner.lr=1e-4", "resume=fresh") == 0
+    assert _weights("venv") == venv
+    assert _weights("policy") != policy
+    assert _weights("policy", Path("runs/r/earlier/1")) == policy
+    assert (Path("runs/r/earlier/1") / "summary.json").is_file()
+    assert yaml.safe_load(Path("runs/r/config.yaml").read_text())["policy"]["learner"]["lr"] == 1e-4
+    assert _run("policy.learner.lr=1e-4") == 0
+
+
+def test_fresh_without_a_change_learns_all_again(finished: Write) -> None:
+    venv, policy = _weights("venv"), _weights("policy")
+    assert _run("resume=fresh") == 0
+    assert (_weights("venv"), _weights("policy")) == (venv, policy)
+    assert sorted(p.name for p in Path("runs/r/earlier/1").iterdir() if p.is_dir()) == ["policy", "venv"]
+
+
+def test_a_changed_venv_takes_the_policy_with_it(finished: Write) -> None:
+    policy = _weights("policy")
+    assert _run("venv.learner.lr=2e-3", "resume=fresh", "policy.mode=none") == 0
+    assert not Path("runs/r/policy").exists()
+    assert _weights("policy", Path("runs/r/earlier/1")) == policy
+
+
+def test_a_stage_that_was_not_begun_is_free(tank: Write) -> None:
+    tank()
+    assert _run("policy.mode=none") == 0
+    venv = _weights("venv")
+    assert _run("venv.mode=none", "policy.learner.lr=1e-4") == 0
+    assert _weights("venv") == venv
+    state = json.loads(Path("runs/r/state.json").read_text())
+    assert state["made_of"]["policy"]["policy.learner.lr"] == 1e-4
+
+
+def test_other_logs_need_another_venv(finished: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    finished(logs=tank_logs(seed=1))
+    assert _run("resume=fresh", "venv.mode=none") == 2
+    assert "venv.mode=none learns none" in capsys.readouterr().err
+
+
+def test_a_search_keeps_a_test_part_and_the_run_remembers_it(tank: Write) -> None:
+    tank()
+    assert _run("venv.mode=tune", "policy.mode=none", "ray.enabled=false", "search.trials=1") == 0
+    assert yaml.safe_load(Path("runs/r/config.yaml").read_text())["dataset"]["split"]["test"] == 0.15
+    assert _run("venv.mode=none", "policy.mode=once") == 0
+    assert yaml.safe_load(Path("runs/r/config.yaml").read_text())["dataset"]["split"]["test"] == 0.15
