@@ -13,10 +13,12 @@ from torch import Tensor
 
 from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
-from revive.data.computed import Function, with_functions
+from revive.data.codec import Codec
+from revive.data.computed import Function, known_values, with_functions
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
+from revive.data.windows import Rows
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
@@ -24,7 +26,7 @@ from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
 from revive.venv.losses import NodeLoss, load_losses
-from revive.venv.rules import Rule
+from revive.venv.rules import Rule, try_rule
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,9 @@ def gather(settings: Settings) -> Given:
     parts = _parts(settings, graph, logs, code.functions)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
+    if rule is not None and settings.venv.mode != "none":  # now, or every trial of a search would fail of it
+        codec = Codec.fit(graph, known_values(parts.train))
+        try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
     task = _task(settings, graph, logs)
     return Given(graph, logs, parts, task, truth, made, code, losses, rule, folder)
 

@@ -41,6 +41,7 @@ class Training:
     def __init__(self, settings: Settings) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._outcome = tempfile.TemporaryFile()  # noqa: SIM115
+        self._last: bytes | None = None
         self._told = 0
         self.error: UserError | TrainingFailed | None = None
         self.stopped = False
@@ -83,14 +84,15 @@ class Training:
 
     def log(self) -> str:
         """What it has printed."""
-        return self._read(0).decode(errors="replace")
+        return self._printed().decode(errors="replace")
 
-    def _read(self, start: int) -> bytes:
-        size = os.fstat(self._output.fileno()).st_size
-        return os.pread(self._output.fileno(), size - start, start)
+    def _printed(self) -> bytes:
+        if self._last is not None:
+            return self._last
+        return os.pread(self._output.fileno(), os.fstat(self._output.fileno()).st_size, 0)
 
     def _show(self) -> None:
-        new = self._read(self._told)
+        new = self._printed()[self._told :]
         self._told += len(new)
         sys.stdout.write(new.decode(errors="replace"))
         sys.stdout.flush()
@@ -98,9 +100,13 @@ class Training:
     def _end(self) -> None:
         self._ended = True
         self.stop()
-        self._outcome.seek(0)
+        self._last = self._printed()
+        self._output.close()
+        with self._outcome:
+            self._outcome.seek(0)
+            said = self._outcome.read()
         try:
-            outcome: dict[str, Any] = json.loads(self._outcome.read())
+            outcome: dict[str, Any] = json.loads(said)
         except ValueError:
             last = self.log()[-_SHOWN:]
             self.error = TrainingFailed(

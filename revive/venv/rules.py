@@ -22,10 +22,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from revive.data.codec import Codec
 from revive.data.windows import Rows, Segments
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.user_code import load_module, raised_in, require_function
+from revive.venv.functions import UserCode
+from revive.venv.node_model import NetworkSpec
 from revive.venv.rule_graph import RuleGraph
 from revive.venv.virtual_env import VirtualEnv
 
@@ -161,6 +164,14 @@ class RulePenalty:
         spread = reward.detach().std()
         wanted = self.rule.normalize and float(spread) > 1e-6
         return spread if wanted else torch.ones(())
+
+
+def try_rule(rule: Rule, graph: DecisionGraph, codec: Codec, rows: Rows, code: UserCode) -> None:
+    """Ask the file about a venv that has learned nothing. Raises UserError where it is faulty."""
+    scales = {name: [1.0] * codec.layout(name).ordered for name in graph.learned}
+    venv = VirtualEnv(graph, codec, VirtualEnv.halves, NetworkSpec(hidden=(4,)), scales, code)
+    every = torch.full((venv.members, 1), rows.count)
+    RulePenalty(venv, rule, rows, Segments(torch.zeros_like(every), every))
 
 
 @contextmanager
