@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from revive import __version__
-from revive.errors import Problem, UserError, suggestion
+from revive.errors import Problem, RunFailed, UserError, suggestion
 
-DONE, BUG, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 # What a file system says when the user's choice of a folder is at fault, or its size.
 _FOLDER_TROUBLE = {
     getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
@@ -23,14 +23,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0 done, 2 something the user can mend, 130 interrupted. Anything else is a mistake
-        of ours and leaves as an exception, so that Python shows its traceback and exits with 1.
+        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 130 interrupted. Anything else
+        is a mistake of ours and leaves as an exception, so that Python shows its traceback and exits with 1.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         _dispatch(given)
     except UserError as error:
         return _complain(str(error))
+    except RunFailed as error:
+        _complain(str(error))
+        return FAILED
     except (KeyboardInterrupt, SystemExit) as stop:
         if isinstance(stop, SystemExit) and not _was_interrupt(stop):
             raise

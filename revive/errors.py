@@ -38,6 +38,10 @@ class UserError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class RunFailed(RuntimeError):
+    """Raised where a run cannot end well for reasons that its message tells in full; the exit code is 1."""
+
+
 class Problems(list[Problem]):
     """A list to collect problems in; `raise_if_any` ends the collection."""
 

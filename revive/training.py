@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -51,12 +52,16 @@ def fit(
     checkpoint: Path,
     logger: Logger,
     progress: Progress,
+    until: int | None = None,
     checkpoint_every: int = 5,
-) -> None:
-    """Train through all chunks; go on from `checkpoint` where an interrupted run left one.
+) -> bool:
+    """Train through all chunks, or through so many (`until`); go on from `checkpoint` where one was left.
 
-    The checkpoint is removed when training is complete.
+    Returns whether training is complete; then the checkpoint is removed, otherwise it holds where training is.
     """
+    stop = chunks if until is None else min(until, chunks)
+    if stop < chunks and checkpoint.is_file() and _chunks_done(checkpoint) >= stop:
+        return False
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     keep = ModelCheckpoint(
         checkpoint.parent,
@@ -71,7 +76,7 @@ def fit(
             accelerator=accelerator,
             devices=devices,
             precision=precision,  # type: ignore[arg-type]
-            max_epochs=chunks,
+            max_epochs=stop,
             logger=logger,
             log_every_n_steps=1,
             callbacks=[keep, _Report(progress, chunks)],
@@ -81,4 +86,13 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(learner, ckpt_path=str(checkpoint) if checkpoint.is_file() else None, weights_only=True)
+        if stop < chunks:
+            trainer.save_checkpoint(checkpoint)
+            return False
     checkpoint.unlink(missing_ok=True)
+    return True
+
+
+def _chunks_done(checkpoint: Path) -> int:
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"])

@@ -64,6 +64,7 @@ def walk(
     folder: Path,
     *,
     stop: int | None = None,
+    until: int | None = None,
     chunks: int = 7,
     every: int = 2,
     error: type[BaseException] = Pulled,
@@ -88,6 +89,7 @@ def walk(
             checkpoint=folder / "checkpoints" / "venv.ckpt",
             logger=StageLogger(tracker),
             progress=progress,
+            until=until,
             checkpoint_every=every,
         )
     return walker, steps
@@ -115,6 +117,23 @@ def test_an_interrupted_fit_goes_on_from_its_last_checkpoint(tmp_path: Path, sto
     resumed, steps = walk(tmp_path)
     assert steps[0] == (kept + 1, 7)
     assert torch.equal(resumed.place, whole.place)
+
+
+def test_training_leg_by_leg_comes_to_the_same(tmp_path: Path) -> None:
+    whole, _ = walk(tmp_path / "whole")
+    for until, expected in ((3, [1, 2, 3]), (3, []), (5, [4, 5]), (7, [6, 7])):
+        walker, steps = walk(tmp_path, until=until)
+        assert [done for done, _ in steps] == expected
+    assert torch.equal(walker.place, whole.place)
+    assert not (tmp_path / "checkpoints" / "venv.ckpt").exists()
+
+
+def test_a_leg_that_was_interrupted_goes_on(tmp_path: Path) -> None:
+    whole, _ = walk(tmp_path / "whole")
+    walk(tmp_path, until=3)
+    walk(tmp_path, until=6, stop=5, every=1)
+    walk(tmp_path, until=6, every=1)
+    assert torch.equal(walk(tmp_path)[0].place, whole.place)
 
 
 def test_it_can_be_interrupted_again_and_again(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from revive.config import experiments
@@ -17,6 +18,7 @@ from revive.config.compose import CONFIG_NAME, VERSION_BASE, hydra_ready, to_set
 from revive.config.explain import explain
 from revive.config.settings import Settings
 from revive.config.shipped import shipped
+from revive.errors import Problem, UserError
 
 
 class _Raised(BaseException):
@@ -38,10 +40,15 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None]) -> None:
         try:
             composed = HydraConfig.get()
             typed: Any = OmegaConf.to_container(composed.overrides.task, resolve=False)
-            task(to_settings(config, composed.runtime.choices, [str(text) for text in typed]))
+            settings = to_settings(config, composed.runtime.choices, [str(text) for text in typed])
+            if composed.mode == RunMode.MULTIRUN and "tune" in (settings.venv.mode, settings.policy.mode):
+                raise _two_searches()
+            task(settings)
         except Exception as error:
             raise _Raised(error) from error
 
+    if {"-m", "--multirun"} & set(arguments) and any(_asks_to_tune(text) for text in arguments):
+        raise _two_searches()  # before Hydra makes a folder
     experiments.register()
     entry = hydra.main(version_base=VERSION_BASE, config_path=str(shipped("conf")), config_name=CONFIG_NAME)
     try:
@@ -57,6 +64,17 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None]) -> None:
         if explained is None:
             raise
         raise explained from error
+
+
+def _asks_to_tune(argument: str) -> bool:
+    key, _, value = argument.partition("=")
+    return key in ("venv.mode", "policy.mode") and "tune" in value
+
+
+def _two_searches() -> UserError:
+    what = "-m runs one combination after the other, and mode=tune searches: together they are two ways of one thing"
+    remedy = "leave out -m and put what varies into venv.space or policy.space; or mode=once"
+    return UserError(Problem(what, "command line", remedy=remedy))
 
 
 @contextmanager

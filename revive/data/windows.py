@@ -191,6 +191,11 @@ def leave_out(
     return _padded(seen), _padded(unseen)
 
 
+def all_of(rows: Rows, part: range, members: int) -> Segments:
+    """The trajectories of a part, whole, for every one of so many members."""
+    return _padded([cut_blocks(rows, part, len(part))] * members)
+
+
 def _joined(rows: Rows, blocks: list[tuple[int, int]]) -> list[tuple[int, int]]:
     """Neighbouring blocks of one trajectory as one segment."""
     segments: list[tuple[int, int]] = []

@@ -10,6 +10,7 @@ import torch
 
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
+from revive.pipeline.optimism import search_summary
 from revive.pipeline.stages import Learned, judging_bed
 from revive.policy.evaluation import TestBed
 from revive.policy.simulator import Truth
@@ -40,6 +41,7 @@ def evaluate(
             policy=_policy_summary(context, venv, learned, truth),
             seconds={},
             tuning=tuned or {},
+            search=search_summary(context, venv, errors, learned),
         )
         _draw(context, venv, rows, errors, learned, truth)
         for path in sorted(context.folder.figures.iterdir()):

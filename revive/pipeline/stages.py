@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 
@@ -28,6 +30,8 @@ from revive.training import fit
 from revive.venv.learner import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
+
+Model = TypeVar("Model")
 
 
 def learn_venv(context: Context) -> VirtualEnv | None:
@@ -88,8 +92,46 @@ def _earlier_venv(context: Bench, same_graph: bool = True) -> VirtualEnv | None:
     return venv
 
 
+@dataclass(frozen=True)
+class Fitting(Generic[Model]):
+    """A learner that is ready to be trained, and what is made of it once it is."""
+
+    stage: str
+    learner: MultiStepLearner | FirstOrderLearner
+    result: Callable[[], Model]
+
+    @property
+    def chunks(self) -> int:
+        return len(self.learner.chunks)
+
+    def train(self, bench: Bench, records: StageTracker, until: int | None = None) -> bool:
+        """Train to the end, or through so many chunks; whether the end is reached."""
+        machine = bench.settings.trainer
+        return fit(
+            self.learner,
+            self.chunks,
+            accelerator=machine.accelerator,
+            devices=machine.devices,
+            precision=machine.precision,
+            checkpoint=bench.checkpoint(self.stage),
+            logger=StageLogger(records),
+            progress=partial(bench.watch, self.learner),
+            until=until,
+        )
+
+
 def fit_venv(context: Bench, records: StageTracker) -> VirtualEnv:
     """Train all members of both halves and keep the best of each."""
+    fitting = venv_fitting(context)
+    fitting.train(context, records)
+    assert isinstance(fitting.learner, MultiStepLearner)
+    kept = {f"kept.{stage}": sum(members) / len(members) for stage, members in fitting.learner.kept.items()}
+    records.metrics(kept)
+    return fitting.result()
+
+
+def venv_fitting(context: Bench) -> Fitting[VirtualEnv]:
+    """The venv's learner, ready."""
     chosen, given = context.settings.venv, context.given
     earlier = _earlier_venv(context, same_graph=False)
     codec = Codec.fit(given.graph, known_values(given.parts.train))
@@ -111,10 +153,7 @@ def fit_venv(context: Bench, records: StageTracker) -> VirtualEnv:
         seed=context.settings.seed,
     )
     assert isinstance(learner, MultiStepLearner)
-    _train(context, "venv", learner, len(learner.chunks), records)
-    kept = {f"kept.{stage}": sum(members) / len(members) for stage, members in learner.kept.items()}
-    records.metrics(kept)
-    return venv.subset(learner.best_members(chosen.keep))
+    return Fitting("venv", learner, lambda: venv.subset(learner.best_members(chosen.keep)))
 
 
 @dataclass(frozen=True)
@@ -175,6 +214,13 @@ def judging_bed(context: Bench, venv: VirtualEnv, rows: Rows) -> TestBed:
 
 def fit_policy(context: Bench, venv: VirtualEnv, records: StageTracker) -> Learned:
     """Train a policy in each half's venv and keep the better one."""
+    fitting = policy_fitting(context, venv, records)
+    fitting.train(context, records)
+    return fitting.result()
+
+
+def policy_fitting(context: Bench, venv: VirtualEnv, records: StageTracker) -> Fitting[Learned]:
+    """The policy's learner, ready: a clone of the behaviour policy for each half's venv."""
     chosen, task, seed = context.settings.policy, context.task, context.settings.seed
     venv.requires_grad_(False)
     codec = venv.codec.for_graph(task.graph)
@@ -202,20 +248,9 @@ def fit_policy(context: Bench, venv: VirtualEnv, records: StageTracker) -> Learn
     )
     assert isinstance(learner, FirstOrderLearner)
     records.params({"dead_time": delay, "horizon": learner.horizon})
-    _train(context, "policy", learner, len(learner.chunks), records)
-    best = learner.best()
-    return Learned(policy.single(best.copy, best.weights), best.copy, best.iteration, best.score)
 
+    def chosen_policy() -> Learned:
+        best = learner.best()
+        return Learned(policy.single(best.copy, best.weights), best.copy, best.iteration, best.score)
 
-def _train(context: Bench, name: str, learner: object, chunks: int, records: StageTracker) -> None:
-    machine = context.settings.trainer
-    fit(
-        learner,  # type: ignore[arg-type]
-        chunks,
-        accelerator=machine.accelerator,
-        devices=machine.devices,
-        precision=machine.precision,
-        checkpoint=context.checkpoint(name),
-        logger=StageLogger(records),
-        progress=partial(context.watch, learner),
-    )
+    return Fitting("policy", learner, chosen_policy)

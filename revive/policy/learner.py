@@ -145,6 +145,7 @@ class FirstOrderLearner(pl.LightningModule):
 
     def training_step(self, _: object) -> None:
         actor_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc, attr-defined]
+        critic_optimizer.optimizer.param_groups[0]["lr"] = self.critic_lr  # not what a checkpoint says
         value = torch.zeros(())
         for iteration in range(*self.chunks[self.current_epoch]):
             acting = iteration >= self.warm_up
@@ -254,6 +255,7 @@ class FirstOrderLearner(pl.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"]["policy.noise"] = self.policy.noise  # what was set counts, not what was
         state = checkpoint["learner"]
         self.generator.set_state(state["generator"])
         self.candidates = [Candidate(**candidate) for candidate in state["candidates"]]

@@ -16,6 +16,10 @@ tuning           empty where nothing was tuned; else what `tuning.yaml` holds:
     reward {mean, low, high, members}: per step on fresh starts, its 95 % interval, every member's mean;
     logged: the same with the values that the logs held most; gain {mean, low, high}: of the paired difference;
     flat: directions in which the reward hardly changes, in words; judged: points; horizon: steps
+search           stage -> how its hyper-parameters were searched, empty where they were not: metric, trials {state:
+    count}, chosen (see `search/STAGE/trials.json`), training_seconds: of all trials, wall_seconds: of the stage;
+    where a test part was kept aside also validation, test, optimism: of the venv the mean absolute rollout error of
+    both halves' members over `steps` steps, of the policy the gain over the logs' controller per step
 seconds          by stage
 """
 
@@ -58,6 +62,7 @@ class Summary:
     policy: dict[str, Any]
     seconds: dict[str, float]
     tuning: dict[str, Any] = field(default_factory=dict)
+    search: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -71,6 +76,9 @@ class Summary:
             flat["policy.predicted"] = self.policy["predicted"]["mean"]
         if "truth" in self.policy:
             flat["policy.truth"] = self.policy["truth"]["mean"]
+        for stage, searched in self.search.items():
+            if "optimism" in searched:
+                flat[f"{stage}.optimism"] = searched["optimism"]
         if self.tuning:
             flat["tuning.reward"] = self.tuning["reward"]["mean"]
         return flat

@@ -82,6 +82,8 @@ class Terminal:
             self.console.print(_policy_table(summary))
             self.console.print()
         self.console.print(_venv_table(summary))
+        for stage, searched in summary.search.items():
+            self.note(_search_line(stage, searched))
         spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items())
         self.console.print(f"\nseconds  {spent}")
 
@@ -92,6 +94,17 @@ class Terminal:
         self.note(f"results  {_short(folder)}  (summary.json, figures/, venv/, policy/)")
         if ui_command:
             self.note(f"compare  {ui_command}")
+
+
+def _search_line(stage: str, searched: dict[str, Any]) -> str:
+    """How many trials, and how much too well the search thought of what it chose."""
+    counts = ", ".join(f"{count} {state}" for state, count in searched["trials"].items())
+    line = f"search  {stage}: {counts}"
+    if "optimism" not in searched:
+        return line
+    what = "rollout error" if stage == "venv" else "gain over the logs' controller"
+    figures = f"{searched['validation']:.3f} in validation, {searched['test']:.3f} on the test part"
+    return f"{line}; {what} {figures} (optimism {searched['optimism']:.3f})"
 
 
 def _policy_table(summary: Summary) -> Table:

@@ -6,16 +6,18 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal, Protocol
 
+from revive.errors import RunFailed
 from revive.runs import Stopped
-from revive.search.samplers import Curve, Outcome, Sampler
-from revive.search.trials import CHECKPOINT, Order, Report, Trial, TrialBook
+from revive.search.choice import choose
+from revive.search.samplers import Outcome
+from revive.search.trials import ALL, CHECKPOINT, Order, Report, Trial, TrialBook
 
 DONE: Literal["done"] = "done"
 
 
-class SearchFailed(RuntimeError):
+class SearchFailed(RunFailed):
     """Every trial of a search failed."""
 
 
@@ -33,10 +35,45 @@ class Plan:
     retrain: int = 2
     seeds: int = 2
 
-    @property
-    def most(self) -> int:
-        """No search has more trials than this."""
-        return self.trials + self.retrain * self.seeds
+
+class Observer(Protocol):
+    """Hears how trials go."""
+
+    def began(self, trial: Trial, again: bool) -> None:
+        """A trial was handed out; `again`: not for the first time."""
+
+    def heard(self, trial: Trial) -> None:
+        """A trial has reported."""
+
+    def ended(self, trial: Trial) -> None:
+        """A trial is over."""
+
+
+class _Nobody:
+    def began(self, trial: Trial, again: bool) -> None: ...
+
+    def heard(self, trial: Trial) -> None: ...
+
+    def ended(self, trial: Trial) -> None: ...
+
+
+class Course(Protocol):
+    """Which settings are tried, and how far each is trained before others are looked at.
+
+    most: orders, at most, that it gives. All that it knows it reads from the book, so that it can be gone on with.
+    """
+
+    most: int
+
+    def next(self, live: bool, late: bool) -> tuple[Trial, int] | None:
+        """A trial and the percent to train it to; None where nothing is to be done, as long as others run (`live`) or
+        at all. late: no new settings."""
+
+    def paused(self, trial: Trial) -> None:
+        """A trial came as far as it was to."""
+
+    def ended(self, trial: Trial) -> None:
+        """A trial is over."""
 
 
 @dataclass
@@ -44,31 +81,29 @@ class Conductor:
     """Hands out trials one by one; knows no runner.
 
     book: earlier trials in it are kept: finished ones count, running ones are handed out again.
-    notify: called with each trial that has ended.
     """
 
     book: TrialBook
-    sampler: Sampler
+    course: Course
     plan: Plan
     seed: int
-    notify: Callable[[Trial], None] = lambda trial: None
+    observer: Observer = field(default_factory=_Nobody)
     stopped: Callable[[], bool] = lambda: False
-    _handles: dict[int, int] = field(default_factory=dict)
-    _live: dict[int, float] = field(default_factory=dict)
+    _live: dict[int, tuple[float, int]] = field(default_factory=dict)
+    _handed: set[int] = field(default_factory=set)
     _again: list[Trial] = field(default_factory=list)
-    _exhausted: bool = False
-    _retrain: list[tuple[Trial, int]] | None = None
+    _repeats: list[tuple[Trial, int]] | None = None
 
     def __post_init__(self) -> None:
         self._started = time.monotonic()
-        for trial in self.book.trials:
-            handle = self.sampler.replay(trial.params) if trial.of is None else None
-            if trial.state == "running":
-                self._again.append(trial)
-                if handle is not None:
-                    self._handles[trial.id] = handle
-            elif handle is not None:
-                self.sampler.tell(handle, trial.state, self._curve(trial))
+        self._before = {trial.id for trial in self.book.trials}
+        # What was running and follows a course of its own is handed out by that.
+        self._again = [t for t in self.book.trials if t.state == "running" and t.of is not None]
+
+    @property
+    def most(self) -> int:
+        """It hands out no more orders than this."""
+        return self.course.most + len(self._again) + self.plan.retrain * self.plan.seeds
 
     def next(self) -> Order | Literal["done"] | None:
         """A trial to run; None while the running ones must end first; DONE when there is nothing left."""
@@ -76,14 +111,21 @@ class Conductor:
             raise Stopped
         if len(self._live) >= self.plan.concurrency:
             return None
-        trial = self._again.pop(0) if self._again else self._propose()
-        if trial is None and self._live:
-            return None
-        trial = trial or self._repeat()
-        if trial is None:
-            return DONE
-        self._live[trial.id] = time.monotonic()
-        return self.book.order(trial)
+        late = self.plan.budget is not None and time.monotonic() - self._started > self.plan.budget
+        found = (self._again.pop(0), ALL) if self._again else self.course.next(bool(self._live), late)
+        if found is None:
+            if self._live:
+                return None
+            repeat = self._repeat()
+            if repeat is None:
+                return DONE
+            found = (repeat, ALL)
+        trial, until = found
+        trial.state = "running"
+        self._live[trial.id] = (time.monotonic(), until)
+        self.observer.began(trial, trial.id in self._before | self._handed)
+        self._handed.add(trial.id)
+        return self.book.order(trial, until)
 
     def heard(self, number: int, report: Report) -> None:
         """Note how far a running trial is."""
@@ -94,30 +136,35 @@ class Conductor:
             trial.metric, trial.se = report.metric, report.se
             if not trial.curve or trial.curve[-1][0] < report.percent:
                 trial.curve.append([report.percent, report.metric])
+                self.observer.heard(trial)
             self.book.save()
 
     def ended(
         self, number: int, outcome: Outcome, error: str | None = None, seconds: float | None = None
     ) -> None:
-        """Note that a trial is over; one without any finite metric has failed.
+        """Note that a trial did as it was told; one without any finite metric has failed.
 
         seconds: of the trial itself; by default those since it was handed out.
         """
         trial = self.book.trials[number]
+        since, until = self._live.pop(number, (time.monotonic(), ALL))
+        trial.seconds = round(trial.seconds + (time.monotonic() - since if seconds is None else seconds), 2)
+        if outcome == "finished" and until < ALL:
+            trial.state, trial.reached = "waiting", until
+            self.course.paused(trial)
+            self.book.save()
+            return
         if outcome == "finished" and trial.metric is None:
             outcome, error = "failed", "it reported no finite metric"
         trial.state, trial.error = outcome, error
-        since = self._live.pop(number, time.monotonic())
-        trial.seconds = round(time.monotonic() - since if seconds is None else seconds, 2)
         (self.book.order(trial).folder / CHECKPOINT).unlink(missing_ok=True)
-        if number in self._handles:
-            self.sampler.tell(self._handles.pop(number), outcome, self._curve(trial))
+        if trial.of is None:
+            self.course.ended(trial)
         self.book.save()
-        self.notify(trial)
+        self.observer.ended(trial)
 
     def choose(self) -> Trial:
-        """The trial whose model is taken: of the best params by mean minus one standard error over fresh seeds,
-        the best of them.
+        """The trial whose model is taken, see `choice.choose`.
 
         Raises SearchFailed where no trial finished; its message is the first error in full.
         """
@@ -128,83 +175,20 @@ class Conductor:
         self.book.save()
         return chosen
 
-    def _propose(self) -> Trial | None:
-        tried = sum(trial.of is None for trial in self.book.trials)
-        late = self.plan.budget is not None and time.monotonic() - self._started > self.plan.budget
-        if self._exhausted or tried >= self.plan.trials or (late and tried):
-            return None
-        asked = self.sampler.ask()
-        if asked is None:
-            self._exhausted = True
-            return None
-        trial = self.book.add(asked[1], self.seed)
-        self._handles[trial.id] = asked[0]
-        return trial
-
     def _repeat(self) -> Trial | None:
         """The next of the best few on a fresh seed; all candidates get the same fresh seeds."""
-        if self._retrain is None:
-            self._retrain = self._plan_repeats()
-        if not self._retrain:
+        if self._repeats is None:
+            self._repeats = self._plan_repeats()
+        if not self._repeats:
             return None
-        of, seed = self._retrain.pop(0)
-        return self.book.add(of.params, seed, of.id)
+        of, seed = self._repeats.pop(0)
+        return self.book.add(of.params, seed, of)
 
     def _plan_repeats(self) -> list[tuple[Trial, int]]:
-        done = [trial for trial in self.book.trials if trial.of is None and trial.state == "finished"]
+        done = self.book.originals("finished")
         if len(done) < 2 or not self.plan.retrain:
             return []
         best = sorted(done, key=self.book.score, reverse=True)[: self.plan.retrain]
         seen = {(trial.of, trial.seed) for trial in self.book.trials if trial.of is not None}
         pairs = [(trial, self.seed + 1 + i) for i in range(self.plan.seeds) for trial in best]
         return [(trial, seed) for trial, seed in pairs if (trial.id, seed) not in seen]
-
-    def _curve(self, trial: Trial) -> Curve:
-        return [(int(step), self.book.objective.score(value)) for step, value in trial.curve]
-
-
-def choose(book: TrialBook) -> Trial | None:
-    """See `Conductor.choose`; notes the choice in the book. None where nothing finished."""
-    groups: dict[int, list[Trial]] = {}
-    for trial in book.trials:
-        if trial.of is not None and trial.state == "finished":
-            groups.setdefault(trial.of, []).append(trial)
-    if not groups:
-        best = book.best()
-        if best is not None:
-            book.chosen = _choice(best, best, best.metric, best.se, 1, None)
-        return best
-    cautious: dict[int, float] = {}
-    for number, repeats in groups.items():
-        mean, se = _mean_and_se(repeats)
-        cautious[number] = book.objective.score(mean) - se
-    number = max(cautious, key=lambda key: cautious[key])
-    origin, repeats = book.trials[number], groups[number]
-    mean, se = _mean_and_se(repeats)
-    best = max(repeats, key=book.score)
-    optimism = book.score(origin) - book.objective.score(mean)
-    book.chosen = _choice(best, origin, mean, se, len(repeats), optimism)
-    return best
-
-
-def _choice(
-    trial: Trial, origin: Trial, mean: float | None, se: float, seeds: int, optimism: float | None
-) -> dict[str, Any]:
-    return {
-        "trial": trial.id,
-        "of": origin.id,
-        "params": trial.params,
-        "mean": mean,
-        "se": se,
-        "seeds": seeds,
-        "optimism": optimism,
-    }
-
-
-def _mean_and_se(trials: list[Trial]) -> tuple[float, float]:
-    """Over seeds; the spread within a trial counts too, because two seeds alone say little about it."""
-    values = [trial.metric for trial in trials if trial.metric is not None]
-    mean = sum(values) / len(values)
-    between = sum((value - mean) ** 2 for value in values) / max(len(values) - 1, 1)
-    within = sum(trial.se**2 for trial in trials) / len(trials)
-    return mean, math.sqrt((between + within) / len(values))

@@ -15,6 +15,7 @@ from revive.errors import Problem, UserError, suggestion
 if TYPE_CHECKING:
     from optuna.trial import Trial as OptunaTrial
 
+MOVE = 0.2  # of the range, or of the value where it is searched by factors
 _CALL = re.compile(r"\s*([A-Za-z_]\w*)\s*\((.*)\)\s*", re.DOTALL)
 
 
@@ -31,6 +32,9 @@ class Domain(Protocol):
 
     def draw(self, generator: random.Random) -> Any:
         """A random value."""
+
+    def moved(self, value: Any, generator: random.Random) -> Any:
+        """A value near `value`."""
 
     def suggest(self, trial: OptunaTrial, name: str) -> Any:
         """A value that Optuna proposes."""
@@ -54,6 +58,10 @@ class Uniform:
     def draw(self, generator: random.Random) -> float:
         return generator.uniform(self.low, self.high)
 
+    def moved(self, value: Any, generator: random.Random) -> float:
+        step = MOVE * (self.high - self.low) * generator.choice((-1, 1))
+        return min(max(value + step, self.low), self.high)
+
     def suggest(self, trial: OptunaTrial, name: str) -> float:
         return trial.suggest_float(name, self.low, self.high)
 
@@ -69,6 +77,10 @@ class LogUniform(Uniform):
     def draw(self, generator: random.Random) -> float:
         drawn = math.exp(generator.uniform(math.log(self.low), math.log(self.high)))
         return min(max(drawn, self.low), self.high)
+
+    def moved(self, value: Any, generator: random.Random) -> float:
+        factor = 1.0 + MOVE * generator.choice((-1, 1))
+        return min(max(value * factor, self.low), self.high)
 
     def suggest(self, trial: OptunaTrial, name: str) -> float:
         return trial.suggest_float(name, self.low, self.high, log=True)
@@ -92,6 +104,10 @@ class RandInt:
     def draw(self, generator: random.Random) -> int:
         return generator.randint(self.low, self.high)
 
+    def moved(self, value: Any, generator: random.Random) -> int:
+        step = max(1, round(MOVE * (self.high - self.low))) * generator.choice((-1, 1))
+        return min(max(value + step, self.low), self.high)
+
     def suggest(self, trial: OptunaTrial, name: str) -> int:
         return trial.suggest_int(name, self.low, self.high)
 
@@ -112,6 +128,11 @@ class Choice:
 
     def draw(self, generator: random.Random) -> Any:
         return generator.choice(self.options)
+
+    def moved(self, value: Any, generator: random.Random) -> Any:
+        """A neighbour in the list."""
+        place = self.options.index(value) + generator.choice((-1, 1))
+        return self.options[min(max(place, 0), len(self.options) - 1)]
 
     def suggest(self, trial: OptunaTrial, name: str) -> Any:
         return self.options[trial.suggest_categorical(name, range(len(self.options)))]

@@ -49,7 +49,7 @@ def run_on_ray(
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=_scheduler(scheduler, grace, reduction),
-            num_samples=conductor.plan.most + len(conductor.book.trials) + 1,  # the conductor ends it
+            num_samples=conductor.most + 1,  # the conductor ends it
             trial_dirname_creator=lambda trial: trial.trial_id,
             reuse_actors=True,
             metric="score",
@@ -86,7 +86,7 @@ def _trainable(config: dict[str, Any], *, work: Work, payload: Any, cpus: float)
     def tell(report: Report) -> None:
         nonlocal last
         last = report
-        if not config["whole"] and report.percent < 100:
+        if not config["whole"] and report.percent < order.until:
             tune.report({**_as_result(config["score"](report.metric), report), **since()})
 
     try:

@@ -13,6 +13,7 @@ _STATUS: dict[str, Status] = {
     "pruned": "KILLED",
     "failed": "FAILED",
     "running": "KILLED",
+    "waiting": "KILLED",
 }
 
 
@@ -21,6 +22,12 @@ class Recorded:
 
     def __init__(self, records: StageTracker, note: Callable[[str], None], objective: Objective) -> None:
         self.records, self.note, self.objective = records, note, objective
+
+    def began(self, trial: Trial, again: bool) -> None:
+        """Nothing to say."""
+
+    def heard(self, trial: Trial) -> None:
+        """Nothing to say."""
 
     def ended(self, trial: Trial) -> None:
         """One line."""

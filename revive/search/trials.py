@@ -2,8 +2,10 @@
 
 metric, better      what trials are compared by, and whether `min` or `max` of it is good
 trials              one entry each: id, params, seed, of (the trial whose params are tried again on a fresh seed,
-    or null), state (running, finished, pruned, failed), metric (the last value), se, curve
-    ([percent of the training, metric]), seconds, error (text of the traceback, or null)
+    or null), state (running, waiting: for the rest of its population, finished, pruned, failed), metric (the last
+    value), se, curve ([percent of the training, metric]), seconds, error (text of the traceback, or null); where
+    params change on the way also schedule ([from percent on, params]), reached (percent), parent (the trial
+    that it last went on from) and start (the checkpoint that it goes on from)
 chosen              {trial, params, mean, se, seeds, optimism}, once there is one: `mean` and `se` over the fresh
     seeds; `optimism` is how much better the search thought of these params than the fresh seeds did
 """
@@ -13,15 +15,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from revive.errors import Problem, UserError
 from revive.runs import write_json
 
-State = Literal["running", "finished", "pruned", "failed"]
+State = Literal["running", "waiting", "finished", "pruned", "failed"]
 FILE = "trials.json"
 CHECKPOINT = "checkpoint.ckpt"  # in the folder of a trial that is under way
+ALL = 100  # percent of a training
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class Objective:
 
 @dataclass
 class Trial:
-    """One setting of hyper-parameters, and what became of it."""
+    """One setting of hyper-parameters, or a schedule of several, and what became of it."""
 
     id: int
     params: dict[str, Any]
@@ -50,6 +54,10 @@ class Trial:
     curve: list[list[float]] = field(default_factory=list)
     seconds: float = 0.0
     error: str | None = None
+    schedule: list[list[Any]] | None = None
+    reached: int = 0
+    parent: int | None = None
+    start: str | None = None
 
     @property
     def name(self) -> str:
@@ -57,17 +65,43 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Leg:
+    """A part of a training with one set of values; `until` percent of it."""
+
+    params: dict[str, Any]
+    until: int = ALL
+
+
+@dataclass(frozen=True)
 class Order:
     """What a worker is asked to do.
 
+    legs: one after the other; all but the whole training leave their checkpoint as `at(until)`.
     folder: where it leaves its checkpoint and its model. whole: not to be stopped early.
+    start: the checkpoint of another moment, or of another trial, to go on from.
     """
 
     id: int
-    params: dict[str, Any]
+    legs: tuple[Leg, ...]
     seed: int
     folder: Path
     whole: bool = False
+    start: Path | None = None
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Those that its model ends with."""
+        return self.legs[-1].params
+
+    @property
+    def until(self) -> int:
+        """Percent of the training that is done when it is."""
+        return self.legs[-1].until
+
+
+def at(percent: int) -> str:
+    """The name of a trial's checkpoint between two legs."""
+    return f"at_{percent:03d}.ckpt"
 
 
 @dataclass(frozen=True)
@@ -91,15 +125,24 @@ class TrialBook:
             self.trials = [Trial(**entry) for entry in stored["trials"]]
             self.chosen = stored.get("chosen")
 
-    def add(self, params: Mapping[str, Any], seed: int, of: int | None = None) -> Trial:
-        """A new trial, running."""
-        trial = Trial(len(self.trials), dict(params), seed, of)
+    def add(self, params: Mapping[str, Any], seed: int, of: Trial | None = None) -> Trial:
+        """A new trial, running; with the schedule of the one that it repeats."""
+        schedule = of.schedule if of is not None else None
+        trial = Trial(len(self.trials), dict(params), seed, of.id if of else None, schedule=schedule)
         self.trials.append(trial)
         self.save()
         return trial
 
-    def order(self, trial: Trial) -> Order:
-        return Order(trial.id, trial.params, trial.seed, self.folder / trial.name, trial.of is not None)
+    def order(self, trial: Trial, until: int = ALL) -> Order:
+        """What is left of a trial, up to `until` percent."""
+        start = None if trial.start is None else self.folder / trial.start
+        return Order(
+            trial.id, _legs(trial, until), trial.seed, self.folder / trial.name, trial.of is not None, start
+        )
+
+    def originals(self, *states: State) -> list[Trial]:
+        """The trials that repeat no other one; of some states, or all."""
+        return [t for t in self.trials if t.of is None and (not states or t.state in states)]
 
     def best(self) -> Trial | None:
         """The finished trial with the best metric."""
@@ -119,6 +162,17 @@ class TrialBook:
                 "chosen": self.chosen,
             },
         )
+
+
+def _legs(trial: Trial, until: int) -> tuple[Leg, ...]:
+    if trial.schedule is None:
+        return (Leg(trial.params, until),)
+    ends = [start for start, _ in trial.schedule[1:]] + [ALL]
+    legs = [Leg(params, min(end, until)) for (_, params), end in zip(trial.schedule, ends, strict=True)]
+    began = [0, *(leg.until for leg in legs)]
+    return tuple(
+        leg for leg, (a, b) in zip(legs, pairwise(began), strict=True) if trial.reached < b and a < b
+    )
 
 
 def read_trials(folder: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 
 import torch
@@ -64,6 +65,12 @@ class HeldOutError:
         self.venv, self.rows, self.unseen = venv, rows, unseen
         self.nodes, self.fitted, self.horizon = nodes, fitted, horizon
         self.penalties = penalties
+
+    def on(self, rows: Segments) -> HeldOutError:
+        """The same on other rows than those that were left out."""
+        other = copy.copy(self)
+        other.unseen = rows
+        return other
 
     @torch.no_grad()
     def __call__(self, windows: int = 128) -> Tensor:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from revive.data.windows import Rows, cut_blocks, join_members, leave_out, value_ranges
+from revive.data.windows import Rows, all_of, cut_blocks, join_members, leave_out, value_ranges
 from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
 from revive.venv.effects import EffectPenalty
@@ -174,6 +174,7 @@ class MultiStepLearner(pl.LightningModule):
         stage = self.stages[which]
         optimizer = self.optimizers()
         inner = optimizer.optimizer  # type: ignore[union-attr]
+        inner.param_groups[0]["weight_decay"] = self.weight_decay  # not what a checkpoint says
         if done == 0:
             self._begin(which, inner)
         loss = torch.zeros(())
@@ -290,6 +291,12 @@ class MultiStepLearner(pl.LightningModule):
         self.log("held_out_error", self._reference.mean())
         if which == len(self.stages) - 1:
             self._refit_std()
+
+    def other_half_error(self) -> Tensor:
+        """The same on the rows of the half that a member does not learn from: (M,)."""
+        per_half = self.venv.members // self.venv.halves
+        halves = [all_of(self.rows, part, per_half) for part in reversed(self.rows.parts)]
+        return self.judge.on(join_members(*halves))()
 
     def held_out_error(self) -> Tensor:
         """Each member's error on the rows that it left out, and what it is charged beside it: (M,)."""

@@ -12,7 +12,6 @@ import pytest
 
 import revive
 from revive.__main__ import main
-from revive.search.conductor import SearchFailed
 
 HERE = ("experiment=refrigerator", "debug=fast", "ray.enabled=false", "run_id=r")
 SMALL = ("~policy.space.noise", "~policy.space.learner.gamma")
@@ -73,10 +72,26 @@ def test_no_pickle_is_left_behind(finished: Path) -> None:
     assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd"}
 
 
-def test_all_trials_failing_ends_with_the_first_error(tmp_path: Path) -> None:
-    with pytest.raises(SearchFailed, match=r"(?s)all 2 trials failed.*Traceback"):
-        _run(tmp_path, "tracking=none", "policy.mode=tune", *SMALL, "+policy.space.learner.chunk='choice(0)'")
+def test_all_trials_failing_ends_with_the_first_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    overrides = ("tracking=none", "policy.mode=tune", *SMALL, "+policy.space.learner.chunk='choice(0)'")
+    assert _run(tmp_path, *overrides) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("all 2 trials failed; the first one with:\nTraceback")
+    assert told.count("Traceback") == 1
     assert json.loads((tmp_path / "r" / "state.json").read_text())["state"] == "failed"
+
+
+def test_a_population_trains_together(tmp_path: Path) -> None:
+    tuned = ("venv.mode=tune", "policy.mode=tune", "search=pbt", "search.trials=4", "tracking=none")
+    assert _run(tmp_path, *tuned) == 0
+    for stage in ("venv", "policy"):
+        trials = json.loads((tmp_path / "r" / "search" / stage / "trials.json").read_text())["trials"]
+        assert {trial["state"] for trial in trials} == {"finished"}
+        assert any(trial["parent"] is not None for trial in trials)
+        assert all(trial["schedule"][-1][1] == trial["params"] for trial in trials)
+    assert not list((tmp_path / "r" / "search").rglob("*.ckpt"))
 
 
 @pytest.mark.parametrize(
@@ -85,6 +100,7 @@ def test_all_trials_failing_ends_with_the_first_error(tmp_path: Path) -> None:
         (["search=none"], "needs a search"),
         (["+venv.space.learner.lrr='uniform(0, 1)'"], "did you mean 'learner.lr'"),
         (["search=optunna"], "did you mean 'optuna'"),
+        (["search=pbt", "+venv.space.members='choice(3, 5)'"], "cannot change while a trial is trained"),
         (["search.sampler=revive.search.samplers.Optuna"], "OptunaSampler"),
         (["ray.address=127.0.0.1:1", "ray.enabled=true"], "no Ray answers at 127.0.0.1:1"),
     ],
@@ -94,6 +110,15 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(
 ) -> None:
     assert _run(tmp_path / "runs", "venv.mode=tune", *overrides) == 2
     assert message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("flag", ["-m", "--multirun"])
+def test_several_runs_of_a_search_are_refused(
+    flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(tmp_path / "runs", flag, "venv.mode=tune", "seed=0,1") == 2
+    assert "two ways of one thing" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -10,6 +10,7 @@ import pytest
 from revive.runs import Stopped
 from revive.search.conductor import Conductor, Plan, SearchFailed
 from revive.search.domains import parse
+from revive.search.proposals import Proposals
 from revive.search.runner import Tell, run_here
 from revive.search.samplers import GridSampler, OptunaSampler, RandomSampler, Sampler
 from revive.search.trials import Objective, Order, Report, TrialBook, read_trials
@@ -28,7 +29,7 @@ def bowl(order: Order, payload: Any, tell: Tell, cpus: int) -> None:
 
 def conductor(folder: Path, sampler: Sampler, trials: int, **plan: int) -> Conductor:
     book = TrialBook(folder, Objective("error", "min"))
-    return Conductor(book, sampler, Plan(trials, **plan), seed=0)  # type: ignore[arg-type]
+    return Conductor(book, Proposals(book, sampler, trials, 0), Plan(trials, **plan), seed=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -124,6 +125,7 @@ def test_a_trial_that_was_running_is_handed_out_again(make: Any, tmp_path: Path)
 
 def test_no_new_setting_after_the_budget(tmp_path: Path) -> None:
     book = TrialBook(tmp_path, Objective("error", "min"))
-    run = Conductor(book, RandomSampler(SPACE, 0, 50), Plan(50, budget=1e-9, retrain=0), seed=0)
+    course = Proposals(book, RandomSampler(SPACE, 0, 50), 50, 0)
+    run = Conductor(book, course, Plan(50, budget=1e-9, retrain=0), seed=0)
     run_here(run, bowl, 0.0)
     assert len(book.trials) == 1

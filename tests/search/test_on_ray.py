@@ -12,6 +12,7 @@ import pytest
 from revive.search.cluster import ray_running
 from revive.search.conductor import Conductor, Plan
 from revive.search.domains import parse
+from revive.search.proposals import Proposals
 from revive.search.runner import Tell
 from revive.search.samplers import GridSampler
 from revive.search.trials import Objective, Order, Report, TrialBook
@@ -39,7 +40,8 @@ def test_search_on_ray(tmp_path: Path) -> None:
 
     space = {"x": parse("choice(good, raises, dies, poor)", "x")}
     book = TrialBook(tmp_path / "book", Objective("error", "min"))
-    run = Conductor(book, GridSampler(space, 0, 4), Plan(4, concurrency=1, retrain=2, seeds=1), seed=0)
+    course = Proposals(book, GridSampler(space, 0, 4), 4, 0)
+    run = Conductor(book, course, Plan(4, concurrency=1, retrain=2, seeds=1), seed=0)
     before = dict(os.environ)
     with ray_running(None, tmp_path, None, True):
         run_on_ray(
