@@ -123,7 +123,7 @@ def test_tune_parameter_and_get_parameter(make: Make, tmp_path: Path) -> None:
     server.tune_parameter(wait=True)
     found = server.get_parameter()
     assert found is not None
-    assert found["values"]["gain"] == pytest.approx(1.0, abs=0.1)
+    assert found["values"]["gain"]["gain"] == pytest.approx(1.0, abs=0.1)
     assert server.status()["tuning"]["task_state"] == "End"
     assert server.settings.tuning.initial_state == {"x": [0.0]}
 
