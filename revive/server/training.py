@@ -19,7 +19,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,7 +36,9 @@ class TrainingFailed(RuntimeError):
 
 
 class Training:
-    """The process that trains with `settings`, from its start to its end."""
+    """The process that trains with `settings`, from its start to its end; it goes on when nobody holds this object."""
+
+    _under_way: ClassVar[set[Training]] = set()
 
     def __init__(self, settings: Settings) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
@@ -60,6 +62,7 @@ class Training:
             self._process.stdin.write(json.dumps(settings.as_dict()).encode() + b"\n")
             self._process.stdin.flush()
         self._ended = False
+        self._under_way.add(self)
 
     @property
     def is_running(self) -> bool:
@@ -99,6 +102,7 @@ class Training:
 
     def _end(self) -> None:
         self._ended = True
+        self._under_way.discard(self)
         self.stop()
         self._last = self._printed()
         self._output.close()
