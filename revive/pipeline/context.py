@@ -21,7 +21,7 @@ from revive.pipeline.given import Given, Task
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder, Stopped
 from revive.tracking.base import StageTracker, Tracker
-from revive.versions import versions
+from revive.versions import device, versions
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Context(Bench):
     tracker: Tracker
     terminal: Terminal
     data_hash: str
-    made_of: Mapping[Any, Mapping[str, Any]] = field(default_factory=dict)
+    made_of: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     stop: Event = field(default_factory=Event)
     closing: ExitStack = field(default_factory=ExitStack)
@@ -120,7 +120,9 @@ class Context(Bench):
             "run_id": self.folder.run_id,
             "seed": self.settings.seed,
             "data_sha256": self.data_hash,
+            "device": device(self.settings.trainer.accelerator),
             "versions": versions(),
+            "config": self.settings.as_dict(),
         }
 
 

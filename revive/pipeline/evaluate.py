@@ -132,7 +132,7 @@ def _draw(
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
     for target in given.graph.decisions or given.graph.exogenous:
         if any(target in given.graph[name].inputs for name in given.graph.transitions):
-            name = "response" if task and target == task.target else f"response_{target}"
+            name = "response" if task and target == task.decides else f"response_{target}"
             figures.save(figures.response_curves(venv, rows, target), folder / f"{name}.png")
     if learned is not None:
         learned_series, source = _series(context, venv, learned, truth)

@@ -31,17 +31,26 @@ from revive.venv.rules import Rule, try_rule
 
 @dataclass(frozen=True)
 class Task:
-    """What a policy is to do: the node it decides, the graph with what it may see, the reward, that of the logs."""
+    """What is to be achieved: the reward, that of the logs, and the graph with what a policy may see.
 
-    target: str
+    decides: the node that a policy decides; None in a graph that has no decision, only parameters to tune.
+    """
+
+    decides: str | None
     graph: DecisionGraph
     reward: Reward
     logged_reward: Tensor
 
+    @property
+    def target(self) -> str:
+        """The node that the policy decides; asked for only where a policy is learned or judged."""
+        assert self.decides is not None
+        return self.decides
+
 
 @dataclass(frozen=True)
 class Given:
-    """The checked inputs of a run; `task` None where there is no policy to learn or to judge.
+    """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in.
     """
@@ -90,13 +99,24 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
         return None
     if not (learns or tunes or graph.decisions):
         return None
-    target = settings.policy.target or graph.default_target
-    seen = _seen_by_policy(settings, graph, target)
+    target, seen = _decision(settings, graph)
     reward = Reward.load(settings.reward)
     logged = reward.of_logs(logs)
-    if learns:
+    if learns and target is not None:
         reward.require_gradient(logs, (*graph.transitions, target))
     return Task(target, seen, reward, logged)
+
+
+def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, DecisionGraph]:
+    """The node that the policy decides and the graph with what it sees; None where there is nothing to decide.
+
+    Raises UserError where a policy is to be learned all the same.
+    """
+    chosen = settings.policy
+    if not graph.decisions and chosen.target is None and chosen.mode == "none":
+        return None, graph
+    target = chosen.target or graph.default_target
+    return target, _seen_by_policy(settings, graph, target)
 
 
 def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: Tensor | None) -> Given:
@@ -104,8 +124,7 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
     graph, folder = describe(settings)
     task = None
     if settings.reward is not None and logged is not None:
-        target = settings.policy.target or graph.default_target
-        task = Task(target, _seen_by_policy(settings, graph, target), Reward.load(settings.reward), logged)
+        task = Task(*_decision(settings, graph), Reward.load(settings.reward), logged)
     code = UserCode.load(graph, folder)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Given(graph, logs, parts, task, None, None, code, losses, rule, folder)

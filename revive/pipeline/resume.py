@@ -35,9 +35,9 @@ TEST_SHARE = 0.15  # of the data
 _ANYWHERE = ("concurrency", "cpus_per_trial", "gpus_per_trial", "time_budget")
 
 
-def ingredients(settings: Settings, given: Given) -> dict[Stage, Ingredients]:
-    """What venv and policy depend on."""
-    data = data_ingredients(settings, given)
+def ingredients(settings: Settings, given: Given, data_hash: str) -> dict[str, Ingredients]:
+    """What venv and policy depend on; under `data`, what both do: the logs, how they are split, graph, functions."""
+    data = _data_ingredients(settings, given, data_hash)
     machine = settings.trainer.model_dump(exclude={"threads"})
     earlier = {"venv_path": settings.venv_path and digest(settings.venv_path)}
     common = {**data, **leaves({"trainer": machine, "files": earlier})}
@@ -54,7 +54,7 @@ def ingredients(settings: Settings, given: Given) -> dict[Stage, Ingredients]:
         "policy": {"files": {"reward": digest(settings.reward)}},
     }
     modes = {"venv": venv.mode, "policy": policy.mode}
-    return {
+    made_of: dict[str, Ingredients] = {
         stage: {
             **common,
             **leaves(learned[stage]),
@@ -63,15 +63,15 @@ def ingredients(settings: Settings, given: Given) -> dict[Stage, Ingredients]:
         }
         for stage in STAGES
     }
+    return {"data": data, **made_of}
 
 
-def data_ingredients(settings: Settings, given: Given) -> Ingredients:
-    """What everything in a run depends on: the logs, how they are split, the graph and the user's functions."""
+def _data_ingredients(settings: Settings, given: Given, data_hash: str) -> Ingredients:
     graph, folder = given.graph, given.folder
     validation = given.parts.validation.hash() if settings.dataset.validation_path else None
     values = {
         "seed": settings.seed,
-        "data": {"sha256": given.logs.hash(), "validation_sha256": validation},
+        "data": {"sha256": data_hash, "validation_sha256": validation},
         "dataset": {"split": settings.dataset.split.model_dump()},
         "graph": _sha(json.dumps(graph.to_json(), sort_keys=True).encode()),
         "files": {name: digest(folder / name) for name in graph.code_files},
@@ -79,14 +79,12 @@ def data_ingredients(settings: Settings, given: Given) -> Ingredients:
     return leaves(values)
 
 
-def open_run(
-    settings: Settings, given: Given, made_of: Mapping[Stage, Ingredients], config: Mapping[str, Any]
-) -> RunFolder:
+def open_run(settings: Settings, made_of: Mapping[str, Ingredients], config: Mapping[str, Any]) -> RunFolder:
     """The run folder of a command, made or gone on with. Raises UserError where it cannot be; see `reconcile`."""
     folder = RunFolder.open(settings.log_dir, settings.run_id, settings.experiment, config)
     if folder.continued:
         try:
-            reconcile(folder, settings, made_of, data_ingredients(settings, given))
+            reconcile(folder, settings, made_of)
         except BaseException:
             folder.close()
             raise
@@ -94,9 +92,7 @@ def open_run(
     return folder
 
 
-def reconcile(
-    folder: RunFolder, settings: Settings, now: Mapping[Stage, Ingredients], data: Ingredients
-) -> None:
+def reconcile(folder: RunFolder, settings: Settings, now: Mapping[str, Ingredients]) -> None:
     """Hold what the run was made of against this command; set aside what is to be learned afresh.
 
     Raises UserError with all that has changed, where `resume` does not say what to do about it.
@@ -108,7 +104,7 @@ def reconcile(
         if stage not in folder.begun or before is None:
             continue
         found = changes_between(before, now[stage])
-        changed[stage] = [c for c in found if modes[stage] != "none" or c.key in data]
+        changed[stage] = [c for c in found if modes[stage] != "none" or c.key in now["data"]]
     affected = [stage for stage, changes in changed.items() if changes]
     if settings.resume == "fresh":
         again = affected or [stage for stage in changed if modes[stage] != "none"]

@@ -18,6 +18,7 @@ from revive.pipeline.stages import learn_policy, learn_venv, require_venv
 from revive.pipeline.tune import prepare_tuning, tune_parameters
 from revive.report.terminal import Terminal
 from revive.tracking.base import Tracker, status_of
+from revive.versions import device
 
 
 def run(settings: Settings, stop: Event | None = None) -> None:
@@ -37,8 +38,8 @@ def run(settings: Settings, stop: Event | None = None) -> None:
     require_no_errors(report, settings)
     data_hash = given.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": given.logs.rows}}
-    made_of = ingredients(settings, given)
-    with open_run(settings, given, made_of, config) as folder:
+    made_of = ingredients(settings, given, data_hash)
+    with open_run(settings, made_of, config) as folder:
         terminal = Terminal()
         terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
@@ -69,13 +70,28 @@ class _records:
         self.context, self.config = context, config
 
     def __enter__(self) -> None:
-        context = self.context
-        commit = context.provenance["versions"].get("commit")
-        tags = {"seed": context.settings.seed, "data_sha256": context.data_hash, "git_commit": commit}
-        context.tracker.start(
-            context.folder.run_id, {k: v for k, v in tags.items() if v is not None}, self.config
-        )
-        context.tracker.artifact(context.folder.path / "config.yaml")
+        context, folder = self.context, self.context.folder.path
+        made_with = dict(context.provenance["versions"])
+        tags = {
+            "run_id": context.folder.run_id,
+            "experiment": context.settings.experiment,
+            "seed": context.settings.seed,
+            "data_sha256": context.data_hash,
+            "git_commit": made_with.pop("commit", None),
+            "device": device(context.settings.trainer.accelerator),
+            "version": made_with,
+        }
+        context.tracker.start(folder, {k: v for k, v in tags.items() if v is not None}, self.config)
+        for name in ("config.yaml", "data_report.json", "data_report.html", "graph.mmd"):
+            context.tracker.artifact(folder / name)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.context.tracker.finish(status_of(error))
+        picture = self.context.folder.path / "figures" / "graph.png"
+        if picture.is_file():
+            self.context.tracker.artifact(picture, "figures")
+        tracker, note = self.context.tracker, self.context.terminal.note
+        if tracker.delay:
+            note(f"waiting  {tracker.delay}")
+        tracker.finish(status_of(error))
+        if error is not None and tracker.trouble:
+            note(tracker.trouble)

@@ -45,9 +45,8 @@ def search(context: Context, section: Section, records: StageTracker) -> Path:
     chosen = settings.search
     folder = context.folder.path / "search" / section
     goal = objective(settings, section)
-    recorded = Recorded(records, context.terminal.note, goal)
-    trials = trials_of(settings, section)
-    book = TrialBook(folder, goal)
+    trials, book = trials_of(settings, section), TrialBook(folder, goal)
+    recorded = Recorded(records, context.terminal.note, book)
     conductor = Conductor(
         book,
         _course(settings, section, book, trials),
@@ -56,12 +55,9 @@ def search(context: Context, section: Section, records: StageTracker) -> Path:
         observer=recorded,
         stopped=context.stop.is_set,
     )
-    try:
-        _run(context, conductor, _parcel(context, section), folder)
-        best = conductor.choose()
-    finally:
-        recorded.send(conductor.book)
-    recorded.choice(conductor.book)
+    _run(context, conductor, _parcel(context, section), folder)
+    best = conductor.choose()
+    recorded.choice()
     return conductor.book.order(best).folder
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
+from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import Context
 from revive.pipeline.given import Given
 from revive.pipeline.stages import Learned
 from revive.report import figures
+from revive.report.tuning_figure import tuning as draw_tuning
 from revive.tuning.initial import InitialState
 from revive.tuning.methods import Method
 from revive.tuning.result import Tuned
@@ -36,12 +39,22 @@ class Question:
     method: Method
     initial: InitialState | None
     logged: dict[str, Array]
+    reward: str  # sha256 of the file
 
     def asked(self, settings: Settings) -> dict[str, Any]:
         """What the answer depends on beside data and venv, as plain values."""
         chosen = settings.tuning.model_dump(mode="json", exclude={"initial_state"})
         digest = self.initial.digest() if self.initial else None
-        return {**chosen, "initial_state": digest, "seed": settings.seed}
+        ranges = {
+            f"{d.node}.{d.column.name}": list(d.choices or (d.low, d.high)) for d in self.space.dimensions
+        }
+        return {
+            **chosen,
+            "initial_state": digest,
+            "seed": settings.seed,
+            "ranges": ranges,
+            "reward": self.reward,
+        }
 
 
 def prepare_tuning(settings: Settings, given: Given) -> Question | None:
@@ -58,17 +71,22 @@ def prepare_tuning(settings: Settings, given: Given) -> Question | None:
     space = Space.of(given.graph, logged)
     method: Method = instantiate(chosen.method, "tuning.method")
     method.check(space)
-    _require_policy(settings)
+    _require_policy(settings, given.graph)
     initial = chosen.initial_state
     state = None if initial is None else InitialState.of(given.graph, initial)
-    return Question(space, method, state, logged)
+    assert settings.reward is not None  # `gather` asked for it
+    reward = hashlib.sha256(settings.reward.read_bytes()).hexdigest()
+    return Question(space, method, state, logged, reward)
 
 
 def _known(values: Array, missing: np.ndarray | None) -> Array:
     return values if missing is None else np.where(missing, np.nan, values)
 
 
-def _require_policy(settings: Settings) -> None:
+def _require_policy(settings: Settings, graph: DecisionGraph) -> None:
+    if settings.tuning.decided_by == "policy" and not graph.decisions:
+        what = "a policy is to decide, but the graph has no decision node"
+        raise UserError(Problem(what, place="tuning.decided_by", remedy="write tuning.decided_by=behaviour"))
     before = settings.log_dir / settings.run_id / "policy" if settings.run_id else None
     there = settings.policy.mode != "none" or (before is not None and before.is_dir())
     if settings.tuning.decided_by == "policy" and not there:
@@ -92,14 +110,26 @@ def tune_parameters(
         tuned = _tune(context, venv, learned, question)
         found = tuned.to_json()
         _write(path, {**found, "settings": asked})
-        figure = figures.tuning(tuned.scans, question.logged, tuned.direction)
+        figure = draw_tuning(tuned, context.task.graph, question.logged)
         figures.save(figure, context.folder.figures / "tuning.png")
-        records.params(found["values"])
-        records.metrics({"reward": tuned.reward.mean, "judged": float(tuned.judged)})
-        if tuned.gain is not None:
-            records.metrics({"gain": tuned.gain[0]})
+        records.params({**found["values"], "asked": asked})
+        records.metrics(_measured(tuned))
         records.artifact(path)
+        records.artifact(context.folder.figures / "tuning.png", "figures")
     context.terminal.note(_told(tuned))
+    return found
+
+
+def _measured(tuned: Tuned) -> dict[str, float]:
+    """What the records hold in numbers."""
+    reward = tuned.reward
+    found = {"reward": reward.mean, "reward.low": reward.low, "reward.high": reward.high}
+    found |= {"reward.members_std": float(np.std(reward.members)), "judged": float(tuned.judged)}
+    if tuned.gain is not None:
+        found |= dict(zip(("gain", "gain.low", "gain.high"), tuned.gain, strict=True))
+    for scan in tuned.scans:
+        if scan.standard_error is not None:
+            found[f"{scan.node}.{scan.column}.standard_error"] = scan.standard_error
     return found
 
 
@@ -144,6 +174,8 @@ def _told(tuned: Tuned) -> str:
     lines = []
     for scan in tuned.scans:
         error = "" if scan.standard_error is None else f" (se {scan.standard_error:.2g})"
+        if scan.by_member is not None:
+            error += " members {:.4g} .. {:.4g}".format(*scan.by_member)
         lines.append(f"  {scan.node}.{scan.column} = {scan.best:.5g}{error}")
     reward = tuned.reward
     lines.append(f"  reward per step {reward.mean:.4g} ({reward.low:.4g} .. {reward.high:.4g})")

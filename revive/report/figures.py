@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph, NodeKind
-from revive.tuning.result import Scan
 from revive.venv.validation import RolloutError, judged_transitions, replay, unseen_windows
 from revive.venv.virtual_env import VirtualEnv
 
@@ -216,30 +215,4 @@ def control(
         axis.set_ylabel(label(graph.columns(name)[i]))
     axes[0].legend(fontsize=8, frameon=False, loc="upper right")
     axes[-1].set_xlabel("step")
-    return figure
-
-
-def tuning(scans: Sequence[Scan], logged: Mapping[str, NDArray[np.float64]], direction: str) -> Figure:
-    """The reward along every tuned column, the others at their best; members thin, the optimum marked.
-
-    logged: node -> (N, d) in physical units; how often the logs held a value is shaded below.
-    """
-    shown = list(scans)[:MOST_PANELS]
-    order = {node: [s.column for s in scans if s.node == node] for node in {s.node for s in scans}}
-    figure, axes = panels(len(shown), width=7)
-    for axis, scan in zip(axes, shown, strict=True):
-        mark = "." if len(scan.values) < 20 else ""
-        axis.plot(scan.values, scan.members, color=MODEL, lw=0.5, alpha=0.4)
-        axis.plot(scan.values, scan.mean, color=MODEL, marker=mark, label="mean over the members")
-        axis.axvline(scan.best, color=OTHER, label=f"{direction}: {scan.best:.4g}")
-        if scan.node in logged:
-            values = logged[scan.node][:, order[scan.node].index(scan.column)]
-            below = axis.twinx()
-            below.hist(values[np.isfinite(values)], bins=30, color=FAINT, alpha=0.3, density=True)
-            below.set_ylim(top=3 * max(below.get_ylim()[1], 1e-9))
-            below.set_yticks([])
-            below.spines[["top", "right"]].set_visible(False)
-        axis.set_xlabel(f"{scan.node}.{scan.column} (shaded: in the logs)")
-        axis.set_ylabel("reward per step")
-        axis.legend(fontsize=8, frameon=False)
     return figure

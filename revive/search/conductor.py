@@ -36,27 +36,6 @@ class Plan:
     seeds: int = 2
 
 
-class Observer(Protocol):
-    """Hears how trials go."""
-
-    def began(self, trial: Trial, again: bool) -> None:
-        """A trial was handed out; `again`: not for the first time."""
-
-    def heard(self, trial: Trial) -> None:
-        """A trial has reported."""
-
-    def ended(self, trial: Trial) -> None:
-        """A trial is over."""
-
-
-class _Nobody:
-    def began(self, trial: Trial, again: bool) -> None: ...
-
-    def heard(self, trial: Trial) -> None: ...
-
-    def ended(self, trial: Trial) -> None: ...
-
-
 class Course(Protocol):
     """Which settings are tried, and how far each is trained before others are looked at.
 
@@ -76,18 +55,42 @@ class Course(Protocol):
         """A trial is over."""
 
 
+class Observer(Protocol):
+    """Is told what becomes of trials, once the book says so."""
+
+    def began(self, trial: Trial, again: bool) -> None:
+        """A trial is handed out; `again`: one that an earlier command left running."""
+
+    def heard(self, trial: Trial) -> None:
+        """A trial has come further."""
+
+    def ended(self, trial: Trial) -> None:
+        """A trial is over."""
+
+
+class Unobserved:
+    """Nobody wants to know."""
+
+    def began(self, trial: Trial, again: bool) -> None: ...
+
+    def heard(self, trial: Trial) -> None: ...
+
+    def ended(self, trial: Trial) -> None: ...
+
+
 @dataclass
 class Conductor:
     """Hands out trials one by one; knows no runner.
 
     book: earlier trials in it are kept: finished ones count, running ones are handed out again.
+    observer: is told of every trial.
     """
 
     book: TrialBook
     course: Course
     plan: Plan
     seed: int
-    observer: Observer = field(default_factory=_Nobody)
+    observer: Observer = field(default_factory=Unobserved)
     stopped: Callable[[], bool] = lambda: False
     _live: dict[int, tuple[float, int]] = field(default_factory=dict)
     _handed: set[int] = field(default_factory=set)
@@ -136,8 +139,8 @@ class Conductor:
             trial.metric, trial.se = report.metric, report.se
             if not trial.curve or trial.curve[-1][0] < report.percent:
                 trial.curve.append([report.percent, report.metric])
-                self.observer.heard(trial)
             self.book.save()
+            self.observer.heard(trial)
 
     def ended(
         self, number: int, outcome: Outcome, error: str | None = None, seconds: float | None = None

@@ -10,6 +10,8 @@ from typing import Any, Literal, Protocol
 from revive.runs import is_interrupt
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
+Curves = Mapping[str, Sequence[tuple[int, float]]]
+"""Metric -> (step, value) pairs."""
 
 
 def status_of(error: BaseException | None) -> Status:
@@ -35,44 +37,57 @@ class Recorder(Protocol):
         """Record numbers at a step; buffered, so that calling often is cheap."""
 
 
+class TrialTracker(Recorder, Protocol):
+    """Records one trial of a search, under its name: an earlier command's record of it is gone on with."""
+
+    def open(self, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves) -> None:
+        """The trial is under way. curves: what it told earlier; recorded where that is missing."""
+
+    def close(self, status: Status) -> None:
+        """The trial is over."""
+
+    def keep(
+        self, status: Status, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves
+    ) -> None:
+        """Record a trial that an earlier command ended; nothing happens where that was done."""
+
+
 class StageTracker(Recorder, Protocol):
     """Records one stage of a run."""
 
-    def trial(
-        self,
-        name: str,
-        status: Status,
-        params: Mapping[str, Any],
-        tags: Mapping[str, Any],
-        curves: Mapping[str, Sequence[tuple[int, float]]],
-    ) -> None:
-        """Record a finished trial of this stage; curves: metric -> (step, value) pairs."""
+    def trial(self, name: str) -> TrialTracker:
+        """The record of a trial of this stage; nothing is written yet."""
 
 
 class Tracker(Recorder, Protocol):
     """Records one command; no trouble of its own ever stops a run.
 
-    Order of use: `start`, then `stage` for each stage, then `finish`.
+    Order of use: `start`, then `stage` for each stage, then `finish`. The records of an earlier command on the
+    same run folder are gone on with, and what it could not send is sent.
     """
 
     def warm_up(self) -> None:
         """Begin what takes long (imports, a new database) in the background."""
 
-    def start(self, run_name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        """Open the record of this command."""
+    def start(self, folder: Path, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """Open the record of this command, named as its run folder."""
 
     def stage(self, name: str) -> AbstractContextManager[StageTracker]:
         """The record of a stage, below that of the command; closes with how the stage ended."""
 
     def finish(self, status: Status = "FINISHED") -> None:
-        """Close the record and wait until everything is written."""
+        """Close the record and wait, not forever, until everything is written."""
+
+    @property
+    def delay(self) -> str | None:
+        """One line on why nothing can be recorded at the moment; `finish` will wait for it."""
 
     @property
     def trouble(self) -> str | None:
         """One line on what could not be recorded; final after `finish`."""
 
     def ui_command(self) -> str | None:
-        """The command that shows the records, where there is one."""
+        """The command or the address that shows the records, where there is one."""
 
 
 class NullTracker:
@@ -84,13 +99,28 @@ class NullTracker:
     def warm_up(self) -> None:
         """Nothing to prepare."""
 
-    def start(self, run_name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+    def start(self, folder: Path, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """Nothing to open."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[StageTracker]:
         """A stage tracker that does nothing either."""
         yield self
+
+    def trial(self, name: str) -> TrialTracker:
+        """A trial tracker that does nothing either."""
+        return self
+
+    def open(self, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves) -> None:
+        """Nothing to open."""
+
+    def close(self, status: Status) -> None:
+        """Nothing to close."""
+
+    def keep(
+        self, status: Status, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves
+    ) -> None:
+        """Forget it."""
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Forget them."""
@@ -104,18 +134,12 @@ class NullTracker:
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Leave it where it is."""
 
-    def trial(
-        self,
-        name: str,
-        status: Status,
-        params: Mapping[str, Any],
-        tags: Mapping[str, Any],
-        curves: Mapping[str, Sequence[tuple[int, float]]],
-    ) -> None:
-        """Forget it."""
-
     def finish(self, status: Status = "FINISHED") -> None:
         """Nothing to close."""
+
+    @property
+    def delay(self) -> str | None:
+        return None
 
     @property
     def trouble(self) -> str | None:

@@ -1,91 +1,100 @@
-"""The tracker that writes to MLflow, from a background thread."""
+"""The tracker that writes to MLflow: it turns what a run tells it into jobs, and returns at once."""
 
 from __future__ import annotations
 
-import logging
 import shlex
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from revive.tracking.base import Status, status_of
-from revive.tracking.store import Metric, Store, now
-from revive.tracking.worker import Worker
+from revive.tracking.base import Curves, Status, status_of
+from revive.tracking.clerk import ClerkProcess
+from revive.tracking.journal import points
+from revive.tracking.sender import Sender
 
-_FLUSH_SECONDS = 5.0
-_FLUSH_COUNT = 1000
-
-log = logging.getLogger(__name__)
+COMMAND = "."  # the key of the command's own record
 
 
 class MlflowRun:
-    """One MLflow run; every call queues a job for the worker and returns at once."""
+    """One MLflow run. Every call queues a job."""
 
-    def __init__(self, store: Store, worker: Worker) -> None:
-        self._store = store
-        self._worker = worker
-        self._buffer: list[Metric] = []
-        self._flushed = time.monotonic()
-        self.run_id = ""  # known to the worker once it has opened the run
+    def __init__(self, sender: Sender, key: str, parent: str | None = None) -> None:
+        self._sender, self.key, self.parent = sender, key, parent
+        self._open: dict[str, MlflowRun] = {}  # trials under way
 
-    def open(self, name: str, tags: Mapping[str, Any], parent: MlflowRun | None = None) -> None:
-        """Open the run, below `parent` where given."""
+    def open(self, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves) -> None:
+        """Open the run, or go on with the one that an earlier command opened."""
+        self._sender.submit(self._whole("open", params, tags, curves))
 
-        def job() -> None:
-            self.run_id = self._store.create_run(name, tags, parent.run_id if parent else None)
-
-        self._worker.submit(job, vital=True)
+    def keep(
+        self, status: Status, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves
+    ) -> None:
+        """Record a run that an earlier command ended; nothing happens where that was done."""
+        self._sender.submit({**self._whole("keep", params, tags, curves), "status": status})
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Record settings; nested mappings become dotted names."""
-        kept = dict(values)
-        self._worker.submit(lambda: self._store.log_params(self.run_id, kept))
+        self._submit("params", values=dict(_flat(values)))
 
     def tags(self, values: Mapping[str, Any]) -> None:
         """Record what the run is to be found by."""
-        kept = dict(values)
-        self._worker.submit(lambda: self._store.log_tags(self.run_id, kept))
+        self._submit("tags", values=dict(_flat(values)))
 
     def artifact(self, path: Path, folder: str | None = None) -> None:
-        """Keep a copy of a file or folder; it must stay as it is until `finish`."""
-        self._worker.submit(lambda: self._store.log_artifact(self.run_id, path, folder))
+        """Keep a copy of a file or folder; it must stay as it is until it is sent."""
+        self._submit("artifact", path=str(path.absolute()), folder=folder)
 
     def metrics(self, values: Mapping[str, float], step: int = 0) -> None:
         """Record numbers at a step; they are sent now and then, many at once."""
-        when = now()
-        self._buffer.extend((key, float(value), when, step) for key, value in values.items())
-        if len(self._buffer) >= _FLUSH_COUNT or time.monotonic() - self._flushed > _FLUSH_SECONDS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Send what is buffered."""
-        kept, self._buffer = self._buffer, []
-        self._flushed = time.monotonic()
-        if kept:
-            self._worker.submit(lambda: self._store.log_metrics(self.run_id, kept))
-
-    def trial(
-        self,
-        name: str,
-        status: Status,
-        params: Mapping[str, Any],
-        tags: Mapping[str, Any],
-        curves: Mapping[str, Sequence[tuple[int, float]]],
-    ) -> None:
-        """Record a finished trial as a child run."""
-        child = MlflowRun(self._store, self._worker)
-        child.open(name, tags, parent=self)
-        child.params(params)
-        when = now()
-        child._buffer = [(key, value, when, step) for key, curve in curves.items() for step, value in curve]
-        child.close(status)
+        when = _now()
+        self._submit("metrics", points=points([(key, float(v), when, step) for key, v in values.items()]))
 
     def close(self, status: Status) -> None:
-        """Send what is buffered and end the run."""
-        self.flush()
-        self._worker.submit(lambda: self._store.end_run(self.run_id, status))
+        """End the run."""
+        self._submit("end", status=status, time=_now())
+
+    def trial(self, name: str) -> MlflowTrial:
+        """A child run for a trial."""
+        return MlflowTrial(self, name)
+
+    def _submit(self, do: str, **content: Any) -> None:
+        self._sender.submit({"do": do, "key": self.key, **content})
+
+    def _whole(
+        self, do: str, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves
+    ) -> dict[str, Any]:
+        when = _now()
+        told = [(key, value, when, step) for key, curve in curves.items() for step, value in curve]
+        return {
+            "do": do,
+            "key": self.key,
+            "name": self.key.rpartition("/")[2],
+            "parent": self.parent,
+            "params": dict(_flat(params)),
+            "tags": dict(_flat(tags)),
+            "points": points(told),
+            "time": when,
+        }
+
+
+class MlflowTrial(MlflowRun):
+    """The run of a trial; it ends with its stage at the latest."""
+
+    def __init__(self, stage: MlflowRun, name: str) -> None:
+        super().__init__(stage._sender, f"{stage.key}/{name}", stage.key)
+        self._stage = stage
+
+    def open(self, params: Mapping[str, Any], tags: Mapping[str, Any], curves: Curves) -> None:
+        """The trial is under way."""
+        super().open(params, tags, curves)
+        self._stage._open[self.key] = self
+
+    def close(self, status: Status) -> None:
+        """The trial is over."""
+        super().close(status)
+        self._stage._open.pop(self.key, None)
 
 
 class MlflowTracker(MlflowRun):
@@ -96,51 +105,78 @@ class MlflowTracker(MlflowRun):
         name: the experiment's name.
         uri: an MLflow tracking server or database, instead of the database beside the runs.
         experiment: the MLflow experiment, if not of the same name.
+        patience: how many seconds `finish` waits for a server that is gone or a database that is locked.
     """
 
     def __init__(
-        self, log_dir: Path, name: str, uri: str | None = None, experiment: str | None = None
+        self,
+        log_dir: Path,
+        name: str,
+        uri: str | None = None,
+        experiment: str | None = None,
+        patience: float = 60.0,
     ) -> None:
-        super().__init__(Store(log_dir, uri, experiment or name), Worker("revive-tracking"))
+        where = {"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment or name}
+        super().__init__(Sender(ClerkProcess(where), patience), COMMAND)
+        self._patience = patience
+        self._uri = uri or f"sqlite:///{log_dir.absolute() / 'mlflow.db'}"
 
     def warm_up(self) -> None:
-        """Import MLflow and make the database in the background.
+        """Import MLflow and make the database in the background."""
+        self._sender.begin()
 
-        Call it once torch and Lightning are imported: two threads that import the same packages at the
-        same time may see halves of them.
-        """
-        self._worker.submit(self._store.connect, vital=True)
-
-    def start(self, run_name: str, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        """Open the run of this command."""
-        self.open(run_name, tags)
-        self.params(params)
+    def start(self, folder: Path, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
+        """Open the run of this command, after what an earlier one on this folder could not send."""
+        self._sender.use(folder)
+        job = self._whole("open", params, tags, {})
+        self._sender.submit({**job, "name": folder.name})
 
     @contextmanager
     def stage(self, name: str) -> Iterator[MlflowRun]:
         """A child run for a stage; it ends as the stage does."""
-        child = MlflowRun(self._store, self._worker)
-        child.open(name, {"stage": name}, parent=self)
+        stage = MlflowRun(self._sender, name, COMMAND)
+        stage.open({}, {"stage": name}, {})
         error: BaseException | None = None
         try:
-            yield child
+            yield stage
         except BaseException as raised:
             error = raised
             raise
         finally:
-            child.close(status_of(error))
+            for trial in list(stage._open.values()):
+                trial.close("KILLED")
+            stage.close(status_of(error))
 
     def finish(self, status: Status = "FINISHED") -> None:
-        """End the run, wait until all is written, and say in one line if something was not."""
+        """End the run and wait until all is written, at most as long as patience lasts."""
         self.close(status)
-        self._worker.join()
-        if self.trouble:
-            log.warning("not everything could be recorded in MLflow (%s): %s", self._store.uri, self.trouble)
+        self._sender.finish()
+
+    @property
+    def delay(self) -> str | None:
+        away = self._sender.away
+        return f"MLflow ({self._uri}), at most {self._patience:g} s: {away}" if away else None
 
     @property
     def trouble(self) -> str | None:
-        return self._worker.trouble
+        told = self._sender.trouble
+        return f"MLflow ({self._uri}): {told}" if told else None
 
     def ui_command(self) -> str:
-        """The command that shows the runs in a browser."""
-        return f"mlflow ui --backend-store-uri {shlex.quote(self._store.uri)}"
+        """The command that shows the runs in a browser; of a server its address."""
+        if self._uri.startswith(("http:", "https:")):
+            return self._uri
+        return f"mlflow ui --backend-store-uri {shlex.quote(self._uri)}"
+
+
+def _now() -> int:
+    """Milliseconds since the epoch."""
+    return int(time.time() * 1000)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", str(value)

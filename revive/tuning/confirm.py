@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.special import stdtrit
 from torch import Tensor
 
 from revive.tuning.objective import Objective
 from revive.tuning.result import Confirmed, Scan
-from revive.tuning.space import Array, Space
+from revive.tuning.space import Array, Dimension, Space
 
 SCAN = 41  # points along a continuous column
 STEP = 0.02  # of finite differences, as a share of the range
 REACH = 0.25  # how far a flat direction is followed, as a share of the range
 NOTHING = 0.01  # a change is nothing below this share of all that the reward changes by
-NORMAL = 1.96
+COVERED = 0.95  # by intervals
 
 
 def by_unit(objective: Objective, rewards: Tensor) -> Array:
@@ -30,9 +31,10 @@ def confirmed(objective: Objective, rewards: Tensor) -> Confirmed:
 
 
 def interval(units: Array) -> tuple[float, float, float]:
-    """Lower end, mean and upper end of the 95 % interval of a mean."""
+    """Lower end, mean and upper end of the 95 % interval of a mean, by Student's t."""
     mean, error = float(units.mean()), standard_error(units)
-    return mean - NORMAL * error, mean, mean + NORMAL * error
+    reach = error * float(stdtrit(max(1, len(units) - 1), 0.5 + COVERED / 2))
+    return mean - reach, mean, mean + reach
 
 
 def standard_error(units: Array) -> float:
@@ -44,9 +46,7 @@ def scans(objective: Objective, best: Tensor, errors: dict[int, float], toleranc
     found = []
     for i, dimension in enumerate(objective.space.dimensions):
         grid = _grid(objective.space, best, i)
-        points = best.repeat(len(grid), 1)
-        points[:, i] = grid
-        rewards = objective.rewards(points)
+        rewards = objective.rewards(_changed(best, i, grid))
         physical, value = dimension.to_physical(grid).numpy(), float(dimension.to_physical(best[i]))
         others = []
         if not dimension.is_continuous:
@@ -54,6 +54,10 @@ def scans(objective: Objective, best: Tensor, errors: dict[int, float], toleranc
             near = (score > score[int(best[i])] - tolerance).nonzero().flatten().tolist()
             others = [float(physical[k]) for k in near if k != int(best[i])]
         members = rewards.mean(-1)  # (n, M)
+        by_member = None
+        if dimension.is_continuous:
+            sign = 1.0 if objective.direction == "max" else -1.0
+            by_member = _peaks(dimension, grid, sign * members, tolerance)
         found.append(
             Scan(
                 dimension.node,
@@ -63,18 +67,52 @@ def scans(objective: Objective, best: Tensor, errors: dict[int, float], toleranc
                 members.numpy(),
                 value,
                 errors.get(i),
+                by_member,
                 others,
             )
         )
     return found
 
 
+def along_columns(space: Space, point: Tensor) -> Tensor:
+    """The points of all scans through a point, (P, D)."""
+    return torch.cat([_changed(point, i, _grid(space, point, i)) for i in range(space.size)])
+
+
+def _changed(point: Tensor, i: int, grid: Tensor) -> Tensor:
+    points = point.repeat(len(grid), 1)
+    points[:, i] = grid
+    return points
+
+
 def _grid(space: Space, best: Tensor, i: int) -> Tensor:
     choices = space.dimensions[i].choices
     if choices is not None:
         return torch.arange(len(choices), dtype=torch.float64)
-    grid = torch.linspace(0, 1, SCAN - 1, dtype=torch.float64)
-    return torch.cat([grid, best[i : i + 1]]).sort().values
+    count = SCAN if space.dimensions[i].is_cyclic else SCAN - 1  # the end of a cycle is its beginning
+    grid = torch.linspace(0, 1, count, dtype=torch.float64)[: SCAN - 1]
+    return torch.cat([grid, best[i : i + 1]]).unique()  # sorted
+
+
+def _peaks(
+    dimension: Dimension, grid: Tensor, members: Tensor, tolerance: float
+) -> tuple[float, float] | None:
+    """The smallest and the largest best value of a member, by parabolas through its scan; None where all are flat.
+
+    grid: (n,); members: (n, M), larger is better.
+    """
+    found = []
+    for curve in members.T:
+        if float(curve.max() - curve.min()) <= tolerance:
+            continue
+        k = int(curve.argmax())
+        peak = float(grid[k])
+        if 0 < k < len(grid) - 1:
+            bend, slope, _ = np.polyfit(grid[k - 1 : k + 2] - peak, curve[k - 1 : k + 2], 2)
+            move = -slope / (2 * bend) if bend < 0 else 0.0
+            peak += float(np.clip(move, grid[k - 1] - peak, grid[k + 1] - peak))
+        found.append(float(dimension.to_physical(torch.tensor(peak, dtype=torch.float64))))
+    return (min(found), max(found)) if found else None
 
 
 def curvature(objective: Objective, best: Tensor) -> tuple[Array, Array]:
@@ -83,8 +121,7 @@ def curvature(objective: Objective, best: Tensor) -> tuple[Array, Array]:
     Also the slopes of every start by itself, (C, H * S), per share of the range. Moved inwards at an edge.
     """
     free = objective.space.continuous
-    centre = best.clone()
-    centre[free] = centre[free].clamp(STEP, 1 - STEP)
+    centre = objective.space.legal(best[None], STEP)[0]
     moves = torch.zeros(len(free), len(best), dtype=torch.float64)
     for k, i in enumerate(free):
         moves[k, i] = STEP
@@ -111,7 +148,7 @@ def optimum_errors(space: Space, best: Tensor, hessian: Array, slopes: Array) ->
     Columns at an edge, and all of them where the optimum is no peak, have none.
     """
     free = space.continuous
-    inside = [k for k, i in enumerate(free) if STEP < float(best[i]) < 1 - STEP]
+    inside = [k for k, i in enumerate(free) if i in space.cyclic or STEP < float(best[i]) < 1 - STEP]
     if not inside or slopes.shape[1] < 2:
         return {}
     bent = hessian[np.ix_(inside, inside)]
@@ -137,7 +174,7 @@ def flat_directions(objective: Objective, best: Tensor, hessian: Array, toleranc
     for vector in np.linalg.eigh(hessian)[1].T:
         move = torch.zeros(len(best), dtype=torch.float64)
         move[free] = torch.as_tensor(vector / np.abs(vector).max())
-        ends = torch.stack([_within(best, move, REACH), _within(best, move, -REACH), best])
+        ends = torch.stack([*(_within(objective.space, best, move, s) for s in (REACH, -REACH)), best])
         values = objective.values(ends)
         change = float((values[:2] - values[2]).abs().max())
         if change <= tolerance:
@@ -145,9 +182,10 @@ def flat_directions(objective: Objective, best: Tensor, hessian: Array, toleranc
     return found
 
 
-def _within(best: Tensor, move: Tensor, reach: float) -> Tensor:
+def _within(space: Space, best: Tensor, move: Tensor, reach: float) -> Tensor:
     """As far along a direction as the range allows."""
     room = torch.where(move * reach > 0, 1 - best, best)
+    room[space.cyclic] = 1.0
     some = move.abs() > 1e-9
     share = min(1.0, float((room[some] / (move[some] * reach).abs()).min()))
     return best + move * reach * share

@@ -24,14 +24,18 @@ OPTIONAL = (NodeKind.STEP, NodeKind.TRAJECTORY, NodeKind.TERMINATION)  # counted
 
 @dataclass(frozen=True)
 class InitialState:
-    """state: start node -> (B, d). exogenous: node -> (T, d), or (1, d) where it is constant. Physical units."""
+    """state: start node -> (B, d). exogenous: node -> (T, d), or (1, d) where it is constant. Physical units.
+
+    histories: history -> its frames, (B, length * d), oldest first, as the node has them in the first step.
+    """
 
     state: dict[str, Array]
     exogenous: dict[str, Array]
+    histories: dict[str, Array]
 
     @property
     def branches(self) -> int:
-        return max((len(value) for value in self.state.values()), default=1)
+        return max((len(value) for value in (*self.state.values(), *self.histories.values())), default=1)
 
     @property
     def horizon(self) -> int | None:
@@ -42,6 +46,9 @@ class InitialState:
     def of(cls, graph: DecisionGraph, given: Path | Mapping[str, Any]) -> InitialState:
         """From an npz file, or a mapping: node -> (d,) or (B, d); of an exogenous node (d,) or (T, d).
 
+        Histories `ts_X` may be given, (k * d,) or (B, k * d); without them `X` has been what it is before. The newest
+        frame of what the step itself decides is not read.
+
         Raises:
             UserError: with all that is wrong: nodes that are missing, unknown or tuned, wrong shapes or values.
         """
@@ -50,6 +57,7 @@ class InitialState:
         problems = Problems()
         starts = [*graph.states, *([graph.step] if graph.step else [])]
         exogenous = [name for name in graph.leaves if _is_replayed(graph, name)]
+        known = (*starts, *exogenous, *graph.histories)
         for name in (*starts, *exogenous):
             if name not in arrays and graph[name].kind not in OPTIONAL:
                 problems.add(f"'{name}' is missing", file=file, place=_place(file))
@@ -57,28 +65,29 @@ class InitialState:
         for name, value in arrays.items():
             if name in graph.tunables:
                 problems.add(f"'{name}' is tuned, so it cannot be given", file=file, place=_place(file))
-            elif name not in (*starts, *exogenous):
-                remedy = suggestion(name, (*starts, *exogenous))
+            elif name not in known:
+                remedy = suggestion(name, known)
                 problems.add(
-                    f"'{name}' is no state and no exogenous node",
+                    f"'{name}' is no state, no exogenous node and no history",
                     file=file,
                     place=_place(file),
                     remedy=remedy,
                 )
             elif (array := _checked(graph, name, value, file, problems)) is not None:
                 found[name] = array
-        _same_length({k: v for k, v in found.items() if k in starts}, "starts", file, problems)
-        _same_length({k: v for k, v in found.items() if k in exogenous}, "steps", file, problems)
-        problems.raise_if_any()
-        return cls(
-            {k: v for k, v in found.items() if k in starts},
-            {k: v for k, v in found.items() if k in exogenous},
+        state, series, histories = (
+            {k: v for k, v in found.items() if k in names} for names in (starts, exogenous, graph.histories)
         )
+        _same_length({**state, **histories}, "starts", file, problems)
+        _same_length(series, "steps", file, problems)
+        _same_present(graph, state, histories, file, problems)
+        problems.raise_if_any()
+        return cls(state, series, histories)
 
     def digest(self) -> str:
         """The sha256 (hex) of all values."""
         digest = hashlib.sha256()
-        for name, value in sorted({**self.state, **self.exogenous}.items()):
+        for name, value in sorted({**self.state, **self.exogenous, **self.histories}.items()):
             digest.update(f"{name} {value.shape}\n".encode() + np.ascontiguousarray(value).tobytes())
         return digest.hexdigest()
 
@@ -99,7 +108,10 @@ class InitialState:
         """
         steps, rounds = self.horizon or horizon, -(-draws // self.branches)
         branches = rounds * self.branches
-        state = {name: _branches(venv, name, self.state.get(name), branches) for name in venv.start_nodes}
+        state = {}
+        for name in venv.start_nodes:
+            value = self.state.get(name, np.zeros((1, venv.graph[name].width)))
+            state[name] = _branches(venv, name, value[:, None], branches)
         given = {}
         for name in venv.replayed_nodes:
             if name not in venv.graph.tunables:
@@ -109,17 +121,28 @@ class InitialState:
         past = {}
         for name in graph.histories:
             spec = graph[name].history
-            if spec is not None and spec.source not in (*state, *given, *venv.graph.tunables):
+            if spec is None:
+                continue
+            if name in self.histories:
+                past[name] = _branches(venv, spec.source, self._frames(graph, name), branches)
+            elif spec.source not in (*state, *given, *venv.graph.tunables):
                 frames = usual[spec.source].repeat(spec.lookback)
                 past[name] = frames.expand(venv.members, branches, -1)
         noise = draw_noise(venv, steps, branches, torch.Generator().manual_seed(seed))
         return Scene(state, given, past, noise, steps, branches)
 
+    def _frames(self, graph: DecisionGraph, name: str) -> Array:
+        """What a history held before the first step, (B, lookback, d); what it lacks is as its newest frame."""
+        spec, given = graph[name].history, self.histories[name]
+        assert spec is not None
+        frames = given.reshape(len(given), spec.length, -1)
+        newest = frames[:, -1:].repeat(max(0, spec.delay - 1), axis=1)
+        return np.concatenate([frames, newest], axis=1)[:, : spec.lookback]
 
-def _branches(venv: VirtualEnv, name: str, value: Array | None, branches: int) -> Tensor:
-    """(B, d) in physical units, zeros where not given -> (M, branches, w), state after state."""
-    value = np.zeros((1, venv.graph[name].width)) if value is None else value
-    encoded = venv.codec[name].encode(torch.as_tensor(value))
+
+def _branches(venv: VirtualEnv, name: str, frames: Array, branches: int) -> Tensor:
+    """(B, k, d) in physical units -> (M, branches, k * w) in model space, start after start."""
+    encoded = venv.codec[name].encode(torch.as_tensor(frames)).flatten(1)
     return encoded.repeat(branches // len(encoded), 1).expand(venv.members, -1, -1)
 
 
@@ -183,3 +206,22 @@ def _same_length(found: Mapping[str, Array], what: str, file: Path | None, probl
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in lengths.items())
         problems.add(f"nodes have different numbers of {what}: {listed}", file=file, place=_place(file))
+
+
+def _same_present(
+    graph: DecisionGraph,
+    state: Mapping[str, Array],
+    histories: Mapping[str, Array],
+    file: Path | None,
+    problems: Problems,
+) -> None:
+    """The newest frame of a history that reaches to the first step is the state itself."""
+    for name, given in histories.items():
+        spec = graph[name].history
+        if spec is None or spec.delay or spec.source not in state:
+            continue
+        newest, present = given[:, -state[spec.source].shape[1] :], state[spec.source]
+        if not np.allclose(newest, present, rtol=1e-5, atol=1e-8):
+            what = f"'{name}' ends with {newest[0].tolist()}, but '{spec.source}' is {present[0].tolist()}"
+            remedy = f"its frames are oldest first, and the last one is '{spec.source}'"
+            problems.add(what, file=file, place=_place(file), remedy=remedy)

@@ -15,7 +15,8 @@ from revive.tuning.space import Array
 class Confirmed:
     """A reward per step on fresh starts and noise.
 
-    low, high: 95 % interval of the mean over starts and noise; members: the mean of every member.
+    low, high: 95 % interval of the mean over starts and noise, in these venvs; members: the mean of every member,
+    whose spread says how far the venvs themselves disagree.
     """
 
     mean: float
@@ -43,10 +44,15 @@ class Scan:
     members: Array
     best: float
     standard_error: float | None
+    by_member: (
+        tuple[float, float] | None
+    )  # the smallest and largest value that a member by itself would choose
     others: list[float]  # values of a discrete column that do as well
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"value": self.best, "standard_error": self.standard_error}
+        if self.by_member is not None:
+            found["by_member"] = list(self.by_member)
         return {**found, "as_good": self.others} if self.others else found
 
 

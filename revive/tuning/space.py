@@ -1,7 +1,7 @@
 """What is searched: the columns of the tunable nodes, each over its legal range.
 
 A point has one number per column: 0 .. 1 over the range of a continuous column, the index of the value of a
-discrete or category column. Points are float64, (P, D).
+discrete or category column. Points are float64, (P, D). A cyclic column has no edge: 1.2 is 0.2.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ class Dimension:
     def is_logarithmic(self) -> bool:
         return self.column.scale == "log" and self.low > 0
 
+    @property
+    def is_cyclic(self) -> bool:
+        """Whether the whole cycle is searched, so that its end is its beginning."""
+        return self.column.cycle is not None and self.high - self.low >= self.column.cycle
+
     def to_physical(self, points: Tensor) -> Tensor:
         """Points (...) of this dimension -> physical units."""
         if self.choices is not None:
@@ -49,6 +54,8 @@ class Dimension:
         if self.is_logarithmic:
             low, high = math.log(self.low), math.log(self.high)
             return torch.exp(low + (high - low) * points)
+        if self.is_cyclic:
+            points = points - points.detach().floor()
         return self.low + (self.high - self.low) * points
 
     def from_physical(self, value: float) -> float:
@@ -60,6 +67,8 @@ class Dimension:
             share = math.log(value / self.low) / math.log(self.high / self.low)
         else:
             share = (value - self.low) / (self.high - self.low)
+        if self.is_cyclic:
+            return share % 1.0
         return min(1.0, max(0.0, share))
 
 
@@ -105,6 +114,11 @@ class Space:
         return [i for i, d in enumerate(self.dimensions) if d.is_continuous]
 
     @cached_property
+    def cyclic(self) -> list[int]:
+        """The continuous dimensions without an edge."""
+        return [i for i in self.continuous if self.dimensions[i].is_cyclic]
+
+    @cached_property
     def discrete(self) -> list[int]:
         """The dimensions with a list of values."""
         return [i for i, d in enumerate(self.dimensions) if not d.is_continuous]
@@ -135,6 +149,13 @@ class Space:
         found: dict[str, dict[str, float]] = {}
         for i, d in enumerate(self.dimensions):
             found.setdefault(d.node, {})[d.column.name] = float(d.to_physical(point[i]))
+        return found
+
+    def legal(self, points: Tensor, margin: float = 0.0) -> Tensor:
+        """The nearest points, `margin` away from every edge; cyclic columns are counted from their beginning."""
+        found = points.clone()
+        found[:, self.continuous] = points[:, self.continuous].clamp(margin, 1 - margin)
+        found[:, self.cyclic] = points[:, self.cyclic] % 1.0
         return found
 
     def spread(self, count: int, seed: int) -> Tensor:
@@ -186,8 +207,9 @@ def _dimension(node: str, column: Column, seen: Array, problems: Problems) -> Di
 
 
 def _range(column: Column, seen: Array) -> tuple[float | None, float | None]:
-    """The declared range; the observed one where a bound is missing; the whole cycle of a cyclic column."""
-    if column.cycle is not None:
+    """The declared range, else the whole cycle of a cyclic column; the observed one where a bound is missing."""
+    bounded = column.min is not None and column.max is not None
+    if column.cycle is not None and not (bounded and column.max - column.min < column.cycle):  # type: ignore[operator]
         begin = column.min or 0.0
         return begin, begin + column.cycle
     observed = (float(seen.min()), float(seen.max())) if len(seen) else (None, None)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from revive.tuning.confirm import (
     NOTHING,
+    along_columns,
     by_unit,
     confirmed,
     curvature,
@@ -80,12 +81,13 @@ def tune(
 
 
 def _better(objective: Objective, point: Tensor) -> Tensor:
-    """The point, or what the logs held where that is better."""
-    logged = objective.space.logged
-    if logged is None:
-        return point
-    both = torch.stack([point, logged])
-    return both[int(objective.values(both).argmax())]
+    """The point, or what the logs held or a change of a single column where that is better: the scans show no more."""
+    space = objective.space
+    others = [point[None], along_columns(space, point)]
+    if space.logged is not None:
+        others.append(space.logged[None])
+    points = torch.cat(others)
+    return points[int(objective.values(points).argmax())]
 
 
 def _confirmation(

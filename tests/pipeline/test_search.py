@@ -67,6 +67,21 @@ def test_trials_are_grandchildren_in_the_records(finished: Path) -> None:
     assert ("learner.lr",) in params
 
 
+def test_the_record_of_the_command_says_what_it_was_made_of(finished: Path) -> None:
+    database = sqlite3.connect(finished.parent / "mlflow.db")
+    run, files = database.execute("select run_uuid, artifact_uri from runs where name = 'r'").fetchone()
+    tags = dict(database.execute("select key, value from tags where run_uuid = ?", (run,)).fetchall())
+    summary = json.loads((finished / "summary.json").read_text())
+    assert tags["data_sha256"] == summary["data"]["sha256"]
+    assert (tags["run_id"], tags["seed"]) == ("r", "0")
+    assert tags["device"].startswith("cpu, ")
+    made_with = json.loads((finished / "versions.json").read_text())
+    assert tags.get("git_commit") == made_with["commit"]
+    assert tags["version.python"] == made_with["python"]
+    names = {path.name for path in Path(files.removeprefix("file://")).rglob("*")}
+    assert {"config.yaml", "data_report.html", "graph.mmd", "graph.png", "summary.json"} <= names
+
+
 def test_no_pickle_is_left_behind(finished: Path) -> None:
     suffixes = {path.suffix for path in finished.rglob("*") if path.is_file() and path.name != ".lock"}
     assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd"}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import subprocess
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from revive.config import instantiate
-from revive.tracking import MlflowTracker, NullTracker, Tracker, status_of
-from revive.tracking.store import Store
-from revive.tracking.worker import Worker
+from revive.tracking import MlflowTracker, NullTracker, StageTracker, Status, Tracker, status_of
+
+ENDS: tuple[Status | None, ...] = ("FINISHED", "KILLED", "FAILED", None)
 
 
 @pytest.fixture(scope="module")
@@ -26,21 +27,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MlflowTrac
     (home / "bundle" / "model.json").write_text("{}")
     tracker = MlflowTracker(home, "demo")
     tracker.warm_up()
-    tracker.start(
-        "calm-otter", {"data": "abc"}, {"seed": 0, "venv": {"learner": {"lr": 0.1}}, "long": "x" * 9000}
-    )
+    params = {"seed": 0, "venv": {"learner": {"lr": 0.1}}, "long": "x" * 9000}
+    tracker.start(home / "calm-otter", {"data": "abc"}, params)
     with tracker.stage("venv") as stage:
         stage.params({"members": 7})
         for step in range(1200):
             stage.metrics({"loss": 1.0 / (step + 1), "odd=name": float("nan")}, step)
         stage.artifact(picture, "figures")
         stage.artifact(home / "bundle")
-    with pytest.raises(ZeroDivisionError), tracker.stage("policy"):
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError), tracker.stage("policy") as stage:
+        _search_that_breaks(stage)
     with pytest.raises(KeyboardInterrupt), tracker.stage("tuning"):
         raise KeyboardInterrupt
     tracker.finish("KILLED")
     return home, tracker
+
+
+def _search_that_breaks(stage: StageTracker) -> None:
+    for number, status in enumerate(ENDS):
+        trial = stage.trial(f"trial_{number}")
+        trial.open({"learner.lr": 10.0**-number}, {"trial": number}, {})
+        for percent in (50, 100):
+            trial.metrics({"score": number + percent / 1000}, percent)
+        if status:
+            stage.trial(f"trial_{number}").close(status)
+    raise ZeroDivisionError
 
 
 @pytest.fixture(scope="module")
@@ -91,46 +102,59 @@ def test_the_ui_command_names_the_database(tmp_path: Path) -> None:
     assert quoted.endswith(f"'sqlite:///{tmp_path / 'a b' / 'mlflow.db'}'")
 
 
-def test_trouble_is_one_line_at_the_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(self: Store) -> None:
-        raise OSError("no such\nserver")
-
-    monkeypatch.setattr(Store, "connect", broken)
-    tracker = MlflowTracker(tmp_path, "demo")
-    tracker.start("calm-otter", {}, {"seed": 0})
-    with caplog.at_level(logging.WARNING), tracker.stage("venv") as stage:
-        stage.metrics({"loss": 1.0})
-        tracker.finish()
-    assert len(caplog.records) == 1
-    assert "OSError: no such server" in caplog.text
-    tracker.metrics({"late": 1.0})
+def test_a_server_is_shown_by_its_address(tmp_path: Path) -> None:
+    assert MlflowTracker(tmp_path, "demo", uri="http://there:5000").ui_command() == "http://there:5000"
 
 
-def test_calls_return_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Store, "connect", lambda self: time.sleep(0.5))
-    tracker = MlflowTracker(tmp_path, "demo")
+def test_trials_end_one_by_one_and_with_their_stage_at_the_latest(runs: dict[str, Any]) -> None:
+    trials = [runs[f"trial_{number}"] for number in range(4)]
+    assert [trial.info.status for trial in trials] == ["FINISHED", "KILLED", "FAILED", "KILLED"]
+    stage = runs["policy"].info.run_id
+    assert all(trial.data.tags["mlflow.parentRunId"] == stage for trial in trials)
+    # What parallel coordinates need: the same parameters and the same metric in all of them.
+    assert [set(trial.data.params) for trial in trials] == [{"learner.lr"}] * 4
+    assert [trial.data.metrics for trial in trials] == [{"score": n + 0.1} for n in range(4)]
+    history = runs["client"].get_metric_history(trials[1].info.run_id, "score")
+    assert [(point.step, point.value) for point in history] == [(50, 1.05), (100, 1.1)]
+
+
+def test_mlflow_stays_out_of_the_process_of_the_run(tmp_path: Path) -> None:
+    code = (
+        "import os, sys, logging, warnings; from pathlib import Path\n"
+        "from revive.tracking import MlflowTracker\n"
+        "before = dict(os.environ), list(warnings.filters), list(sys.meta_path), set(logging.root.manager.loggerDict)\n"
+        "t = MlflowTracker(Path('runs').absolute(), 'demo'); t.warm_up(); t.start(Path('runs/r'), {}, {}); t.finish()\n"
+        "assert t.trouble is None, t.trouble\n"
+        "assert 'mlflow' not in sys.modules\n"
+        "assert before == (dict(os.environ), list(warnings.filters), list(sys.meta_path),"
+        " set(logging.root.manager.loggerDict))\n"
+    )
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"runs"}
+
+
+def test_a_wrong_uri_is_trouble_and_no_more(tmp_path: Path) -> None:
+    tracker = MlflowTracker(tmp_path, "demo", uri="htp://nowhere", patience=30)
     begin = time.monotonic()
-    tracker.warm_up()
-    tracker.params({"a": 1})
-    assert time.monotonic() - begin < 0.3
+    tracker.start(tmp_path / "calm-otter", {}, {"seed": 0})
+    with tracker.stage("venv") as stage:
+        stage.metrics({"loss": 1.0})
+    assert time.monotonic() - begin < 5  # nothing of it waits
     tracker.finish()
-    assert time.monotonic() - begin >= 0.5
-
-
-def test_jobs_keep_their_order_and_survive_one_another() -> None:
-    worker, done = Worker("test"), []
-
-    def bad() -> None:
-        raise ValueError("bad")
-
-    jobs: list[Callable[[], object]] = [lambda: done.append(1), bad, lambda: done.append(2), bad]
-    for job in jobs:
-        worker.submit(job)
-    worker.join()
-    assert done == [1, 2]
-    assert worker.trouble == "ValueError: bad (and 1 more)"
+    assert tracker.trouble
+    assert "\n" not in tracker.trouble
+    assert "htp://nowhere" in tracker.trouble
+    assert len((tmp_path / "calm-otter" / "unsent.jsonl").read_text().splitlines()) == 5
+    tracker.metrics({"late": 1.0})
 
 
 def test_status_of_an_error() -> None:
@@ -152,10 +176,12 @@ def test_the_config_makes_trackers(tmp_path: Path, section: str) -> None:
 def test_the_null_tracker_takes_everything(tmp_path: Path) -> None:
     tracker: Tracker = NullTracker(tmp_path, "demo")
     tracker.warm_up()
-    tracker.start("calm-otter", {}, {})
+    tracker.start(tmp_path / "calm-otter", {}, {})
     with tracker.stage("venv") as stage:
         stage.metrics({"loss": 1.0}, 1)
         stage.artifact(tmp_path)
+        stage.trial("trial_000").open({}, {}, {})
+        stage.trial("trial_000").close("FINISHED")
     tracker.finish()
     assert tracker.ui_command() is None
     assert not list(tmp_path.iterdir())

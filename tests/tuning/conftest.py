@@ -12,7 +12,12 @@ from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.declaration import Declaration
-from revive.tuning.methods import Auto, CmaEs, Gradient, Method, Random
+from revive.tuning.auto import Auto
+from revive.tuning.drawing import Random
+from revive.tuning.evolution import CmaEs
+from revive.tuning.gradient import Gradient
+from revive.tuning.methods import Method
+from revive.tuning.parzen import Optuna
 from revive.tuning.result import Tuned
 from revive.tuning.scene import logged_scene
 from revive.tuning.space import Space
@@ -20,11 +25,12 @@ from revive.tuning.tune import tune
 from revive.venv.virtual_env import VirtualEnv
 from tests.venv.plants import hand_set, rows_of
 
-GRADIENT, CMA, RANDOM = Gradient(16, 0.1, 5), CmaEs(0.3, 2), Random(16, 10_000)
+GRADIENT, CMA, RANDOM = Gradient(16, 0.1, 5), CmaEs(0.3, 2), Random(40, 10_000)
 METHODS: dict[str, Method] = {
     "gradient": GRADIENT,
     "cma": CMA,
     "random": RANDOM,
+    "optuna": Optuna(16, 10_000),
     "auto": Auto(GRADIENT, CMA, RANDOM),
 }
 MEMBERS = 4
@@ -49,11 +55,13 @@ class Plant:
     def tune(
         self, reward: Callable[[Mapping[str, Tensor]], Tensor], method: Method | str = "auto", **changed: Any
     ) -> Tuned:
-        """With small scenes; `horizon` and `starts` among what may be changed."""
-        horizon, starts = changed.pop("horizon", 6), changed.pop("starts", 4)
+        """With small scenes; `horizon`, `starts`, and the `luck` of the scenes among what may be changed."""
+        horizon, starts, luck = changed.pop("horizon", 6), changed.pop("starts", 4), changed.pop("luck", 0)
         space = Space.of(self.graph, self.logged)
-        search = logged_scene(self.venv, self.rows, branches=starts, horizon=horizon, seed=1)
-        fresh = logged_scene(self.venv, self.rows, branches=32, horizon=horizon, seed=2, fresh=True)
+        search = logged_scene(self.venv, self.rows, branches=starts, horizon=horizon, seed=1 + 2 * luck)
+        fresh = logged_scene(
+            self.venv, self.rows, branches=32, horizon=horizon, seed=2 + 2 * luck, fresh=True
+        )
         chosen = METHODS[method] if isinstance(method, str) else method
         options: dict[str, Any] = {"direction": "max", "method": chosen, "budget": 1600, **changed}
         return tune(self.venv, reward, space, search, fresh, **options)
@@ -88,6 +96,11 @@ def _logs(venv: VirtualEnv, columns: tuple[Column, ...], seed: int) -> dict[str,
 
 def quadratic(data: Mapping[str, Tensor]) -> Tensor:
     return -((data["p"][..., 0] - 0.3) ** 2)
+
+
+def near(data: Mapping[str, Tensor]) -> Tensor:
+    """In the plant `-(p + noise - 0.3)^2`, so that the best p is 0.3 and known up to the noise."""
+    return -((data["next_x"] - 0.5 * data["x"] - 0.3) ** 2)[..., 0]
 
 
 def flat_sum(data: Mapping[str, Tensor]) -> Tensor:

@@ -11,12 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from revive.data.codec import Codec
 from revive.errors import UserError
 from revive.graph.columns import Column
+from revive.graph.description import parse_description
 from revive.tuning.initial import InitialState
 from revive.tuning.objective import Objective
+from revive.tuning.rollout import segments
 from revive.tuning.space import Space
 from revive.tuning.tune import tune
+from revive.venv.node_model import NetworkSpec
+from revive.venv.virtual_env import VirtualEnv
 from tests.tuning.conftest import METHODS, Plant
 
 Make = Callable[..., Plant]
@@ -90,7 +95,7 @@ def test_a_file_is_as_good_as_a_mapping(plant: Make, tmp_path: Path) -> None:
         ({**GIVEN, "x": ["cold"]}, ["'x' holds no numbers"]),
         ({**GIVEN, "p": [0.5]}, ["'p' is tuned"]),
         ({**GIVEN, "wnd": [0.5]}, ["'wnd' is no state", "did you mean 'wind'?"]),
-        ({**GIVEN, "u": [0.5]}, ["'u' is no state and no exogenous node"]),
+        ({**GIVEN, "u": [0.5]}, ["'u' is no state, no exogenous node and no history"]),
     ],
 )
 def test_wrong_states_are_refused(plant: Make, given: Any, expected: list[str]) -> None:
@@ -117,3 +122,49 @@ def test_an_unreadable_file_is_refused(plant: Make, tmp_path: Path, content: byt
         InitialState.of(plant().graph, tmp_path / "start.npz")
     with pytest.raises(UserError, match="no such file"):
         InitialState.of(plant().graph, tmp_path / "other.npz")
+
+
+REMEMBERS = {
+    "metadata": {
+        "columns": [{name: {"dim": name, "type": "continuous"}} for name in ("x", "a", "w", "k")],
+        "tunable": ["k"],
+        "nodes": {"x": {"ts": 3}, "a": {"ts": 2}},
+        "graph": {"a": ["ts_x", "w"], "next_x": ["x", "ts_a", "k"]},
+    }
+}
+
+
+def test_histories_are_what_they_are_given_as(tmp_path: Path) -> None:
+    graph = parse_description(REMEMBERS, "test", tmp_path)
+    scales = {name: [1.0] for name in graph.learned}
+    venv = VirtualEnv(graph, Codec.empty(graph), 2, NetworkSpec(hidden=(4,)), scales)
+    start = {
+        "x": [[3.0], [30.0]],
+        "w": [0.0],
+        "ts_x": [[1.0, 2.0, 3.0], [10.0, 20.0, 30.0]],
+        "ts_a": [7.0, 8.0],
+    }
+    scene = InitialState.of(graph, start).scene(venv, graph, draws=4, horizon=3, seed=0, usual={})
+    (rolled,) = segments(venv, scene, {"k": torch.zeros(1, 1)}, None, None)
+    assert rolled["ts_x"][0, 0].tolist() == [[1, 2, 3], [10, 20, 30], [1, 2, 3], [10, 20, 30]]
+    assert rolled["ts_a"][0, 0, :, 0].tolist() == [7.0] * 4  # before what is decided in the step itself
+    assert rolled["ts_x"][1, 0, :, :2].tolist() == [[2, 3], [20, 30], [2, 3], [20, 30]]
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"ts_x": [1.0, 2.0]}, "'ts_x' has the shape (2,)"),
+        ({"ts_x": [3.0, 2.0, 1.0]}, "'ts_x' ends with [1.0], but 'x' is [3.0]"),
+        (
+            {"ts_x": [[0.0, 0.0, 3.0]] * 2, "ts_a": [[0.0, 0.0]] * 3},
+            "different numbers of starts: ts_x 2, ts_a 3",
+        ),
+        ({"ts_w": [1.0]}, "did you mean 'ts_x'"),
+    ],
+)
+def test_wrong_histories_are_refused(tmp_path: Path, given: Any, expected: str) -> None:
+    graph = parse_description(REMEMBERS, "test", tmp_path)
+    with pytest.raises(UserError) as raised:
+        InitialState.of(graph, {"x": [3.0], "w": [0.0], **given})
+    assert expected in str(raised.value)

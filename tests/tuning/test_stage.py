@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -132,9 +133,79 @@ def test_the_path_in_an_experiment_is_relative_to_it(run: Callable[..., int], ex
     assert _summary(experiment.parents[1])["tuning"]["horizon"] == 7
 
 
-def test_the_learned_policy_may_decide(run: Callable[..., int], tmp_path: Path) -> None:
-    assert run("policy.mode=once", "tuning=random", "tuning.decided_by=policy") == 0
+def test_the_learned_policy_may_decide(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("tuning=random", "tuning.decided_by=policy", "tuning.budget=400")
+    assert run("policy.mode=once", *asked) == 0
     assert _summary(tmp_path)["tuning"]["mode"] == "max"
+    capsys.readouterr()
+    assert run("policy.mode=none", *asked) == 0  # the policy of the same run is there
+    assert "tuning: done before" in capsys.readouterr().out
+    assert run("policy.mode=none", *asked[::2]) == 0  # the logs' controller: another question
+    assert "tuning: done before" not in capsys.readouterr().out
+
+
+def test_another_reward_in_the_same_file_is_another_question(
+    run: Callable[..., int], experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("tuning.mode=max", "tuning.budget=600") == 0
+    (experiment / "reward.py").write_text(REWARD.replace("mode - 2.0", "mode - 3.0"))
+    assert run("tuning.mode=max", "tuning.budget=600") == 0
+    assert "tuning: done before" not in capsys.readouterr().out
+    assert _summary(experiment.parents[1])["tuning"]["values"]["gain"]["mode"] == 3.0
+
+
+def test_the_records_hold_values_and_interval(run: Callable[..., int], tmp_path: Path) -> None:
+    assert run("tuning.mode=max", "tuning.budget=600", "tracking=mlflow") == 0
+    with sqlite3.connect(tmp_path / "runs" / "mlflow.db") as records:
+        params = dict(records.execute("select key, value from params"))
+        metrics = dict(records.execute("select key, value from latest_metrics"))
+    assert params["gain.mode"] == "2.0"
+    assert params["asked.mode"] == "max"
+    assert metrics["reward.low"] <= metrics["reward"] <= metrics["reward.high"]
+    assert "gain.k.standard_error" in metrics
+
+
+def test_a_row_for_each_step_is_as_good_as_one_for_each_trajectory(
+    run: Callable[..., int], experiment: Path
+) -> None:
+    found = []
+    for run_id in ("short", "long"):
+        assert run("tuning.mode=max", "tuning.budget=400", f"run_id={run_id}") == 0
+        path = experiment.parents[1] / "runs" / run_id / "tuning.yaml"
+        found.append(yaml.safe_load(path.read_text())["values"])
+        logs = dict(np.load(experiment / "logs.npz"))
+        np.savez(experiment / "logs.npz", **{**logs, "gain": np.repeat(logs["gain"], 30, axis=0)})
+    assert found[0] == found[1]
+
+
+def _nobody_decides(experiment: Path) -> None:
+    """Takes the controller out of the graph, so that only exogenous and tunable nodes are left."""
+    text = DESCRIPTION.replace("    u: [x]\n", "").replace("[x, u, wind, gain]", "[x, wind, gain]")
+    (experiment / "description.yaml").write_text(text.replace("    - u: {dim: u, type: continuous}\n", ""))
+
+
+@pytest.mark.parametrize("extra", [(), ("ray.enabled=false", "venv.mode=tune", "search.trials=2")])
+def test_a_graph_in_which_nobody_decides_is_tuned(
+    run: Callable[..., int], experiment: Path, extra: tuple[str, ...]
+) -> None:
+    _nobody_decides(experiment)
+    assert run("tuning.mode=max", "tuning.budget=600", *extra) == 0
+    summary = _summary(experiment.parents[1])
+    assert summary["tuning"]["values"]["gain"]["mode"] == 2.0
+    assert summary["policy"].keys() == {"logged"}
+
+
+def test_a_policy_needs_somebody_who_decides(
+    run: Callable[..., int], experiment: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _nobody_decides(experiment)
+    for overrides in (["policy.mode=once"], ["tuning.decided_by=policy", "policy.mode=once"]):
+        assert run("tuning.mode=max", *overrides) == 2
+        assert "the graph has no decision node" in capsys.readouterr().err
+    assert run("tuning.mode=max", "tuning.decided_by=policy") == 2
+    assert "no decision node" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -149,6 +220,11 @@ def test_the_learned_policy_may_decide(run: Callable[..., int], tmp_path: Path) 
         (["tuning.mode=max", "tuning.decided_by=policy"], "policy.mode=none learns none"),
         (["tuning.mode=max", "tuning.initial_state={x: [1]}"], "'wind' is missing"),
         (["tuning.mode=max", "tuning.initial_state=nowhere.npz"], "no such file"),
+        (["tuning.mode=max", "tuning.initial_state={x: [1, 2], wind: [0]}"], "'x' has the shape (2,)"),
+        (
+            ["tuning.mode=max", "tuning.initial_state={x: [1], wind: [[0], [1, 2]]}"],
+            "'wind' holds no numbers",
+        ),
         (["tuning.mode=max", "venv.mode=none"], "venv_path"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from revive.tuning.confirm import confirmed
 from revive.tuning.objective import Objective
 from revive.tuning.scene import logged_scene
 from revive.tuning.space import Space
-from tests.tuning.conftest import MEMBERS, Plant, flat_sum, quadratic, tunable_graph
+from tests.tuning.conftest import GRADIENT, MEMBERS, Plant, flat_sum, near, quadratic, tunable_graph
 from tests.venv.plants import columns
 
 Make = Callable[..., Plant]
@@ -65,6 +66,49 @@ def test_the_interval_holds_the_true_mean_about_as_often_as_it_says(plant: Make)
         found = confirmed(objective, objective.rewards(torch.tensor([[0.25]], dtype=torch.float64))[0])
         inside += found.low <= true <= found.high
     assert inside >= 52
+
+
+@pytest.mark.slow
+def test_intervals_of_reward_and_optimum_hold_the_truth_as_often_as_they_say(plant: Make) -> None:
+    made = plant(Column("p", "p", "continuous", min=-1.0, max=2.0), std=0.5)
+    space, runs, few, optimum = Space.of(made.graph, made.logged), 200, 0, 0
+    point = torch.tensor([[1.25 / 3]], dtype=torch.float64)  # p = 0.25
+    for luck in range(runs):
+        scene = logged_scene(made.venv, made.rows, branches=3, horizon=3, seed=luck, fresh=True)
+        objective = Objective(made.venv, near, space, scene, "max")
+        found = confirmed(objective, objective.rewards(point)[0])  # six units: Student's t matters
+        few += found.low <= -(0.05**2 + 0.5**2) <= found.high
+        (scan,) = made.tune(near, GRADIENT, starts=16, horizon=10, luck=luck, budget=300).scans
+        assert scan.standard_error is not None
+        optimum += abs(scan.best - 0.3) <= 1.96 * scan.standard_error
+    assert 0.90 * runs <= few <= 0.99 * runs
+    assert 0.90 * runs <= optimum <= 0.99 * runs
+
+
+@dataclass(frozen=True)
+class Poor:
+    """A search that stops where it starts."""
+
+    def check(self, space: Space) -> None:
+        """Any space will do."""
+
+    def search(self, objective: Objective, budget: int, seed: int) -> Tensor:
+        return torch.full((objective.space.size,), 0.9, dtype=torch.float64)
+
+
+def test_the_choice_is_the_best_that_the_picture_shows(plant: Make) -> None:
+    (scan,) = plant().tune(quadratic, Poor()).scans
+    assert scan.mean.max() == pytest.approx(scan.mean[scan.values == scan.best][0])
+    assert scan.best == pytest.approx(0.3, abs=0.02)
+
+
+def test_every_member_says_what_it_would_choose(plant: Make) -> None:
+    made = plant()
+    with torch.no_grad():
+        made.venv.model("next_x").net.skip.weight[:, 3, 0] = torch.tensor([0.5, 1.0, 0.75, 1.0])
+    (scan,) = made.tune(near, horizon=3).scans
+    assert scan.by_member == pytest.approx((0.3, 0.6), abs=2e-3)
+    assert scan.to_json()["by_member"] == list(scan.by_member)
 
 
 def test_a_flat_direction_is_said_in_words(plant: Make) -> None:
@@ -151,6 +195,7 @@ def test_candidates_of_one_batch_do_not_touch_each_other(plant: Make) -> None:
         ({"min": 0.0}, [[1.0], [4.0]], (0.0, 4.0)),
         ({"min": 0.0, "max": 9.0}, [[1.0], [4.0]], (0.0, 9.0)),
         ({"scale": "cyclic", "period": 360.0}, [[1.0]], (0.0, 360.0)),
+        ({"scale": "cyclic", "period": 360.0, "min": 90.0, "max": 180.0}, [[95.0]], (90.0, 180.0)),
     ],
 )
 def test_the_range_is_the_declared_one_or_what_was_seen(
