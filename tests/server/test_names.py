@@ -129,7 +129,7 @@ def test_names_of_other_versions_are_known(table: Any) -> None:
             "base",
             {"parameter_tuning_algorithm": "random"},
             "tuning.method._target_",
-            "revive.tuning.methods.Random",
+            "revive.tuning.drawing.Random",
         ),
         ("venv", {"bc_epoch": 500}, "venv.learner.one_step_updates", 500),
         ("venv", {"transition_hidden_features": 64}, "venv.network.hidden", [64] * 4),
