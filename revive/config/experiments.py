@@ -30,6 +30,7 @@ PATHS = (
     "simulator",
     "venv_path",
     "venv.user_module",
+    "venv.rules",
     "tuning.initial_state",
 )
 

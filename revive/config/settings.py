@@ -107,6 +107,7 @@ class Venv(Section):
     keep: Count
     network: NodeNetwork
     user_module: AnyPath | None
+    rules: AnyPath | None
     learner: dict[str, Any]
     space: dict[str, Any]
 

@@ -13,10 +13,12 @@ from torch import Tensor
 
 from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
-from revive.data.computed import Function, with_functions
+from revive.data.codec import Codec
+from revive.data.computed import Function, known_values, with_functions
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
+from revive.data.windows import Rows
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
@@ -24,6 +26,7 @@ from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
 from revive.venv.losses import NodeLoss, load_losses
+from revive.venv.rules import Rule, try_rule
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class Given:
     made: dict[str, np.ndarray] | None
     code: UserCode
     losses: dict[str, NodeLoss]
+    rule: Rule | None
     folder: Path
 
     def save_made_data(self, folder: Path) -> None:
@@ -77,8 +81,12 @@ def gather(settings: Settings) -> Given:
     logs = _derived(raw, graph, code.functions)
     parts = _parts(settings, graph, logs, code.functions)
     losses = load_losses(graph, settings.venv.user_module)
+    rule = _rule(settings, graph)
+    if rule is not None and settings.venv.mode != "none":  # now, or every trial of a search would fail of it
+        codec = Codec.fit(graph, known_values(parts.train))
+        try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
     task = _task(settings, graph, logs)
-    return Given(graph, logs, parts, task, truth, made, code, losses, folder)
+    return Given(graph, logs, parts, task, truth, made, code, losses, rule, folder)
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
@@ -118,8 +126,12 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
     if settings.reward is not None and logged is not None:
         task = Task(*_decision(settings, graph), Reward.load(settings.reward), logged)
     code = UserCode.load(graph, folder)
-    losses = load_losses(graph, settings.venv.user_module)
-    return Given(graph, logs, parts, task, None, None, code, losses, folder)
+    losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
+    return Given(graph, logs, parts, task, None, None, code, losses, rule, folder)
+
+
+def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
+    return None if settings.venv.rules is None else Rule.load(settings.venv.rules, graph)
 
 
 def _derived(

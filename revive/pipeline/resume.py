@@ -43,12 +43,14 @@ def ingredients(settings: Settings, given: Given, data_hash: str) -> dict[str, I
     common = {**data, **leaves({"trainer": machine, "files": earlier})}
     venv, policy = settings.venv, settings.policy
     learned = {
-        "venv": {"venv": venv.model_dump(mode="json", exclude=_excluded(venv.mode, {"user_module"}))},
+        "venv": {
+            "venv": venv.model_dump(mode="json", exclude=_excluded(venv.mode, {"user_module", "rules"}))
+        },
         "policy": {"policy": policy.model_dump(mode="json", exclude=_excluded(policy.mode, {"truth"}))},
     }
     searched = {"search": settings.search.model_dump(mode="json", exclude=set(_ANYWHERE))}
     files = {
-        "venv": {"files": {"venv.user_module": digest(venv.user_module)}},
+        "venv": {"files": {"venv.user_module": digest(venv.user_module), "venv.rules": digest(venv.rules)}},
         "policy": {"files": {"reward": digest(settings.reward)}},
     }
     modes = {"venv": venv.mode, "policy": policy.mode}

@@ -148,6 +148,7 @@ def venv_fitting(context: Bench) -> Fitting[VirtualEnv]:
         venv=venv,
         rows=rows,
         losses=given.losses,
+        rule=given.rule,
         warm=_take_over(venv, earlier),
         seed=context.settings.seed,
     )

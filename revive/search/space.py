@@ -22,12 +22,14 @@ _YARDSTICK = (
     "space",
     "target",
     "user_module",
+    "rules",
     "evaluation",
     "truth",
     "learner._target_",
     "learner.curriculum",
     "learner.block",
     "learner.held_out",
+    "learner.rule_weight",
     "learner.caution",
 )
 """What a search must leave alone: with other values of these, two trials would not be comparable."""

@@ -27,8 +27,9 @@ from revive.data.windows import Rows, all_of, cut_blocks, join_members, leave_ou
 from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
 from revive.venv.effects import EffectPenalty
-from revive.venv.judging import HeldOutError, rollout_errors, with_data
+from revive.venv.judging import HeldOutError, Penalty, rollout_errors, with_data
 from revive.venv.losses import NodeLoss
+from revive.venv.rules import Rule, RulePenalty
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -52,6 +53,7 @@ class MultiStepLearner(pl.LightningModule):
         venv: what is fitted; its members are split evenly over the two parts of `rows`.
         rows: the training and the validation half, as two parts.
         losses: one-step losses of the user, by node.
+        rule: of the user, about what the venv says.
         warm: nodes that already hold weights to start from.
         one_step_updates: updates of the one-step stage.
         curriculum: pairs (K, updates) of the multi-step stages, in order.
@@ -64,6 +66,7 @@ class MultiStepLearner(pl.LightningModule):
         block: rows of the blocks that members leave out.
         held_out: share of the blocks that each member leaves out.
         effect_weight: of the penalty for slopes that contradict declared effects.
+        rule_weight: of the rule's penalty.
         chunk: updates per Lightning step.
         seed: of every draw.
     """
@@ -74,6 +77,7 @@ class MultiStepLearner(pl.LightningModule):
         rows: Rows,
         *,
         losses: Mapping[str, NodeLoss],
+        rule: Rule | None,
         warm: Collection[str],
         one_step_updates: int,
         curriculum: Sequence[Sequence[int]],
@@ -87,6 +91,7 @@ class MultiStepLearner(pl.LightningModule):
         block: int,
         held_out: float,
         effect_weight: float,
+        rule_weight: float,
         chunk: int,
         seed: int,
     ) -> None:
@@ -114,8 +119,9 @@ class MultiStepLearner(pl.LightningModule):
         ]
         self.seen = join_members(*(drawn for drawn, _ in halves))
         self.unseen = join_members(*(left for _, left in halves))
-        self.effect_weight = effect_weight
+        self.effect_weight, self.rule_weight = effect_weight, rule_weight
         self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
+        self.rule = None if rule is None else RulePenalty(venv, rule, rows, self.seen)
         self.losses, self.warm = dict(losses), set(warm)
         known = with_data(rows)
         self.fitted = [n for n in venv.graph.learned if n in known and not venv.graph[n].freeze]
@@ -127,7 +133,7 @@ class MultiStepLearner(pl.LightningModule):
             nodes=self.judged,
             fitted=self.fitted,
             horizon=max(stage.horizon for stage in self.stages),
-            penalties=[self._effect_penalty] if self.effects.hinges else [],
+            penalties=self._penalties(),
         )
         self.kept: dict[str, list[bool]] = {}
         self._reference = -1.0 * torch.ones(venv.members)
@@ -193,10 +199,18 @@ class MultiStepLearner(pl.LightningModule):
             loss = self._multi_step_loss(stage.horizon) + self.likelihood_weight * loss
         if self.effects.hinges:
             loss = loss + self.effect_weight * self.effects(self.generator).sum()
+        if self.rule is not None:
+            loss = loss + self.rule_weight * self.rule.loss(self.generator).sum()
         return loss
 
-    def _effect_penalty(self, generator: torch.Generator) -> Tensor:
-        return self.effect_weight * self.effects(generator)
+    def _penalties(self) -> list[Penalty]:
+        """What members are charged beside their error, where they are compared."""
+        charges: list[Penalty] = []
+        if self.effects.hinges:
+            charges.append(lambda generator: self.effect_weight * self.effects(generator))
+        if (rule := self.rule) is not None:
+            charges.append(lambda generator: self.rule_weight * rule.judged(self.unseen, generator))
+        return charges
 
     def _one_step_loss(self) -> Tensor:
         index, _ = self.seen.sample(self.batch_size, 1, self.generator)

@@ -121,7 +121,7 @@ def compile_plan(
             steps.append(LearnedStep(slots[name], name, _of(slots, node.inputs), current, bounded))
         else:
             steps.append(
-                ComputedStep(slots[name], _of(slots, node.inputs), _function(graph, codec, name, functions))
+                ComputedStep(slots[name], _of(slots, node.inputs), computation(graph, codec, name, functions))
             )
     carry = tuple((slots[graph.next_of(state)], slots[state]) for state in graph.states)
     counter = slots[graph.step] if graph.step and graph.step not in replayed else None
@@ -140,7 +140,7 @@ def _joined(decide: Callable[[Tensor], Tensor]) -> Callable[..., Tensor]:
     return compute
 
 
-def _function(
+def computation(
     graph: DecisionGraph,
     codec: Codec,
     name: str,

@@ -17,6 +17,7 @@ from tests.venv.plants import columns, rows_of
 
 OPTIONS: dict[str, Any] = {
     "losses": {},
+    "rule": None,
     "warm": (),
     "one_step_updates": 40,
     "curriculum": [[5, 20], [20, 40]],
@@ -30,6 +31,7 @@ OPTIONS: dict[str, Any] = {
     "block": 100,
     "held_out": 0.2,
     "effect_weight": 5.0,
+    "rule_weight": 2.0,
     "chunk": 10,
     "seed": 0,
 }

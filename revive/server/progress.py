@@ -1,0 +1,136 @@
+"""How a run stands, as its folder tells: also while it is trained, by this process or by another one."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+
+from revive.errors import UserError
+from revive.search.trials import FILE as TRIALS
+
+TaskState = Literal["Wait", "Run", "End", "Shutdown"]
+TrialStates = dict[int, tuple[str, str]]
+"""Trial -> (running | stopped | finished | pruned | failed, text of its error)."""
+
+T = TypeVar("T")
+_PATIENCE = 3  # looks at a bundle that is just being replaced
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A look at the folder of a run."""
+
+    folder: Path
+
+    def is_held(self) -> bool:
+        """Whether a process of this machine is at work on the run."""
+        if self._state().get("state") != "running":
+            return False
+        try:
+            os.kill(int((self.folder / ".lock").read_text(encoding="utf-8")), 0)
+        except PermissionError:  # of another user, but there
+            return True
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def state(self, stage: str, running: bool) -> TaskState:
+        """How a stage stands; `running` says whether the run is being trained."""
+        told = self._state().get("stages", {}).get(stage)
+        if told == "finished":
+            return "End"
+        if told == "running":
+            return "Run" if running else "Shutdown"
+        return "Wait"
+
+    def trials(self, stage: str, running: bool) -> TrialStates:
+        """Every trial so far; a stage that was not tuned is one trial."""
+        under_way = "running" if running else "stopped"
+        found = self._book(stage)["trials"]
+        if found:
+            states = {"running": under_way}
+            return {t["id"]: (states.get(t["state"], t["state"]), t["error"] or "") for t in found}
+        told = self._state().get("stages", {}).get(stage)
+        if told is None:
+            return {}
+        whole = self._state().get("state")
+        state = "finished" if told == "finished" else "failed" if whole == "failed" else under_way
+        return {0: (state, "")}
+
+    def metrics(self, stage: str) -> dict[str, Any]:
+        """Of a tuned stage how many trials are over, and the best metric so far under its name."""
+        book = self._book(stage)
+        if not book["trials"]:
+            return {}
+        told: dict[str, Any] = {"current_num_of_trials": sum(t["state"] != "running" for t in book["trials"])}
+        best = next(iter(self._best_first(book)), None)
+        if best is not None:
+            told[book["metric"]] = best["metric"]
+        return told
+
+    def model(self, stage: str, load: Callable[[Path], T]) -> T | None:
+        """The best model there is: that of the finished stage, or else of the best finished trial."""
+        for _ in range(_PATIENCE):
+            bundles = list(self._bundles(stage))
+            for bundle in bundles:
+                found = _loaded(bundle, load)
+                if found is not None:
+                    return found
+            if not bundles:
+                return None
+            time.sleep(0.05)
+        return load(bundles[0])  # not just being replaced: its message is the user's
+
+    def tuned(self, name: str) -> dict[str, Any] | None:
+        """What parameter tuning wrote."""
+        path = self.folder / name
+        if not path.is_file():
+            return None
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert isinstance(found, dict)
+        return found
+
+    def _bundles(self, stage: str) -> Iterator[Path]:
+        whole = self.folder / stage
+        if (whole / f"{stage}.json").is_file():
+            yield whole
+        for trial in self._best_first(self._book(stage)):
+            bundle = self.folder / "search" / stage / f"trial_{trial['id']:03d}" / stage
+            if bundle.is_dir():
+                yield bundle
+
+    def _best_first(self, book: dict[str, Any]) -> list[dict[str, Any]]:
+        sign = 1.0 if book.get("better") == "min" else -1.0
+        done = [t for t in book["trials"] if t["state"] == "finished" and t["metric"] is not None]
+        return sorted(done, key=lambda trial: sign * trial["metric"])
+
+    def _book(self, stage: str) -> dict[str, Any]:
+        return {"trials": [], **_json(self.folder / "search" / stage / TRIALS)}
+
+    def _state(self) -> dict[str, Any]:
+        return _json(self.folder / "state.json")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _loaded(bundle: Path, load: Callable[[Path], T]) -> T | None:
+    """What is loaded from a folder that stays the same meanwhile; None where it is not whole, or is replaced."""
+    try:
+        before = bundle.stat().st_ino
+        found = load(bundle)
+        return found if bundle.stat().st_ino == before else None
+    except (OSError, UserError):
+        return None

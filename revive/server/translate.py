@@ -1,0 +1,236 @@
+"""From what a user of REVIVE writes to dotted keys of ours: a config file, keyword arguments, ranges to search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from revive.config.settings import Settings
+from revive.errors import Problem, Problems, UserError, nearest
+from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, NETWORKS, TABLES, Entry, Section, Why
+
+_ALGORITHMS = ("venv_algo_config", "policy_algo_config")
+_ALIASES = {"revive": "revive_p", "revivep": "revive_p", "revive_ppo": "revive_p"}
+# What REVIVE writes into every config is no wish; of its base_config everything counts.
+_USUAL: dict[str, tuple[Any, ...]] = {
+    "bc_lr": (1e-3,), "bc_weight_decay": (1e-4,), "weight_decay": (1e-4,), "revive_batch_size": (1024,),
+    "g_lr": (4e-5, 1e-4), "transition_activation": ("leakyrelu",), "policy_activation": ("leakyrelu",),
+    "policy_hidden_activation": ("leakyrelu",), "ppo_batch_size": (256,), "sac_batch_size": (1024,),
+    "ppo_epoch": (200,), "sac_epoch": (200,), "sac_steps_per_epoch": (200,), "ppo_rollout_horizon": (100,),
+    "sac_rollout_horizon": (20,), "reward_uncertainty_weight": (0,), "bc_batch_size": (256,),
+    "policy_hidden_features": (256,), "transition_hidden_features": (256,), "policy_hidden_layers": (4,),
+    "transition_hidden_layers": (3, 4),
+}  # fmt: skip
+_USUAL_RANGES: dict[str, tuple[tuple[Any, ...], ...]] = {
+    "g_lr": ((1e-6, 1e-4), (1e-6, 1e-3)), "d_lr": ((1e-6, 1e-3),), "bc_weight_decay": ((1e-5, 1e-3),),
+    "g_steps": ((1, 3, 5),), "d_steps": ((1, 3, 5),), "policy_hidden_layers": ((3, 4, 5),),
+    "policy_backbone": (("mlp", "res"),),
+}  # fmt: skip
+_DECADE = 10.0
+
+
+@dataclass
+class Translation:
+    """Dotted keys and values, and what has no counterpart: reason -> names."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    missing: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    def notes(self) -> list[str]:
+        """A sentence for each reason."""
+        return [f"{', '.join(names)}: {reason}" for reason, names in self.missing.items()] + self.remarks
+
+    def take(self, other: Translation) -> None:
+        """Add what another one found; its values win."""
+        self.values |= other.values
+        for reason, names in other.missing.items():
+            self._lacks(Why(reason), *names)
+        self.remarks += [remark for remark in other.remarks if remark not in self.remarks]
+
+    def lacks(self, name: str, why: Why) -> None:
+        self._lacks(why, name)
+
+    def _lacks(self, why: Why, *names: str) -> None:
+        known = self.missing.setdefault(why.reason, [])
+        known += [name for name in names if name not in known]
+
+
+def translate(values: Mapping[str, Any], place: str = "", section: Section | None = None) -> Translation:
+    """REVIVE's names and our keys, nested or dotted, to our keys.
+
+    section: whose table counts; None for names that stand for themselves, which mean the same in all of them.
+    Raises UserError with every name that is neither REVIVE's nor a key of ours.
+    """
+    found, problems = Translation(), Problems()
+    widths = {}
+    tables: list[Section] = list(TABLES) if section is None else [section]
+    for name, value in _named(values):
+        entries = [TABLES[table][name] for table in tables if name in TABLES[table]]
+        if _network(name, tables):
+            widths[name] = value
+        elif entries:
+            _enter(found, name, value, entries, problems)
+        elif section is None and _is_ours(name):
+            found.values |= _flat(name, value)
+        else:
+            problems.append(_unknown(name, place, tables))
+    problems.raise_if_any()
+    for table in tables:
+        found.values = {**_hidden(widths, table), **found.values}
+    return found
+
+
+def from_config(values: Mapping[str, Any], algorithms: Mapping[str, str] | None = None) -> Translation:
+    """The content of a `revive_config_file_path`: REVIVE's sections, or names and keys as in `translate`.
+
+    algorithms: venv_algo and policy_algo where they are chosen elsewhere. Raises UserError as `translate` does.
+    """
+    found = translate(
+        {key: value for key, value in values.items() if key not in ("base_config", *_ALGORITHMS)}
+    )
+    base = _entries(values.get("base_config") or {}, "base_config")[0]
+    chosen = {**base, **(algorithms or {})}
+    found.take(translate(base, "base_config"))
+    for key in _ALGORITHMS:
+        offered = values.get(key) or {}
+        section: Section = "venv" if key.startswith("venv") else "policy"
+        name = _chosen(chosen.get(f"{section}_algo"), offered, "revive_p" if section == "venv" else "ppo")
+        if name is not None:
+            found.take(_algorithm(offered[name], f"{key}.{name}", section, name))
+    return found
+
+
+def _algorithm(entries: Any, place: str, section: Section, algorithm: str) -> Translation:
+    plain, ranges = _entries(entries, place)
+    if not isinstance(entries, Mapping):
+        plain = {name: value for name, value in plain.items() if value not in _USUAL.get(name, ())}
+        ranges = {n: (m, v) for n, (m, v) in ranges.items() if tuple(v) not in _USUAL_RANGES.get(n, ())}
+    if algorithm == "bc" and "g_lr" in plain:
+        plain["bc_lr"] = plain.pop("g_lr")
+    if algorithm == "bc" and "g_lr" in ranges:
+        ranges["bc_lr"] = ranges.pop("g_lr")
+    found = translate(plain, place, section)
+    for name, (mode, bounds) in ranges.items():
+        target = TABLES[section].get(name)
+        if not isinstance(target, str):
+            why = (
+                target
+                if isinstance(target, Why)
+                else Why(f"to be searched it must be named: {section}.space")
+            )
+            found.lacks(name, why)
+            continue
+        text = _domain(mode, bounds)
+        found.values[f"{section}.space.{target.partition('.')[2]}"] = text
+        if text.startswith("log"):
+            found.remarks.append(f"{name}: searched as {text}, evenly over the orders of magnitude")
+    return found
+
+
+def _domain(mode: str, bounds: list[Any]) -> str:
+    if mode == "grid":
+        return f"choice({', '.join(str(bound) for bound in bounds)})"
+    low, high = bounds
+    wide = low > 0 and high / low >= _DECADE
+    return f"{'loguniform' if wide else 'uniform'}({low}, {high})"
+
+
+def _entries(values: Any, place: str) -> tuple[dict[str, Any], dict[str, tuple[str, list[Any]]]]:
+    """Values, and the ranges of what is searched, from a mapping or from a list of REVIVE's descriptions."""
+    if isinstance(values, Mapping):
+        return dict(values), {}
+    problems = Problems()
+    if not isinstance(values, list):
+        raise UserError(Problem("must be names with values, or a list of descriptions", place=place))
+    for i, entry in enumerate(values):
+        if not isinstance(entry, Mapping) or "name" not in entry:
+            problems.add("is no description of a parameter: it has no name", place=f"{place}[{i}]")
+    problems.raise_if_any()
+    plain = {entry["name"]: entry["default"] for entry in values if "default" in entry}
+    ranges = {
+        entry["name"]: (entry["search_mode"], list(entry["search_values"]))
+        for entry in values
+        if entry.get("search_values") and entry.get("search_mode") in ("continuous", "grid")
+    }
+    return plain, ranges
+
+
+def _chosen(named: Any, offered: Mapping[str, Any], usual: str) -> str | None:
+    """The algorithm whose parameters count; those of the others are as good as not there."""
+    name = _ALIASES.get(str(named).lower(), str(named).lower()) if named else None
+    keys = {_ALIASES.get(key, key): key for key in offered}
+    if name is None:
+        return keys.get(usual) or (next(iter(offered)) if len(offered) == 1 else None)
+    return keys.get(name)
+
+
+def _named(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in values.items():
+        for full in ABBREVIATIONS.get(name, (name,)):
+            yield full, value
+
+
+def _enter(found: Translation, name: str, value: Any, entries: list[Entry], problems: Problems) -> None:
+    """Note what a name's entries say. One that has a counterpart in one table needs none in the other."""
+    reasons = []
+    for entry in entries:
+        try:
+            said = (
+                entry
+                if isinstance(entry, Why)
+                else {entry: value}
+                if isinstance(entry, str)
+                else entry(value)
+            )
+        except UserError as error:
+            problems.extend(error.problems)
+            return
+        except (TypeError, ValueError):
+            problems.add(f"cannot be {value!r}", place=name)
+            return
+        if isinstance(said, Why):
+            reasons.append(said)
+        else:
+            found.values |= said
+    if len(reasons) == len(entries):
+        found.lacks(name, reasons[0])
+
+
+def _network(name: str, tables: list[Section]) -> bool:
+    who, _, what = name.partition("_hidden_")
+    return what in ("features", "layers") and any(who in NETWORKS.get(table, {}) for table in tables)
+
+
+def _hidden(widths: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """`network.hidden` of a section, from the first of its networks that a size is given for."""
+    for who, key in NETWORKS.get(table, {}).items():
+        features, layers = widths.get(f"{who}_hidden_features"), widths.get(f"{who}_hidden_layers")
+        if features is not None or layers is not None:
+            return {key: [int(features or FEATURES)] * int(layers or LAYERS)}
+    return {}
+
+
+def _is_ours(name: str) -> bool:
+    return name.partition(".")[0] in (*Settings.model_fields, "debug")
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """Dotted keys of nested values, except where the value itself is a mapping."""
+    if not isinstance(value, Mapping) or name in (
+        "tuning.initial_state",
+        "dataset.description",
+        "dataset.table",
+    ):
+        return {name: value}
+    return {
+        key: deep for inner, below in value.items() for key, deep in _flat(f"{name}.{inner}", below).items()
+    }
+
+
+def _unknown(name: str, place: str, tables: list[Section]) -> Problem:
+    known = [other for table in tables for other in TABLES[table]]
+    close = nearest(name, [*known, *(Settings.model_fields if len(tables) > 1 else ())])
+    remedy = f"did you mean '{close}'?" if close else "the names are listed in docs/server.md"
+    return Problem(f"there is no parameter '{name}'", place=place or name, remedy=remedy)

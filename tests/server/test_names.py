@@ -1,0 +1,247 @@
+"""REVIVE's parameter names: each has a counterpart or a reason, and whole configs of REVIVE work unchanged."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from revive.config.compose import load_settings
+from revive.config.instantiate import check_sections
+from revive.config.settings import Settings
+from revive.errors import UserError
+from revive.pipeline.search import require_search
+from revive.server.names import ABBREVIATIONS, NETWORKS, TABLES, Why
+from revive.server.translate import from_config, translate
+from tests.server.conftest import Make
+
+FILE = Path(__file__).parent / "revive_config.json"
+"""Every parameter of REVIVE 0.9.3 as its own config file holds it."""
+
+LATER = {  # of 1.x, and of algorithms that only other versions have
+    "base": ("venv_train_dataset_mode", "bc_loss", "controller_weight"),
+    "venv": (
+        "td3_steps_per_epoch", "buffer_size", "bc_steps", "mail_epoch", "matcher_record_len", "fix_std",
+        "bc_l2_coef", "generator_l2_norm_coef", "value_l2_norm_coef", "matcher_l2_norm_coeff",
+        "logstd_loss_coef", "logvar_loss_coef", "discr_ent_coef", "gp_coef", "mix_sample",
+        "mix_sample_ratio", "replace_with_expert", "replace_ratio", "value_lr", "ppo_epsilon",
+        "ppo_entropy_cof", "revive_batch_size", "g_lr", "d_lr", "g_steps", "d_steps", "bc_epoch", "bc_lr"),
+    "policy": (
+        "penalty_type", "penalty_sample_num", "candidate_num", "ensemble_size", "ensemble_choosing_interval",
+        "filter", "critic_pretrain", "num_venv_in_use"),
+}  # fmt: skip
+
+
+def written() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FILE.read_text())
+    return found
+
+
+def described() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every parameter with the table that is to hold it."""
+    config = written()
+    for entry in config["base_config"]:
+        yield "base", entry
+    for table in ("venv", "policy"):
+        for entries in config[f"{table}_algo_config"].values():
+            for entry in entries:
+                yield table, entry
+
+
+def settings_of(values: dict[str, Any]) -> Settings:
+    choices = [f"{key}={values[key]}" for key in ("tuning", "search") if isinstance(values.get(key), str)]
+    plain = {key: value for key, value in values.items() if f"{key}={value}" not in choices}
+    settings = load_settings(choices, plain, "test")
+    check_sections(settings.as_dict()).raise_if_any()
+    return settings
+
+
+def value_at(settings: Settings, key: str) -> Any:
+    below: Any = settings.as_dict()
+    for part in key.split("."):
+        below = below[part]
+    return below
+
+
+@pytest.fixture(scope="module")
+def usual() -> Settings:
+    return settings_of({})
+
+
+def test_a_name_has_a_counterpart_or_a_reason(usual: Settings) -> None:
+    for table, entry in described():
+        name = entry["name"]
+        found = translate({name: entry["default"]}, section=table)
+        for key in found.values:
+            value_at(usual, key)  # is there
+        if not found.values:
+            held = TABLES[table].get(name)
+            assert callable(held) or (isinstance(held, Why) and found.notes()), name
+
+
+@pytest.mark.parametrize("algorithms", [("revive_p", "ppo"), ("bc", "sac")])
+def test_every_default_of_revive_is_legal_here(algorithms: tuple[str, str]) -> None:
+    config = written()
+    named: dict[str, Any] = {"base_config": {e["name"]: e["default"] for e in config["base_config"]}}
+    named["base_config"] |= dict(zip(("venv_algo", "policy_algo"), algorithms, strict=True))
+    for table, algorithm in zip(("venv", "policy"), algorithms, strict=True):
+        entries = config[f"{table}_algo_config"][algorithm]
+        named[f"{table}_algo_config"] = {algorithm: {e["name"]: e["default"] for e in entries}}
+    values = from_config(named).values
+    settings = settings_of(values)
+    assert len(values) > 25
+    for key, value in values.items():
+        if key != "tuning":
+            assert value_at(settings, key) == value
+
+
+@pytest.mark.parametrize("table", LATER)
+def test_names_of_other_versions_are_known(table: Any) -> None:
+    for name in LATER[table]:
+        assert name in TABLES[table], name
+        translate({name: 1}, section=table)
+
+
+@pytest.mark.parametrize(
+    ("table", "given", "key", "expected"),
+    [
+        ("base", {"conditioned_std": True}, "venv.network.std", "conditioned"),
+        (
+            "base",
+            {"venv_rollout_horizon": 100},
+            "venv.learner.curriculum",
+            [[5, 50], [20, 100], [50, 100], [100, 50]],
+        ),
+        ("base", {"venv_rollout_horizon": 20}, "venv.learner.curriculum", [[5, 50], [20, 50]]),
+        ("base", {"venv_rollout_horizon": 1}, "venv.learner.curriculum", []),
+        ("base", {"num_venv_store": 9}, "venv.members", 11),
+        ("base", {"num_venv_store": 3}, "venv.keep", 3),
+        ("base", {"parallel_num": "auto"}, "search.concurrency", None),
+        ("base", {"parallel_num": 2}, "search.concurrency", 2),
+        ("base", {"venv_search_algo": "grid"}, "search.sampler", "revive.search.samplers.GridSampler"),
+        ("base", {"train_venv_trials": 7}, "search.venv_trials", 7),
+        ("base", {"train_policy_trials": 6}, "search.policy_trials", 6),
+        (
+            "base",
+            {"parameter_tuning_algorithm": "random"},
+            "tuning.method._target_",
+            "revive.tuning.drawing.Random",
+        ),
+        ("venv", {"bc_epoch": 500}, "venv.learner.one_step_updates", 500),
+        ("venv", {"transition_hidden_features": 64}, "venv.network.hidden", [64] * 4),
+        ("venv", {"policy_hidden_layers": 2}, "venv.network.hidden", [256] * 2),
+        (
+            "venv",
+            {"policy_hidden_layers": 2, "transition_hidden_features": 32, "transition_hidden_layers": 1},
+            "venv.network.hidden",
+            [32],
+        ),
+        (
+            "policy",
+            {"policy_hidden_features": 16, "policy_hidden_layers": 2},
+            "policy.network.hidden",
+            [16, 16],
+        ),
+        ("policy", {"policy_hidden_activation": "swish"}, "policy.network.activation", "silu"),
+        ("policy", {"policy_bc_epoch": 100}, "policy.clone.updates", 100),
+        ("policy", {"ppo_epoch": 3000}, "policy.learner.iterations", 3000),
+    ],
+)
+def test_a_value_becomes_ours(table: Any, given: dict[str, Any], key: str, expected: object) -> None:
+    assert value_at(settings_of(translate(given, section=table).values), key) == expected
+
+
+def test_a_whole_config_of_revive_works_unchanged(make: Make) -> None:
+    with pytest.warns(UserWarning, match="no matcher judges the venv"):
+        server = make(revive_config_file_path=FILE, debug=False)
+    settings = server.settings
+    assert settings.seed == 42
+    assert (settings.search.venv_trials, settings.search.policy_trials) == (25, 10)
+    usual = make(debug=False).settings
+    assert settings.venv.learner == {**usual.venv.learner, "curriculum": settings.venv.learner["curriculum"]}
+    assert settings.policy.learner == usual.policy.learner  # what REVIVE writes by default is no wish
+    assert settings.venv.space == usual.venv.space
+    assert any(note.startswith("d_lr") or ", d_lr," in note for note in server.notes)
+    require_search(settings)
+
+
+@pytest.mark.parametrize(
+    ("algorithms", "venv", "policy"), [(("bc", "sac"), 0.002, 33), (("revive", "ppo"), 0.003, 44)]
+)
+def test_only_the_algorithm_that_is_chosen_counts(
+    algorithms: tuple[str, str], venv: float, policy: int
+) -> None:
+    config = {
+        "base_config": {"venv_algo": algorithms[0], "policy_algo": algorithms[1]},
+        "venv_algo_config": {"bc": {"g_lr": 0.002}, "revive_p": {"g_lr": 0.003}},
+        "policy_algo_config": {"sac": {"sac_epoch": 33}, "ppo": {"ppo_epoch": 44}},
+    }
+    settings = settings_of(from_config(config).values)
+    key = "lr" if algorithms[0] == "bc" else "multi_step_lr"
+    assert settings.venv.learner[key] == venv
+    assert settings.policy.learner["iterations"] == policy
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text"), [([1e-4, 1e-2], "loguniform(0.0001, 0.01)"), ([1e-3, 5e-3], "uniform(0.001, 0.005)")]
+)
+def test_a_wide_range_of_step_sizes_is_searched_by_its_order_of_magnitude(
+    bounds: list[float], text: str
+) -> None:
+    entry = {"name": "g_lr", "default": 2e-3, "search_mode": "continuous", "search_values": bounds}
+    found = from_config({"policy_algo_config": {"ppo": [entry]}})
+    assert settings_of(found.values).policy.space["learner"]["lr"] == text
+    assert any("orders of magnitude" in note for note in found.notes()) == text.startswith("log")
+
+
+def test_a_grid_becomes_a_choice() -> None:
+    entry = {"name": "ppo_rollout_horizon", "default": 50, "search_mode": "grid", "search_values": [20, 50]}
+    values = from_config({"policy_algo_config": {"ppo": [entry]}}).values
+    assert (values["policy.space.horizon"], values["policy.horizon"]) == ("choice(20, 50)", 50)
+
+
+def test_abbreviations() -> None:
+    for names in ABBREVIATIONS.values():
+        for name in names:
+            known = any(name in table for table in TABLES.values())
+            assert known or any(
+                name.startswith(f"{who}_hidden_") for table in NETWORKS.values() for who in table
+            )
+    found = translate({"gs": 3, "vrh": 5, "tvt": 2, "phf": 16, "bep": 30}).values
+    assert (found["seed"], found["search.venv_trials"], found["policy.network.hidden"]) == (3, 2, [16] * 4)
+    assert (found["venv.learner.one_step_updates"], found["policy.learner.iterations"]) == (30, 30)
+
+
+def test_a_name_of_both_learners_reaches_both() -> None:
+    found = translate({"g_lr": 0.002}).values
+    assert found == {"venv.learner.multi_step_lr": 0.002, "policy.learner.lr": 0.002}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"base_config": {"globl_seed": 1}}, "did you mean 'global_seed'"),
+        ({"base_config": [{"default": 3}]}, "has no name"),
+        ({"venv_algo_config": {"revive_p": {"d_step": 3}}}, "did you mean 'd_steps'"),
+        ({"sede": 1}, "did you mean 'seed'"),
+        ({"base_config": {"venv_search_algo": "best"}}, "possible: zoopt, bayes, random, grid"),
+        ({"base_config": {"venv_rollout_horizon": "long"}}, "venv_rollout_horizon: cannot be 'long'"),
+    ],
+)
+def test_what_no_table_holds_is_an_error(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        from_config(values)
+
+
+def test_what_has_no_counterpart_is_said_once_for_each_reason(make: Make) -> None:
+    with pytest.warns(UserWarning, match="d_steps, d_lr: no matcher") as caught:
+        server = make(d_steps=3, d_lr=1e-3, verbose=2)
+    assert len(caught) == 1
+    assert len(server.notes) == 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make(global_seed=3).notes == []
