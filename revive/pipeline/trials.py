@@ -130,8 +130,10 @@ def progress_of(learner: object, percent: int, metric: str, at_last: bool = Fals
     """
     if isinstance(learner, MultiStepLearner):
         which, done, updates = learner.chunks[learner.current_epoch]
-        if done + updates < learner.stages[which].updates and not at_last:
-            return None  # judged at the end of each of its stages
+        judged = done + updates == learner.stages[which].updates  # at the end of each of its stages
+        early = which == 0 and len(learner.stages) > 1  # what one step says of rollouts is no reason to prune
+        if (early or not judged) and not at_last:
+            return None
         errors = learner.held_out_error() if metric == "held_out_error" else learner.other_half_error()
         spread = float(errors.std()) if len(errors) > 1 else 0.0
         return Report(percent, float(errors.mean()), spread / len(errors) ** 0.5)

@@ -117,11 +117,11 @@ class Conductor:
         late = self.plan.budget is not None and time.monotonic() - self._started > self.plan.budget
         found = (self._again.pop(0), ALL) if self._again else self.course.next(bool(self._live), late)
         if found is None:
-            if self._live:
-                return None
+            if self._repeats is None and self._live:
+                return None  # which ones are the best is known when all are through
             repeat = self._repeat()
             if repeat is None:
-                return DONE
+                return None if self._live else DONE
             found = (repeat, ALL)
         trial, until = found
         trial.state = "running"

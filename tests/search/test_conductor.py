@@ -60,6 +60,23 @@ def test_luck_of_a_seed_is_told_as_optimism(tmp_path: Path) -> None:
     assert chosen["optimism"] == pytest.approx(mean - origin)
 
 
+def test_fresh_seeds_are_tried_side_by_side(tmp_path: Path) -> None:
+    run = conductor(tmp_path, RandomSampler(SPACE, 0, 2), 2, retrain=2, seeds=2, concurrency=2)
+    together: list[list[int]] = []
+    while True:
+        orders = []
+        while isinstance(order := run.next(), Order):
+            orders.append(order)
+        if not orders:
+            break
+        together.append([order.id for order in orders])
+        for order in orders:
+            run.heard(order.id, Report(100, 1.0))
+            run.ended(order.id, "finished")
+    assert order == "done"
+    assert together == [[0, 1], [2, 3], [4, 5]]
+
+
 def test_pruned_settings_get_fresh_seeds_too_where_few_were_finished(tmp_path: Path) -> None:
     run = conductor(tmp_path, RandomSampler(SPACE, 0, 4), 4, retrain=2, seeds=1)
     while isinstance(order := run.next(), Order):
