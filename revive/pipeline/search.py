@@ -10,7 +10,7 @@ from revive.config.settings import Settings
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context
 from revive.pipeline.trials import Parcel, objective, work
-from revive.search.cluster import check_address, ray_running
+from revive.search.cluster import check_address, ray_running, room_for
 from revive.search.conductor import Conductor, Course, Plan
 from revive.search.population import Population, check_space
 from revive.search.proposals import Proposals
@@ -35,7 +35,7 @@ def require_search(settings: Settings) -> None:
         remedy = "search=optuna, random or grid; or mode=once"
         raise UserError(Problem(f"{tuned[0]}.mode=tune needs a search", place="search", remedy=remedy))
     find_target(settings.search.sampler, "search.sampler")
-    if _on_ray(settings):
+    if any(_on_ray(settings, name) for name in tuned):
         check_address(settings.ray.address, *_tracking(settings))
 
 
@@ -63,16 +63,16 @@ def search(context: Context, section: Section, records: StageTracker) -> Path:
 
 def _run(context: Context, conductor: Conductor, parcel: Parcel, folder: Path) -> None:
     settings, chosen = context.settings, context.settings.search
-    if not _on_ray(settings):
+    if not _on_ray(settings, parcel.section):
         run_here(_with_concurrency(conductor, 1), work, parcel, settings.trainer.threads)
         return
     shared = context.folder.path
     ray = context.closing.enter_context(ray_running(settings.ray.address, shared, *_tracking(settings)))
     from revive.search.on_ray import run_on_ray
 
-    fit_in = int(ray.cluster_resources().get("CPU", 1)) // chosen.cpus_per_trial
+    at_once = room_for(ray.cluster_resources(), chosen.cpus_per_trial, chosen.gpus_per_trial)
     run_on_ray(
-        _with_concurrency(conductor, chosen.concurrency or max(1, min(4, fit_in))),
+        _with_concurrency(conductor, chosen.concurrency or min(4, at_once)),
         work,
         parcel,
         scheduler="asha" if chosen.scheduler == "asha" else "fifo",
@@ -125,11 +125,9 @@ def _modes(settings: Settings) -> dict[Section, str]:
     return {"venv": settings.venv.mode, "policy": settings.policy.mode}
 
 
-def _on_ray(settings: Settings) -> bool:
+def _on_ray(settings: Settings, section: Section) -> bool:
     """One trial alone is not worth the start of Ray."""
-    return settings.ray.enabled and any(
-        trials_of(settings, section) > 1 for section, mode in _modes(settings).items() if mode == "tune"
-    )
+    return settings.ray.enabled and trials_of(settings, section) > 1
 
 
 def _tracking(settings: Settings) -> tuple[str | None, bool]:

@@ -6,12 +6,12 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from revive.errors import Problem, UserError
+from revive.errors import Problem, Problems, UserError
 
 _PATIENCE = 5.0  # seconds to wait for an answer from an address
 _SETTINGS_FRAME = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # empty; its fourth byte is the kind
@@ -143,6 +143,23 @@ def _check_nodes(ray: Any, shared: Path, tracking_uri: str | None, tracked: bool
     if blind:
         what = f"{', '.join(blind)} cannot see it, but every machine of a cluster must"
         raise UserError(Problem(what, shared, remedy="choose a log_dir on shared storage"))
+
+
+def room_for(resources: Mapping[str, float], cpus: int, gpus: float) -> int:
+    """How many trials of that size a Ray with these resources runs at once.
+
+    Raises UserError where not even one fits: it would be waited for without end.
+    """
+    problems, room = Problems(), []
+    for kind, wanted in (("CPU", float(cpus)), ("GPU", gpus)):
+        there = resources.get(kind, 0.0)
+        if wanted > there:
+            what = f"a trial asks for {wanted:g} {kind}s, but Ray has {there:g}"
+            problems.add(what, place=f"search.{kind.lower()}s_per_trial", remedy=f"at most {there:g}")
+        elif wanted:
+            room.append(int(there / wanted))
+    problems.raise_if_any()
+    return min(room)
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -54,6 +54,15 @@ def test_a_server_that_says_nothing_is_no_ray(monkeypatch: pytest.MonkeyPatch) -
         check_address(f"127.0.0.1:{silent.getsockname()[1]}", None, True)
 
 
+def test_trials_that_can_never_run_are_refused() -> None:
+    assert cluster.room_for({"CPU": 5.0}, 2, 0.0) == 2
+    assert cluster.room_for({"CPU": 16.0, "GPU": 1.0}, 2, 0.25) == 4
+    with pytest.raises(UserError) as caught:
+        cluster.room_for({"CPU": 2.0}, 4, 0.5)
+    assert "search.cpus_per_trial: a trial asks for 4 CPUs, but Ray has 2" in str(caught.value)
+    assert "search.gpus_per_trial" in str(caught.value)
+
+
 @pytest.mark.parametrize("uri", [None, "sqlite:///x.db"])
 def test_a_cluster_needs_a_tracking_server(uri: str | None) -> None:
     with pytest.raises(UserError, match="MLflow server"):
