@@ -135,7 +135,7 @@ def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
     run_id = getattr(stop, "run_id", None)
     line = "interrupted"
     if run_id:
-        again = shlex.join(text for text in arguments if not text.startswith("run_id="))
+        again = shlex.join(text for text in arguments if not text.startswith(("run_id=", "resume=")))
         line += f"; to go on from here: {_program()} {again} run_id={run_id}"
     sys.stderr.write(f"\n{line}\n")
     return INTERRUPTED

@@ -186,6 +186,14 @@ class Search(Section):
     gpus_per_trial: Annotated[float, Field(ge=0)]
     time_budget: Positive | None
 
+    def trials_of(self, stage: Literal["venv", "policy"]) -> int:
+        """How many settings of a stage are tried."""
+        return (self.venv_trials if stage == "venv" else self.policy_trials) or self.trials
+
+    def metric_of(self, stage: Literal["venv", "policy"]) -> str:
+        """What the trials of a stage are compared by."""
+        return self.venv_metric if stage == "venv" else self.policy_metric
+
 
 class Ray(Section):
     """The Ray that the trials of a search run on."""

@@ -83,12 +83,15 @@ class Context(Bench):
     closing: ExitStack = field(default_factory=ExitStack)
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[StageTracker]:
-        """Time a stage, note it in the run folder, show it, and record it as a child run."""
+    def stage(self, name: str, made_of: Mapping[str, Any] | None = None) -> Iterator[StageTracker]:
+        """Time a stage, note it in the run folder, show it, and record it as a child run.
+
+        made_of: what it depends on, where that is not known from the start.
+        """
         self.go_on()
         started = time.perf_counter()
-        self.folder.stage_started(name, self.made_of.get(name))
-        with self.tracker.stage(name) as records, self.terminal.stage(name):
+        self.folder.stage_started(name, made_of or self.made_of.get(name))
+        with self.tracker.stage(name, self.folder.times_afresh(name)) as records, self.terminal.stage(name):
             yield records
         self.note_seconds(name, time.perf_counter() - started)
         self.folder.stage_finished(name)

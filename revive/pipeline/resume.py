@@ -1,28 +1,30 @@
 """Going on with a run: what each stage is made of, and what becomes of one whose ingredients have changed.
 
 A stage notes its ingredients when it begins: the data, its part of the config, the content of the files that
-it reads. A later command with the same `run_id` keeps a stage whose ingredients are the same. Where they are
-not, it asks: `resume=fresh` learns the stage again, with all that was learned from it.
+it reads, the venv that it works in. A later command with the same `run_id` keeps a stage whose ingredients are the
+same. Where they are not, it asks: `resume=fresh` learns the stage again, with all that was learned from it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from revive.config.settings import Settings
+from revive.deploy.bundle import WEIGHTS
 from revive.errors import Problem, UserError
 from revive.pipeline.given import Given
-from revive.runs import Change, RunFolder, changes_between, leaves
+from revive.runs import Change, RunFolder, changes_between, leaves, stages_finished
 
 Stage = Literal["venv", "policy"]
 Ingredients = dict[str, Any]
 """Dotted keys and plain values."""
 
 STAGES: tuple[Stage, ...] = ("venv", "policy")
+ORDER = (*STAGES, "tuning")
 LEFT = {
     "venv": ("venv", "search/venv", "checkpoints/venv.ckpt"),
     "policy": ("policy", "search/policy", "checkpoints/policy.ckpt"),
@@ -30,40 +32,37 @@ LEFT = {
 }
 """What a stage leaves in the run folder."""
 
-# Where and how fast a search runs, not what it asks.
+VENV = "venv.source"
+"""The ingredient that says which venv a policy was learned in: that of the run, or one by its weights."""
 TEST_SHARE = 0.15  # of the data
-_ANYWHERE = ("concurrency", "cpus_per_trial", "gpus_per_trial", "time_budget")
+# Where and how fast a search runs, and what belongs to one of the stages alone.
+_ANYWHERE = {"concurrency", "cpus_per_trial", "gpus_per_trial", "time_budget"}
+_OF_STAGE = {"trials", "venv_trials", "policy_trials", "venv_metric", "policy_metric"}
 
 
 def ingredients(settings: Settings, given: Given, data_hash: str) -> dict[str, Ingredients]:
     """What venv and policy depend on; under `data`, what both do: the logs, how they are split, graph, functions."""
     data = _data_ingredients(settings, given, data_hash)
-    machine = settings.trainer.model_dump(exclude={"threads"})
-    earlier = {"venv_path": settings.venv_path and digest(settings.venv_path)}
-    common = {**data, **leaves({"trainer": machine, "files": earlier})}
+    common = {**data, **leaves({"trainer": settings.trainer.model_dump(exclude={"threads"})})}
     venv, policy = settings.venv, settings.policy
-    learned = {
-        "venv": {
-            "venv": venv.model_dump(mode="json", exclude=_excluded(venv.mode, {"user_module", "rules"}))
+    of_venv = {
+        "venv": venv.model_dump(mode="json", exclude=_excluded(venv.mode, {"user_module", "rules"})),
+        "files": {
+            "venv.user_module": digest(venv.user_module),
+            "venv.rules": digest(venv.rules),
+            "venv_path": weights_digest(settings.venv_path),
         },
-        "policy": {"policy": policy.model_dump(mode="json", exclude=_excluded(policy.mode, {"truth"}))},
     }
-    searched = {"search": settings.search.model_dump(mode="json", exclude=set(_ANYWHERE))}
-    files = {
-        "venv": {"files": {"venv.user_module": digest(venv.user_module), "venv.rules": digest(venv.rules)}},
-        "policy": {"files": {"reward": digest(settings.reward)}},
+    of_policy = {
+        "policy": policy.model_dump(mode="json", exclude=_excluded(policy.mode, {"truth"})),
+        "files": {"reward": digest(settings.reward)},
+        VENV: venv_source(settings),
     }
-    modes = {"venv": venv.mode, "policy": policy.mode}
-    made_of: dict[str, Ingredients] = {
-        stage: {
-            **common,
-            **leaves(learned[stage]),
-            **leaves(files[stage]),
-            **(leaves(searched) if modes[stage] == "tune" else {}),
-        }
-        for stage in STAGES
+    return {
+        "data": data,
+        "venv": {**common, **leaves(of_venv), **_searched(settings, "venv", venv.mode)},
+        "policy": {**common, **leaves(of_policy), **_searched(settings, "policy", policy.mode)},
     }
-    return {"data": data, **made_of}
 
 
 def _data_ingredients(settings: Settings, given: Given, data_hash: str) -> Ingredients:
@@ -77,6 +76,31 @@ def _data_ingredients(settings: Settings, given: Given, data_hash: str) -> Ingre
         "files": {name: digest(folder / name) for name in graph.code_files},
     }
     return leaves(values)
+
+
+def _searched(settings: Settings, stage: Stage, mode: str) -> Ingredients:
+    if mode != "tune":
+        return {}
+    chosen = settings.search
+    values = chosen.model_dump(mode="json", exclude=_ANYWHERE | _OF_STAGE)
+    return leaves(
+        {"search": {**values, "trials": chosen.trials_of(stage), "metric": chosen.metric_of(stage)}}
+    )
+
+
+def uses_other_venv(settings: Settings) -> bool:
+    """Whether the venv is one that `venv_path` names, and not one that the run learns or has learned."""
+    return settings.venv.mode == "none" and settings.venv_path is not None
+
+
+def venv_source(settings: Settings) -> str | None:
+    """`run` for the venv that the run learns or has learned; another one by its weights."""
+    return weights_digest(settings.venv_path) if uses_other_venv(settings) else "run"
+
+
+def was_finished(settings: Settings, stage: str) -> bool:
+    """Whether the run that is gone on with has finished a stage."""
+    return settings.run_id is not None and stage in stages_finished(settings.log_dir / settings.run_id)
 
 
 def open_run(settings: Settings, made_of: Mapping[str, Ingredients], config: Mapping[str, Any]) -> RunFolder:
@@ -104,25 +128,20 @@ def reconcile(folder: RunFolder, settings: Settings, now: Mapping[str, Ingredien
         if stage not in folder.begun or before is None:
             continue
         found = changes_between(before, now[stage])
-        changed[stage] = [c for c in found if modes[stage] != "none" or c.key in now["data"]]
+        changed[stage] = [c for c in found if modes[stage] != "none" or c.key in {*now["data"], VENV}]
     affected = [stage for stage, changes in changed.items() if changes]
     if settings.resume == "fresh":
+        pledge = _sha(json.dumps([modes, now], sort_keys=True, default=str).encode())
         again = affected or [stage for stage in changed if modes[stage] != "none"]
-        _require_learning(folder, again, changed, modes)
-        _begin_afresh(folder, again)
+        _require_learning(folder, affected, changed, modes)
+        if affected or folder.pledge != pledge:  # else: this very command was stopped, and goes on
+            first = min(map(ORDER.index, again), default=len(STAGES))
+            folder.set_aside([s for s in ORDER[first:] if s in folder.begun], LEFT, pledge)
     elif affected:
         raise UserError(_differs(folder, changed, affected))
 
 
-def _begin_afresh(folder: RunFolder, stages: list[Stage] | list[str]) -> None:
-    if not stages:
-        return
-    every = ("venv", "policy", "tuning")
-    downstream = every[every.index(min(stages, key=every.index)) :]
-    folder.set_aside([stage for stage in downstream if stage in folder.begun], LEFT)
-
-
-def _differs(folder: RunFolder, changed: Mapping[str, list[Change]], affected: list[str]) -> Problem:
+def _differs(folder: RunFolder, changed: Mapping[str, list[Change]], affected: Sequence[str]) -> Problem:
     """The keys that differ, with the stages that they matter to."""
     told: dict[str, tuple[Change, list[str]]] = {}
     for stage in affected:
@@ -130,18 +149,14 @@ def _differs(folder: RunFolder, changed: Mapping[str, list[Change]], affected: l
             told.setdefault(change.key, (change, []))[1].append(stage)
     lines = [f"{change}  ({', '.join(stages)})" for change, stages in told.values()]
     what = "holds a run with other settings:\n    " + "\n    ".join(lines)
-    first = affected[0]
-    kept = "" if first == "venv" else " and keeps the venv"
-    again = "venv and policy" if first == "venv" else "the policy"
+    kept = "" if affected[0] == "venv" else " and keeps the venv"
+    again = "venv and policy" if affected[0] == "venv" else "the policy"
     remedy = f"resume=fresh learns {again} again{kept}; a new run_id, or none, begins a run of its own"
     return Problem(what, folder.path, remedy=remedy)
 
 
 def _require_learning(
-    folder: RunFolder,
-    again: list[str] | list[Stage],
-    changed: Mapping[str, list[Change]],
-    modes: Mapping[str, str],
+    folder: RunFolder, again: Sequence[str], changed: Mapping[str, list[Change]], modes: Mapping[str, str]
 ) -> None:
     stuck = [stage for stage in again if modes[stage] == "none"]
     if stuck:
@@ -184,12 +199,14 @@ def _excluded(mode: str, also: set[str]) -> set[str]:
     return also | (set() if mode == "tune" else {"space"})
 
 
+def weights_digest(bundle: Path | None) -> str | None:
+    """The start of the sha256 of a bundle's weights; None where there is none."""
+    return None if bundle is None else digest(bundle / WEIGHTS)
+
+
 def digest(path: Path | None) -> str | None:
-    """The start of the sha256 of a file, or of all files of a folder; None where there is none."""
-    if path is None or not path.exists():
-        return None
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-    return _sha(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files))
+    """The start of the sha256 of a file; None where there is none."""
+    return None if path is None or not path.is_file() else _sha(path.read_bytes())
 
 
 def _sha(content: bytes) -> str:

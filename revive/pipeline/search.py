@@ -9,6 +9,7 @@ from revive.config.instantiate import find_target
 from revive.config.settings import Settings
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context
+from revive.pipeline.stages import venv_bundle
 from revive.pipeline.trials import Parcel, objective, work
 from revive.search.cluster import check_address, ray_running, room_for
 from revive.search.conductor import Conductor, Course, Plan
@@ -45,7 +46,7 @@ def search(context: Context, section: Section, records: StageTracker) -> Path:
     chosen = settings.search
     folder = context.folder.path / "search" / section
     goal = objective(settings, section)
-    trials, book = trials_of(settings, section), TrialBook(folder, goal)
+    trials, book = chosen.trials_of(section), TrialBook(folder, goal)
     recorded = Recorded(records, context.terminal.note, book)
     conductor = Conductor(
         book,
@@ -66,11 +67,14 @@ def _run(context: Context, conductor: Conductor, parcel: Parcel, folder: Path) -
     if not _on_ray(settings, parcel.section):
         run_here(_with_concurrency(conductor, 1), work, parcel, settings.trainer.threads)
         return
-    shared = context.folder.path
-    ray = context.closing.enter_context(ray_running(settings.ray.address, shared, *_tracking(settings)))
+    ray = context.closing.enter_context(
+        ray_running(settings.ray.address, _read_by_trials(context), *_tracking(settings))
+    )
     from revive.search.on_ray import run_on_ray
 
-    at_once = room_for(ray.cluster_resources(), chosen.cpus_per_trial, chosen.gpus_per_trial)
+    at_once = room_for(
+        [n["Resources"] for n in ray.nodes() if n["Alive"]], chosen.cpus_per_trial, chosen.gpus_per_trial
+    )
     run_on_ray(
         _with_concurrency(conductor, chosen.concurrency or min(4, at_once)),
         work,
@@ -84,6 +88,16 @@ def _run(context: Context, conductor: Conductor, parcel: Parcel, folder: Path) -
     )
 
 
+def _read_by_trials(context: Context) -> list[Path]:
+    """The run folder, and the files that trials read for themselves, wherever they run."""
+    settings, given = context.settings, context.given
+    description = settings.dataset.description
+    named = (settings.reward, settings.venv.user_module, settings.venv.rules, settings.venv_path)
+    code = (given.folder / name for name in given.graph.code_files)
+    files = [description if isinstance(description, Path) else None, *named, *code]
+    return [context.folder.path, *(path for path in files if path is not None)]
+
+
 def _with_concurrency(conductor: Conductor, concurrency: int) -> Conductor:
     """The conductor, handing out so many trials at once."""
     conductor.plan = replace(conductor.plan, concurrency=concurrency)
@@ -92,23 +106,15 @@ def _with_concurrency(conductor: Conductor, concurrency: int) -> Conductor:
 
 def _parcel(context: Context, section: Section) -> Parcel:
     given, settings = context.given, context.settings
-    finished = context.folder.path / "venv"
-    venv = finished if context.folder.is_finished("venv") else settings.venv_path
     return Parcel(
         settings,
         section,
         given.logs,
         replace(given.parts, test=None),
         given.task.logged_reward if given.task else None,
-        venv or finished,
+        venv_bundle(context),
         context.provenance,
     )
-
-
-def trials_of(settings: Settings, section: Section) -> int:
-    """How many settings of a stage are tried."""
-    chosen = settings.search
-    return (chosen.venv_trials if section == "venv" else chosen.policy_trials) or chosen.trials
 
 
 def _course(settings: Settings, section: Section, book: TrialBook, trials: int) -> Course:
@@ -127,7 +133,7 @@ def _modes(settings: Settings) -> dict[Section, str]:
 
 def _on_ray(settings: Settings, section: Section) -> bool:
     """One trial alone is not worth the start of Ray."""
-    return settings.ray.enabled and trials_of(settings, section) > 1
+    return settings.ray.enabled and settings.search.trials_of(section) > 1
 
 
 def _tracking(settings: Settings) -> tuple[str | None, bool]:

@@ -19,6 +19,7 @@ from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_policy, save_venv
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Bench, Context
+from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import TestBed
 from revive.policy.learner import FirstOrderLearner
@@ -37,11 +38,13 @@ Model = TypeVar("Model")
 def learn_venv(context: Context) -> VirtualEnv | None:
     """Learn the virtual environment, or take the one that this run or another one learned before."""
     bundle = context.folder.path / "venv"
+    if uses_other_venv(context.settings):
+        return _earlier_venv(context)
     if context.folder.is_finished("venv"):
         context.terminal.note("venv: done before, taken as it is")
         return read_venv(bundle, context.given.code)
     if context.settings.venv.mode == "none":
-        return _earlier_venv(context)
+        return None
     tuned = context.settings.venv.mode == "tune"
     with context.stage("venv") as records:
         venv = search_venv(context, records) if tuned else fit_venv(context, records)
@@ -50,10 +53,15 @@ def learn_venv(context: Context) -> VirtualEnv | None:
     return venv
 
 
+def venv_bundle(context: Context) -> Path:
+    """Where the venv of this command lies, once there is one."""
+    other = context.settings.venv_path if uses_other_venv(context.settings) else None
+    return other or context.folder.path / "venv"
+
+
 def require_venv(settings: Settings) -> None:
     """Raises UserError where learning a policy or tuning lacks a venv; nothing is written before."""
-    before = settings.log_dir / settings.run_id / "venv" if settings.run_id else None
-    learned = settings.venv.mode != "none" or settings.venv_path or (before and before.is_dir())
+    learned = settings.venv.mode != "none" or settings.venv_path or was_finished(settings, "venv")
     wanted = settings.policy.mode != "none" or settings.tuning.mode != "none"
     if wanted and not learned:
         raise UserError(

@@ -34,9 +34,7 @@ REPORT = "report.json"  # the last one, in the folder of a trial
 
 def objective(settings: Settings, section: Section) -> Objective:
     """What the trials of a stage are compared by."""
-    if section == "venv":
-        return Objective(settings.search.venv_metric, "min")
-    return Objective(settings.search.policy_metric, "max")
+    return Objective(settings.search.metric_of(section), "min" if section == "venv" else "max")
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,7 @@ class Trial(Bench):
         return self.order.folder / CHECKPOINT
 
     def watch(self, learner: object, done: int, total: int) -> None:
-        chosen = self.settings.search
-        metric = chosen.venv_metric if isinstance(learner, MultiStepLearner) else chosen.policy_metric
+        metric = self.settings.search.metric_of("venv" if isinstance(learner, MultiStepLearner) else "policy")
         report = progress_of(learner, round(ALL * done / total), metric, at_last=done == self.until)
         if report is not None:
             self.tell(report)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +15,11 @@ from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import Context
 from revive.pipeline.given import Given
-from revive.pipeline.stages import Learned
+from revive.pipeline.resume import LEFT, digest, was_finished, weights_digest
+from revive.pipeline.stages import Learned, venv_bundle
 from revive.report import figures
 from revive.report.tuning_figure import tuning as draw_tuning
+from revive.runs import changes_between, leaves, write_yaml
 from revive.tuning.initial import InitialState
 from revive.tuning.methods import Method
 from revive.tuning.result import Tuned
@@ -39,18 +39,18 @@ class Question:
     method: Method
     initial: InitialState | None
     logged: dict[str, Array]
-    reward: str  # sha256 of the file
+    reward: str  # of the file, its digest
 
     def asked(self, settings: Settings) -> dict[str, Any]:
         """What the answer depends on beside data and venv, as plain values."""
         chosen = settings.tuning.model_dump(mode="json", exclude={"initial_state"})
-        digest = self.initial.digest() if self.initial else None
+        initial = self.initial.digest() if self.initial else None
         ranges = {
             f"{d.node}.{d.column.name}": list(d.choices or (d.low, d.high)) for d in self.space.dimensions
         }
         return {
             **chosen,
-            "initial_state": digest,
+            "initial_state": initial,
             "seed": settings.seed,
             "ranges": ranges,
             "reward": self.reward,
@@ -75,8 +75,7 @@ def prepare_tuning(settings: Settings, given: Given) -> Question | None:
     initial = chosen.initial_state
     state = None if initial is None else InitialState.of(given.graph, initial)
     assert settings.reward is not None  # `gather` asked for it
-    reward = hashlib.sha256(settings.reward.read_bytes()).hexdigest()
-    return Question(space, method, state, logged, reward)
+    return Question(space, method, state, logged, digest(settings.reward) or "")
 
 
 def _known(values: Array, missing: np.ndarray | None) -> Array:
@@ -87,8 +86,7 @@ def _require_policy(settings: Settings, graph: DecisionGraph) -> None:
     if settings.tuning.decided_by == "policy" and not graph.decisions:
         what = "a policy is to decide, but the graph has no decision node"
         raise UserError(Problem(what, place="tuning.decided_by", remedy="write tuning.decided_by=behaviour"))
-    before = settings.log_dir / settings.run_id / "policy" if settings.run_id else None
-    there = settings.policy.mode != "none" or (before is not None and before.is_dir())
+    there = settings.policy.mode != "none" or was_finished(settings, "policy")
     if settings.tuning.decided_by == "policy" and not there:
         what = "the learned policy is to decide, but policy.mode=none learns none"
         remedy = "write tuning.decided_by=behaviour, or let a policy be learned"
@@ -101,15 +99,18 @@ def tune_parameters(
     """Tune, or take what this run found before for the same question; empty where nothing is asked."""
     if question is None:
         return {}
-    path, asked = context.folder.path / FILE, question.asked(context.settings)
-    earlier = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if context.folder.is_finished("tuning") and earlier.get("settings") == asked:
+    folder, asked = context.folder, question.asked(context.settings)
+    path, made_of = folder.path / FILE, _made_of(context, asked)
+    if folder.is_finished("tuning") and not changes_between(folder.made_of("tuning") or {}, made_of):
         context.terminal.note("tuning: done before, taken as it is")
+        earlier = yaml.safe_load(path.read_text(encoding="utf-8"))
         return {key: value for key, value in earlier.items() if key != "settings"}
-    with context.stage("tuning") as records:
+    if folder.is_finished("tuning"):
+        folder.set_aside(["tuning"], LEFT)
+    with context.stage("tuning", made_of) as records:
         tuned = _tune(context, venv, learned, question)
         found = tuned.to_json()
-        _write(path, {**found, "settings": asked})
+        write_yaml(path, {**found, "settings": asked})
         figure = draw_tuning(tuned, context.task.graph, question.logged)
         figures.save(figure, context.folder.figures / "tuning.png")
         records.params({**found["values"], "asked": asked})
@@ -118,6 +119,18 @@ def tune_parameters(
         records.artifact(context.folder.figures / "tuning.png", "figures")
     context.terminal.note(_told(tuned))
     return found
+
+
+def _made_of(context: Context, asked: dict[str, Any]) -> dict[str, Any]:
+    """What the answer depends on: the question, the data, the venv and, where one decides, the policy."""
+    decides = context.settings.tuning.decided_by == "policy"
+    policy = weights_digest(context.folder.path / "policy") if decides else None
+    return {
+        **context.made_of.get("data", {}),
+        **leaves({"tuning": asked}),
+        "venv": weights_digest(venv_bundle(context)),
+        "policy": policy,
+    }
 
 
 def _measured(tuned: Tuned) -> dict[str, float]:
@@ -162,12 +175,6 @@ def _scene(
     usual = {name: values.median(0).values for name, values in rows.values.items()}
     graph = context.task.graph
     return question.initial.scene(venv, graph, draws=branches, horizon=horizon, seed=seed, usual=usual)
-
-
-def _write(path: Path, found: dict[str, Any]) -> None:
-    draft = path.with_name(f".{path.name}.tmp")
-    draft.write_text(yaml.safe_dump(found, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    draft.replace(path)
 
 
 def _told(tuned: Tuned) -> str:

@@ -101,7 +101,7 @@ def _search_line(stage: str, searched: dict[str, Any]) -> str:
     counts = ", ".join(f"{count} {state}" for state, count in searched["trials"].items())
     line = f"search  {stage}: {counts} trials, {searched['training_seconds']:g} s of training"
     if "optimism" not in searched:
-        return line
+        return f"{line}; no test part was kept aside to tell its optimism"
     what = "rollout error" if stage == "venv" else "gain over the logs' controller"
     figures = f"{searched['validation']:.3f} in validation, {searched['test']:.3f} on the test part"
     return f"{line};\n        {what} {figures} (optimism {searched['optimism']:.3f})"

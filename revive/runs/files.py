@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 
 def write_json(path: Path, value: Any) -> Path:
     """Nested values as JSON. Arrays become lists; numbers that are not finite become null."""
     return write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def write_yaml(path: Path, values: Mapping[str, Any]) -> Path:
+    """Plain values as YAML, in their order."""
+    return write_text(path, yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True))
 
 
 def write_text(path: Path, text: str) -> Path:

@@ -2,8 +2,8 @@
 
     <log_dir>/<run_id>/
         config.yaml      the composed config of the last command
-        versions.json    Python, the main libraries, the commit of the checkout
-        state.json       state, current stage, how far every stage is, and what each was made of
+        versions.json    Python, the main libraries, the commit of the checkout, the device
+        state.json       state, current stage, how far every stage is, what each was made of, the error of a failure
         figures/         pictures
         earlier/N/       what was set aside when stages were begun afresh
 
@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -27,14 +28,15 @@ from typing import IO, Any, Literal, Self
 import yaml
 
 from revive.errors import Problem, UserError
-from revive.runs.files import write_json, write_text
+from revive.runs.files import write_json, write_yaml
 from revive.runs.names import fresh_name
 from revive.runs.stops import RunInterrupted, is_interrupt
-from revive.versions import versions
+from revive.versions import device, versions
 
 State = Literal["running", "finished", "interrupted", "failed"]
 Resume = Literal["auto", "fresh"]
 STATE, CONFIG = "state.json", "config.yaml"
+_ERROR_LENGTH = 4000
 
 
 class RunFolder:
@@ -82,8 +84,8 @@ class RunFolder:
         draft.chmod(0o755)
         try:
             lock = _hold(draft)
-            write_text(draft / CONFIG, _as_yaml(config))
-            write_json(draft / "versions.json", versions())
+            write_yaml(draft / CONFIG, config)
+            write_json(draft / "versions.json", _made_with(config))
             now = datetime.now().isoformat(timespec="seconds")
             state: dict[str, Any] = {
                 "state": "running",
@@ -136,6 +138,15 @@ class RunFolder:
         """What a stage that was begun is made of, as `stage_started` noted it."""
         return self._state.get("made_of", {}).get(stage)
 
+    def times_afresh(self, stage: str) -> int:
+        """How often a stage was set aside."""
+        return int(self._state.get("afresh", {}).get(stage, 0))
+
+    @property
+    def pledge(self) -> str | None:
+        """What `set_aside` was last asked for and has not been completed by a finished run."""
+        return self._state.get("pledge")
+
     def is_finished(self, stage: str) -> bool:
         """Whether a stage was completed, now or by an earlier command."""
         return self._state["stages"].get(stage) == "finished"
@@ -154,15 +165,20 @@ class RunFolder:
 
     def take_up(self, config: Mapping[str, Any]) -> None:
         """Begin to work in a folder that was there, with the config of this command."""
-        write_text(self.path / CONFIG, _as_yaml(config))
-        write_json(self.path / "versions.json", versions())
+        write_yaml(self.path / CONFIG, config)
+        write_json(self.path / "versions.json", _made_with(config))
         self.mark("running")
 
-    def set_aside(self, stages: Collection[str], files: Mapping[str, Collection[str]]) -> Path:
+    def set_aside(
+        self, stages: Collection[str], files: Mapping[str, Collection[str]], pledge: str | None = None
+    ) -> Path:
         """Forget stages, so that they are learned afresh; what they left is kept in the returned folder.
 
-        files: stage -> what it leaves, relative to the run folder. Also done to its end after a sudden death.
+        files: stage -> what it leaves, relative to the run folder. pledge: noted until the run is finished, so that
+        the same request again is known to be under way. Also done to its end after a sudden death.
         """
+        if pledge is not None:
+            self._state["pledge"] = pledge
         earlier = self.path / "earlier"
         number = 1 + max((int(p.name) for p in earlier.glob("*") if p.name.isdigit()), default=0)
         names = [name for stage in stages for name in files.get(stage, ())]
@@ -182,6 +198,7 @@ class RunFolder:
                 (target / name).parent.mkdir(parents=True, exist_ok=True)
                 (self.path / name).replace(target / name)
         for stage in told["stages"]:
+            self._state.setdefault("afresh", {})[stage] = self.times_afresh(stage) + 1
             self._state["stages"].pop(stage, None)
             self._state.get("made_of", {}).pop(stage, None)
         del self._state["aside"]
@@ -220,6 +237,9 @@ class RunFolder:
         interrupted = is_interrupt(error)
         try:
             # The folder may be what failed (a full disk); the first error is the one to show.
+            if error is None:
+                self._state.pop("pledge", None)
+            self._state["error"] = None if error is None or interrupted else str(error)[:_ERROR_LENGTH]
             with contextlib.suppress(OSError) if error else contextlib.nullcontext():
                 self.mark("interrupted" if interrupted else "failed" if error else "finished")
         finally:
@@ -232,8 +252,8 @@ class RunFolder:
         self.write_json(STATE, self._state)
 
 
-def _as_yaml(config: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+def _made_with(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {**versions(), "device": device(str(config.get("trainer", {}).get("accelerator", "cpu")))}
 
 
 def _is_taken(path: Path) -> bool:
@@ -258,7 +278,7 @@ def _hold(path: Path) -> IO[str]:
     """Lock a run folder for as long as the returned file stays open."""
     lock = (path / ".lock").open("a+", encoding="utf-8")
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(lock)
     except BlockingIOError as error:
         lock.seek(0)
         holder = lock.read().strip()
@@ -269,6 +289,39 @@ def _hold(path: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
+
+
+def _lock(lock: IO[str]) -> None:
+    """Raises BlockingIOError where another command holds it; whoever only looks, holds it for less than a blink."""
+    for again in (True, False):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not again:
+                raise
+            time.sleep(0.05)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a command is at work in a run folder."""
+    try:
+        with (path / ".lock").open(encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def stages_finished(path: Path) -> set[str]:
+    """The stages that a run folder says are finished; none where it is no run folder."""
+    try:
+        stages = json.loads((path / STATE).read_text(encoding="utf-8"))["stages"]
+    except (OSError, ValueError, KeyError):
+        return set()
+    return {stage for stage, state in stages.items() if state == "finished"}
 
 
 def _require_run(path: Path) -> None:

@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,8 +33,10 @@ def check_address(address: str | None, tracking_uri: str | None, tracked: bool) 
 
     Raises UserError within a few seconds, before anything is written.
     """
-    if address is None or address == "auto":
+    if address is None:
         return
+    if address == "auto":
+        address = _running_here()
     host, port = _host_and_port(address)
     try:
         with socket.create_connection((host, port), timeout=_PATIENCE) as connection:
@@ -44,6 +46,18 @@ def check_address(address: str | None, tracking_uri: str | None, tracked: bool) 
         raise _no_ray(address, str(error.strerror or error)) from error
     if not _is_here(host):
         check_tracking(tracking_uri, tracked)
+
+
+def _running_here() -> str:
+    """The address that `auto` means: what RAY_ADDRESS says, or the Ray that was started on this machine last."""
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
+    try:
+        address = os.environ.get("RAY_ADDRESS") or noted.read_text(encoding="utf-8").strip()
+    except OSError:
+        address = ""
+    if not address:
+        raise _no_ray("auto", "none runs on this machine, and RAY_ADDRESS names none")
+    return address
 
 
 def _speaks_grpc(connection: socket.socket) -> bool:
@@ -75,10 +89,13 @@ def check_tracking(uri: str | None, tracked: bool) -> None:
 
 
 @contextmanager
-def ray_running(address: str | None, shared: Path, tracking_uri: str | None, tracked: bool) -> Iterator[Any]:
+def ray_running(
+    address: str | None, shared: Sequence[Path], tracking_uri: str | None, tracked: bool
+) -> Iterator[Any]:
     """Ray, connected: one that runs in this process already is used and left alone, ours is ended.
 
-    Raises UserError where there is none at the address, or its machines do not see the folder `shared`.
+    shared: what every machine must see, a folder first that can be written.
+    Raises UserError where there is none at the address, or one of its machines does not see what it must.
     """
     before = {key: os.environ.get(key) for key in _QUIET}
     os.environ.update(_QUIET)
@@ -116,7 +133,7 @@ def _connect(ray: Any, address: str | None) -> None:
         raise _no_ray(address, str(error).splitlines()[0]) from error
 
 
-def _check_nodes(ray: Any, shared: Path, tracking_uri: str | None, tracked: bool) -> None:
+def _check_nodes(ray: Any, shared: Sequence[Path], tracking_uri: str | None, tracked: bool) -> None:
     """All machines of the cluster must see the run folder, and none of them this machine's sqlite."""
     here = ray.get_runtime_context().get_node_id()
     others = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
@@ -127,39 +144,54 @@ def _check_nodes(ray: Any, shared: Path, tracking_uri: str | None, tracked: bool
         check_tracking(tracking_uri, tracked)
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    probe = shared / ".seen"
+    probe = shared[0] / ".seen"
     probe.touch()
-    look = ray.remote(num_cpus=0)(os.path.exists)
+    wanted = {str(probe): shared[0], **{str(path): path for path in shared[1:]}}
+    look = ray.remote(num_cpus=0)(_unseen)
     try:
-        seen = {
+        asked = {
             node["NodeManagerHostname"]: look.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            ).remote(str(probe))
+            ).remote(list(wanted))
             for node in others
         }
-        blind = [host for host, answer in seen.items() if not ray.get(answer, timeout=60)]
+        blind = {host: ray.get(answer, timeout=60) for host, answer in asked.items()}
     finally:
         probe.unlink(missing_ok=True)
-    if blind:
-        what = f"{', '.join(blind)} cannot see it, but every machine of a cluster must"
-        raise UserError(Problem(what, shared, remedy="choose a log_dir on shared storage"))
+    problems = Problems()
+    for host, missing in blind.items():
+        for path in missing:
+            what = f"{host} cannot see it, but every machine of a cluster must"
+            remedy = "choose a log_dir on shared storage" if wanted[path] == shared[0] else "keep it there"
+            problems.add(what, file=wanted[path], remedy=remedy)
+    problems.raise_if_any()
 
 
-def room_for(resources: Mapping[str, float], cpus: int, gpus: float) -> int:
-    """How many trials of that size a Ray with these resources runs at once.
+def _unseen(paths: list[str]) -> list[str]:
+    """Those of the paths that do not exist where this runs."""
+    return [path for path in paths if not Path(path).exists()]
+
+
+def room_for(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+    """How many trials of that size run at once on nodes with these resources; a trial has one node.
 
     Raises UserError where not even one fits: it would be waited for without end.
     """
-    problems, room = Problems(), []
-    for kind, wanted in (("CPU", float(cpus)), ("GPU", gpus)):
-        there = resources.get(kind, 0.0)
-        if wanted > there:
-            what = f"a trial asks for {wanted:g} {kind}s, but Ray has {there:g}"
-            problems.add(what, place=f"search.{kind.lower()}s_per_trial", remedy=f"at most {there:g}")
-        elif wanted:
-            room.append(int(there / wanted))
+    asked = {"CPU": float(cpus), "GPU": gpus}
+    wanted = {kind: size for kind, size in asked.items() if size}
+    room = sum(min(int(node.get(kind, 0.0) / size) for kind, size in wanted.items()) for node in nodes)
+    if room:
+        return room
+    problems = Problems()
+    for kind, size in wanted.items():
+        most = max((node.get(kind, 0.0) for node in nodes), default=0.0)
+        what = f"a trial asks for {size:g} {kind}s, but no node of Ray has more than {most:g}"
+        if size > most:
+            problems.add(what, place=f"search.{kind.lower()}s_per_trial", remedy=f"at most {most:g}")
     problems.raise_if_any()
-    return min(room)
+    raise UserError(
+        Problem("no node of Ray has both the CPUs and the GPUs of a trial", place="search.gpus_per_trial")
+    )
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

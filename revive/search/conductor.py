@@ -98,7 +98,8 @@ class Conductor:
     _repeats: list[tuple[Trial, int]] | None = None
 
     def __post_init__(self) -> None:
-        self._started = time.monotonic()
+        spent = sum(trial.seconds for trial in self.book.trials) / self.plan.concurrency
+        self._started = time.monotonic() - spent  # the budget is that of the search, not of a command
         self._before = {trial.id for trial in self.book.trials}
         # What was running and follows a course of its own is handed out by that.
         self._again = [t for t in self.book.trials if t.state == "running" and t.of is not None]

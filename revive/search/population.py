@@ -62,7 +62,7 @@ class Population:
 
     def next(self, live: bool, late: bool) -> tuple[Trial, int] | None:
         """A trial of the present level that was not handed out yet, after the exchange where all have reached it."""
-        found = self._of_level() or self._new()
+        found = self._of_level() or self._new(late)
         if found is not None or live:
             return self._handed_out(found)
         going = self.book.originals("running", "waiting")
@@ -92,8 +92,9 @@ class Population:
         running = (t for t in self.book.originals("running") if t.id not in self._handed)
         return next(running, None)
 
-    def _new(self) -> Trial | None:
-        if len(self.book.originals()) >= self.size:
+    def _new(self, late: bool) -> Trial | None:
+        begun = len(self.book.originals())
+        if begun >= self.size or (late and begun):
             return None
         asked = self.sampler.ask()
         if asked is None:

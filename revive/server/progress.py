@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from revive.errors import UserError
+from revive.runs import is_held
 from revive.search.trials import FILE as TRIALS
 
 TaskState = Literal["Wait", "Run", "End", "Shutdown"]
@@ -31,15 +31,7 @@ class Progress:
 
     def is_held(self) -> bool:
         """Whether a process of this machine is at work on the run."""
-        if self._state().get("state") != "running":
-            return False
-        try:
-            os.kill(int((self.folder / ".lock").read_text(encoding="utf-8")), 0)
-        except PermissionError:  # of another user, but there
-            return True
-        except (OSError, ValueError):
-            return False
-        return True
+        return is_held(self.folder)
 
     def state(self, stage: str, running: bool) -> TaskState:
         """How a stage stands; `running` says whether the run is being trained."""
@@ -62,7 +54,7 @@ class Progress:
             return {}
         whole = self._state().get("state")
         state = "finished" if told == "finished" else "failed" if whole == "failed" else under_way
-        return {0: (state, "")}
+        return {0: (state, (self._state().get("error") or "") if state == "failed" else "")}
 
     def metrics(self, stage: str) -> dict[str, Any]:
         """Of a tuned stage how many trials are over, and the best metric so far under its name."""

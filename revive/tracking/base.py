@@ -72,8 +72,11 @@ class Tracker(Recorder, Protocol):
     def start(self, folder: Path, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """Open the record of this command, named as its run folder."""
 
-    def stage(self, name: str) -> AbstractContextManager[StageTracker]:
-        """The record of a stage, below that of the command; closes with how the stage ended."""
+    def stage(self, name: str, afresh: int = 0) -> AbstractContextManager[StageTracker]:
+        """The record of a stage, below that of the command; closes with how the stage ended.
+
+        afresh: how often the stage was begun afresh before, each time with a record of its own.
+        """
 
     def finish(self, status: Status = "FINISHED") -> None:
         """Close the record and wait, not forever, until everything is written."""
@@ -103,7 +106,7 @@ class NullTracker:
         """Nothing to open."""
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[StageTracker]:
+    def stage(self, name: str, afresh: int = 0) -> Iterator[StageTracker]:
         """A stage tracker that does nothing either."""
         yield self
 

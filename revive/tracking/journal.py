@@ -34,8 +34,8 @@ class Journal:
     def load(self) -> list[Job]:
         """The jobs that an earlier command left behind; a line torn by a kill is none."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
-        except (FileNotFoundError, UnicodeDecodeError):
+            lines = self.path.read_text(encoding="utf-8", errors="replace").split("\n")
+        except FileNotFoundError:
             return []
         jobs = [job for job in map(_parsed, lines) if job is not None]
         self.keep(jobs)  # so that nothing is appended to a torn line

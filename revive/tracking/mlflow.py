@@ -132,9 +132,9 @@ class MlflowTracker(MlflowRun):
         self._sender.submit({**job, "name": folder.name})
 
     @contextmanager
-    def stage(self, name: str) -> Iterator[MlflowRun]:
+    def stage(self, name: str, afresh: int = 0) -> Iterator[MlflowRun]:
         """A child run for a stage; it ends as the stage does."""
-        stage = MlflowRun(self._sender, name, COMMAND)
+        stage = MlflowRun(self._sender, f"{afresh}/{name}" if afresh else name, COMMAND)
         stage.open({}, {"stage": name}, {})
         error: BaseException | None = None
         try:

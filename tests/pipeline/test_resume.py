@@ -106,6 +106,54 @@ def test_a_stage_that_was_not_begun_is_free(tank: Write) -> None:
     assert state["made_of"]["policy"]["policy.learner.lr"] == 1e-4
 
 
+def test_a_request_to_begin_afresh_that_was_stopped_goes_on(
+    finished: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = ("resume=fresh", "venv.learner.lr=2e-3", "policy.learner.lr=1e-4")
+    with monkeypatch.context() as death:
+        death.setattr("revive.pipeline.run.learn_policy", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            _run(*again)
+    assert json.loads(Path("runs/r/state.json").read_text())["stages"]["venv"] == "finished"
+    stamp = Path("runs/r/venv/model.safetensors").stat().st_mtime_ns
+    assert _run(*again) == 0
+    assert Path("runs/r/venv/model.safetensors").stat().st_mtime_ns == stamp
+    assert [p.name for p in Path("runs/r/earlier").iterdir()] == ["1"]
+    assert _run(*again) == 0  # it was finished: now it means what it says
+    assert sorted(p.name for p in Path("runs/r/earlier").iterdir()) == ["1", "2"]
+
+
+def test_another_venv_is_used_where_it_is_named(finished: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    there = "venv_path=runs/other/venv"
+    assert _run("run_id=other", "venv.learner.lr=2e-3", "policy.mode=none") == 0
+    assert _run("run_id=t", "venv.mode=none", there) == 0
+    assert _weights("policy", Path("runs/r")) != _weights("policy", Path("runs/t"))
+    capsys.readouterr()
+    assert _run("venv.mode=none", there) == 2  # the policy of the run knows another venv
+    assert 'venv.source: "run" -> ' in capsys.readouterr().err
+    assert _run("venv.mode=none", there, "resume=fresh") == 0
+    assert _weights("policy", Path("runs/r")) == _weights("policy", Path("runs/t"))
+    assert _run("venv.mode=none", "policy.mode=none") == 2  # and the other way round
+    assert "venv.source" in capsys.readouterr().err
+
+
+def test_settings_of_the_other_stage_s_search_are_free(tank: Write) -> None:
+    tank()
+    tuned = ("venv.mode=tune", "ray.enabled=false", "search.trials=1", "search.retrain=0")
+    assert _run(*tuned, "policy.mode=none") == 0
+    assert _run(*tuned, "policy.mode=once", "search.policy_trials=3", "search.policy_metric=mean_reward") == 0
+
+
+def test_a_venv_that_is_not_finished_is_none(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    tank()
+    assert _run("policy.mode=none") == 0
+    state = json.loads(Path("runs/r/state.json").read_text())
+    state["stages"]["venv"] = "running"
+    Path("runs/r/state.json").write_text(json.dumps(state))
+    assert _run("venv.mode=none") == 2
+    assert "needs a venv that was learned before" in capsys.readouterr().err
+
+
 def test_other_logs_need_another_venv(finished: Write, capsys: pytest.CaptureFixture[str]) -> None:
     finished(logs=tank_logs(seed=1))
     assert _run("resume=fresh", "venv.mode=none") == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -55,12 +56,25 @@ def test_a_server_that_says_nothing_is_no_ray(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_trials_that_can_never_run_are_refused() -> None:
-    assert cluster.room_for({"CPU": 5.0}, 2, 0.0) == 2
-    assert cluster.room_for({"CPU": 16.0, "GPU": 1.0}, 2, 0.25) == 4
+    assert cluster.room_for([{"CPU": 5.0}], 2, 0.0) == 2
+    assert cluster.room_for([{"CPU": 16.0, "GPU": 1.0}, {"CPU": 2.0}], 2, 0.25) == 4
     with pytest.raises(UserError) as caught:
-        cluster.room_for({"CPU": 2.0}, 4, 0.5)
-    assert "search.cpus_per_trial: a trial asks for 4 CPUs, but Ray has 2" in str(caught.value)
-    assert "search.gpus_per_trial" in str(caught.value)
+        cluster.room_for([{"CPU": 2.0}, {"CPU": 3.0}], 4, 0.5)
+    told = str(caught.value)
+    assert "search.cpus_per_trial: a trial asks for 4 CPUs, but no node of Ray has more than 3" in told
+    assert "search.gpus_per_trial" in told
+    with pytest.raises(UserError, match="both"):
+        cluster.room_for([{"CPU": 4.0}, {"CPU": 1.0, "GPU": 1.0}], 4, 1.0)
+
+
+def test_auto_without_any_ray_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    with pytest.raises(UserError, match="none runs on this machine"):
+        check_address("auto", None, True)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(UserError, match=r"no Ray answers at 127\.0\.0\.1:1"):
+        check_address("auto", None, True)
 
 
 @pytest.mark.parametrize("uri", [None, "sqlite:///x.db"])
