@@ -1,13 +1,19 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, folders that one process at a time works in, and disks that fail."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import json
 import math
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+_DISK = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE")}
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -17,14 +23,52 @@ def write_json(path: Path, value: Any) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Text as UTF-8; missing folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> Path:
+    """Bytes; missing folders are made. An OSError names the file, also where the system's own does not."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
         return draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def disk_trouble(error: BaseException | None) -> OSError | None:
+    """What an error has to do with a disk that is full or broken; None where it has nothing to.
+
+    Looked for among its causes too. That is no fault of what was being done, which works once the disk does.
+    """
+    for _ in range(20):
+        if error is None or (isinstance(error, OSError) and error.errno in _DISK):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, patience: float = 60.0) -> Iterator[None]:
+    """Work in a folder while no other process does, which is waited for; the lock ends with its process.
+
+    Raises TimeoutError after `patience` seconds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience
+    with (folder / ".lock").open("a") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise TimeoutError(f"{folder} is in use by another process") from None
+                time.sleep(0.1)
+        yield
 
 
 def _plain(value: Any) -> Any:

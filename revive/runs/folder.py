@@ -13,6 +13,7 @@ A folder appears whole or not at all, so that two commands never share one by ac
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -27,7 +28,7 @@ from typing import IO, Any, Literal, Self
 import yaml
 
 from revive.errors import Problem, UserError
-from revive.runs.files import write_json, write_text
+from revive.runs.files import disk_trouble, write_json, write_text
 from revive.runs.names import fresh_name
 from revive.runs.stops import RunInterrupted, is_interrupt
 from revive.versions import versions
@@ -41,7 +42,7 @@ class RunFolder:
     """An open run folder, held by this process alone until it is closed.
 
     Use it as a context manager: leaving it marks the run finished, failed or interrupted. Ctrl-C leaves
-    as `RunInterrupted`.
+    as `RunInterrupted`, a disk that is full or broken as UserError.
     """
 
     def __init__(self, path: Path, lock: IO[str], *, continued: bool) -> None:
@@ -226,6 +227,15 @@ class RunFolder:
             self.close()
         if interrupted:
             raise RunInterrupted(self.run_id) from error
+        if trouble := disk_trouble(error):
+            raise UserError(self._broken_off(trouble)) from error
+
+    def _broken_off(self, trouble: OSError) -> Problem:
+        """What is on disk is whole, so that the run can go on from there once the disk can be written again."""
+        full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)
+        first = "make space" if full else "see to the disk"
+        remedy = f"{first}, then run_id={self.run_id} goes on from there; nothing that was finished is lost"
+        return Problem(trouble.strerror or str(trouble), trouble.filename or self.path, remedy=remedy)
 
     def _save(self, **changes: Any) -> None:
         self._state.update(changes, updated=datetime.now().isoformat(timespec="seconds"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,7 +71,8 @@ def ray_running(address: str | None, shared: Path, tracking_uri: str | None, tra
     mine = not ray.is_initialized()
     try:
         if mine:
-            _connect(ray, address)
+            with _own_sigterm():
+                _connect(ray, address)
         _check_nodes(ray, shared, tracking_uri, tracked)
         yield ray
     finally:
@@ -80,6 +83,17 @@ def ray_running(address: str | None, shared: Path, tracking_uri: str | None, tra
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Ray takes SIGTERM for itself as it starts; the command has its own answer to it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _connect(ray: Any, address: str | None) -> None:
