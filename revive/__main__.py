@@ -12,7 +12,7 @@ from pathlib import Path
 from revive import __version__
 from revive.errors import Problem, RunFailed, UserError, suggestion
 
-DONE, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 # What a file system says when the user's choice of a folder is at fault, or its size.
 _FOLDER_TROUBLE = {
     getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
@@ -23,10 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 130 interrupted. Anything else
-        is a mistake of ours and leaves as an exception, so that Python shows its traceback and exits with 1.
+        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 130 interrupted, 143 ended by
+        SIGTERM. Anything else is a mistake of ours and leaves as an exception, so that Python shows its traceback
+        and exits with 1.
     """
+    from revive.runs import sigterm_interrupts
+
     given = list(sys.argv[1:] if arguments is None else arguments)
+    with sigterm_interrupts() as came:
+        code = _outcome(given)
+    return TERMINATED if code == INTERRUPTED and came else code
+
+
+def _outcome(given: list[str]) -> int:
     try:
         _dispatch(given)
     except UserError as error:

@@ -29,9 +29,18 @@ class _AtomicCheckpoints(TorchCheckpointIO):
     """A checkpoint appears whole or not at all, also when the process is killed while it is written."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        draft = f"{path}.tmp"
-        super().save_checkpoint(checkpoint, draft, storage_options)
-        Path(draft).replace(path)
+        draft = draft_of(Path(path))
+        try:
+            super().save_checkpoint(checkpoint, draft, storage_options)
+            draft.replace(path)
+        except OSError as error:  # of a full disk it tells no name
+            draft.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def draft_of(checkpoint: Path) -> Path:
+    """What a checkpoint is called while it is written."""
+    return checkpoint.with_name(f"{checkpoint.name}.tmp")
 
 
 class _Report(Callback):
@@ -57,7 +66,9 @@ def fit(
 ) -> bool:
     """Train through all chunks, or through so many (`until`); go on from `checkpoint` where one was left.
 
-    Returns whether training is complete; then the checkpoint is removed, otherwise it holds where training is.
+    Returns whether training is complete. The checkpoint then holds where training is, also at the end: who asked
+    removes it, once what was learned is kept elsewhere. One that cannot be written ends the training with OSError,
+    and the former one stays.
     """
     stop = chunks if until is None else min(until, chunks)
     if stop < chunks and checkpoint.is_file() and _chunks_done(checkpoint) >= stop:
@@ -86,11 +97,9 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(learner, ckpt_path=str(checkpoint) if checkpoint.is_file() else None, weights_only=True)
-        if stop < chunks:
+        if not checkpoint.is_file() or _chunks_done(checkpoint) < stop:
             trainer.save_checkpoint(checkpoint)
-            return False
-    checkpoint.unlink(missing_ok=True)
-    return True
+    return stop == chunks
 
 
 def _chunks_done(checkpoint: Path) -> int:

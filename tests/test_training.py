@@ -103,10 +103,18 @@ def test_progress_is_told_after_every_chunk(tmp_path: Path) -> None:
     assert recorder.seen[-1] == pytest.approx(float(walker.place.detach().sum()))
 
 
-def test_a_finished_fit_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_fit_leaves_its_checkpoint_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     walk(tmp_path)
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["venv.ckpt"]
+
+
+def test_a_fit_that_was_finished_has_nothing_left_to_do(tmp_path: Path) -> None:
+    whole, _ = walk(tmp_path)
+    again, steps = walk(tmp_path)
+    assert steps == []
+    assert torch.equal(again.place, whole.place)
+    assert torch.equal(again.generator.get_state(), whole.generator.get_state())
 
 
 @pytest.mark.parametrize(("stop", "kept"), [(2, 0), (3, 2), (5, 4), (7, 6)])
@@ -125,7 +133,6 @@ def test_training_leg_by_leg_comes_to_the_same(tmp_path: Path) -> None:
         walker, steps = walk(tmp_path, until=until)
         assert [done for done, _ in steps] == expected
     assert torch.equal(walker.place, whole.place)
-    assert not (tmp_path / "checkpoints" / "venv.ckpt").exists()
 
 
 def test_a_leg_that_was_interrupted_goes_on(tmp_path: Path) -> None:
@@ -160,8 +167,10 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_former_one(
         patch.setattr(
             "pytorch_lightning.plugins.io.TorchCheckpointIO.save_checkpoint", lambda s, *a: full(*a)
         )
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match="No space left") as raised:
             walk(tmp_path)
+    assert raised.value.filename == str(file)
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
     assert file.read_bytes() == former
     _, steps = walk(tmp_path)
     assert steps[0] == (3, 7)

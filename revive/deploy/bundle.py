@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from revive.deploy.sessions import PolicySession, VenvSession
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.policy import Policy
+from revive.runs import write_bytes
 from revive.venv.functions import UserCode
 from revive.venv.virtual_env import VirtualEnv
 
@@ -70,12 +71,17 @@ def load_policy(path: str | Path) -> PolicySession:
 def _save(
     kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, provenance: Mapping[str, Any]
 ) -> None:
+    for litter in folder.parent.glob(f".{folder.name}.*.tmp"):  # of processes that were killed
+        shutil.rmtree(litter, ignore_errors=True)
     draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, draft / WEIGHTS)
     text = json.dumps({"format": FORMAT, "kind": kind, **spec, "provenance": dict(provenance)}, indent=2)
-    (draft / f"{kind}.json").write_text(text + "\n", encoding="utf-8")
+    try:
+        weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
+        write_bytes(draft / WEIGHTS, weights)
+        write_bytes(draft / f"{kind}.json", f"{text}\n".encode())
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
     former = folder.with_name(f".{folder.name}.{os.getpid()}.old")
     if folder.exists():
         folder.replace(former)

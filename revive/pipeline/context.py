@@ -95,6 +95,7 @@ class Context(Bench):
             yield records
         self.note_seconds(name, time.perf_counter() - started)
         self.folder.stage_finished(name)
+        self.checkpoint(name).unlink(missing_ok=True)  # not before: what was learned is kept now
 
     def note_seconds(self, name: str, seconds: float) -> None:
         """Keep the time of a stage, also for when the run is continued."""

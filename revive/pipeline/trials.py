@@ -21,10 +21,11 @@ from revive.pipeline.context import Bench, use_threads
 from revive.pipeline.given import Given, without_data
 from revive.pipeline.stages import Fitting, Learned, policy_fitting, venv_fitting
 from revive.policy.learner import Candidate, FirstOrderLearner
-from revive.runs import write_json
+from revive.runs import alone_in, write_json
 from revive.search.space import Section, with_values
 from revive.search.trials import ALL, CHECKPOINT, Leg, Objective, Order, Report, at
 from revive.tracking.base import NullTracker
+from revive.training import draft_of
 from revive.venv.learner import MultiStepLearner
 from revive.venv.virtual_env import VirtualEnv
 
@@ -72,12 +73,21 @@ class Trial(Bench):
 
 
 def work(order: Order, payload: Parcel, tell: Tell, cpus: int) -> None:
-    """Train one trial as far as it is to go; leave its checkpoint for the next leg, or its model."""
+    """Train one trial as far as it is to go; leave its checkpoint for the next leg, or its model.
+
+    Safe to be done again at any moment: it goes on from what it finds. A worker whose command was killed lives on for
+    a moment, and is waited for.
+    """
     use_threads(cpus)
-    checkpoint, last = order.folder / CHECKPOINT, order.folder / REPORT
-    order.folder.mkdir(parents=True, exist_ok=True)
-    if order.start is not None and not checkpoint.exists():
-        shutil.copyfile(order.start, draft := checkpoint.with_suffix(".tmp"))
+    with alone_in(order.folder):
+        _work(order, payload, tell)
+
+
+def _work(order: Order, payload: Parcel, tell: Tell) -> None:
+    checkpoint, last, left = (order.folder / name for name in (CHECKPOINT, REPORT, at(order.until)))
+    legs = () if left.is_file() else order.legs
+    if legs and order.start is not None and not checkpoint.exists():
+        shutil.copyfile(order.start, draft := draft_of(checkpoint))
         draft.replace(checkpoint)
     told: list[Report] = []
 
@@ -86,13 +96,13 @@ def work(order: Order, payload: Parcel, tell: Tell, cpus: int) -> None:
         write_json(last, {"until": order.until, **vars(report)})
         tell(report)
 
-    for leg in order.legs:
+    for leg in legs:
         _train(order, leg, payload, tell_too)
     if not told and last.is_file():  # nothing was left to do: who was told before may have died since
         stored = json.loads(last.read_text(encoding="utf-8"))
         if stored.pop("until") == order.until:
             tell(Report(**stored))
-    if order.until < ALL:
+    if legs and order.until < ALL:
         checkpoint.replace(order.folder / at(order.until))
 
 

@@ -1,7 +1,9 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and disks that fail."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+_DISK = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE")}
 
 
 def write_json(path: Path, value: Any) -> Path:
@@ -24,14 +28,32 @@ def write_yaml(path: Path, values: Mapping[str, Any]) -> Path:
 
 def write_text(path: Path, text: str) -> Path:
     """Text as UTF-8; missing folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    return write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> Path:
+    """Bytes; missing folders are made. An OSError names the file, also where the system's own does not."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        draft.write_text(text, encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft.write_bytes(content)
         return draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def disk_trouble(error: BaseException | None) -> OSError | None:
+    """What an error has to do with a disk that is full or broken; None where it has nothing to.
+
+    Looked for among its causes too. That is no fault of what was being done, which works once the disk does.
+    """
+    for _ in range(20):
+        if error is None or (isinstance(error, OSError) and error.errno in _DISK):
+            return error
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _plain(value: Any) -> Any:

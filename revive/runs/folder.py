@@ -13,12 +13,11 @@ A folder appears whole or not at all, so that two commands never share one by ac
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import json
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -28,7 +27,8 @@ from typing import IO, Any, Literal, Self
 import yaml
 
 from revive.errors import Problem, UserError
-from revive.runs.files import write_json, write_yaml
+from revive.runs.files import disk_trouble, write_json, write_yaml
+from revive.runs.locks import hold
 from revive.runs.names import fresh_name
 from revive.runs.stops import RunInterrupted, is_interrupt
 from revive.versions import device, versions
@@ -43,7 +43,7 @@ class RunFolder:
     """An open run folder, held by this process alone until it is closed.
 
     Use it as a context manager: leaving it marks the run finished, failed or interrupted. Ctrl-C leaves
-    as `RunInterrupted`.
+    as `RunInterrupted`, a disk that is full or broken as UserError.
     """
 
     def __init__(self, path: Path, lock: IO[str], *, continued: bool) -> None:
@@ -83,7 +83,7 @@ class RunFolder:
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=log_dir))
         draft.chmod(0o755)
         try:
-            lock = _hold(draft)
+            lock = hold(draft)
             write_yaml(draft / CONFIG, config)
             write_json(draft / "versions.json", _made_with(config))
             now = datetime.now().isoformat(timespec="seconds")
@@ -109,7 +109,7 @@ class RunFolder:
     @classmethod
     def _continue(cls, path: Path) -> RunFolder:
         _require_run(path)
-        folder = cls(path, _hold(path), continued=True)
+        folder = cls(path, hold(path), continued=True)
         if "aside" in folder._state:  # a command was stopped while it did this
             folder._move_aside()
         return folder
@@ -246,6 +246,15 @@ class RunFolder:
             self.close()
         if interrupted:
             raise RunInterrupted(self.run_id) from error
+        if trouble := disk_trouble(error):
+            raise UserError(self._broken_off(trouble)) from error
+
+    def _broken_off(self, trouble: OSError) -> Problem:
+        """What is on disk is whole, so that the run can go on from there once the disk can be written again."""
+        full = trouble.errno in (errno.ENOSPC, errno.EDQUOT)
+        first = "make space" if full else "see to the disk"
+        remedy = f"{first}, then run_id={self.run_id} goes on from there; nothing that was finished is lost"
+        return Problem(trouble.strerror or str(trouble), trouble.filename or self.path, remedy=remedy)
 
     def _save(self, **changes: Any) -> None:
         self._state.update(changes, updated=datetime.now().isoformat(timespec="seconds"))
@@ -272,47 +281,6 @@ def _claim(draft: Path, log_dir: Path, run_id: str | None, experiment: str) -> P
                 raise
             if run_id:
                 return None
-
-
-def _hold(path: Path) -> IO[str]:
-    """Lock a run folder for as long as the returned file stays open."""
-    lock = (path / ".lock").open("a+", encoding="utf-8")
-    try:
-        _lock(lock)
-    except BlockingIOError as error:
-        lock.seek(0)
-        holder = lock.read().strip()
-        lock.close()
-        what = f"is in use by another command{f' (process {holder})' if holder else ''}"
-        raise UserError(Problem(what, path, remedy="wait for it, or choose another run_id")) from error
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
-
-
-def _lock(lock: IO[str]) -> None:
-    """Raises BlockingIOError where another command holds it; whoever only looks, holds it for less than a blink."""
-    for again in (True, False):
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if not again:
-                raise
-            time.sleep(0.05)
-
-
-def is_held(path: Path) -> bool:
-    """Whether a command is at work in a run folder."""
-    try:
-        with (path / ".lock").open(encoding="utf-8") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def stages_finished(path: Path) -> set[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import re
+import signal
 import socket
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,7 +106,8 @@ def ray_running(
     mine = not ray.is_initialized()
     try:
         if mine:
-            _connect(ray, address)
+            with _own_sigterm():
+                _connect(ray, address)
         _check_nodes(ray, shared, tracking_uri, tracked)
         yield ray
     finally:
@@ -115,6 +118,17 @@ def ray_running(
                 os.environ.pop(key, None)
             else:
                 os.environ[key] = value
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Ray takes SIGTERM for itself as it starts; the command has its own answer to it."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _connect(ray: Any, address: str | None) -> None:
@@ -149,19 +163,19 @@ def _check_nodes(ray: Any, shared: Sequence[Path], tracking_uri: str | None, tra
     wanted = {str(probe): shared[0], **{str(path): path for path in shared[1:]}}
     look = ray.remote(num_cpus=0)(_unseen)
     try:
-        asked = {
-            node["NodeManagerHostname"]: look.options(
+        asked = [
+            look.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ).remote(list(wanted))
             for node in others
-        }
-        blind = {host: ray.get(answer, timeout=60) for host, answer in asked.items()}
+        ]
+        unseen = [ray.get(answer, timeout=60) for answer in asked]
     finally:
         probe.unlink(missing_ok=True)
     problems = Problems()
-    for host, missing in blind.items():
+    for node, missing in zip(others, unseen, strict=True):
         for path in missing:
-            what = f"{host} cannot see it, but every machine of a cluster must"
+            what = f"{node['NodeManagerHostname']} cannot see it, but every machine of a cluster must"
             remedy = "choose a log_dir on shared storage" if wanted[path] == shared[0] else "keep it there"
             problems.add(what, file=wanted[path], remedy=remedy)
     problems.raise_if_any()

@@ -101,6 +101,9 @@ class Conductor:
         spent = sum(trial.seconds for trial in self.book.trials) / self.plan.concurrency
         self._started = time.monotonic() - spent  # the budget is that of the search, not of a command
         self._before = {trial.id for trial in self.book.trials}
+        for trial in self.book.trials:
+            if trial.state not in ("running", "waiting"):
+                self._forget_checkpoint(trial)
         # What was running and follows a course of its own is handed out by that.
         self._again = [t for t in self.book.trials if t.state == "running" and t.of is not None]
 
@@ -161,10 +164,10 @@ class Conductor:
         if outcome == "finished" and trial.metric is None:
             outcome, error = "failed", "it reported no finite metric"
         trial.state, trial.error = outcome, error
-        (self.book.order(trial).folder / CHECKPOINT).unlink(missing_ok=True)
         if trial.of is None:
             self.course.ended(trial)
         self.book.save()
+        self._forget_checkpoint(trial)
         self.observer.ended(trial)
 
     def choose(self) -> Trial:
@@ -178,6 +181,10 @@ class Conductor:
             raise SearchFailed(f"all {len(self.book.trials)} trials failed; the first one with:\n{first}")
         self.book.save()
         return chosen
+
+    def _forget_checkpoint(self, trial: Trial) -> None:
+        """Only once the book says that a trial is over: before, it may have to be gone on with."""
+        (self.book.order(trial).folder / CHECKPOINT).unlink(missing_ok=True)
 
     def _repeat(self) -> Trial | None:
         """The next of the best few on a fresh seed; all candidates get the same fresh seeds."""

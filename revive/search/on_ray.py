@@ -16,6 +16,7 @@ from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from revive.runs import disk_trouble
 from revive.search.conductor import DONE, Conductor
 from revive.search.runner import Work, error_text
 from revive.search.samplers import Outcome
@@ -40,11 +41,13 @@ def run_on_ray(
 
     scheduler: `asha` stops the worse of those that have come equally far, first after `grace` percent of the
     training, keeping one in `reduction`. cpus, gpus: of each trial. scratch: for Tune's own files.
+
+    A disk that is full or broken ends the search as OSError, see `run_here`.
     """
     searcher = _ConductedSearch(conductor)
     # Otherwise Tune brings up one worker after the other.
     os.environ["TUNE_MAX_PENDING_TRIALS_PG"] = str(conductor.plan.concurrency)
-    tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(
             tune.with_parameters(_trainable, work=work, payload=payload, cpus=cpus),
             {"cpu": cpus, "gpu": gpus},
@@ -65,7 +68,13 @@ def run_on_ray(
             verbose=0,
             log_to_file=False,
         ),
-    ).fit()
+    )
+    try:
+        tuner.fit()
+    except Exception as error:
+        if trouble := searcher.trouble or disk_trouble(error):
+            raise trouble from error
+        raise
     shutil.rmtree(scratch, ignore_errors=True)
     if not searcher.done:
         raise KeyboardInterrupt
@@ -95,6 +104,10 @@ def _trainable(config: dict[str, Any], *, work: Work, payload: Any, cpus: float)
     try:
         work(order, payload, tell, max(1, int(cpus)))
     except Exception as error:
+        if trouble := disk_trouble(error):
+            told = [trouble.errno, trouble.strerror, str(trouble.filename or order.folder)]
+            tune.report({**_as_result(math.nan, last), "disk": told, "ended": True, **since()})
+            return
         tune.report({**_as_result(math.nan, last), "error": error_text(error), "ended": True, **since()})
     else:
         tune.report({**_as_result(config["score"](last.metric), last), "ended": True, **since()})
@@ -125,6 +138,7 @@ class _ConductedSearch(Searcher):
         self.conductor = conductor
         self.numbers: dict[str, int] = {}
         self.done = False
+        self.trouble: OSError | None = None  # with the disk, of a trial
 
     def set_search_properties(
         self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any
@@ -149,6 +163,9 @@ class _ConductedSearch(Searcher):
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
         number = self.numbers[trial_id]
+        if result and result.get("disk"):
+            self.trouble = OSError(*result["disk"])
+            raise self.trouble
         if error or result is None:
             self.conductor.ended(number, "failed", f"its worker died {_DEATHS + 1} times")
             return

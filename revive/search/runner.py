@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from revive.runs import disk_trouble
 from revive.search.conductor import DONE, Conductor
 from revive.search.trials import Order, Report
 
@@ -22,13 +23,19 @@ class Work(Protocol):
 
 
 def run_here(conductor: Conductor, work: Work, payload: Any, cpus: int = 1) -> None:
-    """Run all trials in this process. A trial that raises is noted, and the others go on."""
+    """Run all trials in this process. A trial that raises is noted, and the others go on.
+
+    A disk that is full or broken ends the search instead, as OSError: no other trial would fare better, and this one
+    is to be gone on with.
+    """
     while (order := conductor.next()) not in (DONE, None):
         assert isinstance(order, Order)
         number = order.id
         try:
             work(order, payload, lambda report, number=number: conductor.heard(number, report), cpus)  # type: ignore[misc]
         except Exception as error:
+            if disk_trouble(error):
+                raise
             conductor.ended(order.id, "failed", error_text(error))
         else:
             conductor.ended(order.id, "finished")

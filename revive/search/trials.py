@@ -25,7 +25,7 @@ from revive.runs import write_json
 
 State = Literal["running", "waiting", "finished", "pruned", "failed"]
 FILE = "trials.json"
-CHECKPOINT = "checkpoint.ckpt"  # in the folder of a trial that is under way
+CHECKPOINT = "checkpoint.ckpt"  # in the folder of a trial until the book says that it is over
 ALL = 100  # percent of a training
 
 
