@@ -128,6 +128,25 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_search_that_is_begun_afresh_has_records_of_its_own(tmp_path: Path) -> None:
+    tuned = ("venv.mode=tune", "policy.mode=none", "search=random", "search.retrain=0")
+    assert _run(tmp_path, *tuned, "search.trials=3") == 0
+    assert _run(tmp_path, *tuned, "search.trials=2", "seed=4", "resume=fresh") == 0
+    database = sqlite3.connect(tmp_path / "mlflow.db")
+    runs = database.execute("select name from runs where name like 'trial_%'").fetchall()
+    assert sorted(name for (name,) in runs) == [
+        "trial_000",
+        "trial_000",
+        "trial_001",
+        "trial_001",
+        "trial_002",
+    ]
+    (chosen,) = database.execute("select count(*) from tags where key = 'chosen'").fetchone()
+    assert chosen == 2  # one of each search
+    stages = database.execute("select count(*) from runs where name = 'venv'").fetchone()
+    assert stages == (2,)
+
+
 @pytest.mark.parametrize("flag", ["-m", "--multirun"])
 def test_several_runs_of_a_search_are_refused(
     flag: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -156,6 +156,19 @@ def test_another_reward_in_the_same_file_is_another_question(
     assert _summary(experiment.parents[1])["tuning"]["values"]["gain"]["mode"] == 3.0
 
 
+def test_another_venv_is_another_question(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("run_id=a") == 0
+    assert run("run_id=b", "venv.learner.lr=2e-3") == 0
+    asked = ("venv.mode=none", "tuning.mode=max", "run_id=c")
+    for venv, told in (("a", False), ("a", True), ("b", False)):
+        capsys.readouterr()
+        assert run(*asked, f"venv_path={tmp_path / 'runs' / venv / 'venv'}") == 0
+        assert ("tuning: done before" in capsys.readouterr().out) == told
+    assert (tmp_path / "runs" / "c" / "earlier" / "1" / "tuning.yaml").is_file()
+
+
 def test_the_records_hold_values_and_interval(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("tuning.mode=max", "tuning.budget=600", "tracking=mlflow") == 0
     with sqlite3.connect(tmp_path / "runs" / "mlflow.db") as records:
