@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from revive.data.windows import Rows, all_of, cut_blocks, join_members, leave_out, value_ranges
+from revive.data.windows import Rows, Segments, all_of, cut_blocks, join_members, leave_out, value_ranges
 from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
 from revive.venv.effects import EffectPenalty
@@ -44,6 +44,17 @@ class Stage:
     @property
     def name(self) -> str:
         return "one_step" if self.horizon == 1 else f"multi_step_{self.horizon}"
+
+
+def _seen_and_unseen(
+    venv: VirtualEnv, rows: Rows, block: int, held_out: float, generator: torch.Generator
+) -> tuple[Segments, Segments]:
+    """What each member learns from, and what it leaves out of its half."""
+    per_half = venv.members // venv.halves
+    halves = [
+        leave_out(rows, cut_blocks(rows, part, block), per_half, held_out, generator) for part in rows.parts
+    ]
+    return join_members(*(drawn for drawn, _ in halves)), join_members(*(left for _, left in halves))
 
 
 class MultiStepLearner(pl.LightningModule):
@@ -102,23 +113,12 @@ class MultiStepLearner(pl.LightningModule):
         self.venv = venv
         self.rows = rows
         self.batch_size, self.window_batch = batch_size, window_batch
-        self.weight_decay, self.likelihood_weight, self.clip, self.chunk = (
-            weight_decay,
-            likelihood_weight,
-            clip,
-            chunk,
-        )
+        self.weight_decay, self.likelihood_weight = weight_decay, likelihood_weight
+        self.clip, self.chunk = clip, chunk
         self.stages = [Stage(1, one_step_updates, lr)]
         self.stages += [Stage(int(k), int(n), multi_step_lr) for k, n in curriculum if n > 0]
         self.generator = torch.Generator().manual_seed(seed)
-        halves = [
-            leave_out(
-                rows, cut_blocks(rows, part, block), venv.members // venv.halves, held_out, self.generator
-            )
-            for part in rows.parts
-        ]
-        self.seen = join_members(*(drawn for drawn, _ in halves))
-        self.unseen = join_members(*(left for _, left in halves))
+        self.seen, self.unseen = _seen_and_unseen(venv, rows, block, held_out, self.generator)
         self.effect_weight, self.rule_weight = effect_weight, rule_weight
         self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
         self.rule = None if rule is None else RulePenalty(venv, rule, rows, self.seen)
