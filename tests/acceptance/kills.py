@@ -53,7 +53,7 @@ SEARCH = (
 )
 ORDER = ("inputs", "venv", "after venv", "policy", "after policy", "evaluation", "after evaluation")
 # What a kill aims at, and the share of the whole in which it comes after that began.
-PHASES = (("inputs", 0.3), ("venv", 0.25), ("policy", 0.3), ("evaluation", 0.1))
+PHASES = (("inputs", 0.3), ("venv", 0.15), ("policy", 0.3), ("evaluation", 0.1))
 HANGS = 400.0  # seconds after which a command is taken to hang
 OVER = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 
@@ -90,16 +90,15 @@ HEAD = (
 class Command:
     """One run of the command line, in a session of its own."""
 
-    def __init__(self, log_dir: Path, run_id: str, *overrides: str) -> None:
-        self.folder = log_dir / run_id
+    def __init__(self, log_dir: Path, run_id: str, *overrides: str, log: Path | None = None) -> None:
+        self.folder, self.log = log_dir / run_id, log or log_dir / f"{run_id}.log"
         self.arguments = ["experiment=refrigerator", *LIMITS, *overrides]
         self.arguments += [f"log_dir={log_dir}", f"run_id={run_id}"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        log_dir = self.folder.parent
-        log_dir.mkdir(parents=True, exist_ok=True)
-        with (log_dir / f"{self.folder.name}.log").open("ab") as log:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-u", "-m", "revive", *self.arguments],
                 cwd=ROOT,
@@ -316,7 +315,7 @@ def check_kept(outcome: Outcome, before: dict[str, Any], after: dict[str, Any], 
 
 
 def check_end(outcome: Outcome, command: Command, code: int | None) -> None:
-    log = command.folder.with_name(f"{command.folder.name}.log")
+    log = command.log
     outcome.require(code == 0, f"exit code {code}, see {log}: {log.read_text()[-1500:]}")
     state = _json(command.folder / "state.json") or {}
     outcome.require(state.get("state") == "finished", f"state.json says {state.get('state')}")

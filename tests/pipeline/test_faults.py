@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -214,3 +215,34 @@ def test_a_search_on_ray_is_interrupted(number: int, code: int, tmp_path: Path) 
     after = command.trials()
     assert {name: after[name] for name in kept} == kept
     assert len(after) > len(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_disk_that_gets_full_while_a_search_runs_on_ray(tiny_disk: Path, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=30m", str(tiny_disk)], check=True)
+    overrides = (*SEARCH, "search.scheduler=fifo", "policy.mode=none", "tracking.patience=5")
+    command = Command(tiny_disk, "r", *overrides, log=tmp_path / "log")
+    command.start()
+    assert command.process
+    until = time.monotonic() + 200
+    while not (command.trials() and workers(command.process.pid)):
+        assert time.monotonic() < until
+        assert command.running
+        time.sleep(0.2)
+    filler = tiny_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    below, kept = descendants(command.process.pid), command.trials()
+    assert command.wait(100) == 2
+    told = (tmp_path / "log").read_text()
+    assert "No space left on device\n    -> make space, then run_id=r goes on from there" in told
+    assert "Traceback" not in told
+    assert wait_until_gone(below) == []
+    filler.unlink()
+    command.start()
+    assert command.wait() == 0
+    after = command.trials()
+    assert {name: after[name] for name in kept} == kept
+    assert {trial["state"] for trial in after.values()} == {"finished"}
