@@ -3,9 +3,9 @@
     python tests/acceptance/kills.py [--kills 24] [--seed 0] [--keep DIR]
 
 A kill is SIGKILL, without warning. A third of them hit the driver of a run without a search, a third the driver of a
-search on Ray, and of the rest half a worker of a trial and half the MLflow server (which comes back). After every kill
-of a driver the same command is given again. Prints one Markdown row per run, then what was wrong; exits with 1 where
-anything was.
+search on Ray, and of the rest half a worker of a trial and half the MLflow server (which comes back). After every
+kill of a driver the same command is given again. Prints one Markdown row per run, then what was wrong; exits with 1
+where anything was.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ LIMITS = (
     "venv.learner.one_step_updates=150",
     "venv.learner.curriculum=[[5,30],[20,50]]",
     "venv.learner.chunk=5",
-    "policy.learner.iterations=60",
+    "policy.learner.iterations=40",
     "policy.learner.warm_up=5",
-    "policy.learner.branches=64",
+    "policy.learner.branches=32",
     "policy.evaluation.horizon=100",
     "policy.truth.episodes=10",
 )
@@ -51,7 +51,9 @@ SEARCH = (
     "search.seeds=1",
     "search.concurrency=2",
 )
-BEFORE_A_FOLDER = 3.0  # seconds in which a command imports what it needs
+ORDER = ("inputs", "venv", "after venv", "policy", "after policy", "evaluation", "after evaluation")
+# What a kill aims at, and the share of the whole in which it comes after that began.
+PHASES = (("inputs", 0.3), ("venv", 0.15), ("policy", 0.3), ("evaluation", 0.1))
 HANGS = 400.0  # seconds after which a command is taken to hang
 OVER = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 
@@ -88,16 +90,15 @@ HEAD = (
 class Command:
     """One run of the command line, in a session of its own."""
 
-    def __init__(self, log_dir: Path, run_id: str, *overrides: str) -> None:
-        self.folder = log_dir / run_id
+    def __init__(self, log_dir: Path, run_id: str, *overrides: str, log: Path | None = None) -> None:
+        self.folder, self.log = log_dir / run_id, log or log_dir / f"{run_id}.log"
         self.arguments = ["experiment=refrigerator", *LIMITS, *overrides]
         self.arguments += [f"log_dir={log_dir}", f"run_id={run_id}"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        log_dir = self.folder.parent
-        log_dir.mkdir(parents=True, exist_ok=True)
-        with (log_dir / f"{self.folder.name}.log").open("ab") as log:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-u", "-m", "revive", *self.arguments],
                 cwd=ROOT,
@@ -136,7 +137,8 @@ class Command:
         state = _json(self.folder / "state.json")
         if state is None:
             return "inputs"
-        return state.get("stage") or ("between stages" if state["stages"] else "inputs")
+        done = [stage for stage in ORDER if state["stages"].get(stage) == "finished"]
+        return state.get("stage") or (f"after {done[-1]}" if done else "inputs")
 
     def trials(self) -> dict[str, dict[str, Any]]:
         """Trials that are over, by stage and name, with what their models are made of."""
@@ -313,7 +315,7 @@ def check_kept(outcome: Outcome, before: dict[str, Any], after: dict[str, Any], 
 
 
 def check_end(outcome: Outcome, command: Command, code: int | None) -> None:
-    log = command.folder.with_name(f"{command.folder.name}.log")
+    log = command.log
     outcome.require(code == 0, f"exit code {code}, see {log}: {log.read_text()[-1500:]}")
     state = _json(command.folder / "state.json") or {}
     outcome.require(state.get("state") == "finished", f"state.json says {state.get('state')}")
@@ -328,7 +330,7 @@ def check_end(outcome: Outcome, command: Command, code: int | None) -> None:
 def killed_driver(
     log_dir: Path, name: str, overrides: Sequence[str], kills: int, length: float, generator: random.Random
 ) -> Outcome:
-    """Kill the command again and again, each time at a random moment of what is left; then let it end.
+    """Kill the command again and again, at random moments that meet one stage after the other; then let it end.
 
     length: seconds that an uninterrupted one takes.
     """
@@ -337,11 +339,12 @@ def killed_driver(
     for number in range(kills):
         command.start()
         outcome.commands += 1
-        # Shares of the whole, so that later kills meet later stages; the first one may hit the very start.
-        wait = generator.uniform(0.3, 1.0) * length / 2 if number else generator.uniform(0.5, length / 2)
+        assert command.process
+        aim, share = PHASES[number * len(PHASES) // kills if kills > 1 else generator.randrange(len(PHASES))]
+        while command.running and ORDER.index(command.phase) < ORDER.index(aim):
+            time.sleep(0.02)
         with suppress(subprocess.TimeoutExpired):
-            assert command.process
-            command.process.wait(wait)
+            command.process.wait(generator.uniform(0.0, share * length))
         if not command.running:
             break  # nothing is left to kill
         below = descendants(command.process.pid)
@@ -448,13 +451,14 @@ def scenarios(log_dir: Path, kills: int, seed: int) -> list[Callable[[], Outcome
 
     def search(number: int, hits: int) -> Outcome:
         generator = random.Random(f"{seed} search {number}")
-        return killed_driver(log_dir, f"search-{number}", SEARCH, hits, 60.0, generator)
+        return killed_driver(
+            log_dir, f"search-{number}", (*SEARCH, "search.scheduler=fifo"), hits, 100.0, generator
+        )
 
     made: list[Callable[[], Outcome]] = []
-    for kind, scenario in (("once", once), ("search", search)):
+    for scenario in (once, search):
         for number, hits in enumerate(_portions(third, 4)):
             made.append(lambda s=scenario, n=number, h=hits: s(n, h))  # type: ignore[misc]
-        assert kind
     for number, hits in enumerate(_portions((rest + 1) // 2, 4)):
         generator = random.Random(f"{seed} worker {number}")
         made.append(lambda n=number, h=hits, g=generator: killed_workers(log_dir, f"worker-{n}", h, g))  # type: ignore[misc]

@@ -1,0 +1,248 @@
+"""What happens in the middle of a run that nobody wished for, and how the same command goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from revive.__main__ import main
+from revive.runs import RunFolder, Stopped
+from revive.search.conductor import Conductor
+from revive.venv.learner import MultiStepLearner
+from tests.acceptance.kills import SEARCH, Command, descendants, wait_until_gone, workers
+
+HERE = ("ray.enabled=false", "tracking=none", "run_id=r")
+TUNED = ("venv.mode=tune", "search=random", "search.trials=3", "search.retrain=0", "policy.mode=none")
+LONGER = ("venv.learner.chunk=1", "venv.learner.one_step_updates=20", "policy.learner.chunk=1")
+Full = Callable[[int | None], None]
+
+
+def run(log_dir: Path, *overrides: str) -> int:
+    return main(["experiment=refrigerator", "debug=fast", *HERE, f"log_dir={log_dir}", *overrides])
+
+
+def state(log_dir: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((log_dir / "r" / "state.json").read_text())
+    return found
+
+
+def trials(log_dir: Path, stage: str = "venv") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((log_dir / "r" / "search" / stage / "trials.json").read_text())[
+        "trials"
+    ]
+    return found
+
+
+def weights(log_dir: Path, where: str = "venv") -> bytes:
+    return (log_dir / "r" / where / "model.safetensors").read_bytes()
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> Full:
+    """Makes the disk full once so many checkpoints are written; None: never again."""
+    real, left = TorchCheckpointIO.save_checkpoint, [-1]
+
+    def save(self: TorchCheckpointIO, checkpoint: Any, path: Any, options: Any = None) -> None:
+        if left[0] == 0:
+            Path(path).write_bytes(b"half of it")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        left[0] -= 1
+        real(self, checkpoint, path, options)
+
+    monkeypatch.setattr(TorchCheckpointIO, "save_checkpoint", save)
+    return lambda count: left.__setitem__(0, -1 if count is None else count)
+
+
+@pytest.mark.parametrize(("stage", "written"), [("venv", 2), ("policy", 0)])
+def test_a_checkpoint_that_cannot_be_written_stops_a_run_that_goes_on_later(
+    stage: str, written: int, tmp_path: Path, full: Full, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "whole", *LONGER) == 0
+    if stage == "policy":
+        assert run(tmp_path, *LONGER, "policy.mode=none") == 0
+    capsys.readouterr()
+    full(written)
+    assert run(tmp_path, *LONGER) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"{tmp_path / 'r' / 'checkpoints' / f'{stage}.ckpt'}: No space left on device\n")
+    assert "make space, then run_id=r goes on" in told
+    assert "Traceback" not in told
+    assert (state(tmp_path)["state"], state(tmp_path)["stages"][stage]) == ("failed", "running")
+    full(None)
+    assert run(tmp_path, *LONGER) == 0
+    for learned in ("venv", "policy"):
+        assert weights(tmp_path, learned) == weights(tmp_path / "whole", learned)
+    assert not list((tmp_path / "r").rglob("*.ckpt*"))
+
+
+def test_a_full_disk_is_no_fault_of_a_trial(
+    tmp_path: Path, full: Full, capsys: pytest.CaptureFixture[str]
+) -> None:
+    full(7)
+    assert run(tmp_path, *TUNED, *LONGER) == 2
+    told = capsys.readouterr().err
+    assert "checkpoint.ckpt: No space left on device" in told
+    before = trials(tmp_path)
+    assert {trial["state"] for trial in before} == {"finished", "running"}
+    full(None)
+    assert run(tmp_path, *TUNED, *LONGER) == 0
+    after = trials(tmp_path)
+    assert [trial["state"] for trial in after] == ["finished"] * 3
+    kept = [trial for trial in before if trial["state"] == "finished"]
+    assert after[: len(kept)] == kept
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk that holds the inputs of a run and no checkpoint."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "revive-test", str(disk)],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("this process may not mount a disk")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_disk_that_is_full_in_truth(tiny_disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tiny_disk, *LONGER, "venv.network.hidden=[64]", "venv.members=20") == 2
+    told = capsys.readouterr().err
+    assert "No space left on device" in told
+    assert str(tiny_disk / "r") in told
+    assert "run_id=r goes on" in told
+    assert state(tiny_disk)["state"] in ("running", "failed")
+    subprocess.run(["mount", "-o", "remount,size=100m", str(tiny_disk)], check=True)
+    assert run(tiny_disk, *LONGER, "venv.network.hidden=[64]", "venv.members=20") == 0
+    assert state(tiny_disk)["state"] == "finished"
+
+
+def test_a_trial_whose_end_nobody_heard_is_not_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def deaf(self: Conductor, number: int, *_: Any) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Conductor, "ended", deaf)
+        assert run(tmp_path, *TUNED, *LONGER) == 130
+    model = weights(tmp_path, "search/venv/trial_000/venv")
+    assert [trial["state"] for trial in trials(tmp_path)] == ["running"]
+    chunks: list[int] = []
+    step = MultiStepLearner.training_step
+
+    def counted(self: MultiStepLearner, batch: object) -> None:
+        chunks.append(1)
+        step(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(MultiStepLearner, "training_step", counted)
+    assert run(tmp_path, *TUNED, *LONGER) == 0
+    assert weights(tmp_path, "search/venv/trial_000/venv") == model
+    assert trials(tmp_path)[0]["metric"] is not None
+    assert len(chunks) % 2 == 0  # of the two trials that were left
+    whole = len(chunks) // 2
+    assert run(tmp_path / "whole", *TUNED, *LONGER) == 0
+    assert len(chunks) == 5 * whole
+
+
+def test_the_error_of_a_trial_is_told_once_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = ("search=grid", "search.trials=4", "search.retrain=0", "+venv.space.learner.chunk='choice(0, 5)'")
+    space += ("venv.space.learner.lr='choice(1e-3, 2e-3)'",)
+    assert (
+        run(tmp_path, "venv.mode=tune", *space, "policy.mode=none", "~venv.space.learner.multi_step_lr") == 0
+    )
+    told = capsys.readouterr().out
+    assert told.count("Traceback") == 1
+    chosen, failed = told.index("  chosen "), told.index("Traceback")
+    assert chosen < failed
+    assert {trial["state"] for trial in trials(tmp_path)} == {"finished", "failed"}
+
+
+def test_a_second_command_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path, "policy.mode=none") == 0
+    held = RunFolder.open(tmp_path, "r", "refrigerator", {})
+    before = (tmp_path / "r" / "state.json").read_bytes()
+    assert run(tmp_path, "policy.mode=none") == 2
+    assert f"is in use by another command (process {os.getpid()})" in capsys.readouterr().err
+    assert (tmp_path / "r" / "state.json").read_bytes() == before
+    held.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_search_on_ray_is_interrupted(number: int, code: int, tmp_path: Path) -> None:
+    """As a terminal does it: every process of the group gets the signal."""
+    command = Command(tmp_path, "r", *SEARCH, "search.scheduler=fifo", "policy.mode=none")
+    command.start()
+    assert command.process
+    until = time.monotonic() + 200
+    while not (command.trials() and workers(command.process.pid)):
+        assert time.monotonic() < until
+        assert command.running
+        time.sleep(0.2)
+    below = descendants(command.process.pid)
+    if number == signal.SIGINT:
+        command.signal(number)
+    else:
+        command.process.send_signal(number)
+    assert command.wait(60) == code
+    kept = command.trials()
+    told = (tmp_path / "r.log").read_text()
+    assert "interrupted; to go on from here: " in told
+    assert told.rstrip().endswith("run_id=r")
+    assert "Traceback" not in told
+    assert wait_until_gone(below) == []
+    assert json.loads((command.folder / "state.json").read_text())["state"] == "interrupted"
+    command.start()
+    assert command.wait() == 0
+    after = command.trials()
+    assert {name: after[name] for name in kept} == kept
+    assert len(after) > len(kept)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_disk_that_gets_full_while_a_search_runs_on_ray(tiny_disk: Path, tmp_path: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,size=30m", str(tiny_disk)], check=True)
+    overrides = (*SEARCH, "search.scheduler=fifo", "policy.mode=none", "tracking.patience=5")
+    command = Command(tiny_disk, "r", *overrides, log=tmp_path / "log")
+    command.start()
+    assert command.process
+    until = time.monotonic() + 200
+    while not (command.trials() and workers(command.process.pid)):
+        assert time.monotonic() < until
+        assert command.running
+        time.sleep(0.2)
+    filler = tiny_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    below, kept = descendants(command.process.pid), command.trials()
+    assert command.wait(100) == 2
+    told = (tmp_path / "log").read_text()
+    assert "No space left on device\n    -> make space, then run_id=r goes on from there" in told
+    assert "Traceback" not in told
+    assert wait_until_gone(below) == []
+    filler.unlink()
+    command.start()
+    assert command.wait() == 0
+    after = command.trials()
+    assert {name: after[name] for name in kept} == kept
+    assert {trial["state"] for trial in after.values()} == {"finished"}
