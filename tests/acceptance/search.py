@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 POLICY_BAR = -0.18
 FIXED_BAR, TRIAL_BAR = 40.0, 1.5  # seconds
 AT_ONCE = 2
-HEAD = "| seed | policy in truth | venv optimism | policy optimism | trials | training s | wall s | overhead s | bar s |"
+HEAD = "| seed | in truth | venv optimism | policy optimism | trials | training s | wall s | overhead s | bar s |"
 
 
 def run(seed: int, trials: int, search: str, folder: Path) -> tuple[str, list[str]]:

@@ -105,18 +105,21 @@ def logs_of(venv: VirtualEnv, steps: int, seed: int = 0, start: float = 1.0) -> 
 
 
 def train(learner: pl.LightningModule, folder: Path, progress: Progress = lambda done, total: None) -> None:
-    """Fit a learner as a run does, with a checkpoint after every chunk."""
-    fit(
+    """Fit a learner as a run does, with a checkpoint after every chunk, which goes once all is done."""
+    checkpoint = folder / "learner.ckpt"
+    done = fit(
         learner,
         len(learner.chunks),  # type: ignore[arg-type]
         accelerator="cpu",
         devices=1,
         precision="32-true",
-        checkpoint=folder / "learner.ckpt",
+        checkpoint=checkpoint,
         logger=StageLogger(NullTracker(folder, "test")),
         progress=progress,
         checkpoint_every=1,
     )
+    assert done
+    checkpoint.unlink()
 
 
 def weights_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
