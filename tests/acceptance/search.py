@@ -1,6 +1,6 @@
 """The search's acceptance figures, measured through the command line.
 
-    python tests/acceptance/search.py [--seeds 3] [--trials 8] [--search optuna] [--keep DIR]
+    python tests/acceptance/search.py [--seeds 3] [--trials 8] [--at-once 2] [--search optuna] [--keep DIR]
 
 Runs `experiment=refrigerator venv.mode=tune policy.mode=tune` for every seed, on an otherwise idle machine, and prints
 one Markdown row per run: what the chosen policy earns in truth, how much too well the search thought of venv and
@@ -22,14 +22,13 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 POLICY_BAR = -0.18
 FIXED_BAR, TRIAL_BAR = 40.0, 1.5  # seconds
-AT_ONCE = 2
 HEAD = "| seed | in truth | venv optimism | policy optimism | trials | training s | wall s | overhead s | bar s |"
 
 
-def run(seed: int, trials: int, search: str, folder: Path) -> tuple[str, list[str]]:
+def run(seed: int, trials: int, at_once: int, search: str, folder: Path) -> tuple[str, list[str]]:
     """One run: its row, and the bars that it missed."""
     tuned = ["venv.mode=tune", "policy.mode=tune", f"search={search}", f"search.trials={trials}"]
-    where = [f"search.concurrency={AT_ONCE}", f"log_dir={folder}", f"run_id=search-{seed}", f"seed={seed}"]
+    where = [f"search.concurrency={at_once}", f"log_dir={folder}", f"run_id=search-{seed}", f"seed={seed}"]
     command = [sys.executable, "-m", "revive", "experiment=refrigerator", *tuned, *where]
     started = time.perf_counter()
     with (folder / f"output-{seed}.txt").open("w") as output:
@@ -39,7 +38,7 @@ def run(seed: int, trials: int, search: str, folder: Path) -> tuple[str, list[st
     searched = summary["search"]
     count = sum(sum(stage["trials"].values()) for stage in searched.values())
     training = sum(stage["training_seconds"] for stage in searched.values())
-    overhead, bar = wall - training / AT_ONCE, FIXED_BAR + TRIAL_BAR * count
+    overhead, bar = wall - training / at_once, FIXED_BAR + TRIAL_BAR * count
     truth = summary["policy"]["truth"]
     cells = [
         str(seed),
@@ -58,6 +57,7 @@ def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=8)
+    parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--search", default="optuna")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
@@ -68,7 +68,7 @@ def main() -> int:
         print(HEAD)
         print("|" + "---|" * HEAD.count(" | ") + "---|")
         for seed in range(given.seeds):
-            row, wrong = run(seed, given.trials, given.search, folder)
+            row, wrong = run(seed, given.trials, given.at_once, given.search, folder)
             print(row, flush=True)
             missed += wrong
     print("\n".join(["", *(f"missed: {line}" for line in missed)]) if missed else "\nall bars met")
