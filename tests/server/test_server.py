@@ -18,6 +18,7 @@ import torch
 
 from revive.errors import UserError
 from revive.runs import write_json
+from revive.runs.locks import hold
 from revive.server import ReviveServer
 from tests.server.conftest import Make
 
@@ -162,19 +163,19 @@ def test_the_best_trial_so_far_is_handed_over_while_others_run(tuned: ReviveServ
     server = make(run_id="halfway")
     shutil.copytree(tuned.folder / "search", server.folder / "search")
     write_json(server.folder / "state.json", {"state": "running", "stages": {"venv": "running"}})
-    (server.folder / ".lock").write_text(str(os.getpid()))
     book = json.loads((server.folder / "search/venv/trials.json").read_text())
     book["trials"][1] |= {"state": "running", "metric": None}
     book["trials"].append(
         {**book["trials"][0], "id": 9, "state": "failed", "metric": None, "error": "no luck"}
     )
     write_json(server.folder / "search/venv/trials.json", book)
-    venv, metrics, trials = server.get_virtualenv_env()
+    with hold(server.folder):  # as another command does
+        venv, metrics, trials = server.get_virtualenv_env()
     assert venv is not None
     assert metrics["task_state"] == "Run"
     assert (trials[1], trials[9]) == (("running", ""), ("failed", "no luck"))
     assert metrics["held_out_error"] == min(t["metric"] for t in book["trials"] if t["state"] == "finished")
-    (server.folder / ".lock").write_text("0x")  # whoever held it is gone
+    # whoever held it is gone
     assert server.get_virtualenv_env()[1]["task_state"] == "Shutdown"
     assert server.get_virtualenv_env()[2][1] == ("stopped", "")
 
