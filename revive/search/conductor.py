@@ -64,6 +64,9 @@ class Observer(Protocol):
     def heard(self, trial: Trial) -> None:
         """A trial has come further."""
 
+    def died(self, trial: Trial) -> None:
+        """The worker of a trial died; the trial is tried again."""
+
     def ended(self, trial: Trial) -> None:
         """A trial is over."""
 
@@ -74,6 +77,8 @@ class Unobserved:
     def began(self, trial: Trial, again: bool) -> None: ...
 
     def heard(self, trial: Trial) -> None: ...
+
+    def died(self, trial: Trial) -> None: ...
 
     def ended(self, trial: Trial) -> None: ...
 
@@ -145,6 +150,10 @@ class Conductor:
                 trial.curve.append([report.percent, report.metric])
             self.book.save()
             self.observer.heard(trial)
+
+    def died(self, number: int) -> None:
+        """Note that the worker of a trial died, which is handed to another one."""
+        self.observer.died(self.book.trials[number])
 
     def ended(
         self, number: int, outcome: Outcome, error: str | None = None, seconds: float | None = None

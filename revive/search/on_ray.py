@@ -65,6 +65,7 @@ def run_on_ray(
             name="tune",
             storage_path=str(scratch),
             failure_config=tune.FailureConfig(max_failures=_DEATHS),
+            callbacks=[_Deaths(searcher)],
             verbose=0,
             log_to_file=False,
         ),
@@ -128,6 +129,16 @@ def _as_result(score: float, report: Report) -> dict[str, Any]:
         "error": None,
         "ended": False,
     }
+
+
+class _Deaths(tune.Callback):
+    """Tells the conductor of workers that died."""
+
+    def __init__(self, searcher: _ConductedSearch) -> None:
+        self.searcher = searcher
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.searcher.conductor.died(self.searcher.numbers[trial.trial_id])
 
 
 class _ConductedSearch(Searcher):

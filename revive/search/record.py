@@ -38,6 +38,10 @@ class Recorded:
             self._of(trial).metrics({self.book.objective.name: trial.metric}, step)
             self._sent[trial.id] = trial.metric
 
+    def died(self, trial: Trial) -> None:
+        """One line."""
+        self.note(f"  trial {trial.id:<3} its worker died; another one goes on from its checkpoint")
+
     def ended(self, trial: Trial) -> None:
         """One line, and the end of its record."""
         self.heard(trial)

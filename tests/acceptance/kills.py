@@ -53,7 +53,8 @@ SEARCH = (
 )
 ORDER = ("inputs", "venv", "after venv", "policy", "after policy", "evaluation", "after evaluation")
 # What a kill aims at, and the share of the whole in which it comes after that began.
-PHASES = (("inputs", 0.3), ("venv", 0.15), ("policy", 0.3), ("evaluation", 0.1))
+PHASES = (("inputs", 0.3), ("venv", 0.15), ("policy", 0.3), ("evaluation", 0.05))
+AGENTS = 120.0  # seconds that Ray's own agents may look for their dead Ray; they know no run folder
 HANGS = 400.0  # seconds after which a command is taken to hang
 OVER = {"finished": "FINISHED", "pruned": "KILLED", "failed": "FAILED"}
 
@@ -180,6 +181,14 @@ def figures(folder: Path) -> dict[str, Any]:
 # ---------------------------------------------------------------- processes
 
 
+def born(pid: int) -> str:
+    """When a process began, which tells it from a later one of the same number; empty where it is gone."""
+    with suppress(OSError):
+        after = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if after[0] == "Z" else after[19]
+    return ""
+
+
 def descendants(pid: int) -> list[int]:
     """All processes below one, itself not counted (Linux)."""
     children: dict[int, list[int]] = {}
@@ -206,14 +215,14 @@ def workers(pid: int) -> list[int]:
     return [child for child in descendants(pid) if title(child).startswith("ray::ImplicitFunc")]
 
 
-def wait_until_gone(pids: Sequence[int], seconds: float = 20.0) -> list[int]:
-    """Those that still live after so long."""
+def wait_until_gone(births: dict[int, str], seconds: float = 20.0) -> list[str]:
+    """Of processes and when they were born: what those are that still live after so long."""
     until = time.monotonic() + seconds
-    left = list(pids)
-    while left and time.monotonic() < until:
-        left = [pid for pid in left if title(pid)]
+    while True:
+        left = [pid for pid, birth in births.items() if birth and born(pid) == birth]
+        if not left or time.monotonic() > until:
+            return [title(pid)[-100:] for pid in left]
         time.sleep(0.1)
-    return left
 
 
 class Server:
@@ -336,6 +345,7 @@ def killed_driver(
     """
     outcome, command = Outcome(name, "driver"), Command(log_dir, name, *overrides)
     started, trials, models = time.monotonic(), {}, {}
+    below: dict[int, str] = {}
     for number in range(kills):
         command.start()
         outcome.commands += 1
@@ -347,21 +357,24 @@ def killed_driver(
             command.process.wait(generator.uniform(0.0, share * length))
         if not command.running:
             break  # nothing is left to kill
-        below = descendants(command.process.pid)
+        below |= {pid: born(pid) for pid in descendants(command.process.pid)}
+        busy = {pid: below[pid] for pid in workers(command.process.pid) if pid in below}
         outcome.phases.append(command.phase)
         command.kill()
         outcome.kills += 1
         check_kept(outcome, trials, trials := command.trials(), "trial")
         check_kept(outcome, models, models := command.models(), "stage")
         if generator.random() < 0.5:  # otherwise the next command meets what is left of this one
-            left = wait_until_gone(below)
-            outcome.require(not left, f"processes outlive their driver: {[title(pid)[:80] for pid in left]}")
+            left = wait_until_gone(busy)
+            outcome.require(not left, f"workers outlive their driver: {left}")
     command.start()
     outcome.commands += 1
     check_end(outcome, command, command.wait())
     check_kept(outcome, trials, command.trials(), "trial")
     check_kept(outcome, models, command.models(), "stage")
     check_records(outcome, command, log_dir / "mlflow.db")
+    left = wait_until_gone(below, AGENTS)
+    outcome.require(not left, f"processes outlive their driver: {left}")
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -395,6 +408,7 @@ def killed_workers(log_dir: Path, name: str, kills: int, generator: random.Rando
     check_end(outcome, command, command.wait())
     lost = [name for name, trial in command.trials().items() if trial["state"] == "failed"]
     outcome.require(not lost, f"trials are lost: {lost}")
+    outcome.require("its worker died" in command.log.read_text(), "nothing is told of dead workers")
     outcome.require(outcome.kills == kills, f"only {outcome.kills} of {kills} workers could be killed")
     check_records(outcome, command, log_dir / "mlflow.db")
     outcome.seconds = time.monotonic() - started

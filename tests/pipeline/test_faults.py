@@ -17,10 +17,11 @@ import pytest
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from revive.__main__ import main
+from revive.pipeline.context import Context
 from revive.runs import RunFolder, Stopped
 from revive.search.conductor import Conductor
 from revive.venv.learner import MultiStepLearner
-from tests.acceptance.kills import SEARCH, Command, descendants, wait_until_gone, workers
+from tests.acceptance.kills import SEARCH, Command, born, descendants, wait_until_gone, workers
 
 HERE = ("ray.enabled=false", "tracking=none", "run_id=r")
 TUNED = ("venv.mode=tune", "search=random", "search.trials=3", "search.retrain=0", "policy.mode=none")
@@ -184,6 +185,31 @@ def test_a_second_command_is_refused(tmp_path: Path, capsys: pytest.CaptureFixtu
     held.close()
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_middle_of_training_ends_a_run_that_goes_on_later(
+    number: int,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    watch, before = Context.watch, signal.getsignal(number)
+
+    def hit(self: Context, learner: object, done: int, total: int) -> None:
+        watch(self, learner, done, total)
+        if done == 7:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Context, "watch", hit)
+        assert run(tmp_path, *LONGER, "policy.mode=none") == code
+    assert "to go on from here: " in capsys.readouterr().err
+    assert signal.getsignal(number) == before
+    assert state(tmp_path)["state"] == "interrupted"
+    assert (tmp_path / "r" / "checkpoints" / "venv.ckpt").is_file()
+    assert run(tmp_path, *LONGER, "policy.mode=none") == 0
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -197,7 +223,7 @@ def test_a_search_on_ray_is_interrupted(number: int, code: int, tmp_path: Path) 
         assert time.monotonic() < until
         assert command.running
         time.sleep(0.2)
-    below = descendants(command.process.pid)
+    below = {pid: born(pid) for pid in descendants(command.process.pid)}
     if number == signal.SIGINT:
         command.signal(number)
     else:
@@ -234,7 +260,8 @@ def test_a_disk_that_gets_full_while_a_search_runs_on_ray(tiny_disk: Path, tmp_p
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
-    below, kept = descendants(command.process.pid), command.trials()
+    below = {pid: born(pid) for pid in descendants(command.process.pid)}
+    kept = command.trials()
     assert command.wait(100) == 2
     told = (tmp_path / "log").read_text()
     assert "No space left on device\n    -> make space, then run_id=r goes on from there" in told
