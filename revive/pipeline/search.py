@@ -42,41 +42,46 @@ def require_search(settings: Settings) -> None:
 
 def search(context: Context, section: Section, records: StageTracker) -> Path:
     """Search the space of a stage; returns the folder of the trial that holds the model to take."""
-    settings = context.settings
-    chosen = settings.search
+    settings, chosen = context.settings, context.settings.search
     folder = context.folder.path / "search" / section
-    goal = objective(settings, section)
-    trials, book = chosen.trials_of(section), TrialBook(folder, goal)
+    book = TrialBook(folder, objective(settings, section))
     recorded = Recorded(records, context.terminal.note, book)
+    on_ray = _on_ray(settings, section)
     conductor = Conductor(
         book,
-        _course(settings, section, book, trials),
-        Plan(trials, chosen.concurrency or 4, chosen.time_budget, chosen.retrain, chosen.seeds),
+        _course(settings, section, book),
+        Plan(_at_once(context) if on_ray else 1, chosen.time_budget, chosen.retrain, chosen.seeds),
         settings.seed,
         observer=recorded,
         stopped=context.stop.is_set,
     )
-    _run(context, conductor, _parcel(context, section), folder)
+    parcel = _parcel(context, section)
+    if on_ray:
+        _run_on_ray(settings, conductor, parcel, folder / "ray")
+    else:
+        run_here(conductor, work, parcel, settings.trainer.threads)
     best = conductor.choose()
     recorded.choice()
-    return conductor.book.order(best).folder
+    return book.order(best).folder
 
 
-def _run(context: Context, conductor: Conductor, parcel: Parcel, folder: Path) -> None:
+def _at_once(context: Context) -> int:
+    """Connect to Ray, for the rest of the run; how many trials run on it at once."""
     settings, chosen = context.settings, context.settings.search
-    if not _on_ray(settings, parcel.section):
-        run_here(_with_concurrency(conductor, 1), work, parcel, settings.trainer.threads)
-        return
     ray = context.closing.enter_context(
         ray_running(settings.ray.address, _read_by_trials(context), *_tracking(settings))
     )
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    room = room_for(nodes, chosen.cpus_per_trial, chosen.gpus_per_trial)
+    return chosen.concurrency or min(4, room)
+
+
+def _run_on_ray(settings: Settings, conductor: Conductor, parcel: Parcel, scratch: Path) -> None:
     from revive.search.on_ray import run_on_ray
 
-    at_once = room_for(
-        [n["Resources"] for n in ray.nodes() if n["Alive"]], chosen.cpus_per_trial, chosen.gpus_per_trial
-    )
+    chosen = settings.search
     run_on_ray(
-        _with_concurrency(conductor, chosen.concurrency or min(4, at_once)),
+        conductor,
         work,
         parcel,
         scheduler="asha" if chosen.scheduler == "asha" else "fifo",
@@ -84,7 +89,7 @@ def _run(context: Context, conductor: Conductor, parcel: Parcel, folder: Path) -
         reduction=chosen.reduction,
         cpus=chosen.cpus_per_trial,
         gpus=chosen.gpus_per_trial,
-        scratch=folder / "ray",
+        scratch=scratch,
     )
 
 
@@ -96,12 +101,6 @@ def _read_by_trials(context: Context) -> list[Path]:
     code = (given.folder / name for name in given.graph.code_files)
     files = [description if isinstance(description, Path) else None, *named, *code]
     return [context.folder.path, *(path for path in files if path is not None)]
-
-
-def _with_concurrency(conductor: Conductor, concurrency: int) -> Conductor:
-    """The conductor, handing out so many trials at once."""
-    conductor.plan = replace(conductor.plan, concurrency=concurrency)
-    return conductor
 
 
 def _parcel(context: Context, section: Section) -> Parcel:
@@ -117,8 +116,8 @@ def _parcel(context: Context, section: Section) -> Parcel:
     )
 
 
-def _course(settings: Settings, section: Section, book: TrialBook, trials: int) -> Course:
-    chosen, space = settings.search, read_space(settings, section)
+def _course(settings: Settings, section: Section, book: TrialBook) -> Course:
+    chosen, space, trials = settings.search, read_space(settings, section), settings.search.trials_of(section)
     sampler: Sampler = find_target(chosen.sampler, "search.sampler")(space, settings.seed, trials)
     if chosen.scheduler != "pbt":
         return Proposals(book, sampler, trials, settings.seed)

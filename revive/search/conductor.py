@@ -25,11 +25,10 @@ class SearchFailed(RunFailed):
 class Plan:
     """How much is tried.
 
-    trials: settings that are tried. concurrency: trials at once. budget: seconds after which no new setting is
-    tried. retrain: how many of the best are trained again, on `seeds` fresh seeds each.
+    concurrency: trials at once. budget: seconds after which no new setting is tried. retrain: how many of the best are
+    trained again, on `seeds` fresh seeds each.
     """
 
-    trials: int
     concurrency: int = 1
     budget: float | None = None
     retrain: int = 2

@@ -29,7 +29,7 @@ def bowl(order: Order, payload: Any, tell: Tell, cpus: int) -> None:
 
 def conductor(folder: Path, sampler: Sampler, trials: int, **plan: int) -> Conductor:
     book = TrialBook(folder, Objective("error", "min"))
-    return Conductor(book, Proposals(book, sampler, trials, 0), Plan(trials, **plan), seed=0)  # type: ignore[arg-type]
+    return Conductor(book, Proposals(book, sampler, trials, 0), Plan(**plan), seed=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -156,6 +156,6 @@ def test_a_trial_that_was_running_is_handed_out_again(make: Any, tmp_path: Path)
 def test_no_new_setting_after_the_budget(tmp_path: Path) -> None:
     book = TrialBook(tmp_path, Objective("error", "min"))
     course = Proposals(book, RandomSampler(SPACE, 0, 50), 50, 0)
-    run = Conductor(book, course, Plan(50, budget=1e-9, retrain=0), seed=0)
+    run = Conductor(book, course, Plan(budget=1e-9, retrain=0), seed=0)
     run_here(run, bowl, 0.0)
     assert len(book.trials) == 1

@@ -41,7 +41,7 @@ def test_search_on_ray(tmp_path: Path) -> None:
     space = {"x": parse("choice(good, raises, dies, poor)", "x")}
     book = TrialBook(tmp_path / "book", Objective("error", "min"))
     course = Proposals(book, GridSampler(space, 0, 4), 4, 0)
-    run = Conductor(book, course, Plan(4, concurrency=1, retrain=2, seeds=1), seed=0)
+    run = Conductor(book, course, Plan(concurrency=1, retrain=2, seeds=1), seed=0)
     before = dict(os.environ)
     with ray_running(None, [tmp_path], None, True):
         run_on_ray(

@@ -42,7 +42,7 @@ def population(folder: Path, **plan: Any) -> Conductor:
     book = TrialBook(folder, Objective("error", "min"))
     sampler = RandomSampler(SPACE, 0, SIZE)
     course = Population(book, SPACE, sampler, SIZE, 0, interval=25, quantile=0.25)
-    return Conductor(book, course, Plan(SIZE, **plan), seed=0)
+    return Conductor(book, course, Plan(**plan), seed=0)
 
 
 def test_the_worst_go_on_from_the_best(tmp_path: Path) -> None:

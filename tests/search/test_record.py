@@ -52,7 +52,7 @@ def search(folder: Path, trials: int) -> tuple[Conductor, Records, list[str]]:
     book, records, lines = TrialBook(folder, Objective("error", "min")), Records(), []
     recorded = Recorded(records, lines.append, book)  # type: ignore[arg-type]
     course = Proposals(book, RandomSampler(SPACE, 0, trials), trials, 5)
-    run = Conductor(book, course, Plan(trials, retrain=0), seed=5, observer=recorded)
+    run = Conductor(book, course, Plan(retrain=0), seed=5, observer=recorded)
     return run, records, lines
 
 
