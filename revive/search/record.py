@@ -40,7 +40,7 @@ class Recorded:
 
     def died(self, trial: Trial) -> None:
         """One line."""
-        self.note(f"  trial {trial.id:<3} its worker died; another one goes on from its checkpoint")
+        self.note(f"  trial {trial.id:<3} its worker died; another one goes on with it")
 
     def ended(self, trial: Trial) -> None:
         """One line, and the end of its record."""

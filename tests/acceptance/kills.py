@@ -396,7 +396,7 @@ def killed_workers(log_dir: Path, name: str, kills: int, generator: random.Rando
     assert command.process
     deadline = time.monotonic() + HANGS
     while outcome.kills < kills and command.running and time.monotonic() < deadline:
-        time.sleep(generator.uniform(1.0, 5.0))
+        time.sleep(generator.uniform(1.0, 12.0))
         found = workers(command.process.pid)
         if found:
             with suppress(ProcessLookupError):

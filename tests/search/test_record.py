@@ -76,6 +76,17 @@ def test_a_trial_is_recorded_while_it_runs(tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
+def test_the_death_of_a_worker_is_told_and_changes_no_record(tmp_path: Path) -> None:
+    run, records, lines = search(tmp_path, 1)
+    order = run.next()
+    assert isinstance(order, Order)
+    before = list(records.log)
+    run.died(order.id)
+    assert lines == ["  trial 0   its worker died; another one goes on with it"]
+    assert records.log == before
+    assert run.book.trials[0].state == "running"
+
+
 def test_failures_and_prunings_say_why(tmp_path: Path) -> None:
     run, records, _ = search(tmp_path, 2)
     for outcome, error in (("failed", "Traceback: no luck"), ("pruned", None)):
