@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +31,9 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_RESULT_BUFFER_LENGTH": "0",
 }
+_JOINING = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # tries, one a second: that something answers is known by then
+_AUTH_MODE = "RAY_AUTH_MODE"
+_REFUSAL = "AuthenticationError"
 
 
 def check_address(address: str | None, tracking_uri: str | None, tracked: bool) -> None:
@@ -100,9 +105,9 @@ def ray_running(
     shared: what every machine must see, a folder first that can be written.
     Raises UserError where there is none at the address, or one of its machines does not see what it must.
     """
-    before = {key: os.environ.get(key) for key in _QUIET}
-    os.environ.update(_QUIET)
-    import ray
+    before = {key: os.environ.get(key) for key in (*_QUIET, *_JOINING, _AUTH_MODE)}
+    os.environ.update(_QUIET if address is None else _QUIET | _JOINING | _agreed_mode(address))
+    import ray  # it reads all of these as it is imported
 
     mine = not ray.is_initialized()
     try:
@@ -132,6 +137,41 @@ def _own_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
+def _agreed_mode(address: str) -> dict[str, str]:
+    """Whether to show a token, where nothing says so: as that Ray of this machine was started.
+
+    Ray itself shows none to an explicit address, and one to `auto` even where the head knows of none, whose
+    workers then die. To other machines none is shown without being told.
+    """
+    if os.environ.get(_AUTH_MODE) or not _has_token():
+        return {}
+    here = address == "auto" or _is_here(_host_and_port(address)[0])
+    return {_AUTH_MODE: "token" if _asks_for_token(address) else "disabled"} if here else {}
+
+
+def _has_token() -> bool:
+    kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(kept).is_file()
+
+
+def _asks_for_token(address: str) -> bool:
+    """Whether a Ray turns away who shows none; tried in a process of its own, since Ray notes the mode for good."""
+    plain = {**os.environ, **_JOINING, _AUTH_MODE: "disabled"}
+    code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", code, address],
+            env=plain,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return _REFUSAL in tried.stderr
+
+
 def _connect(ray: Any, address: str | None) -> None:
     own = {"include_dashboard": False} if address is None else {}
     try:
@@ -142,10 +182,28 @@ def _connect(ray: Any, address: str | None) -> None:
             configure_logging=True,
             **own,
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         if address is None:
             raise
+        if _REFUSAL in f"{type(error)} {error.__cause__}":
+            raise _no_entry(address) from error
         raise _no_ray(address, str(error).splitlines()[0]) from error
+
+
+def _no_entry(address: str) -> UserError:
+    if os.environ.get(_AUTH_MODE, "").lower() == "token":
+        what, first = "the token of this machine is missing or another", ""
+    else:
+        what, first = (
+            "it asks for a token, and none was shown",
+            f"set {_AUTH_MODE}=token before the start, and ",
+        )
+    remedy = (
+        f"{first}put what `ray get-auth-token` prints on its head into ~/.ray/auth_token of every machine"
+    )
+    return UserError(
+        Problem(f"the Ray at {address} lets nobody in: {what}", place="ray.address", remedy=remedy)
+    )
 
 
 def _check_nodes(ray: Any, shared: Sequence[Path], tracking_uri: str | None, tracked: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 
-from revive.__main__ import main
 from revive.config.experiments import find_experiment
 from revive.policy.simulator import GroundTruth
 
@@ -28,11 +28,11 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _node(*arguments: str, before: tuple[str, ...] = ()) -> subprocess.Popen[bytes]:
-    quiet = {"RAY_USAGE_STATS_ENABLED": "0"}
+def _node(*arguments: str, before: tuple[str, ...] = (), mode: str = "token") -> subprocess.Popen[bytes]:
+    chosen = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": mode}
     command = [*before, str(RAY), "start", "--block", "--num-cpus=1", "--disable-usage-stats", *arguments]
     return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **quiet}
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **chosen}
     )
 
 
@@ -48,11 +48,21 @@ def _wait_for(address: str) -> None:
     pytest.fail("Ray did not start")
 
 
-@pytest.fixture
-def head() -> Iterator[str]:
+@pytest.fixture(autouse=True)
+def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A token that every process of a test finds, whatever this machine has at home."""
+    kept = tmp_path_factory.mktemp("ray") / "auth_token"
+    kept.write_text(secrets.token_hex(32), encoding="utf-8")
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(kept))
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    return kept
+
+
+@pytest.fixture(params=["token"])
+def head(request: pytest.FixtureRequest, token: Path) -> Iterator[str]:
     """The address of a Ray of one CPU that was started by somebody else."""
     port = _free_port()
-    node = _node("--head", f"--port={port}", "--include-dashboard=false")
+    node = _node("--head", f"--port={port}", "--include-dashboard=false", mode=request.param)
     try:
         _wait_for(address := f"127.0.0.1:{port}")
         yield address
@@ -61,7 +71,8 @@ def head() -> Iterator[str]:
         node.wait(60)
 
 
-def _search(tmp_path: Path, address: str, *more: str) -> int:
+def _search(tmp_path: Path, address: str, *more: str) -> tuple[int, str]:
+    """What a search in a process of its own, as users start it, ends with and says on stderr."""
     tuned = (
         "venv.mode=tune",
         "policy.mode=none",
@@ -70,7 +81,9 @@ def _search(tmp_path: Path, address: str, *more: str) -> int:
         "search.scheduler=fifo",
     )
     where = (f"ray.address={address}", f"log_dir={tmp_path / 'runs'}", "run_id=r", "tracking=none")
-    return main(["experiment=refrigerator", "debug=fast", *tuned, *where, *more])
+    command = [sys.executable, "-m", "revive", "experiment=refrigerator", "debug=fast", *tuned, *where, *more]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    return ended.returncode, ended.stderr
 
 
 def _trials(tmp_path: Path) -> list[dict[str, Any]]:
@@ -93,7 +106,8 @@ def test_trials_run_on_both_nodes(head: str, tmp_path: Path) -> None:
         deadline = time.monotonic() + 60
         while _nodes(head) < 2 and time.monotonic() < deadline:
             time.sleep(1)
-        assert _search(tmp_path, head, *_longer(tmp_path)) == 0
+        code, told = _search(tmp_path, head, *_longer(tmp_path))
+        assert code == 0, told
     finally:
         second.terminate()
         second.wait(60)
@@ -103,9 +117,32 @@ def test_trials_run_on_both_nodes(head: str, tmp_path: Path) -> None:
     assert _nodes(head) >= 1  # a Ray that is not ours is left alone
 
 
-def test_a_node_that_cannot_see_the_runs_is_refused(
-    head: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("head", ["disabled"], indirect=True)
+def test_a_ray_without_tokens_is_joined(head: str, tmp_path: Path) -> None:
+    code, told = _search(tmp_path, head)
+    assert code == 0, told
+
+
+def test_the_token_of_another_ray_is_refused_in_one_message(head: str, token: Path, tmp_path: Path) -> None:
+    token.write_text(secrets.token_hex(32), encoding="utf-8")
+    code, told = _search(tmp_path, head)
+    assert code == 2
+    assert "lets nobody in: the token of this machine is missing or another" in told
+    assert "ray get-auth-token" in told
+    assert "Traceback" not in told
+
+
+def test_a_ray_that_asks_for_a_token_says_so_where_none_is_shown(
+    head: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    code, told = _search(tmp_path, head)
+    assert code == 2
+    assert "it asks for a token, and none was shown" in told
+    assert "RAY_AUTH_MODE=token" in told
+
+
+def test_a_node_that_cannot_see_the_runs_is_refused(head: str, tmp_path: Path) -> None:
     blind = ("unshare", "--mount", "sh", "-c", f'mount -t tmpfs none "{tmp_path}" && exec "$@"', "sh")
     if not shutil.which("unshare") or not _works(*blind, "true"):
         pytest.skip("no mounts of one's own here")
@@ -114,11 +151,11 @@ def test_a_node_that_cannot_see_the_runs_is_refused(
         deadline = time.monotonic() + 60
         while _nodes(head) < 2 and time.monotonic() < deadline:
             time.sleep(1)
-        assert _search(tmp_path, head) == 2
+        code, told = _search(tmp_path, head)
     finally:
         second.terminate()
         second.wait(60)
-    told = capsys.readouterr().err
+    assert code == 2
     assert "every machine of a cluster must" in told
     assert "log_dir on shared storage" in told
 
@@ -134,6 +171,11 @@ def _nodes(address: str) -> int:
         "print(sum(node['Alive'] for node in ray.nodes()))"
     )
     asked = subprocess.run(
-        [sys.executable, "-c", code, address], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", code, address],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "RAY_AUTH_MODE": "token"},
     )
     return int(asked.stdout.split()[-1]) if asked.stdout.split() else 0
