@@ -9,18 +9,20 @@ import socket
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from types import SimpleNamespace
+from typing import Any, Literal, cast
 
 import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from revive.errors import RunFailed
 from revive.runs import disk_trouble
 from revive.search.conductor import DONE, Conductor
 from revive.search.runner import Work, error_text
 from revive.search.samplers import Outcome
-from revive.search.trials import Order, Report
+from revive.search.trials import Order, Report, TrialBook
 
 _DEATHS = 3  # how often a trial is begun again after its worker died
 
@@ -42,7 +44,7 @@ def run_on_ray(
     scheduler: `asha` stops the worse of those that have come equally far, first after `grace` percent of the
     training, keeping one in `reduction`. cpus, gpus: of each trial. scratch: for Tune's own files.
 
-    A disk that is full or broken ends the search as OSError, see `run_here`.
+    A disk that is full or broken ends the search as OSError, see `run_here`. Raises RunFailed where Tune gives up.
     """
     searcher = _ConductedSearch(conductor)
     # Otherwise Tune brings up one worker after the other.
@@ -54,7 +56,7 @@ def run_on_ray(
         ),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=_scheduler(scheduler, grace, reduction),
+            scheduler=_scheduler(scheduler, grace, reduction, conductor.book),
             num_samples=conductor.most + 1,  # the conductor ends it
             trial_dirname_creator=lambda trial: trial.trial_id,
             reuse_actors=True,
@@ -78,14 +80,39 @@ def run_on_ray(
         raise
     shutil.rmtree(scratch, ignore_errors=True)
     if not searcher.done:
-        raise KeyboardInterrupt
+        raise RunFailed("Ray Tune ended before the search was through; the same command goes on with it")
 
 
-def _scheduler(kind: Literal["asha", "fifo"], grace: int, reduction: int) -> TrialScheduler:
+def _scheduler(kind: Literal["asha", "fifo"], grace: int, reduction: int, book: TrialBook) -> TrialScheduler:
     if kind == "fifo":
         return FIFOScheduler()
     # Above 100 percent, so that those which are through end by themselves.
-    return ASHAScheduler(time_attr="percent", max_t=101, grace_period=grace, reduction_factor=reduction)
+    return _RememberingASHA(
+        book, time_attr="percent", max_t=101, grace_period=grace, reduction_factor=reduction
+    )
+
+
+class _RememberingASHA(ASHAScheduler):
+    """Compares trials also with those of an earlier command, by what the book says of them."""
+
+    def __init__(self, book: TrialBook, **options: Any) -> None:
+        super().__init__(**options)
+        self._earlier = [
+            (trial.id, [(percent, book.objective.score(metric)) for percent, metric in trial.curve])
+            for trial in book.trials
+            if trial.of is None
+        ]
+
+    def set_search_properties(self, metric: str | None, mode: str | None, **spec: Any) -> bool:
+        done, no_controller = bool(super().set_search_properties(metric, mode, **spec)), cast(Any, None)
+        for number, curve in self._earlier:
+            earlier: Any = SimpleNamespace(trial_id=f"earlier-{number}")
+            self.on_trial_add(no_controller, earlier)
+            for percent, score in curve:
+                self.on_trial_result(no_controller, earlier, {"percent": percent, "score": score})
+            self.on_trial_remove(no_controller, earlier)
+        self._earlier.clear()
+        return done
 
 
 def _trainable(config: dict[str, Any], *, work: Work, payload: Any, cpus: float) -> None:

@@ -35,10 +35,18 @@ _MUST_BE_FILES = (
 _ALGORITHMS = ("venv_algo", "policy_algo")
 
 
+class Usual(str):
+    """The default of an argument, told from the same word where somebody wrote it."""
+
+
+USUALLY_TUNE: Any = Usual("tune")
+USUALLY_NONE: Any = Usual("None")
+
+
 def collect(named: Mapping[str, Any], kwargs: Mapping[str, Any], debug: bool, config: Any) -> Translation:
     """Keyword arguments over named ones over the config file over the defaults.
 
-    named: the constructor's arguments by name. A mode that is as by default counts as not given.
+    named: the constructor's arguments by name; a `Usual` one counts as not given.
     Raises UserError with what cannot be understood.
     """
     found = Translation(dict(_USUAL_MODES))
@@ -74,7 +82,7 @@ def _named(named: Mapping[str, Any]) -> Translation:
             problems.add("no such file", file=found.values[key], place=argument)
     problems.raise_if_any()
     for argument, key in MODES.items():
-        if mode(named[argument]) != _USUAL_MODES[key]:
+        if not isinstance(named[argument], Usual):
             found.values[key] = mode(named[argument])
     state = named["tune_initial_state"]
     if state is not None:

@@ -18,7 +18,7 @@ from revive.deploy.sessions import PolicySession, VenvSession
 from revive.errors import Problem, UserError
 from revive.pipeline.tune import FILE as TUNED
 from revive.runs import fresh_name
-from revive.server.arguments import MODES, absolute, collect, mode
+from revive.server.arguments import MODES, USUALLY_NONE, USUALLY_TUNE, absolute, collect, mode
 from revive.server.progress import Progress, TrialStates
 from revive.server.training import Training, TrainingFailed, left_as_found
 
@@ -51,8 +51,7 @@ class ReviveServer:
         tune_initial_state: node -> (d,), (B, d) or, for what is given per step, (T, d) arrays.
         debug: tiny limits, all in this process, one trial after the other, full errors; `train` waits.
         revive_config_file_path: JSON or YAML with settings, by our keys or by REVIVE's names.
-        kwargs: settings as well. They win over the other arguments, these over the file, that over the defaults;
-            of the modes, `tune` and `None` count as not given.
+        kwargs: settings as well. They win over the other arguments, these over the file, that over the defaults.
 
     Attributes:
         settings: what was composed.
@@ -74,9 +73,9 @@ class ReviveServer:
         log_dir: str | Path | None = None,
         run_id: str | None = None,
         address: str | None = None,
-        venv_mode: Mode = "tune",
-        policy_mode: Mode = "tune",
-        tuning_mode: Tuning = "None",
+        venv_mode: Mode = USUALLY_TUNE,
+        policy_mode: Mode = USUALLY_TUNE,
+        tuning_mode: Tuning = USUALLY_NONE,
         tune_initial_state: Mapping[str, ArrayLike] | None = None,
         debug: bool = False,
         revive_config_file_path: str | Path | None = None,

@@ -68,3 +68,30 @@ def test_search_on_ray(tmp_path: Path) -> None:
     assert (tmp_path / "died").exists()
     assert run.choose().params["x"] == "good"
     assert not (tmp_path / "scratch").exists()
+
+
+@pytest.mark.slow
+def test_asha_goes_on_with_what_an_earlier_command_saw(tmp_path: Path) -> None:
+    from revive.search.on_ray import run_on_ray
+
+    book = TrialBook(tmp_path / "book", Objective("error", "min"))
+    for x in ("good", "dies"):
+        earlier = book.add({"x": x}, 0)
+        earlier.state, earlier.metric, earlier.curve = "finished", 0.0, [[30, 0.0], [60, 0.0], [100, 0.0]]
+    book.save()
+    space = {"x": parse("choice(good, dies, poor)", "x")}
+    course = Proposals(book, GridSampler(space, 0, 3), 3, 0)
+    run = Conductor(book, course, Plan(concurrency=1, retrain=0, seeds=0), seed=0)
+    with ray_running(None, [tmp_path], None, True):
+        run_on_ray(
+            run,
+            _work(str(tmp_path)),
+            [],
+            scheduler="asha",
+            grace=30,
+            reduction=3,
+            cpus=1,
+            gpus=0,
+            scratch=tmp_path / "scratch",
+        )
+    assert [(trial.params["x"], trial.state) for trial in book.trials[2:]] == [("poor", "pruned")]

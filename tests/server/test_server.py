@@ -296,6 +296,15 @@ def test_what_is_wrong_is_said_at_once(make: Make, given: dict[str, Any], messag
         make(**given)
 
 
+def test_a_mode_that_is_written_out_beats_the_file(make: Make, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({"venv.mode": "once", "tuning.mode": "max"}))
+    left = make(revive_config_file_path=file).settings
+    assert (left.venv.mode, left.tuning.mode) == ("once", "max")
+    written = make(revive_config_file_path=file, venv_mode="tune", tuning_mode="None").settings
+    assert (written.venv.mode, written.tuning.mode) == ("tune", "none")
+
+
 @pytest.mark.parametrize("suffix", ["json", "yaml"])
 def test_arguments_beat_the_file_and_the_file_beats_defaults(make: Make, tmp_path: Path, suffix: str) -> None:
     file = tmp_path / f"config.{suffix}"
