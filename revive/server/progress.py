@@ -20,6 +20,7 @@ TrialStates = dict[int, tuple[str, str]]
 """Trial -> (running | stopped | finished | pruned | failed, text of its error)."""
 
 T = TypeVar("T")
+_UNDER_WAY = ("running", "waiting")  # what the book of trials calls it
 _PATIENCE = 3  # looks at a bundle that is just being replaced
 
 
@@ -47,7 +48,7 @@ class Progress:
         under_way = "running" if running else "stopped"
         found = self._book(stage)["trials"]
         if found:
-            states = {"running": under_way}
+            states = dict.fromkeys(_UNDER_WAY, under_way)
             return {t["id"]: (states.get(t["state"], t["state"]), t["error"] or "") for t in found}
         told = self._state().get("stages", {}).get(stage)
         if told is None:
@@ -61,7 +62,8 @@ class Progress:
         book = self._book(stage)
         if not book["trials"]:
             return {}
-        told: dict[str, Any] = {"current_num_of_trials": sum(t["state"] != "running" for t in book["trials"])}
+        over = [t for t in book["trials"] if t["state"] not in _UNDER_WAY]
+        told: dict[str, Any] = {"current_num_of_trials": len(over)}
         best = next(iter(self._best_first(book)), None)
         if best is not None:
             told[book["metric"]] = best["metric"]

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,46 +10,9 @@ from typing import Any
 import pytest
 
 from revive.tracking import MlflowTracker
+from tests.acceptance.kills import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-
-class Server:
-    """`mlflow server` on a free port of this machine."""
-
-    def __init__(self, home: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.home, self.uri = home, f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        store = ["--backend-store-uri", f"sqlite:///{self.home / 'server.db'}", "--workers", "1"]
-        files = ["--serve-artifacts", "--artifacts-destination", str(self.home / "files")]
-        environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-        with (self.home / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, *store, *files], env=environment, stdout=log, stderr=log, start_new_session=True
-            )
-
-    def wait(self) -> None:
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            try:
-                urllib.request.urlopen(f"{self.uri}/health", timeout=2).close()
-            except OSError:
-                time.sleep(0.2)
-            else:
-                return
-        raise TimeoutError((self.home / "server.log").read_text())
-
-    def kill(self) -> None:
-        if self.process:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
 
 @pytest.fixture
@@ -103,7 +60,6 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(server: Server, f
     tracker = MlflowTracker(folder.parent, "demo", server.uri, patience=120)
     tracker.start(folder, {}, {"seed": 0})  # the server is not there yet
     server.start()
-    server.wait()
     with tracker.stage("venv") as records:
         trial = records.trial("trial_000")
         trial.open({"lr": 0.1}, {"trial": 0}, {})
@@ -123,7 +79,6 @@ def test_a_server_that_is_killed_and_comes_back_misses_nothing(server: Server, f
 
 def test_a_server_that_never_comes_back_is_told_by_the_next_command(server: Server, folder: Path) -> None:
     server.start()
-    server.wait()
     first = MlflowTracker(folder.parent, "demo", server.uri, patience=5)
     first.start(folder, {}, {"seed": 0})
     with first.stage("venv") as records:
@@ -143,7 +98,6 @@ def test_a_server_that_never_comes_back_is_told_by_the_next_command(server: Serv
     assert (folder / "unsent.jsonl").is_file()
 
     server.start()
-    server.wait()
     second = MlflowTracker(folder.parent, "demo", server.uri, patience=120)
     second.start(folder, {}, {"seed": 0})
     second.finish()

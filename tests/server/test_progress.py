@@ -1,0 +1,29 @@
+"""What a server tells of a run folder that others write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from revive.server.progress import Progress
+
+
+def test_a_trial_that_waits_for_the_others_of_its_population_is_under_way(tmp_path: Path) -> None:
+    told = [("finished", 0.1), ("waiting", 0.2), ("running", None), ("failed", None)]
+    trials = [
+        {"id": i, "state": state, "metric": metric, "error": "ValueError: no" if state == "failed" else None}
+        for i, (state, metric) in enumerate(told)
+    ]
+    folder = tmp_path / "search" / "venv"
+    folder.mkdir(parents=True)
+    book = {"metric": "held_out_error", "better": "min", "trials": trials}
+    (folder / "trials.json").write_text(json.dumps(book), encoding="utf-8")
+    progress = Progress(tmp_path)
+    assert [state for state, _ in progress.trials("venv", running=True).values()] == [
+        "finished",
+        "running",
+        "running",
+        "failed",
+    ]
+    assert progress.trials("venv", running=False)[1] == ("stopped", "")
+    assert progress.metrics("venv") == {"current_num_of_trials": 2, "held_out_error": 0.1}
