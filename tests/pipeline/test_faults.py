@@ -210,12 +210,8 @@ def test_a_signal_in_the_middle_of_training_ends_a_run_that_goes_on_later(
     assert run(tmp_path, *LONGER, "policy.mode=none") == 0
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_search_on_ray_is_interrupted(number: int, code: int, tmp_path: Path) -> None:
-    """As a terminal does it: every process of the group gets the signal."""
-    command = Command(tmp_path, "r", *SEARCH, "search.scheduler=fifo", "policy.mode=none")
+def _in_the_middle_of_a_search(command: Command) -> subprocess.Popen[bytes]:
+    """The started command, once a trial is over and another one at work."""
     command.start()
     assert command.process
     until = time.monotonic() + 200
@@ -223,11 +219,21 @@ def test_a_search_on_ray_is_interrupted(number: int, code: int, tmp_path: Path) 
         assert time.monotonic() < until
         assert command.running
         time.sleep(0.2)
-    below = {pid: born(pid) for pid in descendants(command.process.pid)}
+    return command.process
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_search_on_ray_is_interrupted(number: int, code: int, tmp_path: Path) -> None:
+    """As a terminal does it: every process of the group gets the signal."""
+    command = Command(tmp_path, "r", *SEARCH, "search.scheduler=fifo", "policy.mode=none")
+    process = _in_the_middle_of_a_search(command)
+    below = {pid: born(pid) for pid in descendants(process.pid)}
     if number == signal.SIGINT:
         command.signal(number)
     else:
-        command.process.send_signal(number)
+        process.send_signal(number)
     assert command.wait(60) == code
     kept = command.trials()
     told = (tmp_path / "r.log").read_text()
@@ -249,18 +255,12 @@ def test_a_disk_that_gets_full_while_a_search_runs_on_ray(tiny_disk: Path, tmp_p
     subprocess.run(["mount", "-o", "remount,size=30m", str(tiny_disk)], check=True)
     overrides = (*SEARCH, "search.scheduler=fifo", "policy.mode=none", "tracking.patience=5")
     command = Command(tiny_disk, "r", *overrides, log=tmp_path / "log")
-    command.start()
-    assert command.process
-    until = time.monotonic() + 200
-    while not (command.trials() and workers(command.process.pid)):
-        assert time.monotonic() < until
-        assert command.running
-        time.sleep(0.2)
+    process = _in_the_middle_of_a_search(command)
     filler = tiny_disk / "filler"
     with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
-    below = {pid: born(pid) for pid in descendants(command.process.pid)}
+    below = {pid: born(pid) for pid in descendants(process.pid)}
     kept = command.trials()
     assert command.wait(100) == 2
     told = (tmp_path / "log").read_text()
