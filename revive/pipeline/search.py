@@ -11,7 +11,8 @@ from revive.errors import Problem, UserError
 from revive.pipeline.context import Context
 from revive.pipeline.stages import venv_bundle
 from revive.pipeline.trials import Parcel, objective, work
-from revive.search.cluster import check_address, ray_running, room_for
+from revive.search.address import check_address
+from revive.search.cluster import ray_running, room_for
 from revive.search.conductor import Conductor, Course, Plan
 from revive.search.population import Population, check_space
 from revive.search.proposals import Proposals

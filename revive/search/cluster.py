@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import signal
-import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from revive.errors import Problem, Problems, UserError
+from revive.search.address import (
+    AUTH_MODE,
+    AUTH_TOKEN,
+    JOINING,
+    REFUSAL,
+    agreed_mode,
+    check_tracking,
+    no_entry,
+    no_ray,
+    own_token,
+)
 
-_PATIENCE = 5.0  # seconds to wait for an answer from an address
-_SETTINGS_FRAME = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # empty; its fourth byte is the kind
-_HTTP2_OPENING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -31,69 +35,6 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
     "TUNE_RESULT_BUFFER_LENGTH": "0",
 }
-_JOINING = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # tries, one a second: that something answers is known by then
-_AUTH_MODE = "RAY_AUTH_MODE"
-_REFUSAL = "AuthenticationError"
-
-
-def check_address(address: str | None, tracking_uri: str | None, tracked: bool) -> None:
-    """Whether a Ray answers there, and whether other machines could work with what is set.
-
-    Raises UserError within a few seconds, before anything is written.
-    """
-    if address is None:
-        return
-    if address == "auto":
-        address = _running_here()
-    host, port = _host_and_port(address)
-    try:
-        with socket.create_connection((host, port), timeout=_PATIENCE) as connection:
-            if not _speaks_grpc(connection):
-                raise _no_ray(address, "what listens there is something else")
-    except OSError as error:
-        raise _no_ray(address, str(error.strerror or error)) from error
-    if not _is_here(host):
-        check_tracking(tracking_uri, tracked)
-
-
-def _running_here() -> str:
-    """The address that `auto` means: what RAY_ADDRESS says, or the Ray that was started on this machine last."""
-    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
-    try:
-        address = os.environ.get("RAY_ADDRESS") or noted.read_text(encoding="utf-8").strip()
-    except OSError:
-        address = ""
-    if not address:
-        raise _no_ray("auto", "none runs on this machine, and RAY_ADDRESS names none")
-    return address
-
-
-def _speaks_grpc(connection: socket.socket) -> bool:
-    """Whether the other side answers the opening of HTTP/2 in kind, as the head of a Ray does.
-
-    Ray itself tries for two minutes where another server listens, or ends the process.
-    """
-    connection.settimeout(_PATIENCE)
-    connection.sendall(_HTTP2_OPENING)
-    return connection.recv(len(_SETTINGS_FRAME))[3:4] == _SETTINGS_FRAME[3:4]
-
-
-def _no_ray(address: str, why: str) -> UserError:
-    what = f"no Ray answers at {address}: {why}"
-    remedy = "start one there with `ray start --head`, or set ray.address=null for one of its own"
-    return UserError(Problem(what, place="ray.address", remedy=remedy))
-
-
-def check_tracking(uri: str | None, tracked: bool) -> None:
-    """Raises UserError where the records would go to a database that other machines cannot share."""
-    if tracked and (uri is None or uri.startswith("sqlite:")):
-        raise UserError(
-            Problem(
-                "a cluster needs an MLflow server: a sqlite file cannot be shared by machines",
-                place="tracking.uri",
-                remedy="tracking.uri=http://HOST:5000, or tracking=none",
-            )
-        )
 
 
 @contextmanager
@@ -105,8 +46,8 @@ def ray_running(
     shared: what every machine must see, a folder first that can be written.
     Raises UserError where there is none at the address, or one of its machines does not see what it must.
     """
-    before = {key: os.environ.get(key) for key in (*_QUIET, *_JOINING, _AUTH_MODE)}
-    os.environ.update(_QUIET if address is None else _QUIET | _JOINING | _agreed_mode(address))
+    before = {key: os.environ.get(key) for key in (*_QUIET, *JOINING, AUTH_MODE, AUTH_TOKEN)}
+    os.environ.update(_QUIET | (own_token() if address is None else JOINING | agreed_mode(address)))
     import ray  # it reads all of these as it is imported
 
     mine = not ray.is_initialized()
@@ -137,41 +78,6 @@ def _own_sigterm() -> Iterator[None]:
             signal.signal(signal.SIGTERM, before)
 
 
-def _agreed_mode(address: str) -> dict[str, str]:
-    """Whether to show a token, where nothing says so: as that Ray of this machine was started.
-
-    Ray itself shows none to an explicit address, and one to `auto` even where the head knows of none, whose
-    workers then die. To other machines none is shown without being told.
-    """
-    if os.environ.get(_AUTH_MODE) or not _has_token():
-        return {}
-    here = address == "auto" or _is_here(_host_and_port(address)[0])
-    return {_AUTH_MODE: "token" if _asks_for_token(address) else "disabled"} if here else {}
-
-
-def _has_token() -> bool:
-    kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
-    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(kept).is_file()
-
-
-def _asks_for_token(address: str) -> bool:
-    """Whether a Ray turns away who shows none; tried in a process of its own, since Ray notes the mode for good."""
-    plain = {**os.environ, **_JOINING, _AUTH_MODE: "disabled"}
-    code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
-    try:
-        tried = subprocess.run(
-            [sys.executable, "-c", code, address],
-            env=plain,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return _REFUSAL in tried.stderr
-
-
 def _connect(ray: Any, address: str | None) -> None:
     own = {"include_dashboard": False} if address is None else {}
     try:
@@ -185,25 +91,9 @@ def _connect(ray: Any, address: str | None) -> None:
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.AuthenticationError) as error:
         if address is None:
             raise
-        if _REFUSAL in f"{type(error)} {error.__cause__}":
-            raise _no_entry(address) from error
-        raise _no_ray(address, str(error).splitlines()[0]) from error
-
-
-def _no_entry(address: str) -> UserError:
-    if os.environ.get(_AUTH_MODE, "").lower() == "token":
-        what, first = "the token of this machine is missing or another", ""
-    else:
-        what, first = (
-            "it asks for a token, and none was shown",
-            f"set {_AUTH_MODE}=token before the start, and ",
-        )
-    remedy = (
-        f"{first}put what `ray get-auth-token` prints on its head into ~/.ray/auth_token of every machine"
-    )
-    return UserError(
-        Problem(f"the Ray at {address} lets nobody in: {what}", place="ray.address", remedy=remedy)
-    )
+        if REFUSAL in f"{type(error)} {error.__cause__}":
+            raise no_entry(address) from error
+        raise no_ray(address, str(error).splitlines()[0]) from error
 
 
 def _check_nodes(ray: Any, shared: Sequence[Path], tracking_uri: str | None, tracked: bool) -> None:
@@ -265,22 +155,3 @@ def room_for(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> in
     raise UserError(
         Problem("no node of Ray has both the CPUs and the GPUs of a trial", place="search.gpus_per_trial")
     )
-
-
-def _host_and_port(address: str) -> tuple[str, int]:
-    found = re.fullmatch(r"(?:ray://)?\[?([^\]\s/]+?)\]?:(\d+)", address)
-    if found is None:
-        remedy = "write HOST:PORT (as `ray start --head` prints it), auto, or null"
-        raise UserError(Problem(f"'{address}' is no address", place="ray.address", remedy=remedy))
-    return found[1], int(found[2])
-
-
-def _is_here(host: str) -> bool:
-    """Whether a name means this machine: only then can a socket be bound to it."""
-    try:
-        family, kind, proto, _, where = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, proto) as probe:
-            probe.bind(where)
-    except OSError:
-        return False
-    return True

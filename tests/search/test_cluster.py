@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -10,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from revive.errors import UserError
-from revive.search import cluster
-from revive.search.cluster import check_address, check_tracking
+from revive.search import address as address_module
+from revive.search.address import check_address, check_tracking
+from revive.search.cluster import room_for
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "no-such-machine.invalid:6379", "nonsense"])
@@ -50,21 +54,21 @@ def test_another_server_at_the_address_is_no_ray(answer: bytes) -> None:
 
 
 def test_a_server_that_says_nothing_is_no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "_PATIENCE", 0.2)
+    monkeypatch.setattr(address_module, "_PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(UserError, match="timed out"):
         check_address(f"127.0.0.1:{silent.getsockname()[1]}", None, True)
 
 
 def test_trials_that_can_never_run_are_refused() -> None:
-    assert cluster.room_for([{"CPU": 5.0}], 2, 0.0) == 2
-    assert cluster.room_for([{"CPU": 16.0, "GPU": 1.0}, {"CPU": 2.0}], 2, 0.25) == 4
+    assert room_for([{"CPU": 5.0}], 2, 0.0) == 2
+    assert room_for([{"CPU": 16.0, "GPU": 1.0}, {"CPU": 2.0}], 2, 0.25) == 4
     with pytest.raises(UserError) as caught:
-        cluster.room_for([{"CPU": 2.0}, {"CPU": 3.0}], 4, 0.5)
+        room_for([{"CPU": 2.0}, {"CPU": 3.0}], 4, 0.5)
     told = str(caught.value)
     assert "search.cpus_per_trial: a trial asks for 4 CPUs, but no node of Ray has more than 3" in told
     assert "search.gpus_per_trial" in told
     with pytest.raises(UserError, match="both"):
-        cluster.room_for([{"CPU": 4.0}, {"CPU": 1.0, "GPU": 1.0}], 4, 1.0)
+        room_for([{"CPU": 4.0}, {"CPU": 1.0, "GPU": 1.0}], 4, 1.0)
 
 
 def test_auto_without_any_ray_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,3 +87,17 @@ def test_a_cluster_needs_a_tracking_server(uri: str | None) -> None:
         check_tracking(uri, True)
     check_tracking("http://tracker:5000", True)
     check_tracking(uri, False)
+
+
+@pytest.mark.slow
+def test_a_ray_of_our_own_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    code = (
+        "import pathlib\nfrom revive.search.cluster import ray_running\n"
+        "for _ in range(2):\n"
+        "    with ray_running(None, [pathlib.Path()], None, False) as ray:\n"
+        "        print(ray.get(ray.remote(lambda: 3).remote()))"
+    )
+    bare = {k: v for k, v in os.environ.items() if not k.startswith("RAY_AUTH")} | {"HOME": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == ["3", "3"], ran.stderr
+    assert not (tmp_path / ".ray").exists()
