@@ -132,7 +132,8 @@ def _shape_problem(index: np.ndarray | None, rows: int | None) -> Problem | None
         return Problem("'index' does not hold whole numbers", remedy=_ENDS)
     if index.ndim != 1 or len(index) == 0:
         return Problem(f"'index' has the shape {index.shape}", remedy=f"wanted: (trajectories,); {_ENDS}")
-    if not np.all(np.isfinite(index)) or np.any(index != np.floor(index)) or np.any(np.abs(index) > 2.0**62):
+    wide = index.astype(np.float64)  # half precision knows no 2**62
+    if not np.all(np.isfinite(wide)) or np.any(wide != np.floor(wide)) or np.any(np.abs(wide) > 2.0**62):
         return Problem("'index' does not hold whole numbers", remedy=_ENDS)
     return None
 
