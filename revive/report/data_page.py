@@ -46,7 +46,7 @@ def svg(figure: Figure) -> str:
     """The figure as an SVG element, without what differs between two equal pictures."""
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": "revive"}):
-        figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None, "Creator": None})
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :]
 
@@ -105,7 +105,7 @@ def _histograms(graph: DecisionGraph, logs: Trajectories) -> Figure:
     figure, axes = figures.panels(len(panels), width=11, height=2.0, columns=4)
     for axis, (name, i) in zip(axes, panels, strict=True):
         values = logs.arrays[name][:, i]
-        axis.hist(values[np.isfinite(values)], bins=50, color=figures.MODEL)
+        axis.hist(values[np.isfinite(values)], bins=50, histtype="stepfilled", color=figures.MODEL)
         axis.set_title(figures.label(graph.columns(name)[i]), fontsize=9)
         axis.tick_params(labelsize=7)
     return figure

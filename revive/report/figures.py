@@ -30,7 +30,7 @@ MOST_PANELS = 8
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG."""
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+    figure.savefig(path, dpi=110)
 
 
 def label(column: Column) -> str:
