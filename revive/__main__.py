@@ -89,6 +89,7 @@ def new(arguments: Sequence[str]) -> None:
     parser.add_argument("name")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--folder", type=Path, default=Path("experiments"))
+    parser.add_argument("--trajectory")
     try:
         given, unknown = parser.parse_known_args(list(arguments))
     except (argparse.ArgumentError, SystemExit) as error:
@@ -97,12 +98,13 @@ def new(arguments: Sequence[str]) -> None:
         raise _misused_new()
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder)
-    sys.stdout.write(f"made {made}\nnext: {_program()} check experiment={given.name}\n")
+    made = make(given.name, given.data, given.folder, given.trajectory)
+    where = "" if given.folder == parser.get_default("folder") else f"REVIVE_EXPERIMENTS={given.folder} "
+    sys.stdout.write(f"made {made}\nnext: {where}{_program()} check experiment={given.name}\n")
 
 
 def _misused_new() -> UserError:
-    usage = "write: new NAME --data FILE [--folder FOLDER]; a NAME of letters, digits, - and _"
+    usage = "write: new NAME --data FILE [--trajectory COLUMN] [--folder FOLDER]; a NAME of letters, digits, - and _"
     return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
 
 
@@ -141,11 +143,14 @@ def _was_interrupt(stop: SystemExit) -> bool:
 
 
 def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
-    run_id = getattr(stop, "run_id", None)
+    run_id, one_of_many = getattr(stop, "run_id", None), getattr(stop, "overrides", None)
     line = "interrupted"
     if run_id:
-        again = shlex.join(text for text in arguments if not text.startswith(("run_id=", "resume=")))
+        given = one_of_many or arguments
+        again = shlex.join(text for text in given if not text.startswith(("run_id=", "resume=")))
         line += f"; to go on from here: {_program()} {again} run_id={run_id}"
+    if one_of_many:
+        line += "\n(that is this run alone; the combinations after it were not begun)"
     sys.stderr.write(f"\n{line}\n")
     return INTERRUPTED
 

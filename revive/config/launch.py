@@ -19,6 +19,7 @@ from revive.config.explain import explain
 from revive.config.settings import Settings
 from revive.config.shipped import shipped
 from revive.errors import Problem, UserError
+from revive.runs import RunInterrupted
 
 
 class _Raised(BaseException):
@@ -44,6 +45,10 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None]) -> None:
             if composed.mode == RunMode.MULTIRUN and "tune" in (settings.venv.mode, settings.policy.mode):
                 raise _two_searches()
             task(settings)
+        except RunInterrupted as stop:
+            if composed.mode == RunMode.MULTIRUN:
+                stop.overrides = list(composed.overrides.task)
+            raise
         except Exception as error:
             raise _Raised(error) from error
 

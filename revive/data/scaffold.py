@@ -17,7 +17,7 @@ from revive.data.readers.loading import load_within
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
 from revive.data.trajectories import FloatArray
-from revive.errors import Problem, Problems, UserError
+from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.names import name_fault, state_name, transition_name
 
 _ACTIONS: Final = re.compile(
@@ -61,11 +61,19 @@ def guess_description(path: Path | str) -> str:
     return guess(path).description
 
 
-def guess(path: Path | str) -> Guess:
-    """The description, and how the file has to be read. Raises UserError as `guess_description` does."""
+def guess(path: Path | str, trajectory: str | None = None) -> Guess:
+    """The description, and how the file has to be read. Raises UserError as `guess_description` does.
+
+    trajectory: the column of a table that tells trajectories, where its name does not say so.
+    """
     path = Path(path)
     with open_container(path) as container:
         dataset = _dataset(container)
+        if trajectory is not None:
+            if trajectory not in container.infos:
+                near = suggestion(trajectory, container.infos)
+                raise UserError(Problem(f"there is no column '{trajectory}'", path, "--trajectory", near))
+            dataset["trajectory"] = trajectory
         nodes, left_out = _nodes(container, dataset)
         given = {name for name in container.infos if state_name(name) is not None}
         dataset |= _stated(container, nodes)
@@ -202,6 +210,9 @@ def _text(
             f" and {len(left_out) - 20} more" if len(left_out) > 20 else ""
         )
         lines.append(f"# Not described, because it seems to be no node: {' '.join(shown.split())}")
+    taken = [node.columns[-1] for node in nodes if node.name == "action" and not _reads_like_action(node)]
+    if taken:
+        lines.append(f"# GUESS: nothing reads like an action, so the last column is taken for it: {taken[0]}")
     lines += ["metadata:", "  columns:"]
     for node in nodes:
         exact = transition_name(node.name) not in graph
@@ -213,6 +224,10 @@ def _text(
     lines += ["  graph:  # GUESS: who decides from what, and what follows from what"]
     lines += [f"    {quoted(name)}: [{', '.join(map(quoted, inputs))}]" for name, inputs in graph.items()]
     return "\n".join(lines) + "\n"
+
+
+def _reads_like_action(node: _Node) -> bool:
+    return any(_ACTIONS.search(name) for name in node.columns)
 
 
 def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:

@@ -136,9 +136,8 @@ def _draw(
             figures.save(figures.response_curves(venv, rows, target), folder / f"{name}.png")
     if learned is not None:
         learned_series, source = _series(context, venv, learned, truth)
-        logged = {
-            name: np.asarray(given.logs.arrays[name]) for name in learned_series if name in given.logs.arrays
-        }
+        first, arrays = slice(0, int(given.logs.ends[0])), given.logs.arrays  # one trajectory
+        logged = {name: np.asarray(arrays[name][first]) for name in learned_series if name in arrays}
         figure = figures.control(given.graph, logged, learned_series, source)
         figures.save(figure, folder / "control.png")
 

@@ -39,8 +39,10 @@ Then fill in `reward.py`, and run:
 """
 
 
-def new(name: str, data: Path, folder: Path) -> Path:
+def new(name: str, data: Path, folder: Path, trajectory: str | None = None) -> Path:
     """Make `folder`/`name` from a data file; the data stay where they are.
+
+    trajectory: the column that tells trajectories, where its name does not say so.
 
     Raises UserError where the folder exists already, or the file cannot be read or described.
     """
@@ -49,7 +51,7 @@ def new(name: str, data: Path, folder: Path) -> Path:
         raise UserError(
             Problem("exists already; nothing was changed in it", target, remedy="choose another name")
         )
-    guessed = guess(data)
+    guessed = guess(data, trajectory)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))

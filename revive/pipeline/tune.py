@@ -185,7 +185,8 @@ def _told(tuned: Tuned) -> str:
             error += " members {:.4g} .. {:.4g}".format(*scan.by_member)
         lines.append(f"  {scan.node}.{scan.column} = {scan.best:.5g}{error}")
     reward = tuned.reward
-    lines.append(f"  reward per step {reward.mean:.4g} ({reward.low:.4g} .. {reward.high:.4g})")
+    within = f"({reward.low:.4g} .. {reward.high:.4g}) over {tuned.horizon} steps"
+    lines.append(f"  reward per step {reward.mean:.4g} {within}")
     if tuned.logged is not None:
         lines[-1] += f", with the logs' values {tuned.logged.mean:.4g}"
     return "\n".join([*lines, *(f"  flat: {direction}" for direction in tuned.flat)])

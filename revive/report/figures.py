@@ -210,7 +210,12 @@ def control(
     figure, axes = panels(len(shown), width=10)
     for axis, (name, i) in zip(axes, shown, strict=True):
         if name in logged:
-            axis.plot(logged[name][:steps, i], color=FAINT, lw=1, label="logs' controller")
+            axis.plot(
+                logged[name][:steps, i],
+                color=FAINT,
+                lw=1,
+                label="logs' controller, the first logged trajectory",
+            )
         axis.plot(learned[name][:steps, i], color=MODEL, lw=1, label=f"learned policy, {source}")
         axis.set_ylabel(label(graph.columns(name)[i]))
     axes[0].legend(fontsize=8, frameon=False, loc="upper right")

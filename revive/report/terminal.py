@@ -25,6 +25,7 @@ PLAIN: dict[str, Any] = {
     "pad_edge": False,
     "padding": (0, 2, 0, 0),
 }
+RESULTS = ("summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
 WIDE = 110  # characters, where the output is no terminal
 
 
@@ -82,6 +83,8 @@ class Terminal:
             self.console.print(_policy_table(summary))
             self.console.print()
         self.console.print(_venv_table(summary))
+        for remark in _remarks(summary):
+            self.note(f"\n{remark}")
         for stage, searched in summary.search.items():
             self.note(_search_line(stage, searched))
         spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items())
@@ -91,9 +94,28 @@ class Terminal:
         """Where everything lies."""
         if trouble:
             self.note(trouble)
-        self.note(f"results  {_short(folder)}  (summary.json, figures/, venv/, policy/)")
+        there = [name for name in RESULTS if (folder / name.rstrip("/")).exists()]
+        self.note(f"results  {_short(folder)}" + (f"  ({', '.join(there)})" if there else ""))
         if ui_command:
             self.note(f"compare  {ui_command}")
+
+
+def _remarks(summary: Summary) -> list[str]:
+    """What a user must not overlook in the figures."""
+    remarks, venv, policy = [], summary.venv, summary.policy
+    longest = list(venv["rollout_mae"])[-1:]
+    if any(venv["rollout_mae"][steps] >= venv["persistence_mae"][steps] for steps in longest):
+        remarks.append(
+            f"Over {longest[0]} steps the venv predicts no better than that nothing changes: "
+            "do not trust what was found in it."
+        )
+    if "predicted" in policy:
+        other = 1 - policy["learned_in_half"]
+        if policy["predicted"]["mean"] <= policy["behaviour"][other]["mean"]:
+            remarks.append(
+                "The learned policy promises no more than the logs' controller earns: do not use it."
+            )
+    return remarks
 
 
 def _search_line(stage: str, searched: dict[str, Any]) -> str:

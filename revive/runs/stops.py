@@ -10,11 +10,12 @@ from types import FrameType
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """A run that was stopped by its user; `run_id` continues it."""
+    """A run that was stopped by its user; `run_id` continues it, with `overrides` where it is one of several runs."""
 
     def __init__(self, run_id: str) -> None:
         super().__init__(f"run {run_id} was interrupted")
         self.run_id = run_id
+        self.overrides: list[str] | None = None
 
 
 class Stopped(BaseException):

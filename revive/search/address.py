@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import secrets
@@ -13,6 +14,7 @@ from pathlib import Path
 from revive.errors import Problem, UserError
 
 _PATIENCE = 5.0  # seconds to wait for an answer from an address
+_LONGEST = 12  # seconds after which joining is left to the real attempt
 _SETTINGS_FRAME = b"\x00\x00\x00\x04\x00\x00\x00\x00\x00"  # empty; its fourth byte is the kind
 _HTTP2_OPENING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS_FRAME
 JOINING = {"RAY_NUM_REDIS_GET_RETRIES": "3"}  # tries, one a second: that something answers is known by then
@@ -39,6 +41,7 @@ def check_address(address: str | None, tracking_uri: str | None, tracked: bool) 
         raise no_ray(address, str(error.strerror or error)) from error
     if not _is_here(host):
         check_tracking(tracking_uri, tracked)
+    agreed_mode(address)
 
 
 def _running_here() -> str:
@@ -86,44 +89,62 @@ def own_token() -> dict[str, str]:
     return {} if _has_token() else {AUTH_TOKEN: _OWN_TOKEN}
 
 
-def agreed_mode(address: str) -> dict[str, str]:
-    """Whether to show a token, where nothing says so: as that Ray of this machine was started.
-
-    Ray itself shows none to an explicit address, and one to `auto` even where the head knows of none, whose
-    workers then die. To other machines none is shown without being told.
-    """
-    if os.environ.get(AUTH_MODE) or not _has_token():
-        return {}
-    here = address == "auto" or _is_here(_host_and_port(address)[0])
-    return {AUTH_MODE: "token" if _asks_for_token(address) else "disabled"} if here else {}
-
-
 def _has_token() -> bool:
     kept = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path("~/.ray/auth_token").expanduser()
     return bool(os.environ.get(AUTH_TOKEN)) or Path(kept).is_file()
 
 
-def _asks_for_token(address: str) -> bool:
-    """Whether a Ray turns away who shows none; tried in a process of its own, since Ray notes the mode for good."""
-    plain = {**os.environ, **JOINING, AUTH_MODE: "disabled"}
+def agreed_mode(address: str) -> dict[str, str]:
+    """With or without a token, as the Ray at an address was started: what to set before this process connects.
+
+    Ray itself shows none to an explicit address, and one to `auto` even where the head knows of none, whose
+    workers then die. To other machines none is shown without being told. Raises UserError where nobody gets in.
+    """
+    told = os.environ.get(AUTH_MODE, "")
+    offered = [told] if told else ["disabled"]
+    if not told and _has_token() and (address == "auto" or _is_here(_host_and_port(address)[0])):
+        offered.append("token")
+    return {AUTH_MODE: _mode_that_opens(address, tuple(offered))}
+
+
+@functools.lru_cache(maxsize=1)  # asked before anything is written, and again on connecting
+def _mode_that_opens(address: str, offered: tuple[str, ...]) -> str:
+    """The first of the modes with which a Ray is joined; tried in other processes: Ray notes the mode for good."""
+    answer = ""
+    for mode in offered:
+        answer = _knock(address, mode)
+        if REFUSAL not in answer:
+            break
+    if not answer:
+        return mode
+    raise no_entry(address, mode) if REFUSAL in answer else no_ray(address, _last_line(answer))
+
+
+def _knock(address: str, mode: str) -> str:
+    """What goes wrong at once on joining a Ray; empty where nothing does."""
     code = "import ray, sys; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR')"
     try:
         tried = subprocess.run(
             [sys.executable, "-c", code, address],
-            env=plain,
+            env={**os.environ, **JOINING, AUTH_MODE: mode},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=_LONGEST,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False
-    return REFUSAL in tried.stderr
+        return ""  # an overloaded machine, perhaps
+    return tried.stderr if tried.returncode else ""
 
 
-def no_entry(address: str) -> UserError:
+def _last_line(text: str) -> str:
+    """The message of a traceback."""
+    return text.rstrip().rpartition("\n")[2].partition(": ")[2] or text.rstrip()[-200:]
+
+
+def no_entry(address: str, mode: str) -> UserError:
     what, first = "it asks for a token, and none was shown", f"set {AUTH_MODE}=token before the start, and "
-    if os.environ.get(AUTH_MODE, "").lower() == "token":
+    if mode.lower() == "token":
         what, first = "the token of this machine is missing or another", ""
     remedy = (
         f"{first}put what `ray get-auth-token` prints on its head into ~/.ray/auth_token of every machine"

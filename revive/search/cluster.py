@@ -92,7 +92,7 @@ def _connect(ray: Any, address: str | None) -> None:
         if address is None:
             raise
         if REFUSAL in f"{type(error)} {error.__cause__}":
-            raise no_entry(address) from error
+            raise no_entry(address, os.environ.get(AUTH_MODE, "")) from error
         raise no_ray(address, str(error).splitlines()[0]) from error
 
 

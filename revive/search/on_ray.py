@@ -78,7 +78,8 @@ def run_on_ray(
         if trouble := searcher.trouble or disk_trouble(error):
             raise trouble from error
         raise
-    shutil.rmtree(scratch, ignore_errors=True)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)  # Tune keeps pickles there, which nobody reads
     if not searcher.done:
         raise RunFailed("Ray Tune ended before the search was through; the same command goes on with it")
 

@@ -58,15 +58,19 @@ class Progress:
         return {0: (state, (self._state().get("error") or "") if state == "failed" else "")}
 
     def metrics(self, stage: str) -> dict[str, Any]:
-        """Of a tuned stage how many trials are over, and the best metric so far under its name."""
-        book = self._book(stage)
-        if not book["trials"]:
-            return {}
-        over = [t for t in book["trials"] if t["state"] not in _UNDER_WAY]
-        told: dict[str, Any] = {"current_num_of_trials": len(over)}
+        """Of a tuned stage how many trials are over, of how many, and the best metric so far under its name; of a
+        stage whose run is through also its figures, as `summary.json` names them."""
+        book, state = self._book(stage), self._state()
+        told: dict[str, Any] = {}
+        if book["trials"]:
+            told["current_num_of_trials"] = sum(t["state"] not in _UNDER_WAY for t in book["trials"])
+            planned = state.get("made_of", {}).get(stage, {}).get("search.trials")
+            told |= {} if planned is None else {"total_num_of_trials": planned}
         best = next(iter(self._best_first(book)), None)
         if best is not None:
             told[book["metric"]] = best["metric"]
+        if state.get("state") == "finished" and state.get("stages", {}).get(stage) == "finished":
+            told |= _figures(stage, _json(self.folder / "summary.json"))
         return told
 
     def model(self, stage: str, load: Callable[[Path], T]) -> T | None:
@@ -110,6 +114,17 @@ class Progress:
 
     def _state(self) -> dict[str, Any]:
         return _json(self.folder / "state.json")
+
+
+def _figures(stage: str, summary: dict[str, Any]) -> dict[str, Any]:
+    """Of the venv its rollout error, of the policy what the logs earn and what it is to earn."""
+    found = summary.get(stage) or {}
+    if stage == "venv":
+        return {f"rollout_mae.{steps}": error for steps, error in found.get("rollout_mae", {}).items()}
+    if stage == "policy" and "predicted" in found:
+        truth = {"truth": found["truth"]["mean"]} if "truth" in found else {}
+        return {"logged": found["logged"], "predicted": found["predicted"]["mean"], **truth}
+    return {}
 
 
 def _json(path: Path) -> dict[str, Any]:

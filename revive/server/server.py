@@ -230,10 +230,6 @@ class ReviveServer:
         progress = self._progress
         running = self._is_running() or progress.is_held()
         metrics = {"task_state": progress.state(stage, running), **progress.metrics(stage)}
-        if "current_num_of_trials" in metrics:
-            search = self.settings.search
-            own = {"venv": search.venv_trials, "policy": search.policy_trials}[stage]
-            metrics["total_num_of_trials"] = own or search.trials
         trials, error = progress.trials(stage, running), self._last_error()
         if list(trials) == [0] and trials[0] == ("failed", "") and error is not None:
             trials = {0: ("failed", str(error))}

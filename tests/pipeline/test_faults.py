@@ -210,6 +210,26 @@ def test_a_signal_in_the_middle_of_training_ends_a_run_that_goes_on_later(
     assert run(tmp_path, *LONGER, "policy.mode=none") == 0
 
 
+def test_of_a_multirun_that_is_interrupted_the_run_alone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def hit(self: Context, learner: object, done: int, total: int) -> None:
+        if self.settings.seed == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Context, "watch", hit)
+    fixed = ("debug=fast", "policy.mode=none", "tracking=none", f"log_dir={tmp_path}")
+    sweep = f"hydra.sweep.dir={tmp_path / 'sweep'}"
+    assert main(["-m", "experiment=refrigerator", "seed=0,1,2", *fixed, sweep]) == 130
+    told = capsys.readouterr().err
+    runs = {json.loads(file.read_text())["state"]: file.parent.name for file in tmp_path.glob("*/state.json")}
+    assert runs.keys() == {"finished", "interrupted"}
+    wanted = " ".join(["experiment=refrigerator", "seed=1", *fixed, f"run_id={runs['interrupted']}"])
+    assert "to go on from here: " in told
+    assert f" {wanted}\n" in told
+    assert "the combinations after it were not begun" in told
+
+
 def _in_the_middle_of_a_search(command: Command) -> subprocess.Popen[bytes]:
     """The started command, once a trial is over and another one at work."""
     command.start()

@@ -73,6 +73,24 @@ def test_an_experiment_goes_where_it_is_told_and_finds_its_data_from_there(
     assert main(["check", "experiment=tank"]) == 0
 
 
+def test_the_column_that_tells_trajectories_can_be_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "logs.csv"
+    rows = [f"{day},{step},{0.5 * step},{day + 0.1 * step}" for day in range(3) for step in range(40)]
+    data.write_text("\n".join(["day,time,valve,level", *rows]))
+    asked = ["new", "tank", "--data", str(data)]
+    assert main([*asked, "--trajectory", "dya"]) == 2
+    assert "--trajectory: there is no column 'dya'" in (error := capsys.readouterr().err)
+    assert "did you mean 'day'" in error
+    assert main([*asked, "--trajectory", "day"]) == 0
+    described = (Path("experiments") / "tank" / "description.yaml").read_text()
+    assert "trajectory: day" in (Path("experiments") / "tank" / "experiment.yaml").read_text()
+    assert "the last column is taken for it: level" in described
+    assert main(["check", "experiment=tank"]) == 0
+    assert "3 trajectories" in capsys.readouterr().out
+
+
 def test_nothing_that_exists_is_overwritten(capsys: pytest.CaptureFixture[str]) -> None:
     data = npz()
     assert main(["new", "tank", "--data", str(data)]) == 0

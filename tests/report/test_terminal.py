@@ -93,6 +93,26 @@ def test_the_table_of_a_policy_says_where_it_learned_and_what_it_is_worth(
     assert "[/" not in text
 
 
+def test_what_must_not_be_overlooked_is_said(summarise: Summarise, learned: dict[str, Any]) -> None:
+    terminal, console = recorded()
+    terminal.table(summarise(**learned))
+    assert "do not" not in console.export_text()
+    poor = summarise(**{**learned, "predicted": learned["behaviour"][1]})
+    poor.venv["rollout_mae"] = {"1": 0.05, "10": 1.2}
+    terminal.table(poor)
+    told = console.export_text()
+    assert "Over 10 steps the venv predicts no better than that nothing changes" in told
+    assert "promises no more than the logs' controller earns" in told
+
+
+def test_only_what_is_there_is_named_as_a_result(tmp_path: Path) -> None:
+    terminal, console = recorded()
+    (tmp_path / "figures").mkdir()
+    (tmp_path / "tuning.yaml").touch()
+    terminal.closing(tmp_path, None, None)
+    assert "(tuning.yaml, figures/)" in console.export_text().replace("\n", "")
+
+
 def test_notes_and_commands_are_printed_as_they_are(tmp_path: Path) -> None:
     terminal, console = recorded()
     terminal.note("policy.inputs=[temperature]: [/bold] taken as it is")

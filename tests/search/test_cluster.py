@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -27,22 +28,44 @@ def test_unknown_address_is_refused_soon(address: str) -> None:
 
 
 def _listening(answer: bytes) -> tuple[socket.socket, str]:
-    """A server that answers whoever connects, once."""
+    """A server that gives whoever connects the same answer, and hangs up."""
     server = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
-        connection, _ = server.accept()
-        connection.recv(64)
-        connection.sendall(answer)
-        connection.close()
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                connection.recv(64)
+                connection.sendall(answer)
+                connection.close()
 
     threading.Thread(target=serve, daemon=True).start()
     return server, f"127.0.0.1:{server.getsockname()[1]}"
 
 
-def test_own_machine_needs_no_server() -> None:
-    server, address = _listening(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x7f\xff\xff\xff")
+OPENING = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x7f\xff\xff\xff"
+
+
+def test_own_machine_needs_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address_module, "_knock", lambda address, mode: "")
+    server, address = _listening(OPENING)
     with server:
+        check_address(address, None, True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("Traceback\nConnectionError: Failed to connect\n", "no Ray answers at .*: Failed to connect"),
+        ("Traceback\nConnectionError: ... AuthenticationError: InvalidAuthToken\n", "lets nobody in"),
+    ],
+)
+def test_a_ray_that_cannot_be_joined_is_refused_before_anything_is_written(
+    answer: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address_module, "_knock", lambda address, mode: answer)
+    server, address = _listening(OPENING)
+    with server, pytest.raises(UserError, match=told):
         check_address(address, None, True)
 
 

@@ -27,3 +27,22 @@ def test_a_trial_that_waits_for_the_others_of_its_population_is_under_way(tmp_pa
     ]
     assert progress.trials("venv", running=False)[1] == ("stopped", "")
     assert progress.metrics("venv") == {"current_num_of_trials": 2, "held_out_error": 0.1}
+
+
+def test_a_run_that_is_through_tells_the_figures_of_its_stages(tmp_path: Path) -> None:
+    summary = {
+        "venv": {"rollout_mae": {"1": 0.1, "100": 0.2}},
+        "policy": {"logged": -0.5, "predicted": {"mean": -0.2}, "truth": {"mean": -0.3}},
+    }
+    (tmp_path / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    stages = {"venv": "finished", "policy": "finished"}
+    made_of = {"venv": {"search.trials": 8}}
+
+    def look(state: str) -> Progress:
+        told = {"state": state, "stages": stages, "made_of": made_of}
+        (tmp_path / "state.json").write_text(json.dumps(told), encoding="utf-8")
+        return Progress(tmp_path)
+
+    assert look("finished").metrics("venv") == {"rollout_mae.1": 0.1, "rollout_mae.100": 0.2}
+    assert look("finished").metrics("policy") == {"logged": -0.5, "predicted": -0.2, "truth": -0.3}
+    assert look("running").metrics("policy") == {}  # the summary may be that of an earlier command

@@ -93,7 +93,8 @@ class Ends:
         steps[ends[:-1] - 1] = 0.0
         if (steps < 0).any():
             row = int(np.argmax(steps < 0)) + 1
-            remedy = "sort the rows by time, or name the column that tells trajectories: trajectory"
+            named = "name what tells trajectories: dataset.trajectory=COLUMN (new: --trajectory COLUMN)"
+            remedy = f"sort the rows by time, or {named}"
             self._add(f"'{self.options.time}' falls in row {row}", f"time, row {row}", remedy)
             return ends
         if self.options.gap is None:
