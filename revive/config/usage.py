@@ -11,6 +11,8 @@ evidence for both.
 usage: {program} experiment=NAME [key=value ...]
        {program} check experiment=NAME          is the data fit for it? prints and writes a report
        {program} new NAME --data FILE           make an experiment from a data file
+           [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
+           [--folder FOLDER]      where it is made; ./experiments otherwise
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 

@@ -107,7 +107,7 @@ def assert_says_something(error: UserError) -> None:
     assert all(problem.what.strip() for problem in error.problems)
 
 
-def ends_well(read: Callable[[], DecisionGraph]) -> None:
+def assert_ends_well(read: Callable[[], DecisionGraph]) -> None:
     try:
         graph = read()
     except UserError as error:
@@ -130,7 +130,7 @@ def test_the_complete_description_is_one() -> None:
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(["replace", "drop", "rename"]), VALUES),
                 min_size=1, max_size=4))  # fmt: skip
 def test_broken_descriptions_end_well(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
-    ends_well(lambda: parse_description(broken(changes), "inline"))
+    assert_ends_well(lambda: parse_description(broken(changes), "inline"))
 
 
 NODES = ["s", "w", "a", "b"]
@@ -185,14 +185,14 @@ def test_any_wiring_ends_well(
         nodes[node] = {**nodes.get(node, {}), **option}
     columns = [{f"{node}{i}": {"dim": node, "type": "continuous"}} for node in NODES for i in range(2)]
     metadata = {"columns": columns, "graph": graph, "nodes": nodes, "tunable": tunable}
-    ends_well(lambda: parse_description({"metadata": metadata}, "inline"))
+    assert_ends_well(lambda: parse_description({"metadata": metadata}, "inline"))
 
 
 @settings(max_examples=100, deadline=None)
 @given(VALUES)
 def test_anything_inline_ends_well(value: Any) -> None:
-    ends_well(lambda: parse_description(value, "inline"))
-    ends_well(lambda: parse_description({"metadata": value}, "inline"))
+    assert_ends_well(lambda: parse_description(value, "inline"))
+    assert_ends_well(lambda: parse_description({"metadata": value}, "inline"))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -204,7 +204,7 @@ def test_torn_files_end_well(tmp_path: Path, data: st.DataObject) -> None:
     path = tmp_path / "description.yaml"
     torn = text[:start] + inserted + text[min(end, start + 20) :]
     path.write_bytes(torn.encode("utf-8", "surrogatepass"))
-    ends_well(lambda: read_description(path))
+    assert_ends_well(lambda: read_description(path))
 
 
 BOMBS = {

@@ -116,7 +116,9 @@ def test_columns_of_any_name_end_as_text() -> None:
 
 
 def test_columns_of_two_dollars_end_as_text() -> None:
-    read(page_of(r"$_ per $h", "$x^$"))
+    text = read(page_of(r"$_ per $h", "$x^$")).text
+    assert "$_ per $h" in text
+    assert "$x^$" in text
 
 
 def test_data_that_cannot_be_read_still_make_a_page() -> None:
@@ -134,7 +136,7 @@ def test_values_that_are_missing_or_all_alike_make_pictures() -> None:
     graph, logs = made_of("level", "flow")
     logs.arrays["x"][:, 0] = 3.0
     logs.arrays["x"][5:60, 1] = np.nan
-    read(data_page("demo", DataReport((), rows=120), graph, logs))
+    assert "svg" in read(data_page("demo", DataReport((), rows=120), graph, logs)).tags
 
 
 def test_equal_data_make_equal_pages() -> None:
@@ -145,4 +147,4 @@ def test_equal_data_make_equal_pages() -> None:
 def test_a_trajectory_of_a_row_or_two_makes_a_page(rows: int) -> None:
     graph, logs = made_of("level")
     short = Trajectories({name: value[:rows] for name, value in logs.arrays.items()}, np.array([rows]))
-    read(data_page("demo", DataReport((), rows=rows), graph, short))
+    assert "svg" in read(data_page("demo", DataReport((), rows=rows), graph, short)).tags

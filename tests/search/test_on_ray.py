@@ -34,20 +34,14 @@ def _work(marker: str) -> Any:
     return work
 
 
-@pytest.mark.slow
-def test_search_on_ray(tmp_path: Path) -> None:
+def _on_ray(run: Conductor, payload: list[int], tmp_path: Path) -> None:
     from revive.search.on_ray import run_on_ray
 
-    space = {"x": parse("choice(good, raises, dies, poor)", "x")}
-    book = TrialBook(tmp_path / "book", Objective("error", "min"))
-    course = Proposals(book, GridSampler(space, 0, 4), 4, 0)
-    run = Conductor(book, course, Plan(concurrency=1, retrain=2, seeds=1), seed=0)
-    before = dict(os.environ)
     with ray_running(None, [tmp_path], None, True):
         run_on_ray(
             run,
             _work(str(tmp_path)),
-            list(range(1000)),
+            payload,
             scheduler="asha",
             grace=30,
             reduction=3,
@@ -55,6 +49,16 @@ def test_search_on_ray(tmp_path: Path) -> None:
             gpus=0,
             scratch=tmp_path / "scratch",
         )
+
+
+@pytest.mark.slow
+def test_search_on_ray(tmp_path: Path) -> None:
+    space = {"x": parse("choice(good, raises, dies, poor)", "x")}
+    book = TrialBook(tmp_path / "book", Objective("error", "min"))
+    course = Proposals(book, GridSampler(space, 0, 4), 4, 0)
+    run = Conductor(book, course, Plan(concurrency=1, retrain=2, seeds=1), seed=0)
+    before = dict(os.environ)
+    _on_ray(run, list(range(1000)), tmp_path)
     assert {k: v for k, v in os.environ.items() if k.startswith("TUNE")} == {
         k: v for k, v in before.items() if k.startswith("TUNE")
     }
@@ -72,8 +76,6 @@ def test_search_on_ray(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_asha_goes_on_with_what_an_earlier_command_saw(tmp_path: Path) -> None:
-    from revive.search.on_ray import run_on_ray
-
     book = TrialBook(tmp_path / "book", Objective("error", "min"))
     for x in ("good", "dies"):
         earlier = book.add({"x": x}, 0)
@@ -82,16 +84,5 @@ def test_asha_goes_on_with_what_an_earlier_command_saw(tmp_path: Path) -> None:
     space = {"x": parse("choice(good, dies, poor)", "x")}
     course = Proposals(book, GridSampler(space, 0, 3), 3, 0)
     run = Conductor(book, course, Plan(concurrency=1, retrain=0, seeds=0), seed=0)
-    with ray_running(None, [tmp_path], None, True):
-        run_on_ray(
-            run,
-            _work(str(tmp_path)),
-            [],
-            scheduler="asha",
-            grace=30,
-            reduction=3,
-            cpus=1,
-            gpus=0,
-            scratch=tmp_path / "scratch",
-        )
+    _on_ray(run, [], tmp_path)
     assert [(trial.params["x"], trial.state) for trial in book.trials[2:]] == [("poor", "pruned")]
