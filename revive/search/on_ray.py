@@ -80,6 +80,8 @@ def run_on_ray(
         raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)  # Tune keeps pickles there, which nobody reads
+    if searcher.trouble:
+        raise searcher.trouble
     if not searcher.done:
         raise RunFailed("Ray Tune ended before the search was through; the same command goes on with it")
 
@@ -185,6 +187,8 @@ class _ConductedSearch(Searcher):
         return True
 
     def suggest(self, trial_id: str) -> Any:
+        if self.trouble:
+            raise self.trouble
         order = self.conductor.next()
         if order == DONE:
             self.done = True
@@ -203,8 +207,8 @@ class _ConductedSearch(Searcher):
     ) -> None:
         number = self.numbers[trial_id]
         if result and result.get("disk"):
-            self.trouble = OSError(*result["disk"])
-            raise self.trouble
+            self.trouble = OSError(*result["disk"])  # Tune would take it for the trial's, and try that again
+            return
         if error or result is None:
             self.conductor.ended(number, "failed", f"its worker died {_DEATHS + 1} times")
             return
