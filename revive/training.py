@@ -1,28 +1,77 @@
-"""Lightning's Trainer as every learner here uses it: quiet, resumable, one chunk of updates per epoch."""
+"""What every learner is to Lightning's Trainer, and that Trainer as they all use it: quiet and resumable.
+
+One Lightning epoch is one round: as many updates as a learner likes to make between two checkpoints.
+"""
 
 from __future__ import annotations
 
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ModelCheckpoint
 from pytorch_lightning.loggers.logger import Logger
 from pytorch_lightning.plugins.io import TorchCheckpointIO
+from torch.utils.data import DataLoader
 
 Progress = Callable[[int, int], None]  # (done, total)
 
 
-class Learner(Protocol):
-    """A LightningModule that names its chunks."""
+@dataclass(frozen=True)
+class Standing:
+    """What a learner is worth so far by a metric of the search, on data that it does not learn from."""
+
+    value: float
+    error: float
+
+
+class Learner(pl.LightningModule, ABC):
+    """A learner: made of a problem and plain arguments, trained round by round, asked for its result.
+
+    All that it needs to go on from a checkpoint to the same bits it puts into the checkpoint itself.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
 
     @property
-    def chunks(self) -> list[Any]:
-        """What there is to do, one entry per epoch."""
+    @abstractmethod
+    def rounds(self) -> int:
+        """How many rounds there can be at most."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do, also where `rounds` would allow more."""
+        return False
+
+    @abstractmethod
+    def round(self, number: int) -> None:
+        """Make the updates of one round."""
+
+    @abstractmethod
+    def standing(self, metric: str, at_last: bool) -> Standing | None:
+        """How far it is, after the round that was just made; None where that says nothing yet.
+
+        at_last: it is to be said all the same.
+        """
+
+    @abstractmethod
+    def notes(self) -> dict[str, Any]:
+        """What was tried and why it stopped, as plain JSON; for the summary and the records."""
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        return DataLoader([0])  # type: ignore[arg-type]
+
+    def training_step(self, _: object) -> None:
+        if not self.finished:  # as a checkpoint of the very end may say
+            self.round(self.current_epoch)
 
 
 class _AtomicCheckpoints(TorchCheckpointIO):
@@ -48,12 +97,15 @@ class _Report(Callback):
         self.progress, self.total = progress, total
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self.progress(trainer.current_epoch + 1, self.total)
+        done = trainer.current_epoch + 1
+        if pl_module.finished:
+            trainer.should_stop = True
+            done = self.total
+        self.progress(done, self.total)
 
 
 def fit(
-    learner: pl.LightningModule,
-    chunks: int,
+    learner: Learner,
     *,
     accelerator: str,
     devices: int,
@@ -64,14 +116,16 @@ def fit(
     until: int | None = None,
     checkpoint_every: int = 5,
 ) -> bool:
-    """Train through all chunks, or through so many (`until`); go on from `checkpoint` where one was left.
+    """Train through all rounds, or through so many (`until`); go on from `checkpoint` where one was left.
 
     Returns whether training is complete. The checkpoint then holds where training is, also at the end: who asked
     removes it, once what was learned is kept elsewhere. One that cannot be written ends the training with OSError,
     and the former one stays.
     """
-    stop = chunks if until is None else min(until, chunks)
-    if stop < chunks and checkpoint.is_file() and _chunks_done(checkpoint) >= stop:
+    rounds = learner.rounds
+    stop = rounds if until is None else min(until, rounds)
+    done = _rounds_done(checkpoint)
+    if stop < rounds and done >= stop:
         return False
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     keep = ModelCheckpoint(
@@ -90,18 +144,21 @@ def fit(
             max_epochs=stop,
             logger=logger,
             log_every_n_steps=1,
-            callbacks=[keep, _Report(progress, chunks)],
+            callbacks=[keep, _Report(progress, rounds)],
             plugins=[_AtomicCheckpoints()],
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(learner, ckpt_path=str(checkpoint) if checkpoint.is_file() else None, weights_only=True)
-        if not checkpoint.is_file() or _chunks_done(checkpoint) < stop:
+        trainer.fit(learner, ckpt_path=str(checkpoint) if done else None, weights_only=True)
+        if trainer.current_epoch > done and trainer.current_epoch % checkpoint_every:
             trainer.save_checkpoint(checkpoint)
-    return stop == chunks
+    return learner.finished or stop == rounds
 
 
-def _chunks_done(checkpoint: Path) -> int:
+def _rounds_done(checkpoint: Path) -> int:
+    """What a checkpoint has behind it; 0 where there is none."""
+    if not checkpoint.is_file():
+        return 0
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
     return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"])

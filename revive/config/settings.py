@@ -75,7 +75,7 @@ class Dataset(Section):
 class Trainer(Section):
     """The machine that a run uses, in Lightning's words."""
 
-    accelerator: Literal["cpu"]
+    accelerator: Literal["cpu", "gpu"]
     devices: PositiveInt
     threads: PositiveInt
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"]
@@ -94,8 +94,9 @@ class Network(Section):
 
 
 class NodeNetwork(Network):
-    """The network of a node of the venv."""
+    """The network of a node of the venv; without `hidden` its size follows from the data."""
 
+    hidden: list[Count] | None  # type: ignore[assignment]
     std: Literal["constant", "conditioned"]
 
 
@@ -106,6 +107,7 @@ class Venv(Section):
     members: Count
     keep: Count
     network: NodeNetwork
+    budget: Count
     user_module: AnyPath | None
     rules: AnyPath | None
     learner: dict[str, Any]
@@ -155,10 +157,10 @@ class Policy(Section):
     inputs: list[str] | None
     history: Count
     network: Network
-    noise: Annotated[float, Field(ge=0)]
     clone: Clone
     starts: Starts
     horizon: Count | None
+    budget: Count
     evaluation: Evaluation
     truth: Truth
     learner: dict[str, Any]

@@ -47,7 +47,8 @@ class Rows:
             if name not in graph.nodes or name in histories:
                 continue
             joined = np.concatenate([part.arrays[name] for part in parts])
-            values[name] = codec[name].encode(torch.as_tensor(joined, dtype=torch.float64))
+            physical = torch.as_tensor(joined, dtype=torch.float64, device=codec[name].center.device)
+            values[name] = codec[name].encode(physical)
             masks = [(part.missing or {}).get(name) for part in parts]
             if any(mask is not None for mask in masks):
                 known = [
@@ -72,6 +73,22 @@ class Rows:
     @property
     def count(self) -> int:
         return len(self.ends)
+
+    @property
+    def device(self) -> torch.device:
+        return self.ends.device
+
+    def to(self, device: torch.device) -> Rows:
+        """The same rows there."""
+
+        def moved(table: dict[str, Tensor]) -> dict[str, Tensor]:
+            return {name: value.to(device) for name, value in table.items()}
+
+        tables = (self.ends, self.starts, self.lengths)
+        ends, starts, lengths = (table.to(device) for table in tables)
+        return Rows(
+            moved(self.values), moved(self.weights), self.histories, ends, starts, lengths, self.parts
+        )
 
     def at(self, index: Tensor, names: Iterable[str] | None = None) -> dict[str, Tensor]:
         """The rows of any index shape (...) -> node -> (..., d), for nodes that have data."""
@@ -147,6 +164,10 @@ class Segments:
     starts: Tensor
     lengths: Tensor
 
+    def to(self, device: torch.device) -> Segments:
+        """The same segments there."""
+        return Segments(self.starts.to(device), self.lengths.to(device))
+
     def sample(self, batch: int, length: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Windows of `length`, uniform over all that fit into a segment: first rows, and where their segments end.
 
@@ -154,7 +175,9 @@ class Segments:
         """
         room = (self.lengths - length + 1).clamp_min(1) * (self.lengths > 0)
         reach = room.cumsum(1)  # (M, n)
-        draw = torch.rand(room.shape[0], batch, generator=generator, dtype=torch.float64)
+        draw = torch.rand(
+            room.shape[0], batch, generator=generator, device=generator.device, dtype=torch.float64
+        )
         draw = (draw * reach[:, -1:]).long()
         which = torch.searchsorted(reach, draw, right=True)
         start = self.starts.gather(1, which)
@@ -182,18 +205,18 @@ def leave_out(
     """
     n = len(blocks)
     size = min(max(1, round(share * n)), n - 1)
-    order = torch.randperm(n, generator=generator).tolist()
+    order = torch.randperm(n, generator=generator, device=generator.device).tolist()
     seen, unseen = [], []
     for member in range(members):
         out = {order[(member * size + i) % n] for i in range(size)}
         seen.append(_joined(rows, [blocks[i] for i in range(n) if i not in out]))
         unseen.append(_joined(rows, [blocks[i] for i in sorted(out)] or blocks))
-    return _padded(seen), _padded(unseen)
+    return _padded(seen).to(rows.device), _padded(unseen).to(rows.device)
 
 
 def all_of(rows: Rows, part: range, members: int) -> Segments:
     """The trajectories of a part, whole, for every one of so many members."""
-    return _padded([cut_blocks(rows, part, len(part))] * members)
+    return _padded([cut_blocks(rows, part, len(part))] * members).to(rows.device)
 
 
 def _joined(rows: Rows, blocks: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -35,7 +35,7 @@ def check(settings: Settings) -> None:
 
 def report_on(given: Given, settings: Settings) -> DataReport:
     """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
-    curriculum = settings.venv.learner.get("curriculum") or []
+    curriculum = settings.venv.learner.get("curriculum") or []  # of a learner that has one
     horizon = max((int(steps) for steps, updates in curriculum if updates > 0), default=None)
     return check_data(given.logs, given.graph, given.parts, horizon)
 

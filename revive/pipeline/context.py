@@ -14,13 +14,15 @@ from typing import Any
 import torch
 
 from revive.config.settings import Settings
-from revive.data.codec import Codec, robust_scale
+from revive.data.codec import Codec
 from revive.data.windows import Rows
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.given import Given, Task
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder, Stopped
 from revive.tracking.base import StageTracker, Tracker
+from revive.training import Learner
 from revive.versions import device, versions
 
 
@@ -31,13 +33,28 @@ class Bench(ABC):
     settings: Settings
     given: Given
 
+    @property
+    def device(self) -> torch.device:
+        """Where everything is computed. Raises UserError where there is no such device."""
+        accelerator = self.settings.trainer.accelerator
+        if accelerator == "cpu":
+            return torch.device("cpu")
+        if not torch.cuda.is_available():
+            remedy = "trainer.accelerator=cpu"
+            raise UserError(
+                Problem(
+                    "this machine has no GPU that torch can use", place="trainer.accelerator", remedy=remedy
+                )
+            )
+        return torch.device("cuda")
+
     @abstractmethod
     def checkpoint(self, stage: str) -> Path:
         """Where a learner leaves what it needs to go on after an interruption."""
 
     @abstractmethod
-    def watch(self, learner: object, done: int, total: int) -> None:
-        """Called after every chunk of a learner's training."""
+    def watch(self, learner: Learner, done: int, total: int) -> None:
+        """Called after every round of a learner's training."""
 
     @property
     def task(self) -> Task:
@@ -47,21 +64,8 @@ class Bench(ABC):
 
     def rows(self, codec: Codec, graph: DecisionGraph) -> Rows:
         """Both halves, with what `graph` needs of them."""
-        return Rows.of(codec, graph, self.given.parts.train, self.given.parts.validation)
-
-    def change_scales(self, rows: Rows, codec: Codec) -> dict[str, list[float]]:
-        """Per learned node the robust spread of what its model predicts, from the training half."""
-        graph, part = self.given.graph, torch.arange(rows.parts[0].start, rows.parts[0].stop)
-        scales = {}
-        for name in graph.learned:
-            ordered = codec.layout(name).ordered
-            scales[name] = [1.0] * ordered
-            if name in graph.transitions:
-                data = rows.at(part, (name, graph.state_of(name)))
-                if len(data) == 2:
-                    change = (data[name] - data[graph.state_of(name)])[:, :ordered]
-                    scales[name] = robust_scale(change.numpy()).tolist()
-        return scales
+        parts = self.given.parts
+        return Rows.of(codec, graph, parts.train, parts.validation).to(self.device)
 
 
 @dataclass
@@ -69,7 +73,7 @@ class Context(Bench):
     """One run under way.
 
     made_of: what each stage depends on, to be noted when it begins.
-    stop: asks the run to end as Ctrl-C does; checked between chunks of training.
+    stop: asks the run to end as Ctrl-C does; checked between rounds of training.
     closing: what several stages use, ended with the run.
     """
 
@@ -102,12 +106,21 @@ class Context(Bench):
         self.seconds = {**(self.folder.read_json("seconds.json") or {}), name: round(seconds, 1)}
         self.folder.write_json("seconds.json", self.seconds)
 
+    def note_learning(self, stage: str, notes: dict[str, Any], records: StageTracker) -> None:
+        """Keep what a learner tried and why it stopped, for the summary, also when the run is continued."""
+        self.folder.write_json(f"{stage}_learning.json", notes)
+        records.params({f"learning.{key}": value for key, value in notes.items()})
+
+    def learning(self, stage: str) -> dict[str, Any]:
+        """What `note_learning` kept; empty where the stage was searched or taken from elsewhere."""
+        return self.folder.read_json(f"{stage}_learning.json") or {}
+
     def checkpoint(self, stage: str) -> Path:
         """Where a learner leaves what it needs to go on after an interruption."""
         return self.folder.path / "checkpoints" / f"{stage}.ckpt"
 
     def watch(self, learner: object, done: int, total: int) -> None:
-        """Show how far training is; end it where the run is asked to stop."""
+        """Show how far it is; end it where the run is asked to stop."""
         self.terminal.progress(done, total)
         self.go_on()
 

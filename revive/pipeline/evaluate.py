@@ -11,8 +11,8 @@ import torch
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
 from revive.pipeline.optimism import search_summary
-from revive.pipeline.stages import Learned, judging_bed
-from revive.policy.evaluation import TestBed
+from revive.pipeline.stages import Learned, evaluation_environment
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.simulator import Truth
 from revive.report import figures
 from revive.report.summary import Estimate, Summary
@@ -97,7 +97,7 @@ def _policy_summary(
     summary: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     if learned is None:
         return summary
-    bed = judging_bed(context, venv, _policy_rows(context, venv))
+    bed = evaluation_environment(context, venv, _policy_rows(context, venv))
     halves = _by_half(bed, venv, learned)
     behaviour = _by_half(bed, venv, None)
     summary["predicted"] = halves[1 - learned.half].to_json()
@@ -111,7 +111,7 @@ def _policy_summary(
     return summary
 
 
-def _by_half(bed: TestBed, venv: VirtualEnv, learned: Learned | None) -> list[Estimate]:
+def _by_half(bed: EvaluationEnvironment, venv: VirtualEnv, learned: Learned | None) -> list[Estimate]:
     """The reward per step in each half's venv; the spread is that of members and starts together."""
     rewards = bed.rewards(learned.policy.actor() if learned else None)  # (M, B)
     return [Estimate.of(rewards[venv.members_of(half)]) for half in range(venv.halves)]
@@ -151,7 +151,7 @@ def _series(
     names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
     if truth is not None:
         return {name: truth.series[name] for name in names if name in truth.series}, "in truth"
-    rolled = judging_bed(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
+    rolled = evaluation_environment(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
     other = venv.members_of(1 - learned.half).start
     physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names if name in rolled})
     return {name: value.double().numpy() for name, value in physical.items()}, "in the other half's venv"

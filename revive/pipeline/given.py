@@ -34,12 +34,14 @@ class Task:
     """What is to be achieved: the reward, that of the logs, and the graph with what a policy may see.
 
     decides: the node that a policy decides; None in a graph that has no decision, only parameters to tune.
+    has_gradient: whether autograd leads from the reward to what a policy decides.
     """
 
     decides: str | None
     graph: DecisionGraph
     reward: Reward
     logged_reward: Tensor
+    has_gradient: bool = False
 
     @property
     def target(self) -> str:
@@ -102,9 +104,8 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     target, seen = _decision(settings, graph)
     reward = Reward.load(settings.reward)
     logged = reward.of_logs(logs)
-    if learns and target is not None:
-        reward.require_gradient(logs, (*graph.transitions, target))
-    return Task(target, seen, reward, logged)
+    smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
+    return Task(target, seen, reward, logged, smooth)
 
 
 def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, DecisionGraph]:
@@ -124,7 +125,9 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
     graph, folder = describe(settings)
     task = None
     if settings.reward is not None and logged is not None:
-        task = Task(*_decision(settings, graph), Reward.load(settings.reward), logged)
+        reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
+        smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
+        task = Task(target, seen, reward, logged, smooth)
     code = UserCode.load(graph, folder)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Given(graph, logs, parts, task, None, None, code, losses, rule, folder)

@@ -10,8 +10,8 @@ from typing import Any
 
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
-from revive.pipeline.stages import Learned, judging_bed
-from revive.policy.evaluation import TestBed
+from revive.pipeline.stages import Learned, evaluation_environment
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.search.trials import FILE, read_trials
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import VirtualEnv
@@ -69,13 +69,13 @@ def _policy_optimism(context: Context, venv: VirtualEnv, learned: Learned) -> di
     assert test is not None
     codec = venv.codec.for_graph(graph)
     beds = {
-        "validation": judging_bed(context, venv, context.rows(codec, graph)),
-        "test": judging_bed(context, venv, Rows.of(codec, graph, test, test)),
+        "validation": evaluation_environment(context, venv, context.rows(codec, graph)),
+        "test": evaluation_environment(context, venv, Rows.of(codec, graph, test, test)),
     }
     gains = {name: _gain(bed, venv, learned) for name, bed in beds.items()}
     return {**gains, "optimism": gains["validation"] - gains["test"]}
 
 
-def _gain(bed: TestBed, venv: VirtualEnv, learned: Learned) -> float:
+def _gain(bed: EvaluationEnvironment, venv: VirtualEnv, learned: Learned) -> float:
     judges = venv.members_of(1 - learned.half)
     return float((bed.rewards(learned.policy.actor()) - bed.rewards(None))[judges].mean())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any
 
 import torch
 
@@ -20,19 +19,22 @@ from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_poli
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Bench, Context
 from revive.pipeline.resume import uses_other_venv, was_finished
+from revive.policy.choice import Court
 from revive.policy.clone import clone_behaviour
-from revive.policy.evaluation import TestBed
-from revive.policy.learner import FirstOrderLearner
+from revive.policy.evaluation import EvaluationEnvironment
+from revive.policy.horizon import Horizon, dead_time, trusted_steps
+from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy, action_range
-from revive.policy.starts import Starts, dead_time
+from revive.policy.problem import PolicyProblem, reward_of_rows
+from revive.policy.starts import Starts
 from revive.tracking.base import StageTracker
 from revive.tracking.lightning import StageLogger
-from revive.training import fit
-from revive.venv.learner import MultiStepLearner
+from revive.training import Learner, fit
+from revive.venv.learners.base import VenvLearner
 from revive.venv.node_model import NetworkSpec
+from revive.venv.problem import VenvProblem, change_scales
+from revive.venv.validation import rollout_error
 from revive.venv.virtual_env import VirtualEnv
-
-Model = TypeVar("Model")
 
 
 def learn_venv(context: Context) -> VirtualEnv | None:
@@ -75,21 +77,6 @@ def require_venv(settings: Settings) -> None:
         check_bundle("venv", settings.venv_path)
 
 
-def _take_over(venv: VirtualEnv, earlier: VirtualEnv | None) -> set[str]:
-    """Copy the nodes of an earlier venv that have the same inputs and shape; returns their names.
-
-    Raises UserError for a frozen node that cannot be taken from there.
-    """
-    taken = venv.take_over(earlier) if earlier is not None else set()
-    frozen = [n for n in venv.graph.learned if venv.graph[n].freeze and n not in taken]
-    if frozen:
-        what = f"'{frozen[0]}' is to be kept as it was learned before, but no earlier venv holds it"
-        raise UserError(
-            Problem(what, place="nodes.freeze", remedy="name that venv: venv_path=RUN_FOLDER/venv")
-        )
-    return taken
-
-
 def _earlier_venv(context: Bench, same_graph: bool = True) -> VirtualEnv | None:
     path = context.settings.venv_path
     if path is None:
@@ -100,82 +87,90 @@ def _earlier_venv(context: Bench, same_graph: bool = True) -> VirtualEnv | None:
     return venv
 
 
-@dataclass(frozen=True)
-class Fitting(Generic[Model]):
-    """A learner that is ready to be trained, and what is made of it once it is."""
-
-    stage: str
-    learner: MultiStepLearner | FirstOrderLearner
-    result: Callable[[], Model]
-
-    @property
-    def chunks(self) -> int:
-        return len(self.learner.chunks)
-
-    def train(self, bench: Bench, records: StageTracker, until: int | None = None) -> bool:
-        """Train to the end, or through so many chunks; whether the end is reached."""
-        machine = bench.settings.trainer
-        return fit(
-            self.learner,
-            self.chunks,
-            accelerator=machine.accelerator,
-            devices=machine.devices,
-            precision=machine.precision,
-            checkpoint=bench.checkpoint(self.stage),
-            logger=StageLogger(records),
-            progress=partial(bench.watch, self.learner),
-            until=until,
-        )
+def train(
+    context: Bench, stage: str, learner: Learner, records: StageTracker, until: int | None = None
+) -> bool:
+    """Train to the end, or through so many rounds; whether the end is reached."""
+    machine = context.settings.trainer
+    return fit(
+        learner,
+        accelerator=machine.accelerator,
+        devices=machine.devices,
+        precision=machine.precision,
+        checkpoint=context.checkpoint(stage),
+        logger=StageLogger(records),
+        progress=partial(context.watch, learner),
+        until=until,
+    )
 
 
-def fit_venv(context: Bench, records: StageTracker) -> VirtualEnv:
+def fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
     """Train all members of both halves and keep the best of each."""
-    fitting = venv_fitting(context)
-    fitting.train(context, records)
-    assert isinstance(fitting.learner, MultiStepLearner)
-    kept = {f"kept.{stage}": sum(members) / len(members) for stage, members in fitting.learner.kept.items()}
-    records.metrics(kept)
-    return fitting.result()
+    learner = venv_learner(context)
+    train(context, "venv", learner, records)
+    context.note_learning("venv", learner.notes(), records)
+    return learner.result()
 
 
-def venv_fitting(context: Bench) -> Fitting[VirtualEnv]:
+def venv_learner(context: Bench) -> VenvLearner:
     """The venv's learner, ready."""
+    problem = venv_problem(context)
+    learner = instantiate(context.settings.venv.learner, "venv.learner", problem=problem)
+    return learner  # type: ignore[no-any-return]
+
+
+def venv_problem(context: Bench) -> VenvProblem:
+    """What the venv is to be learned from."""
     chosen, given = context.settings.venv, context.given
     earlier = _earlier_venv(context, same_graph=False)
     codec = Codec.fit(given.graph, known_values(given.parts.train))
     if earlier is not None:
         codec.adopt(earlier.codec)
+    device = context.device
+    codec = codec.to(device)
     rows = context.rows(codec, given.graph)
-    torch.manual_seed(context.settings.seed)
-    spec = NetworkSpec.from_json(chosen.network.model_dump())
-    scales = context.change_scales(rows, codec)
-    venv = VirtualEnv(given.graph, codec, 2 * chosen.members, spec, scales, given.code)
-    learner = instantiate(
-        chosen.learner,
-        "venv.learner",
-        venv=venv,
+    return VenvProblem(
+        graph=given.graph,
+        codec=codec,
         rows=rows,
+        scales=change_scales(rows, codec, given.graph),
         losses=given.losses,
         rule=given.rule,
-        warm=_take_over(venv, earlier),
+        code=given.code,
+        earlier=earlier,
+        members=chosen.members,
+        keep=chosen.keep,
+        network=NetworkSpec.from_json(chosen.network.model_dump()),
+        budget=chosen.budget,
         seed=context.settings.seed,
+        device=device,
     )
-    assert isinstance(learner, MultiStepLearner)
-    return Fitting("venv", learner, lambda: venv.subset(learner.best_members(chosen.keep)))
 
 
 @dataclass(frozen=True)
 class Learned:
-    """A policy of one copy, and how it was chosen."""
+    """A policy of one copy, and how it was chosen.
+
+    half: in whose venv, or from whose rows, it learned. source: which learner made it, and which variant it is.
+    fallback: why a clone of the logs' controller was taken, where that is so.
+    """
 
     policy: Policy
     half: int
     iteration: int
     score: float
+    source: str
+    fallback: str | None
 
-    def to_json(self) -> dict[str, float]:
+    def to_json(self) -> dict[str, Any]:
         """How it was chosen, for beside its bundle."""
-        return {"half": self.half, "iteration": self.iteration, "score": self.score}
+        return {
+            "half": self.half,
+            "iteration": self.iteration,
+            "score": self.score,
+            "source": self.source,
+            "fallback": self.fallback,
+        }
 
 
 def read_learned(bundle: Path) -> Learned:
@@ -214,51 +209,71 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
     return learned
 
 
-def judging_bed(context: Bench, venv: VirtualEnv, rows: Rows) -> TestBed:
+def evaluation_environment(context: Bench, venv: VirtualEnv, rows: Rows) -> EvaluationEnvironment:
     """Where policies are compared: fixed starts and noise in both halves."""
-    chosen = context.settings.policy.evaluation
-    return TestBed.make(venv, rows, context.task.reward, starts=chosen.starts, horizon=chosen.horizon, seed=1)
+    chosen, reward = context.settings.policy.evaluation, context.task.reward
+    horizon = (
+        min(chosen.horizon, int(rows.lengths.max())) if len(rows.lengths) > venv.halves else chosen.horizon
+    )
+    return EvaluationEnvironment.make(venv, rows, reward, starts=chosen.starts, horizon=horizon, seed=1)
 
 
-def fit_policy(context: Bench, venv: VirtualEnv, records: StageTracker) -> Learned:
-    """Train a policy in each half's venv and keep the better one."""
-    fitting = policy_fitting(context, venv, records)
-    fitting.train(context, records)
-    return fitting.result()
+def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Learned:
+    """Train candidates in each half's venv and take one of them."""
+    learner = policy_learner(context, venv)
+    records.params(learner.problem.horizon.to_json())
+    context.terminal.note(f"horizon  {learner.problem.horizon.told()}")
+    train(context, "policy", learner, records)
+    learned = chosen_policy(learner)
+    context.note_learning("policy", learner.notes(), records)
+    return learned
 
 
-def policy_fitting(context: Bench, venv: VirtualEnv, records: StageTracker) -> Fitting[Learned]:
-    """The policy's learner, ready: a clone of the behaviour policy for each half's venv."""
+def chosen_policy(learner: PolicyLearner) -> Learned:
+    """The best of a learner's candidates, or a clone."""
+    choice = Court(learner.problem).choose(learner.candidates())
+    taken = choice.candidate
+    return Learned(
+        taken.policy, taken.half, taken.iteration, choice.score.pessimistic, taken.name, choice.fallback
+    )
+
+
+def policy_learner(context: Bench, venv: VirtualEnv) -> PolicyLearner:
+    """The policy's learner, ready: it starts from a clone of the logs' controller for each half's venv."""
+    problem = policy_problem(context, venv)
+    learner = instantiate(context.settings.policy.learner, "policy.learner", problem=problem)
+    return learner  # type: ignore[no-any-return]
+
+
+def policy_problem(context: Bench, venv: VirtualEnv) -> PolicyProblem:
+    """What a policy is to be learned in."""
     chosen, task, seed = context.settings.policy, context.task, context.settings.seed
-    venv.requires_grad_(False)
+    device = context.device
+    venv = venv.to(device).requires_grad_(False)
     codec = venv.codec.for_graph(task.graph)
     rows = context.rows(codec, task.graph)
     ranges = observed_range(rows.values, (*venv.graph.states, task.target))
     low, high = action_range(venv.graph, codec, task.target, *ranges[task.target])
     torch.manual_seed(seed)
     spec = NetworkSpec.from_json({**chosen.network.model_dump(), "std": "constant"})
-    policy = Policy(task.graph, codec, task.target, spec, venv.halves, low, high, chosen.noise)
+    clone = Policy(task.graph, codec, task.target, spec, venv.halves, low, high).to(device)
     starts = Starts(venv, rows, ranges, chosen.starts.wide, chosen.starts.shuffled)
-    delay = dead_time(venv, rows, task.target, task.reward)
-    clone_behaviour(policy, venv, starts, **chosen.clone.model_dump(), seed=seed)
-    learner = instantiate(
-        chosen.learner,
-        "policy.learner",
-        policy=policy,
+    clone_behaviour(clone, venv, starts, **chosen.clone.model_dump(), seed=seed)
+    trusted = trusted_steps(rollout_error(venv, context.rows(venv.codec, venv.graph)))
+    delay = dead_time(venv, rows, task.target, task.reward, trusted)
+    return PolicyProblem(
+        graph=task.graph,
+        target=task.target,
         venv=venv,
+        rows=rows,
         reward=task.reward,
+        row_reward=reward_of_rows(rows, venv, task.graph, task.reward),
         starts=starts,
-        bed=judging_bed(context, venv, rows),
-        reward_spread=float(task.logged_reward.std()),
-        reward_limit=float(task.logged_reward.max()),
-        horizon=chosen.horizon or max(30, 5 * delay),
+        evaluation=evaluation_environment(context, venv, rows),
+        clone=clone.requires_grad_(False),
+        horizon=Horizon.of(delay, trusted, int(rows.lengths.max()), chosen.horizon),
+        has_gradient=task.has_gradient,
+        budget=chosen.budget,
         seed=seed,
+        device=device,
     )
-    assert isinstance(learner, FirstOrderLearner)
-    records.params({"dead_time": delay, "horizon": learner.horizon})
-
-    def chosen_policy() -> Learned:
-        best = learner.best()
-        return Learned(policy.single(best.copy, best.weights), best.copy, best.iteration, best.score)
-
-    return Fitting("policy", learner, chosen_policy)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from revive.config.settings import Settings
@@ -19,15 +18,13 @@ from revive.data.trajectories import Trajectories
 from revive.deploy.bundle import read_venv, save_policy, save_venv
 from revive.pipeline.context import Bench, use_threads
 from revive.pipeline.given import Given, without_data
-from revive.pipeline.stages import Fitting, Learned, policy_fitting, venv_fitting
-from revive.policy.learner import Candidate, FirstOrderLearner
+from revive.pipeline.stages import chosen_policy, policy_learner, train, venv_learner
+from revive.policy.learners.base import PolicyLearner
 from revive.runs import alone_in, write_json
 from revive.search.space import Section, with_values
 from revive.search.trials import ALL, CHECKPOINT, Leg, Objective, Order, Report, at
 from revive.tracking.base import NullTracker
-from revive.training import draft_of
-from revive.venv.learner import MultiStepLearner
-from revive.venv.virtual_env import VirtualEnv
+from revive.training import Learner, draft_of
 
 Tell = Callable[[Report], None]
 REPORT = "report.json"  # the last one, in the folder of a trial
@@ -60,16 +57,19 @@ class Trial(Bench):
 
     order: Order
     tell: Tell
-    until: int = 0  # chunks
+    section: Section
+    percent: int
+    until: int = 0  # rounds
 
     def checkpoint(self, stage: str) -> Path:
         return self.order.folder / CHECKPOINT
 
-    def watch(self, learner: object, done: int, total: int) -> None:
-        metric = self.settings.search.metric_of("venv" if isinstance(learner, MultiStepLearner) else "policy")
-        report = progress_of(learner, round(ALL * done / total), metric, at_last=done == self.until)
-        if report is not None:
-            self.tell(report)
+    def watch(self, learner: Learner, done: int, total: int) -> None:
+        metric = self.settings.search.metric_of(self.section)
+        standing = learner.standing(metric, at_last=done >= self.until)
+        if standing is not None:
+            percent = min(round(ALL * done / total), self.percent)  # it may be done before its time
+            self.tell(Report(percent, standing.value, standing.error))
 
 
 def work(order: Order, payload: Parcel, tell: Tell, cpus: int) -> None:
@@ -108,60 +108,28 @@ def _work(order: Order, payload: Parcel, tell: Tell) -> None:
 
 def _train(order: Order, leg: Leg, payload: Parcel, tell: Tell) -> None:
     settings = with_values(payload.settings, payload.section, leg.params, order.seed)
-    bench = Trial(settings, payload.given(settings), order, tell)
-    quiet = NullTracker(settings.log_dir, settings.experiment)
-    fitting: Fitting[Any]
+
+    def made() -> dict[str, Any]:
+        return {**payload.provenance, "trial": order.id, "params": leg.params, "seed": order.seed}
+
+    bench = Trial(settings, payload.given(settings), order, tell, payload.section, percent=leg.until)
     if payload.section == "venv":
-        fitting = venv_fitting(bench)
+        learner = venv_learner(bench)
+        _train_leg(bench, learner, leg, lambda: save_venv(learner.result(), order.folder / "venv", made()))
     else:
-        fitting = policy_fitting(bench, read_venv(payload.venv, bench.given.code), quiet)
-    part = math.ceil(fitting.chunks * leg.until / ALL)
-    bench.until = part if leg.until == ALL else min(part, fitting.chunks - 1)
-    if fitting.train(bench, quiet, bench.until):
-        provenance = {**payload.provenance, "trial": order.id, "params": leg.params, "seed": order.seed}
-        _save(fitting.result(), order.folder, provenance)
+        chooser = policy_learner(bench, read_venv(payload.venv, bench.given.code))
+        _train_leg(bench, chooser, leg, lambda: _save_policy(chooser, order.folder / "policy", made()))
 
 
-def _save(model: VirtualEnv | Learned, folder: Path, provenance: dict[str, Any]) -> None:
-    if isinstance(model, VirtualEnv):
-        save_venv(model, folder / "venv", provenance)
-        return
-    save_policy(model.policy, folder / "policy", provenance)
-    write_json(folder / "policy" / "chosen.json", model.to_json())
+def _train_leg(bench: Trial, learner: Learner, leg: Leg, save: Callable[[], None]) -> None:
+    part = math.ceil(learner.rounds * leg.until / ALL)
+    bench.until = part if leg.until == ALL else min(part, learner.rounds - 1)
+    quiet = NullTracker(bench.settings.log_dir, bench.settings.experiment)
+    if train(bench, bench.section, learner, quiet, bench.until):
+        save()
 
 
-def progress_of(learner: object, percent: int, metric: str, at_last: bool = False) -> Report | None:
-    """What a learner is worth so far, on data that it does not learn from; None where that is not known yet.
-
-    at_last: it is to be known all the same.
-    """
-    if isinstance(learner, MultiStepLearner):
-        which, done, updates = learner.chunks[learner.current_epoch]
-        judged = done + updates == learner.stages[which].updates  # at the end of each of its stages
-        early = which == 0 and len(learner.stages) > 1  # what one step says of rollouts is no reason to prune
-        if (early or not judged) and not at_last:
-            return None
-        errors = learner.held_out_error() if metric == "held_out_error" else learner.other_half_error()
-        spread = float(errors.std()) if len(errors) > 1 else 0.0
-        return Report(percent, float(errors.mean()), spread / len(errors) ** 0.5)
-    if isinstance(learner, FirstOrderLearner):
-        return _policy_report(learner, percent, metric)
-    return None
-
-
-def _policy_report(learner: FirstOrderLearner, percent: int, metric: str) -> Report | None:
-    """The best candidate of each copy so far, averaged over copies; the error is that over members."""
-
-    def worth(candidate: Candidate) -> float:
-        of = {"pessimistic_score": "score", "pessimistic_gain": "gain", "mean_reward": "mean"}
-        return float(getattr(candidate, of[metric]))
-
-    copies = range(learner.policy.copies)
-    admissible = [[c for c in learner.candidates if c.copy == copy and not c.rejected] for copy in copies]
-    if not all(admissible):
-        return None
-    found = [max(candidates, key=worth) for candidates in admissible]
-    members = learner.venv.members // learner.policy.copies
-    variance = sum(((c.mean - c.score) / max(learner.caution, 1e-9)) ** 2 for c in found) / members
-    values = torch.tensor([worth(c) for c in found])
-    return Report(percent, float(values.mean()), variance**0.5 / len(found))
+def _save_policy(learner: PolicyLearner, folder: Path, provenance: dict[str, Any]) -> None:
+    learned = chosen_policy(learner)
+    save_policy(learned.policy, folder, provenance)
+    write_json(folder / "chosen.json", learned.to_json())

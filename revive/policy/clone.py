@@ -19,10 +19,10 @@ def clone_behaviour(
 
     The states are those that training will start from, so that the clone is defined wherever it begins.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(venv.device).manual_seed(seed)
     optimizer = torch.optim.Adam(policy.net.parameters(), lr=lr, fused=True)
     per_member = max(1, batch * policy.copies // venv.members)
-    loss = torch.zeros(())
+    loss = torch.zeros((), device=venv.device)
     for update in range(updates):
         with torch.no_grad():
             begin = starts.draw(per_member, 1, generator)

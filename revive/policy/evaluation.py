@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -14,13 +15,11 @@ from revive.venv.virtual_env import Actor, VirtualEnv
 
 
 @dataclass(frozen=True)
-class TestBed:
+class EvaluationEnvironment:
     """Fixed starts and noise, so that all that is compared meets the same luck (common random numbers).
 
     Every half's members start from, and replay the exogenous values of, that half's own rows.
     """
-
-    __test__ = False
 
     venv: VirtualEnv
     rows: Rows
@@ -32,20 +31,30 @@ class TestBed:
     @classmethod
     def make(
         cls, venv: VirtualEnv, rows: Rows, reward: Reward, *, starts: int, horizon: int, seed: int
-    ) -> TestBed:
+    ) -> EvaluationEnvironment:
         """`starts` branches per half, spread evenly over its rows; each is run through every member of it."""
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator(venv.device).manual_seed(seed)
         per_half = venv.members // venv.halves
-        first = torch.cat([_spread(part, starts).expand(per_half, -1) for part in rows.parts])  # (M, B)
+        spread = [_spread(part, starts).to(venv.device) for part in rows.parts]
+        first = torch.cat([half.expand(per_half, -1) for half in spread])  # (M, B)
         given = rows.at(rows.reflected(first, horizon), venv.replayed_nodes)
         start = Start(rows.at(first, venv.start_nodes), given, rows.past(first))
         noise = {
-            name: torch.randn(horizon, 1, starts, venv.codec.width(name), generator=generator).expand(
-                -1, venv.members, -1, -1
-            )
+            name: torch.randn(
+                horizon, 1, starts, venv.codec.width(name), generator=generator, device=venv.device
+            ).expand(-1, venv.members, -1, -1)
             for name in venv.graph.learned
         }
         return cls(venv, rows, reward, start, noise, horizon)
+
+    def repeated(self, variants: int) -> EvaluationEnvironment:
+        """The same starts and noise, once for each of so many variants of a policy: branches `v * B ..`."""
+
+        def again(table: Mapping[str, Tensor], axis: int) -> dict[str, Tensor]:
+            return {name: torch.cat([value] * variants, axis) for name, value in table.items()}
+
+        start = Start(again(self.start.state, 1), again(self.start.given, 2), again(self.start.past, 1))
+        return replace(self, start=start, noise=again(self.noise, 2))
 
     @torch.no_grad()
     def roll(self, actor: Actor | None) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from revive.nn import heads
 from revive.nn.ensemble import LinearSkipNet
 from revive.nn.heads import Outputs
 from revive.venv.node_model import NetworkSpec
-from revive.venv.virtual_env import Actor
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 SOFTNESS = 0.3  # of the bounds, in model space
 
@@ -33,6 +34,9 @@ def soft_clip(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) 
 
 class Policy(nn.Module):
     """`copies` policies of one shape on the member axis: (P, B, inputs) -> action (P, B, width), model space.
+
+    Either one copy, which acts anywhere, or as many variants for each half of a venv: copy `h * variants + v` is
+    variant v of half h.
 
     `low` and `high` bound its ordered dimensions, `noise` is the standard deviation that exploration adds
     before the bounds; all in model space.
@@ -58,7 +62,7 @@ class Policy(nn.Module):
         self.inputs = graph[target].inputs
         self.layout = codec.layout(target)
         inputs = sum(codec.width(name) for name in self.inputs)
-        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.hidden, spec.activation)
+        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.hidden or (), spec.activation)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("noise", torch.tensor(float(noise)))
@@ -69,14 +73,16 @@ class Policy(nn.Module):
         if generator is None:
             action = heads.mode(out, self.layout)
         else:
-            action = heads.sample(
-                out, self.layout, torch.randn(*x.shape[:-1], self.layout.width, generator=generator)
-            )
+            action = heads.sample(out, self.layout, self._noise(x, generator))
         if self.layout.is_plain:
             return soft_clip(action, self.low, self.high)
         c = self.layout.continuous
         bounded = soft_clip(action[..., :c], self.low[:c], self.high[:c])
         return torch.cat([bounded, action[..., c:]], dim=-1)
+
+    def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        shape = (*x.shape[:-1], self.layout.width)
+        return torch.randn(shape, generator=generator, device=generator.device)
 
     def distribution(self, x: Tensor) -> Outputs:
         """What exploration samples from, before the bounds: (P, B, ...)."""
@@ -85,31 +91,68 @@ class Policy(nn.Module):
         return Outputs(out[..., :ordered], self.noise.clamp_min(1e-6).log().expand(ordered), logits)
 
     def actor(self, *, swap: bool = False, generator: torch.Generator | None = None) -> Actor:
-        """As a part of a rollout over (M, B): copy i decides under the i-th of `copies` runs of members.
+        """As a part of a rollout over (M, B): a half's variants share its members and split the branches evenly.
 
+        Branches `v * b .. (v + 1) * b - 1`, b = B / variants, are those of variant v.
         swap: the copies change places, so that each acts in the half that it did not learn in.
         generator: explore with it.
         """
 
         def decide(x: Tensor) -> Tensor:
-            own = x.reshape(self.copies, -1, x.shape[-1])
-            own = own.flip(0) if swap else own
-            action = self(own, generator)
-            action = action.flip(0) if swap else action
-            return action.reshape(*x.shape[:-1], -1)
+            action = self(self.by_copy(x, swap), generator)
+            return self.by_branch(action, x.shape[0], swap)
 
         return Actor(self.target, self.inputs, decide, self.graph, self.codec)
 
+    @property
+    def variants(self) -> int:
+        """Policies of each half."""
+        return max(1, self.copies // VirtualEnv.halves)
+
+    def by_copy(self, x: Tensor, swap: bool = False) -> Tensor:
+        """(..., M, B, d) of a rollout -> (..., P, n, d), every copy's branches side by side, member by member."""
+        *time, members, branches, width = x.shape
+        if self.copies == 1:
+            return x.reshape(*time, 1, members * branches, width)
+        halves, v = VirtualEnv.halves, self.variants
+        parts = x.reshape(*time, halves, members // halves, v, branches // v, width).transpose(-3, -4)
+        parts = parts.flip(-5) if swap else parts
+        return parts.reshape(*time, self.copies, -1, width)
+
+    def by_branch(self, y: Tensor, members: int, swap: bool = False) -> Tensor:
+        """The reverse of `by_copy`: (..., P, n, d) -> (..., M, B, d)."""
+        *time, _, count, width = y.shape
+        if self.copies == 1:
+            return y.reshape(*time, members, -1, width)
+        halves, v = VirtualEnv.halves, self.variants
+        per_half = members // halves
+        parts = y.reshape(*time, halves, v, per_half, count // per_half, width)
+        parts = parts.flip(-5) if swap else parts
+        return parts.transpose(-3, -4).reshape(*time, members, v * (count // per_half), width)
+
+    def widened(self, variants: int) -> Policy:
+        """As many variants of each copy, all alike."""
+        index = torch.arange(self.copies, device=self.low.device).repeat_interleave(variants)
+        return self._of({k: v[index] for k, v in self.net.state_dict().items()}, len(index))
+
+    @classmethod
+    def stacked(cls, policies: Sequence[Policy]) -> Policy:
+        """Policies of one copy and one shape, side by side."""
+        states = [policy.net.state_dict() for policy in policies]
+        net = {key: torch.cat([state[key] for state in states]) for key in states[0]}
+        return policies[0]._of(net, len(policies))
+
+    def _of(self, net: Mapping[str, Tensor], copies: int) -> Policy:
+        other = Policy(
+            self.graph, self.codec, self.target, self.spec, copies, self.low, self.high, float(self.noise)
+        ).to(self.low.device)
+        other.net.load_state_dict(net)
+        return other
+
     def single(self, copy: int, state: dict[str, Tensor] | None = None) -> Policy:
-        """One of the copies, with the weights of `state` where given, as a policy of one copy."""
-        source = state or self.state_dict()
-        names = {name for name, _ in self.net.named_parameters(prefix="net")}
-        picked = {k: v[copy : copy + 1].clone() if k in names else v.clone() for k, v in source.items()}
-        one = Policy(
-            self.graph, self.codec, self.target, self.spec, 1, self.low, self.high, float(self.noise)
-        )
-        one.load_state_dict(picked)
-        return one
+        """One of the copies as a policy of one copy; its network's weights from `state` where given."""
+        source = self.net.state_dict() if state is None else state
+        return self._of({key: value[copy : copy + 1] for key, value in source.items()}, 1)
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs to make a policy of the same shape."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from revive.data.trajectories import Trajectories
+from revive.data.trajectories import FloatArray, Trajectories
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.user_code import load_module, raised_in, require_function
 
@@ -86,20 +86,15 @@ class Reward:
         problems.raise_if_any()
         return reward
 
-    def require_gradient(self, logs: Trajectories, nodes: Sequence[str]) -> None:
-        """Raises UserError where autograd finds no effect of any of `nodes` on the reward."""
-        data = {k: torch.as_tensor(v[:1000], dtype=torch.float32) for k, v in logs.arrays.items()}
-        leaves = {name: data[name].requires_grad_() for name in nodes}
+    def has_gradient(self, arrays: Mapping[str, FloatArray], nodes: Sequence[str]) -> bool:
+        """Whether autograd finds an effect of any of `nodes` on the reward of logged rows.
+
+        arrays: node -> (N, d) in physical units. False for a reward of comparisons alone, or one that leaves torch.
+        """
+        data = {k: torch.as_tensor(v[:1000], dtype=torch.float32) for k, v in arrays.items()}
+        leaves = {name: data[name].requires_grad_() for name in nodes if name in data}
         reward = self(data)
-        found: Sequence[Tensor | None] = []
-        if reward.requires_grad:
-            found = torch.autograd.grad(reward.sum(), list(leaves.values()), allow_unused=True)
-        if not any(g is not None and bool((g != 0).any()) for g in found):
-            raise UserError(
-                Problem(
-                    "no gradient reaches the action through this reward",
-                    self.path,
-                    remedy="compute it with torch operations on the tensors of `data`, without .detach() or "
-                    ".numpy(), and not by comparisons alone",
-                )
-            )
+        if not reward.requires_grad:
+            return False
+        found = torch.autograd.grad(reward.sum(), list(leaves.values()), allow_unused=True)
+        return any(g is not None and bool((g != 0).any()) for g in found)

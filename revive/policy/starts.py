@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
-from revive.policy.reward import Reward
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -41,19 +40,19 @@ class Starts:
         venv = self.venv
         first = self._rows(branches, generator)
         state, past = self.rows.at(first, venv.start_nodes), self.rows.past(first)
-        wide = (torch.rand(first.shape, generator=generator) < self.wide).unsqueeze(-1)
+        wide = (_uniform(first, generator) < self.wide).unsqueeze(-1)
         for name in venv.graph.states:
             if self.venv.graph[name].history is not None:
                 continue  # a learned stack has no meaning outside the logs
             low, high = self.ranges[name]
-            spread = torch.rand(state[name].shape, generator=generator)
+            spread = _uniform(state[name], generator)
             anywhere = venv.codec[name].project(low + (high - low) * spread)
             state[name] = torch.where(wide, anywhere, state[name])
             for history, frames in past.items():
                 if self.rows.histories[history].source == name:
                     still = state[name].repeat(1, 1, frames.shape[-1] // state[name].shape[-1])
                     past[history] = torch.where(wide, still, frames)
-        elsewhere = torch.rand(first.shape, generator=generator) < self.shuffled
+        elsewhere = _uniform(first, generator) < self.shuffled
         moment = torch.where(elsewhere, self._rows(branches, generator), first)
         given = self.rows.at(self.rows.reflected(moment, horizon), venv.replayed_nodes)
         return Start(state, given, past)
@@ -62,36 +61,13 @@ class Starts:
         per_half = self.venv.members // self.venv.halves
         return torch.cat(
             [
-                torch.randint(p.start, p.stop, (per_half, branches), generator=generator)
+                torch.randint(
+                    p.start, p.stop, (per_half, branches), generator=generator, device=generator.device
+                )
                 for p in self.rows.parts
             ]
         )
 
 
-@torch.no_grad()
-def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, horizon: int = 100) -> int:
-    """Steps until a change of the action shows most in the reward, counted from 1.
-
-    Two open-loop rollouts of the recorded actions, one of them with the first action moved by half a
-    spread: the step at which the mean absolute difference of the reward is largest.
-    """
-    per_half = venv.members // venv.halves
-    horizon = min(horizon, int(rows.lengths.max()))
-    first = torch.cat(
-        [torch.linspace(p.start, p.stop - 1, 33)[:-1].long().expand(per_half, -1) for p in rows.parts]
-    )
-    index, valid = rows.windows(first, horizon)
-    data, past = rows.at(index), rows.past(first)
-    moved = {**data, target: data[target].clone()}
-    moved[target][0] = _elsewhere(venv, target, data[target][0])
-    before, after = (reward(venv.codec.decode(venv.replay(d, past))) for d in (data, moved))
-    effect = ((after - before).abs() * valid).sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)
-    return int(effect.argmax()) + 1
-
-
-def _elsewhere(venv: VirtualEnv, target: str, action: Tensor) -> Tensor:
-    """Half a spread more of the ordered dimensions, the next value of every category."""
-    layout = venv.codec.layout(target)
-    parts = [action[..., : layout.ordered] + 0.5]
-    parts += [action[..., a:b].roll(1, dims=-1) for a, b in layout.blocks]
-    return torch.cat(parts, dim=-1)
+def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
+    return torch.rand(like.shape, generator=generator, device=generator.device)

@@ -47,10 +47,12 @@ class EffectPenalty:
 
     def __call__(self, generator: torch.Generator) -> Tensor:
         """The members' penalties, averaged over drawn points; 0 where nothing is declared: (M,)."""
-        total = torch.zeros(self.venv.members)
+        total = torch.zeros(self.venv.members, device=generator.device)
         for hinge in self.hinges:
             low, high = self.box[hinge.node]
-            spread = torch.rand(self.venv.members, self.samples, len(low), generator=generator)
+            spread = torch.rand(
+                self.venv.members, self.samples, len(low), generator=generator, device=generator.device
+            )
             x = low + (high - low) * spread
             step = 0.1 * (high - low)[hinge.column].clamp_min(1e-3)
             moved = x.clone()

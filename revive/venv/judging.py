@@ -80,9 +80,9 @@ class HeldOutError:
         window cannot hide the rest. Columns that are not to be fitted do not count. Without transitions, the
         one-step cost.
         """
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator(self.venv.device).manual_seed(0)
         drawn = self.unseen.sample(windows, self.horizon, generator)
-        total = torch.zeros(self.venv.members)
+        total = torch.zeros(self.venv.members, device=self.venv.device)
         errors = rollout_errors(self.venv, self.rows, self.nodes, drawn, self.horizon)
         for name, (error, weight) in errors.items():
             size = (error.abs() / self._unit(name)).clamp_max(5.0).nan_to_num(5.0)
@@ -96,18 +96,20 @@ class HeldOutError:
     def _unit(self, name: str) -> Tensor:
         """The spread of a transition's change, (d,); 1 for category dimensions and function nodes."""
         width = self.venv.codec.width(name)
-        scale = self.venv.model(name).scale if name in self.venv.models else torch.ones(width)
+        scale = self.venv.model(name).scale if name in self.venv.models else torch.ones(width, device=self.venv.device)
         return torch.nn.functional.pad(scale, (0, width - len(scale)), value=1.0)
 
     def _fit_mask(self, name: str) -> Tensor:
         codec, columns = self.venv.codec[name], self.venv.graph.columns(name)
-        fits = torch.tensor([float(columns[codec.terms[i]].fit) for i in codec.term_of_dimension])
+        fits = torch.tensor(
+            [float(columns[codec.terms[i]].fit) for i in codec.term_of_dimension], device=self.venv.device
+        )
         return fits if fits.any() else torch.ones_like(fits)
 
     def _one_step_cost(self) -> Tensor:
-        index, _ = self.unseen.sample(1024, 1, torch.Generator().manual_seed(0))
+        index, _ = self.unseen.sample(1024, 1, torch.Generator(self.venv.device).manual_seed(0))
         batch = self.venv.completed(self.rows.at(index))
-        total = torch.zeros(self.venv.members)
+        total = torch.zeros(self.venv.members, device=self.venv.device)
         for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
             total += self.venv.model(name).cost(x, current, batch[name]).mean((1, 2))

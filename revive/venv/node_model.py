@@ -22,10 +22,11 @@ from revive.venv.custom import CustomNet
 class NetworkSpec:
     """The shape of a node's network; plain data, so that a bundle can say it in JSON.
 
-    `std` is one number per column ("constant") or a second output of the network ("conditioned").
+    `std` is one number per column ("constant") or a second output of the network ("conditioned"). `hidden` None
+    leaves the size to the learner.
     """
 
-    hidden: tuple[int, ...] = (64, 64)
+    hidden: tuple[int, ...] | None = (64, 64)
     activation: Activation = "silu"
     std: Literal["constant", "conditioned"] = "constant"
 
@@ -34,7 +35,8 @@ class NetworkSpec:
 
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> NetworkSpec:
-        return cls(**{**spec, "hidden": tuple(spec["hidden"])})
+        hidden = spec["hidden"]
+        return cls(**{**spec, "hidden": None if hidden is None else tuple(hidden)})
 
 
 class NodeModel(nn.Module):
@@ -66,7 +68,7 @@ class NodeModel(nn.Module):
         outputs = sum(self._sizes)
         self.net: LinearSkipNet | CustomNet
         if custom is None:
-            self.net = LinearSkipNet(members, inputs, outputs, spec.hidden, spec.activation)
+            self.net = LinearSkipNet(members, inputs, outputs, spec.hidden or (), spec.activation)
         else:
             self.net = CustomNet(members, inputs, outputs, *custom)
         self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))

@@ -69,7 +69,7 @@ class RuleDistribution:
     def rsample(self) -> Tensor:
         """A sample, with a gradient."""
         shape = (*self.outputs.mean.shape[:-1], self.layout.width)
-        return heads.sample(self.outputs, self.layout, torch.randn(shape))
+        return heads.sample(self.outputs, self.layout, torch.randn(shape, device=self.outputs.mean.device))
 
     def sample(self) -> Tensor:
         """A sample, without a gradient."""
@@ -186,10 +186,10 @@ class RuleGraph:
 
     def _moved(self, out: Outputs, model: NodeModel) -> Outputs:
         mean = self._tapped(out.mean, SMOOTHING * model.scale)
-        logits = None if out.logits is None else self._tapped(out.logits, torch.ones(()))  # a softmax bends over about 1
+        logits = None if out.logits is None else self._tapped(out.logits, torch.ones_like(out.logits[0, 0, 0]))  # a softmax bends over about 1
         return Outputs(mean, out.log_std.detach(), logits)
 
     def _tapped(self, output: Tensor, size: Tensor) -> Tensor:
-        noise = self._sign * torch.randn(output.shape, generator=self._smooth)
+        noise = self._sign * torch.randn(output.shape, generator=self._smooth, device=output.device)
         self.taps.append(Tap(output, noise, size))
         return (output + size * noise).detach()

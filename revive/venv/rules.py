@@ -108,7 +108,7 @@ class RulePenalty:
     def loss(self, generator: torch.Generator) -> Tensor:
         """The members' penalties on drawn rows, with a gradient to their models: (M,)."""
         batch = self._draw(self.seen, ROWS, generator)
-        seed = int(torch.randint(2**31, (), generator=generator))
+        seed = int(torch.randint(2**31, (), generator=generator, device=generator.device))
         if self.has_gradient:
             reward, _ = self._reward(batch, seed)
             return -self._by_member(reward / self._unit(reward))
@@ -134,14 +134,14 @@ class RulePenalty:
 
         sign: of the noise that smooths; 0 for none.
         """
-        smooth = torch.Generator().manual_seed(seed) if sign else None
+        smooth = torch.Generator(self.venv.device).manual_seed(seed) if sign else None
         graph = RuleGraph(self.venv, self.rule.nodes, smooth, sign)
         recorded = [name for name in self.venv.graph.decisions if name in batch]
         return self.rule.reward(graph.step(batch, recorded), graph, seed), graph
 
     def _find_gradient(self) -> bool:
         """Whether autograd leads from the reward to what the models say."""
-        batch = self._draw(self.seen, ROWS, torch.Generator().manual_seed(3))
+        batch = self._draw(self.seen, ROWS, torch.Generator(self.venv.device).manual_seed(3))
         with torch.enable_grad():
             reward, graph = self._reward(batch, seed=3)
             answers = [answer for answer in graph.answers if answer.requires_grad]
@@ -163,7 +163,7 @@ class RulePenalty:
         """What the reward is divided by: its spread where the file says `normalize`."""
         spread = reward.detach().std()
         wanted = self.rule.normalize and float(spread) > 1e-6
-        return spread if wanted else torch.ones(())
+        return spread if wanted else torch.ones_like(spread)
 
 
 def try_rule(rule: Rule, graph: DecisionGraph, codec: Codec, rows: Rows, code: UserCode) -> None:

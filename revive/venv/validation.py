@@ -82,7 +82,7 @@ def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) 
     firsts = []
     for half in range(venv.halves):
         part = rows.parts[1 - half]
-        room = torch.arange(part.start, part.stop)
+        room = torch.arange(part.start, part.stop, device=rows.device)
         fits = room[rows.ends[room] - room >= horizon]
         firsts.append(fits if len(fits) else room)
     size = min(most, *(len(first) for first in firsts))
@@ -98,7 +98,7 @@ def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) ->
     noise = None
     if noise_seed is not None:
         steps, _, branches = windows.valid.shape
-        noise = venv.noise(steps, branches, torch.Generator().manual_seed(noise_seed))
+        noise = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
     return venv.replay(windows.data, windows.past, noise)
 
 
@@ -129,9 +129,9 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
         for table, guess in ((model, mean), (still, start)):
             error = _error(codec, guess, truth) * weight
             total = error.sum(2) / weight.sum(2)  # (T, M, d), the same for all members of a half; NaN: no data
-            per_half = total[:reached, :: venv.members // venv.halves]
+            per_half = total[:reached, :: venv.members // venv.halves].cpu()
             table[name] = per_half.transpose(0, 1).double().numpy()
-        spread[name] = codec.decode(rows.values[state]).std(0).double().numpy()
+        spread[name] = codec.decode(rows.values[state]).std(0).double().cpu().numpy()
     return RolloutError(model, still, spread, (windows.first.shape[1],) * venv.halves)
 
 

@@ -63,6 +63,11 @@ class VirtualEnv(nn.Module):
             }
         )
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights lie."""
+        return next(self.codec.buffers()).device
+
     def model(self, node: str) -> NodeModel:
         model = self.models[node]
         assert isinstance(model, NodeModel)
@@ -85,7 +90,7 @@ class VirtualEnv(nn.Module):
         own = {name for name, _ in self.named_parameters()}
         picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
         other.load_state_dict(picked)
-        return other
+        return other.to(self.device).requires_grad_(any(p.requires_grad for p in self.parameters()))
 
     @torch.no_grad()
     def take_over(self, earlier: VirtualEnv) -> set[str]:
@@ -180,7 +185,10 @@ class VirtualEnv(nn.Module):
         """Standard normal noise, node -> (T, M, B, width), for the learned nodes or some of them."""
         shape = (steps, self.members, branches)
         names = self.graph.learned if nodes is None else nodes
-        return {name: torch.randn(*shape, self.codec.width(name), generator=generator) for name in names}
+        return {
+            name: torch.randn(*shape, self.codec.width(name), generator=generator, device=generator.device)
+            for name in names
+        }
 
     def rollout(
         self,
@@ -271,14 +279,15 @@ class VirtualEnv(nn.Module):
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         current = None if step.current is None else values[step.current]
         if shift:
-            x = self._hand_on(x, shift)
-            current = None if current is None else self._hand_on(current, shift)
-            eps = None if eps is None else self._hand_on(eps, shift)
+            x = self.hand_on(x, shift)
+            current = None if current is None else self.hand_on(current, shift)
+            eps = None if eps is None else self.hand_on(eps, shift)
         value = self.model(step.name).value(x, current, eps)
         if step.project:
             value = self.codec[step.name].project(value)
-        return self._hand_on(value, -shift) if shift else value
+        return self.hand_on(value, -shift) if shift else value
 
-    def _hand_on(self, x: Tensor, shift: int) -> Tensor:
+    def hand_on(self, x: Tensor, shift: int) -> Tensor:
+        """(M, ...) with every member's entry moved to the member `shift` places on in its half."""
         halves = x.view(self.halves, -1, *x.shape[1:])
         return halves.roll(shift, dims=1).reshape(x.shape)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
-from revive.policy.evaluation import TestBed
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.learner import FirstOrderLearner
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
@@ -59,7 +59,7 @@ class Plant:
     rows: Rows
     reward: Reward
     starts: Starts
-    bed: TestBed
+    bed: EvaluationEnvironment
 
     @property
     def best_gain(self) -> float:
@@ -91,7 +91,7 @@ def plant() -> Plant:
     rows = rows_of(venv.graph, venv.codec, logs_of(venv, 300, seed=1), logs_of(venv, 300, seed=2))
     reward = Reward(quadratic_reward, Path("reward.py"))
     starts = Starts(venv, rows, {"x": (torch.tensor([-2.0]), torch.tensor([2.0]))}, 0.5, 0.0)
-    bed = TestBed.make(venv, rows, reward, starts=16, horizon=60, seed=1)
+    bed = EvaluationEnvironment.make(venv, rows, reward, starts=16, horizon=60, seed=1)
     return Plant(graph, venv, rows, reward, starts, bed)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from revive.policy.evaluation import TestBed, pessimistic_score
+from revive.policy.evaluation import EvaluationEnvironment, pessimistic_score
 from tests.policy.conftest import BEHAVIOUR, Plant
 from tests.venv.plants import hand_set
 
@@ -60,7 +60,7 @@ def test_a_policy_that_ends_where_the_reward_is_best_is_worth_most(plant: Plant)
 
 def test_the_exogenous_values_are_those_that_followed_the_start(plant: Plant) -> None:
     venv = hand_set(plant.graph, {"next_x": ([[0.0]] * 3, [0.0]), "u": ([[0.0]], [0.0])}, members=4)
-    bed = TestBed.make(venv, plant.rows, plant.reward, starts=5, horizon=8, seed=0)
+    bed = EvaluationEnvironment.make(venv, plant.rows, plant.reward, starts=5, horizon=8, seed=0)
     wind, x = plant.rows.values["wind"][:, 0], plant.rows.values["x"][:, 0]
     row = int((x == bed.start.state["x"][3, 2, 0]).nonzero()[0])
     assert bed.start.given.keys() == {"wind"}
@@ -69,6 +69,6 @@ def test_the_exogenous_values_are_those_that_followed_the_start(plant: Plant) ->
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_another_seed_is_other_luck(plant: Plant, seed: int) -> None:
-    bed = TestBed.make(plant.venv, plant.rows, plant.reward, starts=16, horizon=60, seed=seed)
+    bed = EvaluationEnvironment.make(plant.venv, plant.rows, plant.reward, starts=16, horizon=60, seed=seed)
     actor = plant.linear_policy(-1.0).actor()
     assert torch.equal(bed.rewards(actor), plant.bed.rewards(actor)) == (seed == 1)

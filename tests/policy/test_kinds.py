@@ -15,7 +15,7 @@ from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.clone import clone_behaviour
-from revive.policy.evaluation import TestBed
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.learner import FirstOrderLearner
 from revive.policy.policy import Policy, action_range
 from revive.policy.reward import Reward
@@ -38,7 +38,7 @@ def learner_of(venv: VirtualEnv, rows: Rows, graph: DecisionGraph, **changed: An
     codec = venv.codec.for_graph(graph)
     ranges = {name: (rows.values[name].amin(0), rows.values[name].amax(0)) for name in (*graph.states, "u")}
     starts = Starts(venv, rows, ranges, 0.3, 0.0)
-    bed = TestBed.make(venv, rows, reward, starts=16, horizon=40, seed=1)
+    bed = EvaluationEnvironment.make(venv, rows, reward, starts=16, horizon=40, seed=1)
     torch.manual_seed(0)
     low, high = action_range(graph, codec, "u", *ranges["u"])
     policy = Policy(graph, codec, "u", NetworkSpec(hidden=(16,)), 2, low, high, 0.3)

@@ -9,7 +9,7 @@ import torch
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
-from revive.policy.evaluation import TestBed
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.learner import Candidate, FirstOrderLearner
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
@@ -111,7 +111,7 @@ def test_a_copy_is_scored_in_the_half_it_never_saw(learner: Make, plant: Plant) 
     linear = {"next_x": ([[-0.1], [0.5], [0.0]], [[[1.0]], [[1.0]], [[0.0]], [[0.0]]]), "u": ([[0.0]], [0.0])}
     venv = hand_set(plant.graph, linear, members=4)
     made = learner(plant.linear_policy(0.0, 0.0))
-    made.bed = TestBed.make(venv, plant.rows, plant.reward, starts=4, horizon=20, seed=0)
+    made.bed = EvaluationEnvironment.make(venv, plant.rows, plant.reward, starts=4, horizon=20, seed=0)
     made.judge(0)
     learned_in_0, learned_in_1 = made.candidates
     assert (learned_in_0.copy, learned_in_1.copy) == (0, 1)
@@ -170,7 +170,7 @@ def test_the_reward_sees_physical_units_in_learning_and_in_judging(learner: Make
     made.reward = Reward(lambda data: data["next_x"], Path("reward.py"))
     _, (rewards, leaves, _) = made._actor_loss()
     torch.testing.assert_close(rewards, 500.0 + 10.0 * leaves[1:, ..., 1])  # wind, x
-    bed = TestBed.make(venv, plant.rows, made.reward, starts=4, horizon=3, seed=0)
+    bed = EvaluationEnvironment.make(venv, plant.rows, made.reward, starts=4, horizon=3, seed=0)
     torch.testing.assert_close(bed.rewards(None), 500.0 + 10.0 * bed.start.state["x"][..., 0])
 
 
@@ -275,7 +275,7 @@ def test_a_plant_without_exogenous_nodes_can_be_learned_on(plant: Plant, tmp_pat
     linear = {"next_x": ([[-0.1], [0.5]], [0.0]), "u": ([[BEHAVIOUR]], [0.0])}
     venv = hand_set(graph, linear, members=4, std=0.2).requires_grad_(False)
     rows = rows_of(venv.graph, venv.codec, logs_of(venv, 100, seed=1), logs_of(venv, 100, seed=2))
-    bed = TestBed.make(venv, rows, plant.reward, starts=4, horizon=20, seed=0)
+    bed = EvaluationEnvironment.make(venv, rows, plant.reward, starts=4, horizon=20, seed=0)
     policy = plant.linear_policy(BEHAVIOUR, BEHAVIOUR, venv=venv)
     starts = replace(plant.starts, venv=venv, rows=rows)
     made = FirstOrderLearner(policy, venv, plant.reward, starts, bed, **OPTIONS)

@@ -12,7 +12,7 @@ import torch
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
-from revive.policy.evaluation import TestBed
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.learner import FirstOrderLearner
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
@@ -73,13 +73,13 @@ def test_nothing_ends_where_nothing_says_so() -> None:
     assert venv.alive(venv.rollout({"x": STARTS}, {}, 3)) is None
 
 
-def bed_of(venv: VirtualEnv) -> tuple[TestBed, Rows]:
+def bed_of(venv: VirtualEnv) -> tuple[EvaluationEnvironment, Rows]:
     """All starts are at 0; model space is physical."""
     logs = {name: np.zeros((30, 2 if name == "done" else 1)) for name in ("x", "u", "next_x")}
     logs["done"] = np.zeros((30, 1))
     rows = rows_of(venv.graph, venv.codec, logs, logs)
     reward = Reward(lambda data: torch.ones_like(data["x"]), Path("reward.py"))
-    return TestBed.make(venv, rows, reward, starts=3, horizon=10, seed=0), rows
+    return EvaluationEnvironment.make(venv, rows, reward, starts=3, horizon=10, seed=0), rows
 
 
 def test_steps_after_the_end_count_as_zero_in_judging() -> None:

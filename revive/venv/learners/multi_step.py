@@ -14,22 +14,22 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from revive.data.windows import Rows, Segments, all_of, cut_blocks, join_members, leave_out, value_ranges
 from revive.errors import Problem, UserError
 from revive.nn.ensemble import clip_gradient_by_member, keep_where
+from revive.training import Standing
 from revive.venv.effects import EffectPenalty
 from revive.venv.judging import HeldOutError, Penalty, rollout_errors, with_data
-from revive.venv.losses import NodeLoss
-from revive.venv.rules import Rule, RulePenalty
+from revive.venv.learners.base import VenvLearner
+from revive.venv.problem import VenvProblem
+from revive.venv.rules import RulePenalty
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -57,15 +57,11 @@ def _seen_and_unseen(
     return join_members(*(drawn for drawn, _ in halves)), join_members(*(left for _, left in halves))
 
 
-class MultiStepLearner(pl.LightningModule):
-    """Fits a `VirtualEnv` in place.
+class MultiStepLearner(VenvLearner):
+    """Fits all members of both halves at once.
 
     Args:
-        venv: what is fitted; its members are split evenly over the two parts of `rows`.
-        rows: the training and the validation half, as two parts.
-        losses: one-step losses of the user, by node.
-        rule: of the user, about what the venv says.
-        warm: nodes that already hold weights to start from.
+        problem: what is to be learned, from what.
         one_step_updates: updates of the one-step stage.
         curriculum: pairs (K, updates) of the multi-step stages, in order.
         batch_size: rows per member of a one-step update.
@@ -78,18 +74,13 @@ class MultiStepLearner(pl.LightningModule):
         held_out: share of the blocks that each member leaves out.
         effect_weight: of the penalty for slopes that contradict declared effects.
         rule_weight: of the rule's penalty.
-        chunk: updates per Lightning step.
-        seed: of every draw.
+        chunk: updates per round.
     """
 
     def __init__(
         self,
-        venv: VirtualEnv,
-        rows: Rows,
+        problem: VenvProblem,
         *,
-        losses: Mapping[str, NodeLoss],
-        rule: Rule | None,
-        warm: Collection[str],
         one_step_updates: int,
         curriculum: Sequence[Sequence[int]],
         batch_size: int,
@@ -104,25 +95,24 @@ class MultiStepLearner(pl.LightningModule):
         effect_weight: float,
         rule_weight: float,
         chunk: int,
-        seed: int,
     ) -> None:
         super().__init__()
         if one_step_updates < 1:
             raise UserError(Problem("must be at least 1", place="venv.learner.one_step_updates"))
-        self.automatic_optimization = False
-        self.venv = venv
-        self.rows = rows
+        self.problem, self.rows = problem, problem.rows
+        venv, self.warm = problem.make(problem.network)
+        self.venv, rows = venv, problem.rows
         self.batch_size, self.window_batch = batch_size, window_batch
         self.weight_decay, self.likelihood_weight = weight_decay, likelihood_weight
         self.clip, self.chunk = clip, chunk
         self.stages = [Stage(1, one_step_updates, lr)]
         self.stages += [Stage(int(k), int(n), multi_step_lr) for k, n in curriculum if n > 0]
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = problem.generator()
         self.seen, self.unseen = _seen_and_unseen(venv, rows, block, held_out, self.generator)
         self.effect_weight, self.rule_weight = effect_weight, rule_weight
         self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
-        self.rule = None if rule is None else RulePenalty(venv, rule, rows, self.seen)
-        self.losses, self.warm = dict(losses), set(warm)
+        self.rule = None if problem.rule is None else RulePenalty(venv, problem.rule, rows, self.seen)
+        self.losses = dict(problem.losses)
         known = with_data(rows)
         self.fitted = [n for n in venv.graph.learned if n in known and not venv.graph[n].freeze]
         self.judged = [name for name in venv.graph.transitions if name in known]
@@ -136,7 +126,7 @@ class MultiStepLearner(pl.LightningModule):
             penalties=self._penalties(),
         )
         self.kept: dict[str, list[bool]] = {}
-        self._reference = -1.0 * torch.ones(venv.members)
+        self._reference = -torch.ones(venv.members, device=problem.device)
         self._best: dict[str, Tensor] = {}
         self._sigma: dict[str, Tensor] = {}
 
@@ -158,26 +148,27 @@ class MultiStepLearner(pl.LightningModule):
         return torch.optim.AdamW(groups, lr=1e-3, fused=True)
 
     @property
+    def rounds(self) -> int:
+        return len(self.chunks)
+
+    @property
     def chunks(self) -> list[tuple[int, int, int]]:
-        """(stage, updates done in it, updates to do): one for each of Lightning's epochs."""
+        """(stage, updates done in it, updates to do): one for each round."""
         return [
             (i, done, min(self.chunk, stage.updates - done))
             for i, stage in enumerate(self.stages)
             for done in range(0, stage.updates, self.chunk)
         ]
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader([0])  # type: ignore[arg-type]
-
-    def training_step(self, _: object) -> None:
-        which, done, updates = self.chunks[self.current_epoch]
+    def round(self, number: int) -> None:
+        which, done, updates = self.chunks[number]
         stage = self.stages[which]
         optimizer = self.optimizers()
         inner = optimizer.optimizer  # type: ignore[union-attr]
         inner.param_groups[0]["weight_decay"] = self.weight_decay  # not what a checkpoint says
         if done == 0:
             self._begin(which, inner)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=self.venv.device)
         for update in range(done, done + updates):
             progress = update / stage.updates
             for group in inner.param_groups:
@@ -215,7 +206,7 @@ class MultiStepLearner(pl.LightningModule):
     def _one_step_loss(self) -> Tensor:
         index, _ = self.seen.sample(self.batch_size, 1, self.generator)
         batch = self.venv.completed(self.rows.at(index))
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=self.venv.device)
         for name in self.fitted:
             loss = loss + _weighted(self._cost(name, batch), self.rows.weight(name, index))
         return loss
@@ -232,7 +223,7 @@ class MultiStepLearner(pl.LightningModule):
 
     def _multi_step_loss(self, horizon: int) -> Tensor:
         windows = self.seen.sample(self.window_batch, horizon, self.generator)
-        loss = torch.zeros(())
+        loss = torch.zeros((), device=self.venv.device)
         errors = rollout_errors(self.venv, self.rows, self.judged, windows, horizon)
         for name, (error, weight) in errors.items():
             scaled = error / self._sigma[name]
@@ -255,10 +246,10 @@ class MultiStepLearner(pl.LightningModule):
     def _one_step_std(self, name: str) -> Tensor:
         """The rms over rows of the std the model states, (M, 1, d), in model space; 1 for category dimensions."""
         batch = self.venv.completed(
-            self.rows.at(self.seen.sample(512, 1, torch.Generator().manual_seed(2))[0])
+            self.rows.at(self.seen.sample(512, 1, torch.Generator(self.venv.device).manual_seed(2))[0])
         )
         if name not in self.venv.models:
-            return torch.ones(1, 1, 1)
+            return torch.ones(1, 1, 1, device=self.venv.device)
         out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
         std = (2.0 * out.log_std).exp().mean(1, keepdim=True).sqrt()
         return torch.nn.functional.pad(std, (0, batch[name].shape[-1] - std.shape[-1]), value=1.0)
@@ -281,7 +272,7 @@ class MultiStepLearner(pl.LightningModule):
     def _end(self, which: int) -> None:
         error = self.held_out_error()
         if which == 0:
-            better = torch.ones(self.venv.members, dtype=torch.bool)
+            better = torch.ones(self.venv.members, dtype=torch.bool, device=self.venv.device)
         else:
             better = error < self._reference
             keep_where(self.venv, better, self._best)
@@ -304,17 +295,35 @@ class MultiStepLearner(pl.LightningModule):
 
     @torch.no_grad()
     def _refit_std(self) -> None:
-        index, _ = self.unseen.sample(2048, 1, torch.Generator().manual_seed(1))
+        index, _ = self.unseen.sample(2048, 1, torch.Generator(self.venv.device).manual_seed(1))
         batch = self.venv.completed(self.rows.at(index))
         for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
             self.venv.model(name).refit_std(x, current, batch[name], self._known(name, index, batch))
 
+    # -- what is asked of every learner ----------------------------------------------------------
+
+    def result(self) -> VirtualEnv:
+        return self.venv.subset(self.best_members(self.problem.keep))
+
+    def standing(self, metric: str, at_last: bool) -> Standing | None:
+        which, done, updates = self.chunks[self.current_epoch]
+        judged = done + updates == self.stages[which].updates  # at the end of each of its stages
+        early = which == 0 and len(self.stages) > 1  # what one step says of rollouts is no reason to prune
+        if (early or not judged) and not at_last:
+            return None
+        errors = self.held_out_error() if metric == "held_out_error" else self.other_half_error()
+        spread = float(errors.std()) if len(errors) > 1 else 0.0
+        return Standing(float(errors.mean()), spread / len(errors) ** 0.5)
+
+    def notes(self) -> dict[str, Any]:
+        return {"kept": {stage: sum(members) / len(members) for stage, members in self.kept.items()}}
+
     def best_members(self, keep: int) -> Tensor:
         """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
         per_half = self.venv.members // self.venv.halves
         ranks = self._reference.view(self.venv.halves, per_half).argsort(1)[:, :keep].sort(1).values
-        return (ranks + torch.arange(self.venv.halves)[:, None] * per_half).flatten()
+        return (ranks + torch.arange(self.venv.halves, device=ranks.device)[:, None] * per_half).flatten()
 
     # -- resuming ------------------------------------------------------------------------------
 

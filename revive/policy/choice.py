@@ -1,0 +1,208 @@
+"""Which policy is taken: all learners' candidates on the same starts and noise, each in the half it never saw.
+
+A candidate's gain is paired: member by member, its mean reward minus that of the logs' controller under common random
+numbers, `G = mean_m - c * std_m`. From it the excess of its doubt over the clone's is taken off, in spreads of the
+logged reward: where members disagree more than they do about the logs' controller, a promise is worth less. A
+candidate that promises more than the logs ever saw is out. If none gains, the best clone is taken, and it is said why.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from revive.policy.candidate import Candidate
+from revive.policy.doubt import Doubt
+from revive.policy.evaluation import mean_reward
+from revive.policy.policy import Policy
+from revive.policy.problem import PolicyProblem
+
+AT_ONCE = 16  # variants of each half in one rollout
+LOOKS = 16  # steps of a rollout at which doubt is looked at
+
+
+@dataclass(frozen=True)
+class Score:
+    """What a candidate is worth in the half that it did not learn in.
+
+    per_member: mean reward per step with each member. over_clone: the same minus the clone's.
+    doubt, clone_doubt: mean disagreement of the members along its rollouts, and along the clone's; 1 is the 90 %
+    quantile of the logs. penalty: what is taken off for it. rejected: why it may not be taken.
+    """
+
+    candidate: Candidate
+    per_member: tuple[float, ...]
+    over_clone: tuple[float, ...]
+    doubt: float
+    clone_doubt: float
+    penalty: float
+    caution: float
+    rejected: str | None
+
+    @property
+    def mean(self) -> float:
+        return sum(self.per_member) / len(self.per_member)
+
+    @property
+    def pessimistic(self) -> float:
+        """Mean minus `caution` standard deviations over members."""
+        return self.mean - self.caution * _std(self.per_member)
+
+    @property
+    def gain(self) -> float:
+        """Pessimistic paired gain over the clone, less the penalty for doubt."""
+        mean = sum(self.over_clone) / len(self.over_clone)
+        return mean - self.caution * _std(self.over_clone) - self.penalty
+
+    @property
+    def standard_error(self) -> float:
+        return _std(self.per_member) / math.sqrt(len(self.per_member))
+
+    def by(self, metric: str) -> float:
+        """One of the search's metrics."""
+        return {
+            "pessimistic_score": self.pessimistic,
+            "pessimistic_gain": self.gain,
+            "mean_reward": self.mean,
+        }[metric]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The policy that is taken. fallback: why it is a clone, where that is so."""
+
+    score: Score
+    fallback: str | None
+    judged: int = 0
+    best_by_learner: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def candidate(self) -> Candidate:
+        return self.score.candidate
+
+
+class Court:
+    """Scores candidates, each one once.
+
+    caution: c above. doubt_weight: spreads of the logged reward that are taken off for each unit of excess doubt.
+    """
+
+    def __init__(self, problem: PolicyProblem, caution: float = 1.0, doubt_weight: float = 1.0) -> None:
+        self.problem, self.caution, self.doubt_weight = problem, caution, doubt_weight
+        self.doubt = Doubt(problem.venv, problem.rows)
+        self._known: dict[tuple[str, int, int], Score] = {}
+        self._clone_reward, self._clone_doubt = self._run(problem.clone)
+
+    def clone_scores(self) -> list[Score]:
+        """The clone that learning starts from, in the other half each."""
+        clones = [
+            Candidate("clone", "of the venv", half, 0, self.problem.clone.single(half), is_clone=True)
+            for half in range(self.problem.venv.halves)
+        ]
+        return self.scores(clones)
+
+    def scores(self, candidates: Sequence[Candidate]) -> list[Score]:
+        """In the order of the candidates."""
+        fresh = {_key(c): c for c in candidates if _key(c) not in self._known}
+        by_shape = sorted(fresh.values(), key=_shape)
+        for _, group in groupby(by_shape, key=_shape):
+            alike = list(group)
+            halves = [[c for c in alike if c.half == h] for h in range(self.problem.venv.halves)]
+            for start in range(0, max(map(len, halves)), AT_ONCE):
+                self._judge([half[start : start + AT_ONCE] for half in halves])
+        return [self._known[_key(candidate)] for candidate in candidates]
+
+    def choose(self, candidates: Sequence[Candidate], distrust: str | None = None) -> Choice:
+        """The admissible candidate that gains most; a clone where none gains, or where `distrust` says why none may."""
+        scores = [*self.clone_scores(), *self.scores(candidates)]
+        clones = [score for score in scores if score.candidate.is_clone and score.rejected is None]
+        others = [score for score in scores if not score.candidate.is_clone and score.rejected is None]
+        best_by_learner: dict[str, float] = {}
+        for score in (*clones, *others):
+            name = score.candidate.learner
+            best_by_learner[name] = max(score.gain, best_by_learner.get(name, -math.inf))
+        fallback = distrust
+        best = max(others, key=lambda score: score.gain, default=None)
+        clone = max(clones or scores[:1], key=lambda score: score.gain)
+        if fallback is None and best is None:
+            fallback = "no learned policy was admissible"
+        elif fallback is None and best is not None and best.gain <= max(clone.gain, 0.0):
+            fallback = "no learned policy gains over the best clone in the other half's venv"
+        taken = clone if fallback is not None or best is None else best
+        return Choice(taken, fallback, len(scores), best_by_learner)
+
+    def _judge(self, halves: Sequence[Sequence[Candidate]]) -> None:
+        """Run up to `AT_ONCE` candidates of each half side by side."""
+        count = max(map(len, halves))
+        filled = [
+            [*half, *[self._stand_in(halves, i)] * (count - len(half))] for i, half in enumerate(halves)
+        ]
+        policies = Policy.stacked([c.policy for half in filled for c in half])
+        reward, doubt = self._run(policies)  # (halves, variants, E), (halves, variants); rows: of the policy
+        for i, half in enumerate(halves):
+            for j, candidate in enumerate(half):
+                self._known[_key(candidate)] = self._score(candidate, reward[i, j], float(doubt[i, j]))
+
+    def _stand_in(self, halves: Sequence[Sequence[Candidate]], which: int) -> Candidate:
+        return next(iter(halves[which]), None) or next(c for half in halves for c in half)
+
+    @torch.no_grad()
+    def _run(self, policies: Policy) -> tuple[Tensor, Tensor]:
+        """Mean reward per step (halves, variants, E) and mean doubt (halves, variants) of every copy elsewhere."""
+        variants, halves = policies.variants, self.problem.venv.halves
+        world = self.problem.evaluation.repeated(variants)
+        actor = policies.actor(swap=True)
+        rolled = world.roll(actor)
+        reward = mean_reward(self.problem.venv, world.reward, rolled, actor)
+        alive = self.problem.venv.alive(rolled)
+        steps = torch.linspace(0, world.horizon - 1, min(LOOKS, world.horizon), device=reward.device).long()
+        looked = torch.stack([self.doubt.of({k: v[t] for k, v in rolled.items()}) for t in steps.tolist()])
+        weight = torch.ones_like(looked) if alive is None else alive[:-1][steps]
+        doubt = (looked * weight).sum(0) / weight.sum(0).clamp_min(1.0)
+
+        def by_copy(x: Tensor) -> Tensor:  # (M, V * B) -> (halves of the policies, V, E)
+            table = x.reshape(halves, -1, variants, x.shape[-1] // variants).mean(-1)
+            return table.transpose(1, 2).flip(0)
+
+        return by_copy(reward), by_copy(doubt).mean(-1)
+
+    def _score(self, candidate: Candidate, reward: Tensor, doubt: float) -> Score:
+        clone, clone_doubt = (
+            self._clone_reward[candidate.half, 0],
+            float(self._clone_doubt[candidate.half, 0]),
+        )
+        mean, rejected = float(reward.mean()), None
+        if not math.isfinite(mean):
+            rejected = "its rollouts diverge"
+        elif mean > self.problem.reward_limit:
+            rejected = "it promises more than the logs ever saw"
+        excess = max(0.0, doubt - max(1.0, clone_doubt)) if math.isfinite(doubt) else math.inf
+        penalty = self.doubt_weight * self.problem.reward_spread * excess
+        return Score(
+            candidate,
+            tuple(reward.tolist()),
+            tuple((reward - clone).tolist()),
+            doubt,
+            clone_doubt,
+            penalty,
+            self.caution,
+            rejected,
+        )
+
+
+def _key(candidate: Candidate) -> tuple[str, int, int]:
+    return candidate.name, candidate.half, candidate.iteration
+
+
+def _shape(candidate: Candidate) -> str:
+    return str(candidate.policy.to_json()["network"])
+
+
+def _std(values: Sequence[float]) -> float:
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((value - mean) ** 2 for value in values) / len(values))

@@ -1,0 +1,91 @@
+"""How far the members of an ensemble disagree at the states and actions of a rollout.
+
+`u(s, a) = || std_m mu_m(s, a) ||`, the members' means in units of the change's spread (Yu et al. 2020, MOPO,
+arXiv:2005.13239, for disagreement as a penalty), divided by its 90 % quantile over the logged rows: 1 is as much as the
+logs themselves show in their least certain tenth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.venv.virtual_env import VirtualEnv
+
+ROWS = 2048  # of each half, that the unit is taken from
+SMALLEST = 1e-6
+
+
+class Doubt:
+    """Of every half's own members, about where a rollout in it goes."""
+
+    def __init__(self, venv: VirtualEnv, rows: Rows) -> None:
+        self._venv = venv
+        self.nodes = tuple(name for name in venv.graph.transitions if name in venv.models)
+        self.unit = self._unit(rows)
+
+    @torch.no_grad()
+    def of(self, values: Mapping[str, Tensor]) -> Tensor:
+        """All members asked: node -> (M, B, d) in model space -> (M, B)."""
+        venv, per_half = self._venv, self._venv.members // self._venv.halves
+        total = torch.zeros((), device=venv.device)
+        for name in self.nodes:
+            x, _ = venv.node_inputs(name, values)
+            shared = x.reshape(venv.halves, 1, -1, x.shape[-1]).expand(-1, per_half, -1, -1)
+            model = venv.model(name)
+            mean = model.mean(shared.reshape(venv.members, -1, x.shape[-1])) / model.scale
+            spread = mean.reshape(venv.halves, per_half, *mean.shape[1:]).var(1, unbiased=False).sum(-1)
+            total = total + spread.reshape(x.shape[:-1])
+        return total.sqrt() / self._per_branch(self.unit)
+
+    def of_pairs(self, values: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
+        """An estimate from two members for each branch, differentiable: node -> (T, M, B, d) -> (T, M, B).
+
+        Half the squared difference of two members drawn at random is their variance on average.
+        """
+        venv, per_half = self._venv, self._venv.members // self._venv.halves
+        if per_half < 2 or not self.nodes:
+            return torch.zeros(next(iter(values.values())).shape[:-1], device=venv.device)
+        first, gap = (
+            int(torch.randint(low, per_half, (), generator=generator, device=generator.device))
+            for low in (0, 1)
+        )
+        total = torch.zeros((), device=venv.device)
+        for name in self.nodes:
+            x = torch.cat([values[source] for source in venv.graph[name].inputs], dim=-1)  # (T, M, B, d)
+            steps, members, branches, width = x.shape
+            flat = x.transpose(0, 1).reshape(members, steps * branches, width)
+            one, other = (self._means(name, flat, shift % per_half) for shift in (first, first + gap))
+            variance = 0.5 * (one - other).square().sum(-1)
+            total = total + variance.reshape(members, steps, branches).transpose(0, 1)
+        return (total + SMALLEST**2).sqrt() / self._per_branch(self.unit)
+
+    def _means(self, name: str, x: Tensor, shift: int) -> Tensor:
+        """What the member `shift` places on says about a member's rows, in units of the change."""
+        model = self._venv.model(name)
+        answer = model.mean(self._venv.hand_on(x, shift)) / model.scale
+        return self._venv.hand_on(answer, -shift)
+
+    def _per_branch(self, unit: Tensor) -> Tensor:
+        per_half = self._venv.members // self._venv.halves
+        return unit.repeat_interleave(per_half).view(-1, 1)
+
+    @torch.no_grad()
+    def _unit(self, rows: Rows) -> Tensor:
+        """The 90 % quantile over the rows of each half: (halves,)."""
+        venv = self._venv
+        self.unit = torch.ones(venv.halves, device=venv.device)
+        if not self.nodes:
+            return self.unit
+        per_half = venv.members // venv.halves
+        spread = [
+            torch.linspace(part.start, part.stop - 1, min(ROWS, len(part)), device=venv.device).long()
+            for part in rows.parts
+        ]
+        count = min(len(part) for part in spread)
+        index = torch.cat([part[:count].expand(per_half, -1) for part in spread])
+        doubt = self.of(venv.completed(rows.at(index)))[::per_half]
+        return torch.quantile(doubt, 0.9, dim=1).clamp_min(SMALLEST)

@@ -1,0 +1,114 @@
+"""How far training rollouts reach: as far as an action needs to show, no farther than the venv can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.policy.reward import Reward
+from revive.venv.validation import RolloutError
+from revive.venv.virtual_env import VirtualEnv
+
+SHORTEST, USUAL, PER_DEAD_TIME = 10, 30, 5
+LOOKED_AT = 100  # steps after an action
+CLEAR = 0.1  # share of the largest response that counts as one
+AGREED = 2.0  # times its spread over members that a response must reach
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """steps of a training rollout, and what they follow from.
+
+    dead_time: steps until an action first shows in the reward, counted from 1; None where it never does.
+    trusted: steps over which the venv's error stays below that of "nothing changes".
+    longest: of a trajectory. given: by the user.
+    """
+
+    steps: int
+    dead_time: int | None
+    trusted: int
+    longest: int
+    given: bool = False
+
+    @classmethod
+    def of(cls, dead_time: int | None, trusted: int, longest: int, wanted: int | None) -> Horizon:
+        """`wanted` steps, or what the figures allow: the larger of 30 and 5 dead times within what can be trusted."""
+        if wanted is not None:
+            return cls(wanted, dead_time, trusted, longest, True)
+        needed = max(USUAL, PER_DEAD_TIME * (dead_time or 1))
+        steps = max(SHORTEST, min(needed, trusted))
+        return cls(min(steps, longest), dead_time, trusted, longest)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def told(self) -> str:
+        """One line for the output."""
+        delay = (
+            "an action never shows in the reward" if self.dead_time is None else f"dead time {self.dead_time}"
+        )
+        if self.given:
+            return f"{self.steps} steps as given; {delay}, the venv can be trusted for {self.trusted}"
+        return f"{self.steps} steps: {delay}, the venv can be trusted for {self.trusted}"
+
+
+def trusted_steps(errors: RolloutError) -> int:
+    """The first steps of which the venv's error is below that of "nothing changes" in either half.
+
+    Errors at a step, in spreads of each column, averaged over columns. All steps that were judged where it never is
+    worse; with one step of grace, because a single step of a slow plant can hardly be told from standing still.
+    """
+    worse: Tensor | None = None
+    venv, still = (_in_spreads(errors, table) for table in (errors.venv, errors.persistence))
+    worse = (venv >= still).any(0)
+    worse[:2] = False
+    return int(worse.float().argmax()) if bool(worse.any()) else len(worse)
+
+
+def _in_spreads(errors: RolloutError, table: dict[str, Any]) -> Tensor:
+    """(halves, T), the mean over all columns."""
+    parts = []
+    for name, value in table.items():
+        spread = torch.as_tensor(errors.spread[name]).clamp_min(1e-9)
+        parts.append(torch.as_tensor(value).nan_to_num(0.0, posinf=1e9) / spread)
+    return torch.cat(parts, dim=-1).mean(-1)
+
+
+@torch.no_grad()
+def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within: int) -> int | None:
+    """Steps until a change of the action first shows in what the reward reads of the states, counted from 1.
+
+    Two open-loop rollouts of the recorded actions, one of them with the first action moved by half a spread. What
+    the reward charges for the action itself is left out. A response counts where it reaches a tenth of the largest
+    one within `within` steps and twice its own spread over the members.
+    """
+    per_half = venv.members // venv.halves
+    horizon = min(LOOKED_AT, within, int(rows.lengths.max()))
+    spread = [torch.linspace(p.start, p.stop - 1, 33, device=rows.device)[:-1].long() for p in rows.parts]
+    first = torch.cat([half.expand(per_half, -1) for half in spread])
+    index, valid = rows.windows(first, horizon)
+    data, past = rows.at(index), rows.past(first)
+    moved = {**data, target: data[target].clone()}
+    moved[target][0] = _elsewhere(venv, target, data[target][0])
+    rolled = [venv.replay(d, past) for d in (data, moved)]
+    before, after = (reward(venv.codec.decode({**r, target: data[target]})) for r in rolled)
+    effect = (after - before).nan_to_num(0.0) * valid
+    size = effect.abs().sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)  # (T,)
+    by_member = effect.reshape(horizon, venv.halves, per_half, -1)
+    agreed = by_member.mean(2).abs().mean((1, 2)) >= AGREED * by_member.std(2, unbiased=False).mean(
+        (1, 2)
+    ) / (per_half**0.5)
+    clear = (size >= CLEAR * size.max()) & agreed & (size > 0)
+    return int(clear.float().argmax()) + 1 if bool(clear.any()) else None
+
+
+def _elsewhere(venv: VirtualEnv, target: str, action: Tensor) -> Tensor:
+    """Half a spread more of the ordered dimensions, the next value of every category."""
+    layout = venv.codec.layout(target)
+    parts = [action[..., : layout.ordered] + 0.5]
+    parts += [action[..., a:b].roll(1, dims=-1) for a, b in layout.blocks]
+    return torch.cat(parts, dim=-1)

@@ -1,0 +1,1 @@
+"""Learners of policies: one file, one option of the config group `policy` each."""

@@ -1,0 +1,71 @@
+"""What a policy learner is given: everything about the task, nothing about who learns it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.graph.decision_graph import DecisionGraph
+from revive.policy.evaluation import EvaluationEnvironment
+from revive.policy.horizon import Horizon
+from revive.policy.policy import Policy
+from revive.policy.reward import Reward
+from revive.policy.starts import Starts
+from revive.venv.virtual_env import VirtualEnv
+
+
+@dataclass(frozen=True)
+class PolicyProblem:
+    """A venv of two halves, a reward, and the controller of the logs that is to be outdone.
+
+    graph, target: with what the policy may see, and the node that it decides.
+    venv: its weights are fixed. rows: both halves, with the histories of `graph`; model space.
+    reward, row_reward: the user's function, and what it says of every row: (N,).
+    starts: where training rollouts begin. evaluation: what candidates are compared on.
+    clone: the logs' controller as each half's venv has learned it, two copies.
+    noise: of exploration, in model space. horizon: of training rollouts.
+    has_gradient: whether autograd leads from the reward to the action.
+    budget: simulated steps that may be spent. device: where all of it is computed.
+    """
+
+    graph: DecisionGraph
+    target: str
+    venv: VirtualEnv
+    rows: Rows
+    reward: Reward
+    row_reward: Tensor
+    starts: Starts
+    evaluation: EvaluationEnvironment
+    clone: Policy
+    horizon: Horizon
+    has_gradient: bool
+    budget: int
+    seed: int
+    device: torch.device
+
+    def generator(self) -> torch.Generator:
+        """A fresh one on the device, from the seed."""
+        return torch.Generator(self.device).manual_seed(self.seed)
+
+    @property
+    def reward_spread(self) -> float:
+        """Standard deviation of the logged reward; learners divide by it."""
+        return max(float(self.row_reward.std()), 1e-6)
+
+    @property
+    def reward_limit(self) -> float:
+        """No mean reward per step above it is believed: the largest that was logged."""
+        return float(self.row_reward.max())
+
+
+@torch.no_grad()
+def reward_of_rows(rows: Rows, venv: VirtualEnv, graph: DecisionGraph, reward: Reward) -> Tensor:
+    """What the user's function says of every row, (N,); nodes without data are computed by the venv's graph."""
+    codec, found = venv.codec.for_graph(graph), []
+    for part in torch.arange(rows.count, device=rows.device).split(65536):
+        batch = rows.at(part)
+        found.append(reward(codec.decode(batch)))
+    return torch.cat(found)

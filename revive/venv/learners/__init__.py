@@ -1,0 +1,1 @@
+"""Learners of the virtual environment: one file, one option of the config group `venv` each."""

@@ -1,0 +1,19 @@
+"""What every learner of a venv is asked for."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from revive.training import Learner
+from revive.venv.problem import VenvProblem
+from revive.venv.virtual_env import VirtualEnv
+
+
+class VenvLearner(Learner):
+    """Made by `Class(problem, **plain arguments)`; knows the problem and nothing else of the run."""
+
+    problem: VenvProblem
+
+    @abstractmethod
+    def result(self) -> VirtualEnv:
+        """The venv of the members that are kept."""
