@@ -64,7 +64,7 @@ def test_the_reward_is_that_of_gymnasium(plant: Plant) -> None:
 
 
 def test_the_logs_earn_what_the_readme_says(plant: Plant) -> None:
-    said = {"hopper": 0.0, "half_cheetah": 0.0}[plant.name]
+    said = {"hopper": 1445, "half_cheetah": 0.0}[plant.name]
     assert returns(plant).mean() == pytest.approx(said, rel=0.02)
 
 
@@ -117,7 +117,7 @@ def test_branches_start_apart_and_seeds_repeat(plant: Plant) -> None:
     assert len(np.unique(one, axis=0)) == 3
 
 
-def test_a_better_controller_earns_more_than_any_log(plant: Plant) -> None:
+def test_a_better_controller_earns_far_more_than_the_logs(plant: Plant) -> None:
     tasks = plant.simulator.tasks
     better = tasks.Controller.load(plant.folder / "controllers" / f"{plant.simulator.BETTER}.safetensors")
     robots = plant.simulator.Simulator(3, seed=5)
@@ -126,7 +126,7 @@ def test_a_better_controller_earns_more_than_any_log(plant: Plant) -> None:
         action = {"action": better.act(robots.observe()["obs"])}
         going = ~robots.done
         earned += going * rewards(plant, {**action, **robots.step(action)})
-    assert earned.min() > returns(plant).max()
+    assert earned.min() > 1.5 * returns(plant).mean()
 
 
 @pytest.fixture
