@@ -28,7 +28,9 @@ class Controller:
 
     def save(self, file: Path) -> None:
         """Write float32 weights as safetensors."""
-        save_file({name: np.ascontiguousarray(value, np.float32) for name, value in self.weights.items()}, file)
+        save_file(
+            {name: np.ascontiguousarray(value, np.float32) for name, value in self.weights.items()}, file
+        )
 
     def act(self, observation: np.ndarray, noise: np.ndarray | float = 0.0) -> np.ndarray:
         """Actions (B, a) in [-1, 1] for observations (B, d); `noise` (B, a) counts in standard deviations."""

@@ -72,7 +72,9 @@ class Source:
     trajectories: int
 
 
-def make_logs(plant: type[Batch], sources: Sequence[Source], steps: int, seed: int) -> tuple[Arrays, np.ndarray]:
+def make_logs(
+    plant: type[Batch], sources: Sequence[Source], steps: int, seed: int
+) -> tuple[Arrays, np.ndarray]:
     """Trajectories of at most `steps` steps under the controllers with their exploration noise.
 
     Returns the logs (node -> (N, d), float64, and `index`), and gymnasium's own return of each trajectory. The

@@ -30,10 +30,10 @@ def extract(model: PPO) -> Controller:
     """The acting half of the model, with the statistics that normalise its observations."""
     statistics = model.get_vec_normalize_env().obs_rms
     actor = model.policy
-    linear = [m for m in actor.mlp_extractor.policy_net if isinstance(m, torch.nn.Linear)] + [actor.action_net]
+    hidden = [layer for layer in actor.mlp_extractor.policy_net if isinstance(layer, torch.nn.Linear)]
     weights = {"mean": statistics.mean, "scale": np.sqrt(statistics.var + 1e-8)}
     weights["log_std"] = actor.log_std.detach().numpy().copy()
-    for place, layer in enumerate(linear):
+    for place, layer in enumerate([*hidden, actor.action_net]):
         weights[f"weight_{place}"] = layer.weight.detach().numpy().copy()
         weights[f"bias_{place}"] = layer.bias.detach().numpy().copy()
     return Controller(weights)
@@ -73,9 +73,10 @@ class Checkpoints(BaseCallback):
         controller.save(self.folder / f"{self.name}_{done // 1000}k.safetensors")
         noisy, quiet = (returns(controller, self.task, EPISODES, noisy=noise) for noise in (True, False))
         took = time.monotonic() - self.began
+        spread = float(self.model.policy.log_std.detach().exp().mean())
         print(  # noqa: T201, a command
             f"{self.name} {done:8d} steps {took:5.0f} s  with noise {noisy.mean():6.0f} ± {noisy.std():4.0f}"
-            f"  without {quiet.mean():6.0f} ± {quiet.std():4.0f}  std {np.exp(self.model.policy.log_std.detach()).mean():.2f}",
+            f"  without {quiet.mean():6.0f} ± {quiet.std():4.0f}  std {spread:.2f}",
             flush=True,
         )
 

@@ -35,7 +35,9 @@ class Simulator(tasks.Batch):
 
 def make_logs() -> tuple[dict[str, np.ndarray], np.ndarray]:
     """The logs, and gymnasium's own return of each trajectory."""
-    sources = [tasks.Source(HERE / "controllers" / f"{name}.safetensors", n) for name, n in CONTROLLERS.items()]
+    sources = [
+        tasks.Source(HERE / "controllers" / f"{name}.safetensors", n) for name, n in CONTROLLERS.items()
+    ]
     return tasks.make_logs(Simulator, sources, EPISODE, seed=0)
 
 

@@ -17,7 +17,7 @@ from revive.policy.reward import Reward
 from revive.user_code import load_module
 
 pytest.importorskip("mujoco")
-gymnasium = pytest.importorskip("gymnasium")
+pytest.importorskip("gymnasium")
 
 TASKS = ("hopper", "half_cheetah")
 
@@ -37,9 +37,7 @@ class Plant(NamedTuple):
 def plant(request: pytest.FixtureRequest) -> Plant:
     folder = find_experiment(request.param).folder
     simulator = load_module(folder / "simulator.py")
-    return Plant(
-        request.param, folder, simulator, Reward.load(folder / "reward.py"), *simulator.make_logs()
-    )
+    return Plant(request.param, folder, simulator, Reward.load(folder / "reward.py"), *simulator.make_logs())
 
 
 def rewards(plant: Plant, data: dict[str, np.ndarray]) -> np.ndarray:
@@ -70,8 +68,8 @@ def test_the_logs_earn_what_the_readme_says(plant: Plant) -> None:
 
 def test_the_columns_are_positions_and_then_their_velocities(plant: Plant) -> None:
     """The change of a position over a control period is the mean of its velocities at both ends, nearly."""
-    positions = plant.logs["obs"].shape[1] // 2  # one position less than velocities: the distance is not observed
-    period = gymnasium.make(plant.simulator.Simulator.task).unwrapped.dt
+    positions = plant.logs["obs"].shape[1] // 2  # one less than velocities: the distance is not observed
+    period = plant.simulator.Simulator(1, seed=0).plants[0].dt
     before, after = (plant.logs[name] for name in ("obs", "next_obs"))
     change = (after - before)[:, :positions]
     for column in range(positions):
@@ -136,10 +134,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_it_passes_the_check_and_runs(name: str, elsewhere: Path, capsys: pytest.CaptureFixture[Any]) -> None:
-    assert main(["check", f"experiment={name}"]) == 0
-    assert "0 errors" in capsys.readouterr().out
+def test_it_runs_and_the_data_give_no_warning(
+    name: str, elsewhere: Path, capsys: pytest.CaptureFixture[Any]
+) -> None:
     assert main([f"experiment={name}", "debug=fast", "tracking=none"]) == 0
+    assert "0 warnings" in capsys.readouterr().out
     assert [entry.name for entry in elsewhere.iterdir()] == ["runs"]
 
 
