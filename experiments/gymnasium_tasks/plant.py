@@ -30,7 +30,7 @@ class Batch:
     ends: bool  # whether the task has a terminal state
 
     def __init__(self, batch: int, seed: int) -> None:
-        with _quiet_mujoco():
+        with quiet_mujoco():
             self.plants = [gymnasium.make(self.task).unwrapped for _ in range(batch)]
         seeds = np.random.SeedSequence(seed).generate_state(batch)
         starts = [plant.reset(seed=int(own))[0] for plant, own in zip(self.plants, seeds, strict=True)]
@@ -54,7 +54,7 @@ class Batch:
 
 
 @contextmanager
-def _quiet_mujoco() -> Iterator[None]:
+def quiet_mujoco() -> Iterator[None]:
     """MuJoCo tells of outdated attributes in gymnasium's models on stderr and in a file in the working directory."""
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda message: None)

@@ -20,7 +20,8 @@ from stable_baselines3.common.vec_env import VecNormalize
 
 from revive.user_code import load_module
 
-Controller = load_module(Path(__file__).parent / "controller.py").Controller
+tasks = load_module(Path(__file__).parent / "plant.py")
+Controller = tasks.Controller
 
 ENVIRONMENTS = 8
 EPISODES = 10
@@ -41,7 +42,8 @@ def extract(model: PPO) -> Controller:
 
 def returns(controller: Controller, task: str, episodes: int, *, noisy: bool) -> np.ndarray:
     """gymnasium's own return of each episode, (episodes,)."""
-    plant, random = gymnasium.make(task), np.random.default_rng(0)
+    with tasks.quiet_mujoco():
+        plant, random = gymnasium.make(task), np.random.default_rng(0)
     found = np.zeros(episodes)
     for episode in range(episodes):
         observation, _ = plant.reset(seed=episode)
@@ -91,7 +93,8 @@ def train(task: str, folder: Path, *, steps: int, every: int, gamma: float) -> N
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     for seed in options.seeds:
-        plants = VecNormalize(make_vec_env(task, ENVIRONMENTS, seed=seed), gamma=gamma)
+        with tasks.quiet_mujoco():
+            plants = VecNormalize(make_vec_env(task, ENVIRONMENTS, seed=seed), gamma=gamma)
         model = PPO(
             "MlpPolicy",
             plants,
