@@ -13,12 +13,11 @@ from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.venv.learner import MultiStepLearner
+from revive.venv.learners.multi_step import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.validation import rollout_error
-from revive.venv.virtual_env import VirtualEnv
-from tests.venv.conftest import OPTIONS
 from tests.venv.plants import columns, equal_weights, hand_set, train, weights_of
+from tests.venv.problems import multi_step, problem_of
 
 MIXED = [
     *columns(x=2),
@@ -49,12 +48,10 @@ def learner(filler: float, std: str = "constant") -> MultiStepLearner:
     halves = [logs(seed, filler) for seed in (1, 2)]
     codec = Codec.fit(GRAPH, logs(1, 0.0, gaps=False).arrays)
     rows = Rows.of(codec, GRAPH, *halves)
-    torch.manual_seed(0)
     spec = NetworkSpec(hidden=(8,), std=std)  # type: ignore[arg-type]
     scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
-    venv = VirtualEnv(GRAPH, codec, 4, spec, scales)
-    options = {**OPTIONS, "one_step_updates": 20, "curriculum": [[5, 10]], "batch_size": 64}
-    return MultiStepLearner(venv, rows, **options)
+    problem = problem_of(GRAPH, codec, rows, network=spec, scales=scales)
+    return multi_step(problem, one_step_updates=20, curriculum=[[5, 10]], batch_size=64)
 
 
 @pytest.mark.parametrize("std", ["constant", "conditioned"])
