@@ -141,6 +141,13 @@ def test_an_interrupted_fit_goes_on_from_its_last_checkpoint(tmp_path: Path, sto
     assert torch.equal(resumed.place, whole.place)
 
 
+def test_a_checkpoint_of_the_first_round_counts(tmp_path: Path) -> None:
+    walk(tmp_path, stop=2, every=1)
+    resumed, steps = walk(tmp_path, every=1)
+    assert steps[0] == (2, 7)
+    assert resumed.walked == list(range(7))
+
+
 def test_training_leg_by_leg_comes_to_the_same(tmp_path: Path) -> None:
     whole, _ = walk(tmp_path / "whole")
     for until, expected in ((3, [1, 2, 3]), (3, []), (5, [4, 5]), (7, [6, 7])):

@@ -20,6 +20,7 @@ from tests.venv.plants import hand_set, logs_of, plant_graph, rows_of
 A, B, WIND, EFFORT, GAMMA = 0.9, 0.5, 0.1, 0.1, 0.97
 BEHAVIOUR = -0.2
 
+
 def quadratic_reward(data: dict[str, Tensor]) -> Tensor:
     """A state far from zero costs, and so does effort."""
     return -(data["next_x"] ** 2 + EFFORT * data["u"] ** 2)

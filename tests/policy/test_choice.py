@@ -95,7 +95,13 @@ def test_the_reward_is_that_of_physical_units(plant: Plant) -> None:
 
 
 def made_score(per_member: list[float], over_clone: list[float], **changed: Any) -> Score:
-    usual: dict[str, Any] = {"doubt": 0.0, "clone_doubt": 0.0, "penalty": 0.0, "caution": 0.5, "rejected": None}
+    usual: dict[str, Any] = {
+        "doubt": 0.0,
+        "clone_doubt": 0.0,
+        "penalty": 0.0,
+        "caution": 0.5,
+        "rejected": None,
+    }
     return Score(None, tuple(per_member), tuple(over_clone), **{**usual, **changed})  # type: ignore[arg-type]
 
 
@@ -110,7 +116,9 @@ def test_the_metrics_of_a_score() -> None:
 def test_the_gain_is_paired_member_by_member(plant: Plant) -> None:
     """What one member of the half dislikes in clone and candidate alike is no spread of the gain."""
     venv = biased(plant, [0.0, 0.6, 0.0, 0.6])
-    found = court_of(plant, problem_of(plant, venv=venv)).scores(candidates_of(plant.linear_policy(-0.3, -0.3)))
+    found = court_of(plant, problem_of(plant, venv=venv)).scores(
+        candidates_of(plant.linear_policy(-0.3, -0.3))
+    )
     for score in found:
         assert score.mean - score.pessimistic > 0.5  # members differ much about the reward
         rewards = [
@@ -254,5 +262,7 @@ def test_a_policy_that_sees_other_nodes_than_the_controller_is_judged_by_what_it
         return -(data["next_x"] ** 2)
 
     problem = problem_of(plant, graph=seeing, clone=policy(0.0), reward=Reward(reward, Path("reward.py")))
-    choice = Court(problem).choose([*candidates_of(policy(-0.2), "against"), *candidates_of(policy(0.2), "with")])
+    choice = Court(problem).choose(
+        [*candidates_of(policy(-0.2), "against"), *candidates_of(policy(0.2), "with")]
+    )
     assert choice.candidate.learner == "against"

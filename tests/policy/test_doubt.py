@@ -38,7 +38,10 @@ def plants(*slopes: float) -> tuple[VirtualEnv, Rows]:
 def at(u: Tensor, steps: int | None = None) -> dict[str, Tensor]:
     """u (B,) for every member, x anything."""
     shape = (MEMBERS, len(u), 1) if steps is None else (steps, MEMBERS, len(u), 1)
-    return {"x": torch.randn(shape, generator=torch.Generator().manual_seed(3)), "u": u[:, None].expand(shape)}
+    return {
+        "x": torch.randn(shape, generator=torch.Generator().manual_seed(3)),
+        "u": u[:, None].expand(shape),
+    }
 
 
 def test_there_is_none_where_members_are_equal() -> None:

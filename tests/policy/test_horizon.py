@@ -109,7 +109,9 @@ def test_dead_time_of_short_trajectories_stays_inside_them() -> None:
 def errors_of(*venv: list[float], still: float = 1.0) -> RolloutError:
     """Of one column; the venv's error of each half at each step, against a constant one of standing still."""
     found = np.array(venv)[..., None]
-    return RolloutError({"next_x": found}, {"next_x": np.full_like(found, still)}, {"next_x": np.ones(1)}, (9, 9))
+    return RolloutError(
+        {"next_x": found}, {"next_x": np.full_like(found, still)}, {"next_x": np.ones(1)}, (9, 9)
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +144,9 @@ def test_a_step_at_which_nothing_is_known_or_nothing_moves_is_no_reason_for_dist
     venv, still = np.full((2, 6, 1), 0.1), np.ones((2, 6, 1))
     venv[:, 3], still[:, 3] = np.nan, np.nan
     venv[:, 4], still[:, 4] = 0.0, 0.0
-    assert trusted_steps(RolloutError({"next_x": venv}, {"next_x": still}, {"next_x": np.ones(1)}, (9, 9))) == 6
+    assert (
+        trusted_steps(RolloutError({"next_x": venv}, {"next_x": still}, {"next_x": np.ones(1)}, (9, 9))) == 6
+    )
 
 
 # -- the horizon ---------------------------------------------------------------------------------
