@@ -184,4 +184,5 @@ def _rounds_done(checkpoint: Path) -> int:
     if not checkpoint.is_file():
         return 0
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"])
+    # not `completed`, which counts a round only after the checkpoint at its end was written
+    return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])

@@ -81,6 +81,7 @@ class FirstOrderLearner(PolicyLearner):
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
         self.clip, self.judge_every, self.chunk = clip, judge_every, chunk
         self.generator = problem.generator()
+        torch.manual_seed(problem.seed)  # the weights that are drawn now
         width = sum(venv.codec.width(name) for name in (*venv.replayed_nodes, *venv.graph.states))
         self.critic = Critic(self.policy.copies, width).to(problem.device)
         self.slow_critic = Critic(self.policy.copies, width).to(problem.device).requires_grad_(False)
