@@ -111,7 +111,7 @@ class FirstOrderLearner(PolicyLearner):
         return len(self.chunks)
 
     def round(self, number: int) -> None:
-        actor_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc, attr-defined]
+        actor_optimizer, critic_optimizer = self.own_optimizers()
         critic_optimizer.optimizer.param_groups[0]["lr"] = self.critic_lr  # not what a checkpoint says
         value = torch.zeros((), device=self.problem.device)
         for iteration in range(*self.chunks[number]):
@@ -130,7 +130,7 @@ class FirstOrderLearner(PolicyLearner):
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
             value = seen.reward.mean() * self.reward_spread
-        self.log("rollout_reward", value.detach())
+        self.note("rollout_reward", value.detach())
 
     # -- the two losses ------------------------------------------------------------------------
 
