@@ -23,7 +23,7 @@ def own_classes() -> set[str]:
     found = set()
     for section in ("venv", "policy"):
         for name in shipped_learners(section):
-            target = getattr(small_settings(section, name, ""), section).learner["_target_"]
+            target = getattr(small_settings(section, name), section).learner["_target_"]
             module, _, cls = target.rpartition(".")
             assert issubclass(getattr(importlib.import_module(module), cls), Learner)
             found.add(cls)
