@@ -34,12 +34,35 @@ class Standing:
 class Learner(pl.LightningModule, ABC):
     """A learner: made of a problem and plain arguments, trained round by round, asked for its result.
 
-    All that it needs to go on from a checkpoint to the same bits it puts into the checkpoint itself.
+    All that it needs to go on from a checkpoint to the same bits it puts into the checkpoint itself. It steps with
+    `own_optimizers` and records with `note`, which also work where it is a part of another learner.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self._host: tuple[Learner, str] | None = None  # no child of this module
+        self._lent: list[Any] = []
+
+    def lend(self, host: Learner, name: str, optimizers: list[Any]) -> None:
+        """Make rounds as a part of `host`, with those of its optimizers that belong to this part."""
+        object.__setattr__(self, "_host", (host, name))
+        self._lent = optimizers
+
+    def own_optimizers(self) -> list[Any]:
+        """Lightning's wrappers, in the order of `configure_optimizers`."""
+        if self._host is not None:
+            return self._lent
+        found = self.optimizers()
+        return found if isinstance(found, list) else [found]
+
+    def note(self, name: str, value: Any) -> None:
+        """Record a figure of the round."""
+        if self._host is None:
+            self.log(name, value)
+        else:
+            host, part = self._host
+            host.note(f"{part}.{name}", value)
 
     @property
     @abstractmethod
@@ -161,4 +184,5 @@ def _rounds_done(checkpoint: Path) -> int:
     if not checkpoint.is_file():
         return 0
     stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["completed"])
+    # not `completed`, which counts a round only after the checkpoint at its end was written
+    return int(stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"])

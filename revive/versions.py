@@ -10,7 +10,16 @@ import re
 import subprocess
 from pathlib import Path
 
-_LIBRARIES = ("revive", "torch", "pytorch-lightning", "numpy", "scipy", "hydra-core", "mlflow", "safetensors")
+_LIBRARIES = (
+    "revive-logs",
+    "torch",
+    "pytorch-lightning",
+    "numpy",
+    "scipy",
+    "hydra-core",
+    "mlflow",
+    "safetensors",
+)
 
 
 def versions() -> dict[str, str | None]:

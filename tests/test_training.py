@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
 
 from revive.tracking.lightning import StageLogger
-from revive.training import fit
+from revive.training import Learner, Standing, fit
 
 
 class Recorder:
@@ -26,34 +24,48 @@ class Recorder:
         self.seen += [value for name, value in values.items() if name == "value"]
 
 
-class Walker(pl.LightningModule):
+class Walker(Learner):
     """Momentum and a random generator: it matters that both are resumed."""
 
-    def __init__(self) -> None:
+    def __init__(self, rounds: int = 7, enough: int = 99) -> None:
         super().__init__()
-        self.automatic_optimization = False
         self.place = torch.nn.Parameter(torch.zeros(3))
         self.generator = torch.Generator().manual_seed(0)
+        self.most, self.enough = rounds, enough
+        self.walked: list[int] = []
+
+    @property
+    def rounds(self) -> int:
+        return self.most
+
+    @property
+    def finished(self) -> bool:
+        return len(self.walked) >= self.enough
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam([self.place], lr=0.1)
 
-    def train_dataloader(self) -> DataLoader[Any]:
-        return DataLoader([0])  # type: ignore[arg-type]
-
-    def training_step(self, _: object) -> None:
+    def round(self, number: int) -> None:
         optimizer: Any = self.optimizers()
         loss = (self.place - torch.randn(3, generator=self.generator)).square().sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        self.walked.append(number)
         self.log("value", self.place.detach().sum())
 
+    def standing(self, metric: str, at_last: bool) -> Standing | None:
+        return None
+
+    def notes(self) -> dict[str, Any]:
+        return {}
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["generator"] = self.generator.get_state()
+        checkpoint["generator"], checkpoint["walked"] = self.generator.get_state(), self.walked
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.generator.set_state(checkpoint["generator"])
+        self.walked = list(checkpoint["walked"])
 
 
 class Pulled(Exception):
@@ -65,13 +77,16 @@ def walk(
     *,
     stop: int | None = None,
     until: int | None = None,
-    chunks: int = 7,
+    enough: int = 99,
     every: int = 2,
     error: type[BaseException] = Pulled,
     recorder: Recorder | None = None,
 ) -> tuple[Walker, list[tuple[int, int]]]:
-    """A fit in `folder`, ended by `error` after `stop` chunks; the walker and the progress it made."""
-    walker, steps = Walker(), []
+    """A fit in `folder`, ended by `error` after `stop` rounds; the walker and the progress it made.
+
+    enough: rounds after which the walker is finished.
+    """
+    walker, steps = Walker(enough=enough), []
 
     def progress(done: int, total: int) -> None:
         steps.append((done, total))
@@ -82,7 +97,6 @@ def walk(
     with contextlib.suppress(Pulled):
         fit(
             walker,
-            chunks,
             accelerator="cpu",
             devices=1,
             precision="32-true",
@@ -95,7 +109,7 @@ def walk(
     return walker, steps
 
 
-def test_progress_is_told_after_every_chunk(tmp_path: Path) -> None:
+def test_progress_is_told_after_every_round(tmp_path: Path) -> None:
     recorder = Recorder()
     walker, steps = walk(tmp_path, recorder=recorder)
     assert steps == [(i, 7) for i in range(1, 8)]
@@ -127,6 +141,13 @@ def test_an_interrupted_fit_goes_on_from_its_last_checkpoint(tmp_path: Path, sto
     assert torch.equal(resumed.place, whole.place)
 
 
+def test_a_checkpoint_of_the_first_round_counts(tmp_path: Path) -> None:
+    walk(tmp_path, stop=2, every=1)
+    resumed, steps = walk(tmp_path, every=1)
+    assert steps[0] == (2, 7)
+    assert resumed.walked == list(range(7))
+
+
 def test_training_leg_by_leg_comes_to_the_same(tmp_path: Path) -> None:
     whole, _ = walk(tmp_path / "whole")
     for until, expected in ((3, [1, 2, 3]), (3, []), (5, [4, 5]), (7, [6, 7])):
@@ -150,6 +171,65 @@ def test_it_can_be_interrupted_again_and_again(tmp_path: Path) -> None:
     resumed, steps = walk(tmp_path, every=1)
     assert [done for done, _ in steps] == [6, 7]
     assert torch.equal(resumed.place, whole.place)
+
+
+# -- a learner that is finished before its time --------------------------------------------------
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_a_learner_that_is_finished_ends_its_training(tmp_path: Path, every: int) -> None:
+    walker, steps = walk(tmp_path, enough=3, every=every)
+    assert walker.walked == [0, 1, 2]
+    assert steps == [(1, 7), (2, 7), (7, 7)]  # all is done then
+
+
+@pytest.mark.parametrize("every", [1, 2, 5])
+def test_one_that_was_finished_makes_no_further_round(tmp_path: Path, every: int) -> None:
+    whole, _ = walk(tmp_path, enough=3, every=every)
+    again, steps = walk(tmp_path, enough=3, every=every)
+    assert again.walked == [0, 1, 2]
+    assert steps == [(7, 7)]
+    assert torch.equal(again.place, whole.place)
+    assert torch.equal(again.generator.get_state(), whole.generator.get_state())
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_one_that_was_interrupted_before_it_was_finished_goes_on(tmp_path: Path, stop: int) -> None:
+    whole, _ = walk(tmp_path / "whole", enough=3)
+    walk(tmp_path, enough=3, stop=stop, every=1)
+    resumed, steps = walk(tmp_path, enough=3, every=1)
+    assert steps[-1] == (7, 7)
+    assert resumed.walked == [0, 1, 2]
+    assert torch.equal(resumed.place, whole.place)
+
+
+def test_one_is_finished_in_whichever_leg(tmp_path: Path) -> None:
+    assert ended(tmp_path, until=2) is False
+    assert ended(tmp_path, until=5) is True
+    assert ended(tmp_path, until=7) is True
+    assert ended(tmp_path / "all", until=None) is True
+
+
+def ended(folder: Path, until: int | None) -> bool:
+    """Whether training is complete, of a walker that is finished after four rounds."""
+    return fit(
+        Walker(enough=4),
+        accelerator="cpu",
+        devices=1,
+        precision="32-true",
+        checkpoint=folder / "checkpoints" / "venv.ckpt",
+        logger=StageLogger(Recorder()),  # type: ignore[arg-type]
+        progress=lambda done, total: None,
+        until=until,
+    )
+
+
+def test_rounds_are_numbered_also_after_an_interruption(tmp_path: Path) -> None:
+    walk(tmp_path, stop=4, every=1)
+    assert walk(tmp_path, every=1)[0].walked == list(range(7))
+
+
+# -- checkpoints that cannot be written ----------------------------------------------------------
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_former_one(

@@ -131,6 +131,10 @@ def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
 def _check_value(value: Any, annotation: Any, place: str) -> list[Problem]:
     if isinstance(value, Mapping) and "_target_" in value:
         return check_arguments(value, place)
+    if isinstance(value, Mapping):
+        inner = {k: v for k, v in value.items() if isinstance(v, Mapping) and "_target_" in v}
+        if inner:
+            return [problem for k, v in inner.items() for problem in check_arguments(v, f"{place}.{k}")]
     if isinstance(value, list):
         nested = [(i, v) for i, v in enumerate(value) if isinstance(v, Mapping) and "_target_" in v]
         if nested:

@@ -35,14 +35,14 @@ def clone_behaviour(
             x = x.reshape(policy.copies, -1, x.shape[-1])
         for group in optimizer.param_groups:
             group["lr"] = lr * 0.5 * (1.0 + math.cos(math.pi * update / updates))
-        loss = _difference(policy, x, answer).sum()
+        loss = difference(policy, x, answer).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
     return float(loss.detach()) / policy.copies
 
 
-def _difference(policy: Policy, x: Tensor, answer: Tensor) -> Tensor:
+def difference(policy: Policy, x: Tensor, answer: Tensor) -> Tensor:
     """Huber on the ordered dimensions, cross-entropy on the categories: (P,)."""
     layout, out = policy.layout, policy.distribution(x)
     ordered = layout.ordered

@@ -31,7 +31,7 @@ class Doubt:
     def of(self, values: Mapping[str, Tensor]) -> Tensor:
         """All members asked: node -> (M, B, d) in model space -> (M, B)."""
         venv, per_half = self._venv, self._venv.members // self._venv.halves
-        total = torch.zeros((), device=venv.device)
+        total = torch.zeros(next(iter(values.values())).shape[:-1], device=venv.device)
         for name in self.nodes:
             x, _ = venv.node_inputs(name, values)
             shared = x.reshape(venv.halves, 1, -1, x.shape[-1]).expand(-1, per_half, -1, -1)
@@ -44,7 +44,8 @@ class Doubt:
     def of_pairs(self, values: Mapping[str, Tensor], generator: torch.Generator) -> Tensor:
         """An estimate from two members for each branch, differentiable: node -> (T, M, B, d) -> (T, M, B).
 
-        Half the squared difference of two members drawn at random is their variance on average.
+        Half the squared difference of two different members drawn at random is n / (n - 1) times the variance of all n
+        of them on average.
         """
         venv, per_half = self._venv, self._venv.members // self._venv.halves
         if per_half < 2 or not self.nodes:
@@ -59,7 +60,7 @@ class Doubt:
             steps, members, branches, width = x.shape
             flat = x.transpose(0, 1).reshape(members, steps * branches, width)
             one, other = (self._means(name, flat, shift % per_half) for shift in (first, first + gap))
-            variance = 0.5 * (one - other).square().sum(-1)
+            variance = 0.5 * (one - other).square().sum(-1) * (per_half - 1) / per_half
             total = total + variance.reshape(members, steps, branches).transpose(0, 1)
         return (total + SMALLEST**2).sqrt() / self._per_branch(self.unit)
 
@@ -88,4 +89,5 @@ class Doubt:
         count = min(len(part) for part in spread)
         index = torch.cat([part[:count].expand(per_half, -1) for part in spread])
         doubt = self.of(venv.completed(rows.at(index)))[::per_half]
-        return torch.quantile(doubt, 0.9, dim=1).clamp_min(SMALLEST)
+        unit = torch.quantile(doubt, 0.9, dim=1)
+        return torch.where(unit > SMALLEST, unit, 1.0)  # where members are equal there is no doubt to measure

@@ -62,9 +62,8 @@ def trusted_steps(errors: RolloutError) -> int:
     Errors at a step, in spreads of each column, averaged over columns. All steps that were judged where it never is
     worse; with one step of grace, because a single step of a slow plant can hardly be told from standing still.
     """
-    worse: Tensor | None = None
     venv, still = (_in_spreads(errors, table) for table in (errors.venv, errors.persistence))
-    worse = (venv >= still).any(0)
+    worse = ((venv >= still) & (venv > 0)).any(0)  # both are zero where nothing is known of a step
     worse[:2] = False
     return int(worse.float().argmax()) if bool(worse.any()) else len(worse)
 

@@ -20,7 +20,7 @@ from revive.__main__ import main
 from revive.pipeline.context import Context
 from revive.runs import RunFolder, Stopped
 from revive.search.conductor import Conductor
-from revive.venv.learner import MultiStepLearner
+from revive.venv.learners.multi_step import MultiStepLearner
 from tests.acceptance.kills import SEARCH, Command, born, descendants, wait_until_gone, workers
 
 HERE = ("ray.enabled=false", "tracking=none", "run_id=r")

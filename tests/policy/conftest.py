@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,7 +10,6 @@ from torch import Tensor
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.learner import FirstOrderLearner
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.policy.starts import Starts
@@ -22,27 +19,6 @@ from tests.venv.plants import hand_set, logs_of, plant_graph, rows_of
 
 A, B, WIND, EFFORT, GAMMA = 0.9, 0.5, 0.1, 0.1, 0.97
 BEHAVIOUR = -0.2
-
-OPTIONS: dict[str, Any] = {
-    "reward_spread": 0.5,
-    "reward_limit": 0.0,
-    "horizon": 12,
-    "iterations": 80,
-    "warm_up": 5,
-    "branches": 32,
-    "lr": 2e-2,
-    "critic_lr": 3e-3,
-    "gamma": GAMMA,
-    "td_lambda": 0.95,
-    "critic_steps": 4,
-    "critic_batch": 128,
-    "target_rate": 0.2,
-    "clip": 1.0,
-    "judge_every": 20,
-    "caution": 1.0,
-    "chunk": 10,
-    "seed": 0,
-}
 
 
 def quadratic_reward(data: dict[str, Tensor]) -> Tensor:
@@ -93,17 +69,3 @@ def plant() -> Plant:
     starts = Starts(venv, rows, {"x": (torch.tensor([-2.0]), torch.tensor([2.0]))}, 0.5, 0.0)
     bed = EvaluationEnvironment.make(venv, rows, reward, starts=16, horizon=60, seed=1)
     return Plant(graph, venv, rows, reward, starts, bed)
-
-
-@pytest.fixture
-def learner(plant: Plant) -> Callable[..., FirstOrderLearner]:
-    """Makes a learner on the plant that starts from the logs' controller, options changed as given."""
-
-    def make(policy: Policy | None = None, **changed: Any) -> FirstOrderLearner:
-        torch.manual_seed(changed.get("seed", 0))
-        policy = policy or plant.linear_policy(BEHAVIOUR, BEHAVIOUR, noise=0.3)
-        return FirstOrderLearner(
-            policy, plant.venv, plant.reward, plant.starts, plant.bed, **{**OPTIONS, **changed}
-        )
-
-    return make

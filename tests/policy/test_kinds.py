@@ -4,87 +4,40 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from revive.data.windows import Rows
 from revive.graph.columns import Column
-from revive.graph.decision_graph import DecisionGraph
 from revive.policy.clone import clone_behaviour
-from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.learner import FirstOrderLearner
-from revive.policy.policy import Policy, action_range
+from revive.policy.horizon import dead_time
+from revive.policy.policy import Policy
 from revive.policy.reward import Reward
-from revive.policy.starts import Starts, dead_time
 from revive.venv.node_model import NetworkSpec
-from revive.venv.virtual_env import VirtualEnv
-from tests.policy.conftest import OPTIONS
-from tests.venv.plants import columns, hand_set, logs_of, rows_of, train
-
-PUSH = (-0.5, 0.0, 0.5)
-
-
-def near_zero(data: dict[str, Tensor]) -> Tensor:
-    return -(data["next_x"] ** 2)
-
-
-def learner_of(venv: VirtualEnv, rows: Rows, graph: DecisionGraph, **changed: Any) -> FirstOrderLearner:
-    """A learner that starts from a clone of the behaviour policy; `graph` is what the policy sees."""
-    reward = Reward(near_zero, Path("reward.py"))
-    codec = venv.codec.for_graph(graph)
-    ranges = {name: (rows.values[name].amin(0), rows.values[name].amax(0)) for name in (*graph.states, "u")}
-    starts = Starts(venv, rows, ranges, 0.3, 0.0)
-    bed = EvaluationEnvironment.make(venv, rows, reward, starts=16, horizon=40, seed=1)
-    torch.manual_seed(0)
-    low, high = action_range(graph, codec, "u", *ranges["u"])
-    policy = Policy(graph, codec, "u", NetworkSpec(hidden=(16,)), 2, low, high, 0.3)
-    clone_behaviour(policy, venv, starts, updates=40, batch=128, lr=1e-2, seed=0)
-    options = {**OPTIONS, "reward_spread": 1.0, "horizon": 10, "iterations": 60, "judge_every": 15}
-    return FirstOrderLearner(policy, venv, reward, starts, bed, **{**options, **changed})
-
+from tests.policy.problems import chosen_of, cloned_problem, first_order, horizon_of, near_zero
+from tests.policy.toys import KINDS, cart, chooser, seen_with
+from tests.venv.plants import train
 
 # -- categories and levels ---------------------------------------------------------------------
-
-
-def chooser(action: Column) -> tuple[VirtualEnv, Rows]:
-    """x' = 0.8 x + push, of the action one of three pushes, under a controller that chooses at random."""
-    graph = DecisionGraph.build([*columns(x=1), action], {"u": ["x"], "next_x": ["x", "u"]})
-    width = 3 if action.type == "category" else 1
-    effect = [[p] for p in PUSH] if width == 3 else [[PUSH[2]]]
-    none = torch.zeros(1, 0 if width == 3 else 1)
-    linear = {"u": (none, torch.zeros(none.shape[1])), "next_x": ([[-0.2], *effect], [0.0])}
-    venv = hand_set(graph, linear, members=4, std=0.05)
-    with torch.no_grad():
-        venv.model("u").net.skip.bias.zero_()  # type: ignore[union-attr]
-        venv.model("u").free_log_std.zero_()
-    venv.requires_grad_(False)
-    return venv, rows_of(graph, venv.codec, *(logs_of(venv, 200, seed=s) for s in (1, 2)))
-
-
-KINDS = [
-    Column("u", "u", "category", values=(10.0, 20.0, 30.0)),
-    Column("u", "u", "discrete", min=10.0, max=30.0, num=3),
-]
 
 
 @pytest.mark.parametrize("action", KINDS, ids=["category", "discrete"])
 def test_a_policy_learns_which_of_three_to_choose(action: Column, tmp_path: Path) -> None:
     venv, rows = chooser(action)
-    made = learner_of(venv, rows, venv.graph)
+    made = first_order(cloned_problem(venv, rows, venv.graph), iterations=60, judge_every=15)
     train(made, tmp_path)
-    best = made.best()
-    assert best.iteration > 0
-    policy = made.policy.single(best.copy, best.weights)
+    best = chosen_of(made)
+    assert best.fallback is None
+    assert best.candidate.iteration > 0
+    policy = best.candidate.policy
     x = torch.tensor([-2.0, -1.0, 1.0, 2.0]).view(1, 4, 1)
     with torch.no_grad():
         chosen = venv.codec["u"].decode(policy(x))[0, :, 0]
     assert chosen.tolist() == [30.0, 30.0, 10.0, 10.0]
-    worth = float(made.bed.rewards(policy.actor()).mean())
-    assert worth > 0.5 * float(made.bed.rewards(None).mean())  # rewards are negative
+    bed = made.problem.evaluation
+    worth = float(bed.rewards(policy.actor()).mean())
+    assert worth > 0.5 * float(bed.rewards(None).mean())  # rewards are negative
 
 
 @pytest.mark.parametrize("action", KINDS, ids=["category", "discrete"])
@@ -105,9 +58,9 @@ def test_a_clone_chooses_as_often_as_the_controller() -> None:
     venv, rows = chooser(KINDS[0])
     with torch.no_grad():
         venv.model("u").net.skip.bias.copy_(torch.tensor([0.7, 0.2, 0.1]).log())  # type: ignore[union-attr]
-    made = learner_of(venv, rows, venv.graph)
-    policy = made.policy
-    clone_behaviour(policy, venv, made.starts, updates=150, batch=128, lr=1e-2, seed=0)
+    problem = cloned_problem(venv, rows, venv.graph)
+    policy = problem.clone.requires_grad_(True)
+    clone_behaviour(policy, venv, problem.starts, updates=150, batch=128, lr=1e-2, seed=0)
     x = torch.linspace(-1, 1, 9).view(1, 9, 1).expand(2, -1, -1)
     logits = policy.distribution(x).logits
     assert logits is not None
@@ -117,48 +70,20 @@ def test_a_clone_chooses_as_often_as_the_controller() -> None:
 
 def test_dead_time_is_found_by_another_category() -> None:
     venv, rows = chooser(KINDS[0])
-    assert dead_time(venv, rows, "u", Reward(near_zero, Path("reward.py"))) == 1
+    assert dead_time(venv, rows, "u", Reward(near_zero, Path("reward.py")), within=30) == 1
 
 
 # -- looking back ------------------------------------------------------------------------------
 
 
-def cart() -> tuple[VirtualEnv, Rows]:
-    """A cart whose place is seen and whose speed is not: only the last places tell the speed."""
-    graph = DecisionGraph.build(
-        columns(x=1, speed=1, u=1), {"u": ["x"], "next_x": ["x", "speed"], "next_speed": ["speed", "u"]}
-    )
-    linear = {
-        "u": ([[-0.05]], [0.0]),
-        "next_x": ([[0.0], [0.3]], [0.0]),
-        "next_speed": ([[0.0], [0.3]], [0.0]),
-    }
-    venv = hand_set(graph, linear, members=4, std=0.05)
-    with torch.no_grad():
-        venv.model("u").free_log_std.fill_(np.log(0.5))
-    venv.requires_grad_(False)
-    logs = []
-    for seed in (1, 2):  # short ones, for nothing holds the cart
-        parts = [logs_of(venv, 20, seed=10 * seed + i, start=0.5) for i in range(10)]
-        logs.append({name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
-    ends = list(range(20, 201, 20))
-    return venv, rows_of(graph, venv.codec, *logs, ends=[ends, ends])
-
-
-def seen_with(venv: VirtualEnv, rows: Rows, history: int) -> tuple[DecisionGraph, Rows]:
-    graph = venv.graph.with_inputs("u", ["x"], history=history)
-    specs = {name: spec for name in graph.nodes if (spec := graph[name].history) is not None}
-    return graph, replace(rows, histories=specs)
-
-
 def test_the_frames_that_a_policy_sees_are_those_of_its_rollout() -> None:
     venv, plain = cart()
     graph, rows = seen_with(venv, plain, 3)
-    made = learner_of(venv, rows, graph, iterations=1)
-    begin = made.starts.draw(6, 8, torch.Generator().manual_seed(0))
+    problem = cloned_problem(venv, rows, graph)
+    begin = problem.starts.draw(6, 8, torch.Generator().manual_seed(0))
     assert begin.past["ts3_x"].shape == (4, 6, 2)
     seen: list[Tensor] = []
-    actor = made.policy.actor()
+    actor = problem.clone.actor()
 
     def decide(x: Tensor) -> Tensor:
         seen.append(x)
@@ -178,7 +103,7 @@ def test_the_frames_that_a_policy_sees_are_those_of_its_rollout() -> None:
 def test_logged_starts_bring_the_logged_past_and_wide_ones_stand_still() -> None:
     venv, plain = cart()
     graph, rows = seen_with(venv, plain, 3)
-    starts = learner_of(venv, rows, graph, iterations=1).starts
+    starts = cloned_problem(venv, rows, graph).starts
     begin = replace(starts, wide=0.5).draw(400, 1, torch.Generator().manual_seed(0))
     x, past = begin.state["x"], begin.past["ts3_x"]
     still = (past == x).all(-1)
@@ -197,8 +122,9 @@ def test_a_history_lets_a_policy_brake(tmp_path: Path) -> None:
     worth = {}
     for history in (1, 2):
         graph, rows = seen_with(venv, plain, history)
-        made = learner_of(venv, rows, graph, horizon=25, iterations=100, lr=2e-2)
+        problem = cloned_problem(venv, rows, graph, horizon=horizon_of(25))
+        made = first_order(problem, iterations=100, judge_every=15, lr=2e-2)
         train(made, tmp_path / str(history))
-        best = made.best()
-        worth[history] = float(made.bed.rewards(made.policy.single(best.copy, best.weights).actor()).mean())
+        policy = chosen_of(made).candidate.policy
+        worth[history] = float(problem.evaluation.rewards(policy.actor()).mean())
     assert worth[2] > 0.5 * worth[1]  # both are costs

@@ -88,7 +88,7 @@ def test_one_copy_acts_under_all_members(plant: Plant) -> None:
 
 def test_single_takes_one_copy_and_what_it_is_given(plant: Plant) -> None:
     policy = plant.linear_policy(1.0, 10.0, noise=0.3)
-    earlier = weights_of(policy)
+    earlier = weights_of(policy.net)
     with torch.no_grad():
         policy.net.skip.weight.zero_()
     x = torch.tensor([[[0.5]]])
@@ -97,6 +97,65 @@ def test_single_takes_one_copy_and_what_it_is_given(plant: Plant) -> None:
     assert one.copies == 1
     assert float(one(x).detach()) == pytest.approx(5.0, rel=1e-3)
     assert (float(one.noise), float(one.low), float(one.high)) == (pytest.approx(0.3), -20.0, 20.0)
+
+
+# -- several variants of each half ---------------------------------------------------------------
+
+VARIANTS = (1.0, 2.0, 10.0, 20.0)  # gains: two of half 0, two of half 1
+
+
+def test_variants_share_the_members_of_their_half_and_split_the_branches(plant: Plant) -> None:
+    policy = plant.linear_policy(*VARIANTS)
+    assert policy.variants == 2
+    x = torch.full((4, 6, 1), 0.1)
+    gains = (policy.actor().decide(x) / x).detach()[..., 0]
+    wanted = torch.tensor([[1.0] * 3 + [2.0] * 3] * 2 + [[10.0] * 3 + [20.0] * 3] * 2)
+    torch.testing.assert_close(gains, wanted, rtol=1e-3, atol=0)
+    swapped = (policy.actor(swap=True).decide(x) / x).detach()[..., 0]
+    torch.testing.assert_close(swapped, wanted.flip(0), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("swap", [False, True])
+@pytest.mark.parametrize("gains", [(1.0,), (1.0, 2.0), VARIANTS])
+def test_sorting_by_copy_and_back_changes_nothing(plant: Plant, gains: tuple[float, ...], swap: bool) -> None:
+    policy = plant.linear_policy(*gains)
+    x = torch.randn(3, 4, 6, 2)  # (T, M, B, d)
+    sorted_ = policy.by_copy(x, swap)
+    assert sorted_.shape == (3, len(gains), 24 // len(gains), 2)
+    assert torch.equal(policy.by_branch(sorted_, 4, swap), x)
+    assert torch.equal(policy.by_copy(x[0], swap), sorted_[0])  # with and without an axis of time
+
+
+def test_a_copys_branches_stand_member_by_member(plant: Plant) -> None:
+    x = torch.arange(24.0).view(4, 6, 1)  # member m, branch b: 6 m + b
+    found = plant.linear_policy(*VARIANTS).by_copy(x)[..., 0].tolist()
+    assert found[0] == [0, 1, 2, 6, 7, 8]
+    assert found[1] == [3, 4, 5, 9, 10, 11]
+    assert found[3] == [15, 16, 17, 21, 22, 23]
+    assert plant.linear_policy(*VARIANTS).by_copy(x, swap=True)[0, :, 0].tolist() == [12, 13, 14, 18, 19, 20]
+
+
+def test_widening_gives_every_half_as_many_alike(plant: Plant) -> None:
+    wide = plant.linear_policy(1.0, 10.0, noise=0.3).widened(3)
+    assert (wide.copies, wide.variants, float(wide.noise)) == (6, 3, pytest.approx(0.3))
+    slopes = wide.net.skip.weight.detach().flatten()
+    torch.testing.assert_close(slopes, torch.tensor([1.0] * 3 + [10.0] * 3))
+    original = plant.linear_policy(1.0, 10.0)
+    with torch.no_grad():
+        original.widened(1).net.skip.weight.zero_()
+    assert float(original.net.skip.weight.detach().abs().sum()) > 0
+
+
+def test_stacked_policies_act_as_each_one_did(plant: Plant) -> None:
+    policy = plant.linear_policy(*VARIANTS, noise=0.2)
+    singles = [policy.single(copy) for copy in (2, 0, 3)]
+    stacked = Policy.stacked(singles)
+    x = torch.randn(1, 7, 1)
+    with torch.no_grad():
+        one_by_one = torch.cat([single(x) for single in singles])
+        together = stacked(x.expand(3, -1, -1))
+    torch.testing.assert_close(together, one_by_one)
+    assert float(stacked.noise) == pytest.approx(0.2)
 
 
 def test_a_policy_comes_back_from_json_and_weights(plant: Plant) -> None:

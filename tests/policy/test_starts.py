@@ -1,18 +1,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
-from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
-from revive.policy.reward import Reward
-from revive.policy.starts import Starts, dead_time
-from revive.venv.virtual_env import VirtualEnv
+from revive.policy.starts import Starts
 from tests.venv.plants import columns, hand_set, rows_of
 
 GRAPH = DecisionGraph.build(
@@ -91,55 +86,3 @@ def test_the_generator_alone_decides(starts: Starts) -> None:
     one, same = some.draw(20, 3, seeded()), some.draw(20, 3, seeded())
     assert all(torch.equal(one.state[name], same.state[name]) for name in some.venv.graph.states)
     assert torch.equal(one.given["wind"], same.given["wind"])
-
-
-def delay_line(delay: int) -> tuple[VirtualEnv, Rows]:
-    """The action reaches x after `delay` steps: a shift register `line` holds the actions on their way."""
-    width = delay - 1
-    inputs = {"u": ["x"], "next_x": ["x", "line", "u"], "next_line": ["line", "u"]}
-    graph = DecisionGraph.build(columns(x=1, u=1, line=width), inputs)
-    shift = torch.zeros(width + 1, width)
-    for i in range(width - 1):
-        shift[i, i + 1] = 1.0
-    shift[width, 0] = 1.0
-    to_x = torch.zeros(1 + width + 1, 1)
-    to_x[0], to_x[width] = -1.0, 1.0
-    # what a transition adds is a change, so the former value is taken away first
-    linear = {
-        "u": ([[0.0]], [0.0]),
-        "next_x": (to_x, [0.0]),
-        "next_line": (shift - torch.eye(width + 1)[:, :width], [0.0]),
-    }
-    venv = hand_set(graph, linear)
-    rng = np.random.default_rng(0)
-    part = {name: rng.normal(size=(60, graph[name].width)) for name in graph.nodes}
-    return venv, rows_of(venv.graph, venv.codec, part, part)
-
-
-@pytest.mark.parametrize("delay", [2, 3, 6])
-def test_dead_time_is_the_planted_delay(delay: int) -> None:
-    def reward(data: dict[str, Tensor]) -> Tensor:
-        return data["next_x"]
-
-    venv, rows = delay_line(delay)
-    assert dead_time(venv, rows, "u", Reward(reward, Path("reward.py"))) == delay
-
-
-def test_dead_time_sees_which_action_is_rewarded_at_once() -> None:
-    def reward(data: dict[str, Tensor]) -> Tensor:
-        return data["next_x"] - 3.0 * data["u"]
-
-    venv, rows = delay_line(4)
-    assert dead_time(venv, rows, "u", Reward(reward, Path("reward.py"))) == 1
-
-
-def test_dead_time_of_short_trajectories_stays_inside_them() -> None:
-    venv, rows = delay_line(3)
-    short = rows_of(
-        venv.graph, venv.codec, *[{k: v[:12] for k, v in rows.values.items()}] * 2, ends=[[6, 12], [6, 12]]
-    )
-
-    def reward(data: dict[str, Tensor]) -> Tensor:
-        return data["next_x"]
-
-    assert dead_time(venv, short, "u", Reward(reward, Path("reward.py")), horizon=50) == 3

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 
 from revive.data.codec import Codec, NodeCodec
@@ -16,7 +15,7 @@ from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.tracking.base import NullTracker
 from revive.tracking.lightning import StageLogger
-from revive.training import Progress, fit
+from revive.training import Learner, Progress, fit
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
 
@@ -104,12 +103,11 @@ def logs_of(venv: VirtualEnv, steps: int, seed: int = 0, start: float = 1.0) -> 
     return {name: value[:, 0, 0].double().numpy() for name, value in venv.codec.decode(rolled).items()}
 
 
-def train(learner: pl.LightningModule, folder: Path, progress: Progress = lambda done, total: None) -> None:
-    """Fit a learner as a run does, with a checkpoint after every chunk, which goes once all is done."""
+def train(learner: Learner, folder: Path, progress: Progress = lambda done, total: None) -> None:
+    """Fit a learner as a run does, with a checkpoint after every round, which goes once all is done."""
     checkpoint = folder / "learner.ckpt"
     done = fit(
         learner,
-        len(learner.chunks),  # type: ignore[arg-type]
         accelerator="cpu",
         devices=1,
         precision="32-true",

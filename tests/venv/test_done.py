@@ -12,14 +12,15 @@ import torch
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
+from revive.policy.choice import Court
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.learner import FirstOrderLearner
 from revive.policy.policy import Policy
+from revive.policy.problem import PolicyProblem
 from revive.policy.reward import Reward
 from revive.policy.starts import Starts
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
-from tests.policy.conftest import OPTIONS
+from tests.policy.problems import first_order, horizon_of, problem_in, row_rewards
 from tests.venv.plants import columns, hand_set, rows_of
 
 LIMIT = 2.5
@@ -88,18 +89,34 @@ def test_steps_after_the_end_count_as_zero_in_judging() -> None:
     torch.testing.assert_close(bed.rewards(None), torch.full((2, 3), 0.3))
 
 
-def test_rewards_and_values_after_the_end_count_as_zero_in_learning() -> None:
+def still_problem() -> PolicyProblem:
+    """A policy that leaves x alone, in the plant that counts."""
     venv = counting("continuous")
     bed, rows = bed_of(venv)
     edge = torch.tensor([20.0])
-    policy = Policy(venv.graph, venv.codec, "u", NetworkSpec(hidden=(4,)), 2, -edge, edge, noise=1e-9)
+    policy = Policy(venv.graph, venv.codec, "u", NetworkSpec(hidden=(4,)), 2, -edge, edge)
     with torch.no_grad():
         policy.net.last.zero_()
     policy.net.set_linear(torch.zeros(2, 1, 1), torch.zeros(2, 1, 1))
-    starts = Starts(venv, rows, {}, 0.0, 0.0)
-    options = {**OPTIONS, "horizon": 6, "gamma": 0.9, "reward_spread": 1.0}
-    ranges = {"x": (torch.zeros(1), torch.zeros(1))}
-    made = FirstOrderLearner(policy, venv, bed.reward, replace(starts, ranges=ranges), bed, **options)
+    starts = Starts(venv, rows, {"x": (torch.zeros(1), torch.zeros(1))}, 0.0, 0.0)
+    return problem_in(
+        venv,
+        rows,
+        bed.reward,
+        starts=starts,
+        evaluation=replace(bed, noise={}),
+        clone=policy,
+        row_reward=row_rewards(1.0),
+        horizon=horizon_of(6),
+    )
+
+def test_steps_after_the_end_count_as_zero_where_a_policy_is_chosen() -> None:
+    for score in Court(still_problem()).clone_scores():
+        assert score.per_member == pytest.approx([0.3])
+
+
+def test_rewards_and_values_after_the_end_count_as_zero_in_learning() -> None:
+    made = first_order(still_problem(), noise=1e-9, gamma=0.9)
     with torch.no_grad():
         for value in made.slow_critic.parameters():
             value.zero_()

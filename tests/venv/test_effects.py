@@ -15,11 +15,10 @@ from revive.data.windows import Rows, value_ranges
 from revive.errors import UserError
 from revive.graph.description import parse_description
 from revive.venv.effects import EffectPenalty
-from revive.venv.learner import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
-from tests.venv.conftest import OPTIONS
 from tests.venv.plants import hand_set, rows_of, train
+from tests.venv.problems import multi_step, problem_of
 
 
 def graph_of(effects: dict[str, Any], columns: list[dict[str, Any]] | None = None) -> Any:
@@ -50,11 +49,12 @@ def learned(
     halves = falling_logs(400, 1, slope), falling_logs(400, 2, slope)
     codec = Codec.fit(graph, halves[0])
     rows = rows_of(graph, codec, *halves)
-    torch.manual_seed(0)
-    venv = VirtualEnv(graph, codec, 4, NetworkSpec(hidden=(16,)), {"u": [1.0], "next_x": [0.7]})
+    network, scales = NetworkSpec(hidden=(16,)), {"u": [1.0], "next_x": [0.7]}
+    problem = problem_of(graph, codec, rows, network=network, scales=scales)
     fast = {"one_step_updates": 400, "curriculum": [[5, 50]], "lr": 1e-2, "multi_step_lr": 3e-3}
-    train(MultiStepLearner(venv, rows, **{**OPTIONS, **fast, "effect_weight": weight}), folder)
-    return venv, rows
+    made = multi_step(problem, **fast, effect_weight=weight)
+    train(made, folder)
+    return made.venv, rows
 
 
 def next_x(venv: VirtualEnv, x: Tensor, u: Tensor) -> Tensor:

@@ -11,50 +11,22 @@ import torch
 from revive.data.codec import Codec
 from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
-from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.venv.learner import MultiStepLearner
+from revive.venv.learners.multi_step import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.validation import rollout_error
-from revive.venv.virtual_env import VirtualEnv
-from tests.venv.conftest import OPTIONS
+from tests.venv.mixed import MIXED_GRAPH, mixed_logs
 from tests.venv.plants import columns, equal_weights, hand_set, train, weights_of
-
-MIXED = [
-    *columns(x=2),
-    Column("mode", "x", "category", values=(0.0, 1.0, 2.0)),
-    Column("level", "x", "discrete", min=0.0, max=4.0, num=5),
-    Column("u", "u", "continuous"),
-]
-GRAPH = DecisionGraph.build(MIXED, {"u": ["x"], "next_x": ["x", "u"]})
-
-
-def logs(seed: int, filler: float, gaps: bool = True) -> Trajectories:
-    """Logs of 300 rows; every sixth value of next_x is missing, and filled with `filler`."""
-    rng = np.random.default_rng(seed)
-    u = rng.normal(size=(300, 1))
-    x = np.zeros((301, 4))
-    for t in range(300):
-        x[t + 1, :2] = 0.8 * x[t, :2] + 0.3 * u[t] + 0.1 * rng.normal(size=2)
-        x[t + 1, 2], x[t + 1, 3] = rng.integers(3), np.clip(np.round(x[t + 1, 0] + 2), 0, 4)
-    arrays = {"x": x[:-1], "u": u, "next_x": x[1:].copy()}
-    mask = np.random.default_rng(99).random((300, 4)) < 1 / 6
-    if not gaps:
-        return Trajectories(arrays, np.array([300]))
-    arrays["next_x"][mask] = filler
-    return Trajectories(arrays, np.array([300]), {"next_x": mask})
-
+from tests.venv.problems import multi_step, problem_of
 
 def learner(filler: float, std: str = "constant") -> MultiStepLearner:
-    halves = [logs(seed, filler) for seed in (1, 2)]
-    codec = Codec.fit(GRAPH, logs(1, 0.0, gaps=False).arrays)
-    rows = Rows.of(codec, GRAPH, *halves)
-    torch.manual_seed(0)
+    halves = [mixed_logs(seed, filler) for seed in (1, 2)]
+    codec = Codec.fit(MIXED_GRAPH, mixed_logs(1, 0.0, gaps=False).arrays)
+    rows = Rows.of(codec, MIXED_GRAPH, *halves)
     spec = NetworkSpec(hidden=(8,), std=std)  # type: ignore[arg-type]
     scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
-    venv = VirtualEnv(GRAPH, codec, 4, spec, scales)
-    options = {**OPTIONS, "one_step_updates": 20, "curriculum": [[5, 10]], "batch_size": 64}
-    return MultiStepLearner(venv, rows, **options)
+    problem = problem_of(MIXED_GRAPH, codec, rows, network=spec, scales=scales)
+    return multi_step(problem, one_step_updates=20, curriculum=[[5, 10]], batch_size=64)
 
 
 @pytest.mark.parametrize("std", ["constant", "conditioned"])
@@ -94,8 +66,8 @@ def test_a_known_target_has_influence() -> None:
 
 
 def test_weights_stand_for_terms_of_columns_in_model_order() -> None:
-    made = logs(1, 0.0)
-    rows = Rows.of(Codec.fit(GRAPH, made.arrays), GRAPH, made)
+    made = mixed_logs(1, 0.0)
+    rows = Rows.of(Codec.fit(MIXED_GRAPH, made.arrays), MIXED_GRAPH, made)
     assert made.missing is not None
     wanted = ~made.missing["next_x"][:, [0, 1, 3, 2]]  # continuous, discrete, then the category as one term
     np.testing.assert_array_equal(rows.weights["next_x"], wanted)
@@ -103,8 +75,8 @@ def test_weights_stand_for_terms_of_columns_in_model_order() -> None:
 
 
 def test_parts_with_and_without_gaps_lie_side_by_side() -> None:
-    whole, holed = logs(1, 0.0, gaps=False), logs(2, 0.0)
-    rows = Rows.of(Codec.fit(GRAPH, whole.arrays), GRAPH, whole, holed)
+    whole, holed = mixed_logs(1, 0.0, gaps=False), mixed_logs(2, 0.0)
+    rows = Rows.of(Codec.fit(MIXED_GRAPH, whole.arrays), MIXED_GRAPH, whole, holed)
     assert rows.weights["next_x"].shape == (600, 4)
     assert (rows.weights["next_x"][:300] == 1).all()
     assert 0.1 < float((rows.weights["next_x"][300:] == 0).float().mean()) < 0.25

@@ -11,18 +11,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from revive.data.codec import Codec, robust_scale
-from revive.data.windows import Rows
+from revive.data.codec import Codec
+from revive.data.windows import Rows, all_of, join_members
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
 from revive.venv.functions import UserCode
-from revive.venv.learner import MultiStepLearner
+from revive.venv.learners.multi_step import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.rules import Rule, RulePenalty
-from revive.venv.virtual_env import VirtualEnv
-from tests.venv.conftest import OPTIONS
 from tests.venv.plants import columns, equal_weights, hand_set, rows_of, train, weights_of
+from tests.venv.problems import multi_step, problem_of
 
 SIGN = """
 import copy
@@ -78,12 +77,10 @@ def learn(rule: Path | None, folder: Path, **changed: Any) -> MultiStepLearner:
     graph, halves = two_nodes(), (hardly_moved(120, 3), hardly_moved(120, 4))
     codec = Codec.fit(graph, halves[0])
     rows = rows_of(graph, codec, *halves)
-    torch.manual_seed(1)
-    change = (rows.values["next_x"] - rows.values["x"])[:120].numpy()
-    scales = {"u": [1.0], "next_x": robust_scale(change).tolist()}
-    venv = VirtualEnv(graph, codec, 10, NetworkSpec(hidden=(16,)), scales)
-    options = {"rule": rule and Rule.load(rule, graph), "one_step_updates": 400, "curriculum": [[5, 50]], "seed": 1}
-    made = MultiStepLearner(venv, rows, **{**OPTIONS, **options, **changed})
+    network = NetworkSpec(hidden=(16,))
+    own = rule and Rule.load(rule, graph)
+    problem = problem_of(graph, codec, rows, members=5, keep=5, network=network, rule=own, seed=1)
+    made = multi_step(problem, **{"one_step_updates": 400, "curriculum": [[5, 50]], **changed})
     train(made, folder)
     return made
 
@@ -154,9 +151,8 @@ def penalty(
     logs = {name: np.linspace(-1.0, 1.0, 60)[:, None] for name in ("x", "u", "next_x")}
     logs["u"] = -logs["x"]
     rows: Rows = rows_of(graph, venv.codec, logs, logs)
-    learner = MultiStepLearner(venv, rows, **{**OPTIONS, "rule": Rule.load(file, graph), "block": 10})
-    assert learner.rule is not None
-    return learner.rule
+    every = join_members(*(all_of(rows, part, 1) for part in rows.parts))
+    return RulePenalty(venv, Rule.load(file, graph), rows, every)
 
 
 @pytest.mark.parametrize(("slope", "charge"), [(0.5, 0.2), (-0.5, 0.0)])

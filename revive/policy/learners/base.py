@@ -15,6 +15,12 @@ class PolicyLearner(Learner):
     """Made by `Class(problem, **plain arguments)`; knows the problem and nothing else of the run."""
 
     problem: PolicyProblem
+    simulates = True  # whether it spends the budget of simulated steps
+
+    @classmethod
+    def unsuited(cls, problem: PolicyProblem) -> str | None:
+        """Why it cannot learn this problem, as the end of a sentence; None where it can."""
+        return None
 
     @abstractmethod
     def candidates(self) -> list[Candidate]:

@@ -81,6 +81,7 @@ class FirstOrderLearner(PolicyLearner):
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
         self.clip, self.judge_every, self.chunk = clip, judge_every, chunk
         self.generator = problem.generator()
+        torch.manual_seed(problem.seed)  # the weights that are drawn now
         width = sum(venv.codec.width(name) for name in (*venv.replayed_nodes, *venv.graph.states))
         self.critic = Critic(self.policy.copies, width).to(problem.device)
         self.slow_critic = Critic(self.policy.copies, width).to(problem.device).requires_grad_(False)
@@ -110,7 +111,7 @@ class FirstOrderLearner(PolicyLearner):
         return len(self.chunks)
 
     def round(self, number: int) -> None:
-        actor_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc, attr-defined]
+        actor_optimizer, critic_optimizer = self.own_optimizers()
         critic_optimizer.optimizer.param_groups[0]["lr"] = self.critic_lr  # not what a checkpoint says
         value = torch.zeros((), device=self.problem.device)
         for iteration in range(*self.chunks[number]):
@@ -129,7 +130,7 @@ class FirstOrderLearner(PolicyLearner):
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
             value = seen.reward.mean() * self.reward_spread
-        self.log("rollout_reward", value.detach())
+        self.note("rollout_reward", value.detach())
 
     # -- the two losses ------------------------------------------------------------------------
 

@@ -1,0 +1,65 @@
+"""Plants whose action is a category or a level, and one whose policy has to look back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from revive.data.windows import Rows
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
+from revive.venv.virtual_env import VirtualEnv
+from tests.venv.plants import columns, hand_set, logs_of, rows_of
+
+PUSH = (-0.5, 0.0, 0.5)
+
+
+def chooser(action: Column) -> tuple[VirtualEnv, Rows]:
+    """x' = 0.8 x + push, of the action one of three pushes, under a controller that chooses at random."""
+    graph = DecisionGraph.build([*columns(x=1), action], {"u": ["x"], "next_x": ["x", "u"]})
+    width = 3 if action.type == "category" else 1
+    effect = [[p] for p in PUSH] if width == 3 else [[PUSH[2]]]
+    none = torch.zeros(1, 0 if width == 3 else 1)
+    linear = {"u": (none, torch.zeros(none.shape[1])), "next_x": ([[-0.2], *effect], [0.0])}
+    venv = hand_set(graph, linear, members=4, std=0.05)
+    with torch.no_grad():
+        venv.model("u").net.skip.bias.zero_()  # type: ignore[union-attr]
+        venv.model("u").free_log_std.zero_()
+    venv.requires_grad_(False)
+    return venv, rows_of(graph, venv.codec, *(logs_of(venv, 200, seed=s) for s in (1, 2)))
+
+
+KINDS = [
+    Column("u", "u", "category", values=(10.0, 20.0, 30.0)),
+    Column("u", "u", "discrete", min=10.0, max=30.0, num=3),
+]
+
+
+def cart() -> tuple[VirtualEnv, Rows]:
+    """A cart whose place is seen and whose speed is not: only the last places tell the speed."""
+    graph = DecisionGraph.build(
+        columns(x=1, speed=1, u=1), {"u": ["x"], "next_x": ["x", "speed"], "next_speed": ["speed", "u"]}
+    )
+    linear = {
+        "u": ([[-0.05]], [0.0]),
+        "next_x": ([[0.0], [0.3]], [0.0]),
+        "next_speed": ([[0.0], [0.3]], [0.0]),
+    }
+    venv = hand_set(graph, linear, members=4, std=0.05)
+    with torch.no_grad():
+        venv.model("u").free_log_std.fill_(np.log(0.5))
+    venv.requires_grad_(False)
+    logs = []
+    for seed in (1, 2):  # short ones, for nothing holds the cart
+        parts = [logs_of(venv, 20, seed=10 * seed + i, start=0.5) for i in range(10)]
+        logs.append({name: np.concatenate([p[name] for p in parts]) for name in parts[0]})
+    ends = list(range(20, 201, 20))
+    return venv, rows_of(graph, venv.codec, *logs, ends=[ends, ends])
+
+
+def seen_with(venv: VirtualEnv, rows: Rows, history: int) -> tuple[DecisionGraph, Rows]:
+    graph = venv.graph.with_inputs("u", ["x"], history=history)
+    specs = {name: spec for name in graph.nodes if (spec := graph[name].history) is not None}
+    return graph, replace(rows, histories=specs)

@@ -1,0 +1,152 @@
+"""What every venv learner does; a new one is a line of `LEARNERS`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from revive.config.settings import Settings
+from revive.data.codec import Codec
+from revive.data.windows import Rows
+from revive.deploy.bundle import read_venv, save_venv
+from revive.graph.decision_graph import DecisionGraph
+from revive.training import Standing
+from revive.venv.functions import UserCode
+from revive.venv.learners.base import VenvLearner
+from revive.venv.node_model import NetworkSpec
+from revive.venv.problem import VenvProblem
+from revive.venv.virtual_env import VirtualEnv
+from tests.contract import check_notes, interrupted, made_by, shipped_learners, small_settings
+from tests.venv.mixed import MIXED_GRAPH, mixed_logs
+from tests.venv.plants import equal_weights, train, weights_of
+from tests.venv.problems import problem_of
+
+LEARNERS = {  # NAME of conf/venv/NAME.yaml: arguments that leave a handful of rounds
+    "multi_step": "one_step_updates=6 curriculum=[[3,4],[5,2]] batch_size=32 window_batch=4 chunk=2",
+}
+METRICS = ("held_out_error", "other_half_error")
+Make = Callable[..., VenvLearner]
+
+
+def test_every_learner_is_tested_here() -> None:
+    assert shipped_learners("venv") == set(LEARNERS), "add a line to LEARNERS, or remove one"
+
+
+@pytest.fixture(scope="module", params=LEARNERS)
+def settings(request: pytest.FixtureRequest) -> Settings:
+    return small_settings("venv", request.param, LEARNERS[request.param])
+
+
+@pytest.fixture(scope="module")
+def problem(noisy: tuple[DecisionGraph, Codec, Rows]) -> VenvProblem:
+    """Three members of each half, of which two are kept."""
+    return problem_of(*noisy, members=3, keep=2, budget=40)
+
+
+@pytest.fixture(scope="module")
+def make(settings: Settings, problem: VenvProblem) -> Make:
+    """Makes the learner of the problem, its fields changed as given."""
+    return lambda **changed: made_by(settings, "venv", replace(problem, **changed))
+
+
+@pytest.fixture(scope="module")
+def trained(
+    make: Make, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[VenvLearner, list[tuple[int, int]], dict[str, Standing | None]]:
+    """A learner at its end, the progress that was told, and how far it then says it is."""
+    learner, steps, standings = make(), [], {}
+
+    def note(done: int, total: int) -> None:
+        steps.append((done, total))
+        standings.update({metric: learner.standing(metric, at_last=done == total) for metric in METRICS})
+
+    train(learner, tmp_path_factory.mktemp("trained"), note)
+    return learner, steps, standings
+
+
+def test_it_trains_round_by_round_to_its_end(
+    trained: tuple[VenvLearner, list[tuple[int, int]], object],
+) -> None:
+    learner, steps, _ = trained
+    assert learner.rounds > 0
+    assert steps[-1] == (learner.rounds, learner.rounds)
+    assert learner.finished or len(steps) == learner.rounds
+    assert [done for done, _ in steps[:-1]] == list(range(1, len(steps)))
+
+
+def test_its_result_is_the_venv_of_the_members_that_are_kept(
+    trained: tuple[VenvLearner, object, object], problem: VenvProblem, tmp_path: Path
+) -> None:
+    venv = trained[0].result()
+    assert isinstance(venv, VirtualEnv)
+    assert venv.members == venv.halves * problem.keep
+    assert venv.graph == problem.graph
+    assert venv.device == problem.device
+    assert all(torch.isfinite(parameter).all() for parameter in venv.parameters())
+    save_venv(venv, tmp_path, {})
+    assert equal_weights(weights_of(read_venv(tmp_path, UserCode())), weights_of(venv))
+
+
+def test_training_has_an_effect(trained: tuple[VenvLearner, object, object], make: Make) -> None:
+    assert not equal_weights(weights_of(trained[0].result()), weights_of(make().result()))
+
+
+def test_it_says_how_far_it_is_by_every_metric(
+    trained: tuple[VenvLearner, object, dict[str, Standing | None]],
+) -> None:
+    for metric, standing in trained[2].items():
+        assert standing is not None, metric
+        assert math.isfinite(standing.value)
+        assert standing.error >= 0
+
+
+def test_its_notes_are_plain_json(trained: tuple[VenvLearner, object, object]) -> None:
+    check_notes(trained[0].notes())
+
+
+def test_the_seed_decides(trained: tuple[VenvLearner, object, object], make: Make, tmp_path: Path) -> None:
+    torch.manual_seed(99)
+    same, other = make(), make(seed=7)
+    for i, learner in enumerate((same, other)):
+        train(learner, tmp_path / str(i))
+    assert equal_weights(weights_of(same.result()), weights_of(trained[0].result()))
+    assert same.notes() == trained[0].notes()
+    assert not equal_weights(weights_of(other.result()), weights_of(same.result()))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_an_interruption_changes_nothing(
+    trained: tuple[VenvLearner, list[tuple[int, int]], object], make: Make, tmp_path: Path, share: float
+) -> None:
+    whole, steps, _ = trained
+    stop, _ = steps[round(share * (len(steps) - 1))]
+    resumed = interrupted(make, tmp_path, stop)
+    assert equal_weights(weights_of(resumed.result()), weights_of(whole.result()))
+    assert resumed.notes() == whole.notes()
+
+
+def test_the_problem_is_left_as_it_was(make: Make, problem: VenvProblem, tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in problem.rows.values.items()}
+    codec = weights_of(problem.codec)
+    train(make(), tmp_path)
+    assert all(torch.equal(problem.rows.values[name], value) for name, value in before.items())
+    assert equal_weights(weights_of(problem.codec), codec)
+
+
+def test_columns_of_all_types_and_missing_values_can_be_learned(settings: Settings, tmp_path: Path) -> None:
+    halves = mixed_logs(1, filler=1e6), mixed_logs(2, filler=1e6)
+    codec = Codec.fit(MIXED_GRAPH, mixed_logs(1, filler=0.0, gaps=False).arrays)
+    rows = Rows.of(codec, MIXED_GRAPH, *halves)
+    scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
+    network = NetworkSpec(hidden=(8,), std="conditioned")
+    problem = problem_of(MIXED_GRAPH, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40)
+    learner = made_by(settings, "venv", problem)
+    train(learner, tmp_path)
+    for parameter in learner.result().parameters():
+        assert torch.isfinite(parameter).all()
+        assert parameter.abs().max() < 1e4  # of what fills the gaps nothing is learned
