@@ -7,7 +7,6 @@ venv and the controller, and not the start, the length or the exogenous values.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -149,7 +148,3 @@ def missing(rolled: Episodes, logs: Episodes) -> tuple[Tensor, Tensor]:
     known = torch.maximum(logs.alive, logs.ended.expand_as(logs.alive))
     return ((rolled.reward - logs.reward) * known).sum(0), known.sum(0)
 
-
-def summary_of(episodes: Episodes, halves: list[slice]) -> list[dict[str, Any]]:
-    """`Episodes.to_json` of each half's members."""
-    return [episodes.of(members).to_json() for members in halves]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
+from revive.errors import Problem, UserError
 from revive.policy.reward import Reward
 from revive.policy.starts import Start
 from revive.venv.virtual_env import Actor, VirtualEnv
@@ -72,6 +73,28 @@ class EvaluationEnvironment:
         return self.venv.rollout(
             begin.state, begin.given, self.horizon, past=begin.past, actor=actor, noise=noise
         )
+
+    def require_finite(self) -> None:
+        """Raises UserError where the reward of the logs' controller is not finite although all it reads is."""
+        values = self.venv.codec.decode(self.roll(None))
+        bad = ~torch.isfinite(self.reward(values))
+        for value in values.values():
+            bad &= torch.isfinite(value).all(-1)
+        if bad.any():
+            where = tuple(bad.nonzero()[0].tolist())
+            row = ", ".join(
+                f"{column.name}={float(value[(*where, i)]):.4g}"
+                for name, value in values.items()
+                for i, column in enumerate(self.venv.graph.columns(name)[: value.shape[-1]])
+            )
+            raise UserError(
+                Problem(
+                    f"get_reward is finite on the logs, but not at {int(bad.sum())} of {bad.numel()} steps of rollouts in "
+                    f"the venv, as at {row}",
+                    self.reward.path,
+                    remedy="make it finite for every value: clamp what is divided by, exponentiated or under a root",
+                )
+            )
 
     @torch.no_grad()
     def rewards(self, actor: Actor | None) -> Tensor:

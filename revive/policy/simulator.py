@@ -55,6 +55,20 @@ class Truth:
     def standard_error(self) -> float:
         return float(self.rewards.std(ddof=1) / np.sqrt(len(self.rewards)))
 
+    @property
+    def returns(self) -> Array:
+        """(n,) the sum of the rewards."""
+        return self.reward.sum(0)  # type: ignore[no-any-return]
+
+    def to_json(self) -> dict[str, float]:
+        """Means over the episodes, and the standard error of the return."""
+        return {
+            "return": float(self.returns.mean()),
+            "se": float(self.returns.std(ddof=1) / np.sqrt(len(self.returns))),
+            "length": float(self.lengths.mean()),
+            "ended": float(self.ended.mean()),
+        }
+
     def first(self, steps: int) -> Truth:
         """The same, had the episodes been cut after so many steps."""
         lengths = np.minimum(self.lengths, steps)
