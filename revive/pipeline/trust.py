@@ -61,7 +61,9 @@ def compared(
     for half in range(world.venv.halves):
         members = world.venv.members_of(half)
         count = steps[members].sum().clamp_min(1.0)
-        scale = steps[members].shape[1] / steps[members][0].sum().clamp_min(1.0)  # starts are weighted by their steps
+        scale = steps[members].shape[1] / steps[members][0].sum().clamp_min(
+            1.0
+        )  # starts are weighted by their steps
         gap = difference(more[members] * scale, independent(world, half))
         earned = float(logs.reward[:, members].sum() / count)
         found.append(Imitation(earned, earned + gap.mean, gap, spread))

@@ -45,7 +45,9 @@ def conduct(
         logged, visited = codec.decode(rows.values[node]), codec.decode(rolled[node][:, members])
         for i, column in enumerate(codec.columns):
             ours, theirs = visited[..., i], logged[:, i]
-            moves = _moves(rows, ours, theirs, going) if node == target and column.type != "category" else None
+            moves = (
+                _moves(rows, ours, theirs, going) if node == target and column.type != "category" else None
+            )
             low, high = float(theirs.min()), float(theirs.max())
             room = (WIDER if node != target else 1e-4) * (high - low)
             if column.type == "category":

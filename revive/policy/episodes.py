@@ -87,9 +87,7 @@ def episode_environment(
 
     The half with fewer trajectories takes its own in turn.
     """
-    begin = [
-        rows.starts[(rows.starts >= part.start) & (rows.starts < part.stop)] for part in rows.parts
-    ]
+    begin = [rows.starts[(rows.starts >= part.start) & (rows.starts < part.stop)] for part in rows.parts]
     most = max(1, min(MOST_STARTS, AT_ONCE // steps))
     count = min(max(len(first) for first in begin), most)
     picked = [first[_evenly(len(first), count, first.device)] for first in begin]
@@ -147,4 +145,3 @@ def missing(rolled: Episodes, logs: Episodes) -> tuple[Tensor, Tensor]:
     """
     known = torch.maximum(logs.alive, logs.ended.expand_as(logs.alive))
     return ((rolled.reward - logs.reward) * known).sum(0), known.sum(0)
-

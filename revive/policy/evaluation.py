@@ -89,8 +89,8 @@ class EvaluationEnvironment:
             )
             raise UserError(
                 Problem(
-                    f"get_reward is finite on the logs, but not at {int(bad.sum())} of {bad.numel()} steps of rollouts in "
-                    f"the venv, as at {row}",
+                    f"get_reward is finite on the logs, but not at {int(bad.sum())} of {bad.numel()} steps of "
+                    f"rollouts in the venv, as at {row}",
                     self.reward.path,
                     remedy="make it finite for every value: clamp what is divided by, exponentiated or under a root",
                 )

@@ -17,7 +17,6 @@ from types import ModuleType
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from revive.errors import Problem, UserError
 from revive.policy.memory import controller
@@ -84,7 +83,9 @@ class GroundTruth:
         self.episode: int | None = getattr(module, "EPISODE", None)
         if self.episode is not None and (not isinstance(self.episode, int) or self.episode < 1):
             what = f"EPISODE is {self.episode!r}, not a number of steps"
-            raise UserError(Problem(what, path, remedy="a whole number from 1 on, or none for a plant that runs on"))
+            raise UserError(
+                Problem(what, path, remedy="a whole number from 1 on, or none for a plant that runs on")
+            )
 
     @classmethod
     def load(cls, path: Path) -> GroundTruth:

@@ -143,7 +143,7 @@ def _no_better(errors: RolloutError, horizon: int | None) -> list[Verdict]:
                 f"At step {listed} the venv predicts no better than '{name}'.",
                 "Log more, or declare what it cannot see; a shorter policy.horizon relies on its first steps alone."
                 if reaches
-                else f"Rollouts of the policy's training end before that, at step {horizon}; do not read the venv beyond.",
+                else f"The policy's training ends its rollouts before that, at step {horizon}; do not read on.",
                 "distrust" if reaches else "caution",
             )
         )
