@@ -27,7 +27,7 @@ def check_space(space: Mapping[str, Domain], section: str) -> Problems:
     problems = Problems()
     for key in space:
         name = key.removeprefix("learner.")
-        if key != "noise" and (not key.startswith("learner.") or name in _FIXED):
+        if not key.startswith("learner.") or name in _FIXED:
             what = "cannot change while a trial is trained, as search=pbt does"
             remedy = f"take it out: ~{section}.space.{key}; or search=optuna"
             problems.append(Problem(what, place=f"{section}.space.{key}", remedy=remedy))

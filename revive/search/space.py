@@ -30,7 +30,6 @@ _YARDSTICK = (
     "learner.block",
     "learner.held_out",
     "learner.rule_weight",
-    "learner.caution",
 )
 """What a search must leave alone: with other values of these, two trials would not be comparable."""
 

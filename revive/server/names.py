@@ -27,6 +27,10 @@ ADVERSARIAL = Why("no matcher judges the venv: it is fitted by likelihood and th
 ON_POLICY = Why(
     "the policy climbs the gradient through the venv with one critic; there is no PPO or SAC in it"
 )
+DOUBT = Why(
+    "where policies are compared, a standard deviation over the members is taken off their gain, and more for what "
+    "the members disagree about more than about the logs' controller"
+)
 SHAPE = Why("every network is a linear map plus a small network; its size is network.hidden")
 RECURRENT = Why("there are no recurrent networks; write history: k at a node of the description")
 ALWAYS = Why("always done")
@@ -208,7 +212,7 @@ POLICY: dict[str, Entry] = {
     "gamma": "policy.learner.gamma",
     "gae_lambda": "policy.learner.td_lambda",
     "g_lr": "policy.learner.lr",
-    "reward_uncertainty_weight": "policy.learner.caution",
+    "reward_uncertainty_weight": DOUBT,
     "policy_backbone": SHAPE,
     "num_venv_in_use": Why("a policy is learned in all members that venv.keep leaves"),
     **dict.fromkeys(
@@ -219,7 +223,7 @@ POLICY: dict[str, Entry] = {
          "batch_ratio", "interval", "generate_deter", "critic_pretrain"), ON_POLICY),
     **dict.fromkeys(
         ("penalty_type", "penalty_sample_num", "candidate_num", "ensemble_size", "ensemble_choosing_interval",
-         "filter"), Why("doubt is taken off where members disagree: policy.learner.caution")),
+         "filter"), DOUBT),
 }  # fmt: skip
 
 TABLES: dict[Section, dict[str, Entry]] = {"base": BASE, "venv": VENV, "policy": POLICY}

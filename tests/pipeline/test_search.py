@@ -14,7 +14,7 @@ import revive
 from revive.__main__ import main
 
 HERE = ("experiment=refrigerator", "debug=fast", "ray.enabled=false", "run_id=r")
-SMALL = ("~policy.space.noise", "~policy.space.learner.gamma")
+SMALL = ("~policy.space.learner.noise", "~policy.space.learner.gamma")
 
 
 def _run(log_dir: Path, *overrides: str) -> int:

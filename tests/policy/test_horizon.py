@@ -24,7 +24,8 @@ def delay_line(
 ) -> tuple[VirtualEnv, Rows]:
     """The action reaches x after `delay` steps: a shift register `line` holds the actions on their way.
 
-    to_x: how much of it arrives. std: of the noise of every step. doubted: what the second member of each half thinks it differs by.
+    to_x: how much of it arrives. std: of the noise of every step.
+    doubted: what the second member of each half thinks it differs by.
     """
     width = delay - 1
     inputs = {"u": ["x"], "next_x": ["x", "line", "u"], "next_line": ["line", "u"]}
