@@ -35,8 +35,12 @@ from revive.policy.problem import PolicyProblem
 from revive.policy.smoothing import Endings, smoothed_reward, stops_gradient
 from revive.venv.virtual_env import VirtualEnv
 
-VALUE_STEPS = 10.0  # what returns of every step are divided by; the gradient is clipped, so that it hardly matters
-LEAST_PENALTY = 1.0  # spreads of the reward: what a penalty may reach where rewards are no reason to stay alive
+VALUE_STEPS = (
+    10.0  # what returns of every step are divided by; the gradient is clipped, so that it hardly matters
+)
+LEAST_PENALTY = (
+    1.0  # spreads of the reward: what a penalty may reach where rewards are no reason to stay alive
+)
 MOST_PENALTY = 10.0  # the same where nothing ends
 
 
@@ -143,13 +147,15 @@ class FirstOrderLearner(PolicyLearner):
         self.slow_critic.load_state_dict(self.critic.state_dict())
         self.snapshots = Snapshots(self.policy, "first_order", [variant.name for variant in self.variants])
 
-    @staticmethod
-    def suits(problem: PolicyProblem) -> str | None:
-        """Why no gradient leads from what follows to the action; None where one does."""
+    @classmethod
+    def unsuited(cls, problem: PolicyProblem) -> str | None:
+        """Where a numpy function stands between the action and what follows."""
         node = stops_gradient(problem.venv, problem.target)
-        if node is None:
-            return None
-        return f"'{node}' is computed by a numpy function, which passes on no gradient; one of torch tensors does"
+        return (
+            None
+            if node is None
+            else f"the numpy function of '{node}' passes on no gradient, as torch's would"
+        )
 
     @property
     def venv(self) -> VirtualEnv:
@@ -188,7 +194,7 @@ class FirstOrderLearner(PolicyLearner):
         return len(self.chunks)
 
     def round(self, number: int) -> None:
-        actor_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc, attr-defined]
+        actor_optimizer, critic_optimizer = self.own_optimizers()
         critic_optimizer.optimizer.param_groups[0]["lr"] = self.critic_lr  # not what a checkpoint says
         value = torch.zeros((), device=self.problem.device)
         for iteration in range(*self.chunks[number]):
@@ -207,7 +213,7 @@ class FirstOrderLearner(PolicyLearner):
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
             value = seen.reward.mean() * self.reward_spread
-        self.log("rollout_reward", value.detach())
+        self.note("rollout_reward", value.detach())
 
     def _step(self, optimizer: Any) -> None:
         """An update of the actor, by every copy's own share of the step."""
@@ -308,7 +314,10 @@ class FirstOrderLearner(PolicyLearner):
             batch, target, share = x[:, pick], y[:, pick], weight[:, pick] * self.imagined
             if self.logged is not None:
                 rows = slice(step * own, (step + 1) * own)
-                batch, target = torch.cat([batch, logged[:, rows]], 1), torch.cat([target, wanted[:, rows]], 1)
+                batch, target = (
+                    torch.cat([batch, logged[:, rows]], 1),
+                    torch.cat([target, wanted[:, rows]], 1),
+                )
                 share = torch.cat([share, torch.full_like(wanted[:, rows], 1.0 - self.imagined)], 1)
             loss = (self.critic(batch) - target).square() * share
             optimizer.zero_grad(set_to_none=True)
