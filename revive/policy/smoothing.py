@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
-from revive.graph.decision_graph import DecisionGraph, NodeKind
+from revive.graph.decision_graph import NodeKind
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.venv.plan import computation

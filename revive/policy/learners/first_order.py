@@ -64,7 +64,11 @@ class Variant:
 
 
 class Experience(NamedTuple):
-    """rewards (h, P, B); what the critic sees (h + 1, P, B, d); going (h, P, B); 1 until a branch ends (h + 1, P, B)."""
+    """A rollout, copy by copy.
+
+    reward (h, P, B), in spreads; seen (h + 1, P, B, d): what the critic sees; going (h, P, B): 0 where a branch ends,
+    None where none does; alive (h + 1, P, B): 1 until it has ended.
+    """
 
     reward: Tensor
     seen: Tensor
