@@ -13,7 +13,7 @@ from revive.errors import Problem, UserError
 
 FEWEST = 30  # updates that a venv can be trained with at all
 REPEAT, REPEATS = 0.05, 2  # a multi-step stage that lowers the error by more is done again, so often
-ENOUGH = 0.003  # a long multi-step stage that lowers it by less is the last one
+HARDLY = 0.15  # a long multi-step stage that helps no larger share of the members is the last one
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Course:
         hidden = list(stage.hidden if stays else self.hidden)
         shown = Tried(stage.horizon, hidden, stage.updates, round(error, 4), round(fall, 4), round(kept, 3))
         self.tried.append(shown)
-        self._move_on(stage, fall, enough)
+        self._move_on(stage, fall, kept, enough)
         return stays
 
     def end(self, reason: str) -> None:
@@ -113,12 +113,12 @@ class Course:
         self.reasons.append(reason)
         self.place = (2, 0)
 
-    def _move_on(self, stage: Stage, fall: float, enough: bool) -> None:
+    def _move_on(self, stage: Stage, fall: float, kept: float, enough: bool) -> None:
         phase, which = self.place
         if phase == 0:
             self._after_round(which, fall, enough)
         else:
-            self._after_multi_step(stage, which, fall)
+            self._after_multi_step(stage, which, fall, kept)
         if self.place[0] < 2 and self._left(self.place[0]) < 1:
             self.end("the budget of updates was spent")
 
@@ -134,15 +134,15 @@ class Course:
         self.reasons.append(f"one-step rounds ended after {which + 1}: {why}")
         self.place = (1, 0) if self.curriculum else (2, 0)
 
-    def _after_multi_step(self, stage: Stage, which: int, fall: float) -> None:
+    def _after_multi_step(self, stage: Stage, which: int, fall: float, kept: float) -> None:
         if fall > REPEAT and self.repeated < REPEATS:
             self.repeated += 1
             return
         self.repeated = 0
         if which + 1 == len(self.curriculum):
             self.end("the longest rollouts were learned from")
-        elif fall < ENOUGH and stage.horizon >= 20:
-            self.end(f"rollouts of {stage.horizon} steps lowered the held-out error no further")
+        elif kept <= HARDLY and stage.horizon >= 20:
+            self.end(f"rollouts of {stage.horizon} steps helped hardly any member")
         else:
             self.place = (1, which + 1)
 
