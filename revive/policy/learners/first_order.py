@@ -36,12 +36,8 @@ from revive.policy.smoothing import Endings, smoothed_reward, stops_gradient
 from revive.policy.starts import Start
 from revive.venv.virtual_env import VirtualEnv
 
-VALUE_STEPS = (
-    10.0  # what returns of every step are divided by; the gradient is clipped, so that it hardly matters
-)
-LEAST_PENALTY = (
-    1.0  # spreads of the reward: what a penalty may reach where rewards are no reason to stay alive
-)
+VALUE_STEPS = 10.0  # divides returns of every step; the gradient is clipped, so that it hardly matters
+LEAST_PENALTY = 1.0  # spreads of the reward that a penalty may reach where staying alive earns nothing
 MOST_PENALTY = 10.0  # the same where nothing ends
 
 
