@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -33,14 +33,11 @@ from revive.policy.doubt import Doubt
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.smoothing import Endings, smoothed_reward, stops_gradient
+from revive.policy.starts import Start
 from revive.venv.virtual_env import VirtualEnv
 
-VALUE_STEPS = (
-    10.0  # what returns of every step are divided by; the gradient is clipped, so that it hardly matters
-)
-LEAST_PENALTY = (
-    1.0  # spreads of the reward: what a penalty may reach where rewards are no reason to stay alive
-)
+VALUE_STEPS = 10.0  # divides returns of every step; the gradient is clipped, so that it hardly matters
+LEAST_PENALTY = 1.0  # spreads of the reward that a penalty may reach where staying alive earns nothing
 MOST_PENALTY = 10.0  # the same where nothing ends
 
 
@@ -49,18 +46,24 @@ class Variant:
     """One of the settings that learn side by side.
 
     penalty: spreads of the reward that are taken off for each unit of disagreement above that of the logs.
-    returns: what is maximised. lr: share of the learning rate.
+    returns: what is maximised. lr, noise: shares of the learning rate and of the exploration. wide: whether some
+    rollouts start away from the logs.
     """
 
     penalty: float = 0.0
     returns: Literal["every", "whole"] = "every"
     lr: float = 1.0
+    noise: float = 1.0
+    wide: bool = True
 
     @property
     def name(self) -> str:
         """As the output shows it."""
-        slow = "" if self.lr == 1.0 else f", {self.lr:g} of the step"
-        return f"penalty {self.penalty:g}, {self.returns} return{slow}"
+        parts = [f"penalty {self.penalty:g}", f"{self.returns} return"]
+        parts += [
+            f"{word} x {share:g}" for word, share in (("lr", self.lr), ("noise", self.noise)) if share != 1.0
+        ]
+        return ", ".join(parts if self.wide else [*parts, "logged starts"])
 
 
 class Experience(NamedTuple):
@@ -124,7 +127,6 @@ class FirstOrderLearner(PolicyLearner):
         self.variants = [Variant(**chosen) for chosen in variants]
         count = len(self.variants)
         self.policy = problem.clone.widened(count)
-        self.policy.noise.fill_(noise)
         self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
         self.starts, self.reward, self.reward_spread = problem.starts, problem.reward, problem.reward_spread
         self.horizon, self.warm_up = problem.horizon.steps, warm_up
@@ -141,7 +143,7 @@ class FirstOrderLearner(PolicyLearner):
         self.doubt = Doubt(venv, problem.rows)
         self.logged = Logged.of(problem, self.policy)
         self.imagined = 1.0 if self.logged is None else imagined
-        self._per_copy()
+        self._per_copy(noise)
         width = sum(
             venv.codec.width(n) for n in (*venv.replayed_nodes, *venv.graph.states, self.policy.target)
         )
@@ -165,7 +167,7 @@ class FirstOrderLearner(PolicyLearner):
     def venv(self) -> VirtualEnv:
         return self._venv[0]
 
-    def _per_copy(self) -> None:
+    def _per_copy(self, noise: float) -> None:
         """Tables (P, 1) of what differs between the copies."""
         device, halves = self.problem.device, self.venv.halves
 
@@ -176,6 +178,7 @@ class FirstOrderLearner(PolicyLearner):
         self._whole = table([float(v.returns == "whole") for v in self.variants])
         self._mix = self._whole + (1.0 - self._whole) * self.td_lambda
         self._step_size = table([v.lr for v in self.variants])
+        self.policy.noise = table([noise * v.noise for v in self.variants]).unsqueeze(-1)  # (P, 1, 1)
         mean = float(self.problem.row_reward.mean()) / self.reward_spread
         self._most = max(LEAST_PENALTY, 0.5 * mean) if self.endings.exist else MOST_PENALTY
 
@@ -235,7 +238,7 @@ class FirstOrderLearner(PolicyLearner):
     def _rollout(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """h + 1 steps, of which the last one is there for its action; and what was given."""
         venv, steps = self.venv, self.horizon + 1
-        begin = self.starts.draw(self.branches, steps, self.generator)
+        begin = self._starts(steps)
         others = tuple(name for name in venv.graph.learned if name != self.policy.target)
         noise = venv.noise(steps, self.branches, self.generator, others)
         per_half = venv.members // venv.halves
@@ -247,6 +250,15 @@ class FirstOrderLearner(PolicyLearner):
             begin.state, begin.given, steps, past=begin.past, actor=actor, noise=noise, shifts=shifts
         )
         return rolled, begin.given
+
+    def _starts(self, steps: int) -> Start:
+        """Each variant's branches side by side."""
+        each, plain = self.branches // len(self.variants), replace(self.starts, wide=0.0)
+        parts = [
+            (self.starts if variant.wide else plain).draw(each, steps, self.generator)
+            for variant in self.variants
+        ]
+        return Start.joined(parts)
 
     def _imagine(self) -> Experience:
         """A rollout as the losses see it, with its gradient."""

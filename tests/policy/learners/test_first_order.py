@@ -10,6 +10,7 @@ from torch import Tensor
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
+from revive.policy.choice import Court
 from revive.policy.learners.first_order import FirstOrderLearner
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
@@ -176,15 +177,15 @@ def test_a_penalty_keeps_away_from_where_members_disagree(plant: Plant, tmp_path
     reward = Reward(lambda data: data["next_x"], Path("reward.py"))
     made = made_for(
         plant,
-        {"variants": [{"penalty": 0}, {"penalty": 3}], "iterations": 40},
+        {"variants": [{"penalty": 0}, {"penalty": 10}], "iterations": 40},
         venv=venv,
         reward=reward,
     )
     train(made, tmp_path)
-    x = torch.zeros(4, 1, 1)
-    free, wary = made.policy(x).detach()[[0, 1], 0, 0].tolist()
-    assert free > 0.8
-    assert abs(wary) < 0.5 * free
+    last = [c for c in made.candidates() if c.iteration == made.iterations and c.half == 0]
+    free, wary = Court(made.problem).scores(last)
+    assert free.mean > wary.mean
+    assert wary.doubt < 0.7 * free.doubt
 
 
 def test_a_candidate_keeps_its_weights_while_learning_goes_on(plant: Plant, tmp_path: Path) -> None:
