@@ -188,7 +188,7 @@ def about_gain(gain: Interval, own: float) -> list[Verdict]:
         return []
     sentence = (
         f"The gain of the best learned policy over the clone is not certain: per step {gain.mean:.3g} in the venv of "
-        f"one half, {own:.3g} in the one that it learned in; the true gain is between {gain.low:.3g} and {gain.high:.3g}."
+        f"one half, {own:.3g} in the one that it learned in; the true gain is in {gain.low:.3g} .. {gain.high:.3g}."
     )
     remedy = "Log more, above all where the policy would lead; until then the clone is the safer choice."
     return [Verdict("gain", sentence, remedy, "distrust")]
