@@ -58,7 +58,10 @@ def test_signs_that_members_or_halves_disagree_about() -> None:
     assert about_signs([sign(0.95, 1.0), sign(0.85, 0.8)]) == []
     found = about_signs([sign(0.95, 0.2), sign(0.95, 0.1, 30), sign(0.7, 0.9, column="ketones")])
     assert len(found) == 2
-    assert "The two halves disagree whether more 'insulin' raises or lowers 'glucose' after 30 steps" in found[0].sentence
+    assert (
+        "The two halves disagree whether more 'insulin' raises or lowers 'glucose' after 30 steps"
+        in found[0].sentence
+    )
     assert "The members of the venv disagree" in found[1].sentence
     assert "after one step" in found[1].sentence
     assert {verdict.severity for verdict in found} == {"distrust"}
@@ -122,7 +125,11 @@ def test_what_the_logs_never_did(change: dict[str, object], code: str | None) ->
 
 
 def test_a_policy_that_promises_no_gain() -> None:
-    figures = {"predicted": {"mean": -1.0}, "behaviour": [{"mean": -0.9}, {"mean": -2.0}], "learned_in_half": 1}
+    figures = {
+        "predicted": {"mean": -1.0},
+        "behaviour": [{"mean": -0.9}, {"mean": -2.0}],
+        "learned_in_half": 1,
+    }
     assert [v.code for v in about_promise(figures)] == ["no-gain"]
     assert about_promise({**figures, "learned_in_half": 0}) == []
     assert about_promise({**figures, "chosen": {"fallback": "because"}}) == []
