@@ -76,7 +76,9 @@ def test_done_in_the_first_row(tank: Write) -> None:
     assert episodes["logs"]["length"] == pytest.approx(60)
 
 
-def test_a_run_is_summed_up_per_episode_with_verdicts(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_summed_up_per_episode_with_verdicts(
+    tank: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
     tank()
     assert main([*FAST]) == 0
     out = capsys.readouterr().out
