@@ -148,7 +148,7 @@ def fit(
     rounds = learner.rounds
     stop = rounds if until is None else min(until, rounds)
     done = _rounds_done(checkpoint)
-    if stop < rounds and done >= stop:
+    if stop < rounds and done >= stop and checkpoint.is_file():
         return False
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     keep = ModelCheckpoint(
@@ -174,7 +174,8 @@ def fit(
             num_sanity_val_steps=0,
         )
         trainer.fit(learner, ckpt_path=str(checkpoint) if done else None, weights_only=True)
-        if trainer.current_epoch > done and trainer.current_epoch % checkpoint_every:
+        written = trainer.current_epoch % checkpoint_every == 0 or trainer.current_epoch == done
+        if not written or not checkpoint.is_file():
             trainer.save_checkpoint(checkpoint)
     return learner.finished or stop == rounds
 

@@ -25,10 +25,17 @@ def shipped_learners(section: str) -> set[str]:
     return {file.stem for file in (shipped("conf") / section / "learner").glob("*.yaml")}
 
 
-def small_settings(section: str, name: str, small: str) -> Settings:
-    """As `SECTION=NAME` composes them; `small` are keys of the learner and their values, KEY=VALUE ..."""
-    overrides = [f"{section}.learner.{part}" for part in small.split()]
-    return load_settings(["experiment=refrigerator", f"{section}={name}", *overrides])
+def small_settings(section: str, name: str) -> Settings:
+    """As `SECTION=NAME debug=fast` composes them: a handful of rounds."""
+    return load_settings(["experiment=refrigerator", "debug=fast", f"{section}={name}"])
+
+
+def check_files(section: str) -> None:
+    """A learner that `conf` has a file for can be chosen, and has tiny limits of its own."""
+    home = shipped("conf") / section
+    learners = shipped_learners(section)
+    assert {file.stem for file in home.glob("*.yaml")} == learners
+    assert {file.stem for file in (home / "debug" / "fast").glob("*.yaml")} == learners
 
 
 def made_by(settings: Settings, section: str, problem: object) -> Any:

@@ -156,6 +156,17 @@ def test_training_leg_by_leg_comes_to_the_same(tmp_path: Path) -> None:
     assert torch.equal(walker.place, whole.place)
 
 
+def test_a_leg_too_short_for_a_round_leaves_a_checkpoint_to_go_on_from(tmp_path: Path) -> None:
+    """As the first leg of a population has it, where a learner has few rounds."""
+    whole, _ = walk(tmp_path / "whole")
+    assert walk(tmp_path, until=0)[1] == []
+    assert (tmp_path / "checkpoints" / "venv.ckpt").is_file()
+    assert walk(tmp_path, until=0)[1] == []
+    resumed, steps = walk(tmp_path)
+    assert [done for done, _ in steps] == list(range(1, 8))
+    assert torch.equal(resumed.place, whole.place)
+
+
 def test_a_leg_that_was_interrupted_goes_on(tmp_path: Path) -> None:
     whole, _ = walk(tmp_path / "whole")
     walk(tmp_path, until=3)

@@ -15,6 +15,7 @@ from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
 SMALLEST_RADIUS = 1e-6
+RUNAWAY = 1.0  # spans outside the data at which a rollout is stopped that nothing else keeps in range
 ROUNDING = 1e-12  # a spread below this share of the values is rounding, not change
 
 
@@ -174,7 +175,8 @@ class NodeCodec(nn.Module):
         high: list[float] = []
         for transform, i in zip(self.transforms, self.order, strict=True):
             c, s = _center_and_scale(self.columns[i], transform, known[i])
-            bounds = _bounds(self.columns[i], known[i])
+            on_circle = any(len(center) in pair for pair in self.circles)
+            bounds = (None, None) if on_circle else _bounds(self.columns[i], known[i])
             center += [c] * transform.width
             scale += [s] * transform.width
             for edges, bound, none in ((low, bounds[0], -np.inf), (high, bounds[1], np.inf)):
@@ -207,9 +209,17 @@ def _center_and_scale(column: Column, transform: Transform, known: np.ndarray | 
 
 
 def _bounds(column: Column, known: np.ndarray | None) -> tuple[float | None, float | None]:
-    """The range that rollouts keep the column in: the declared one, else that of the training data."""
-    if not column.clamps or column.type != "continuous":
+    """The range that rollouts keep the column in: the declared one, else that of the training data.
+
+    A column that is not clamped is stopped far outside the data, where a rollout is running away.
+    """
+    if column.type != "continuous" or column.clamp is False:
         return None, None
+    if not column.clamps:
+        if known is None or column.scale == "cyclic":
+            return None, None
+        low, high = float(known.min()), float(known.max())
+        return low - RUNAWAY * (high - low), high + RUNAWAY * (high - low)
     if column.min is None and column.max is None and known is not None:
         return float(known.min()), float(known.max())
     return column.min, column.max

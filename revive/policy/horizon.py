@@ -15,7 +15,8 @@ from revive.venv.virtual_env import VirtualEnv
 
 SHORTEST, USUAL, PER_DEAD_TIME = 10, 30, 5
 LOOKED_AT = 100  # steps after an action
-CLEAR = 0.1  # share of the largest response that counts as one
+CLEAR = 0.5  # share of what one step's noise does to the reward, that a response must reach
+SMALLEST = 0.01  # share of the largest response that it must reach
 AGREED = 2.0  # times its spread over members that a response must reach
 
 
@@ -82,8 +83,9 @@ def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within:
     """Steps until a change of the action first shows in what the reward reads of the states, counted from 1.
 
     Two open-loop rollouts of the recorded actions, one of them with the first action moved by half a spread. What
-    the reward charges for the action itself is left out. A response counts where it reaches a tenth of the largest
-    one within `within` steps and twice its own spread over the members.
+    the reward charges for the action itself is left out. The first response counts that stands out of the noise: half
+    of what one step's noise does to the reward, a hundredth of the largest response within `within` steps, and twice
+    its own spread over the members.
     """
     per_half = venv.members // venv.halves
     horizon = min(LOOKED_AT, within, int(rows.lengths.max()))
@@ -93,15 +95,23 @@ def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within:
     data, past = rows.at(index), rows.past(first)
     moved = {**data, target: data[target].clone()}
     moved[target][0] = _elsewhere(venv, target, data[target][0])
-    rolled = [venv.replay(d, past) for d in (data, moved)]
-    before, after = (reward(venv.codec.decode({**r, target: data[target]})) for r in rolled)
-    effect = (after - before).nan_to_num(0.0) * valid
+
+    def rewards(windows: dict[str, Tensor], noise: dict[str, Tensor] | None = None) -> Tensor:
+        rolled = venv.replay(windows, past, noise)
+        return reward(venv.codec.decode({**rolled, target: data[target]})).nan_to_num(0.0)
+
+    usual = rewards(data)
+    noise = venv.noise(1, first.shape[1], torch.Generator(venv.device).manual_seed(0))
+    still = {
+        name: torch.nn.functional.pad(eps, (0, 0, 0, 0, 0, 0, 0, horizon - 1)) for name, eps in noise.items()
+    }
+    floor = float((rewards(data, still)[0] - usual[0]).abs().mean())
+    effect = (rewards(moved) - usual) * valid
     size = effect.abs().sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)  # (T,)
     by_member = effect.reshape(horizon, venv.halves, per_half, -1)
-    agreed = by_member.mean(2).abs().mean((1, 2)) >= AGREED * by_member.std(2, unbiased=False).mean(
-        (1, 2)
-    ) / (per_half**0.5)
-    clear = (size >= CLEAR * size.max()) & agreed & (size > 0)
+    doubt = by_member.std(2, unbiased=False).mean((1, 2)) / per_half**0.5
+    agreed = by_member.mean(2).abs().mean((1, 2)) >= AGREED * doubt
+    clear = (size >= max(CLEAR * floor, SMALLEST * float(size.max()))) & agreed & (size > 0)
     return int(clear.float().argmax()) + 1 if bool(clear.any()) else None
 
 

@@ -26,8 +26,8 @@ def check_space(space: Mapping[str, Domain], section: str) -> Problems:
     """What cannot change while a trial is under way."""
     problems = Problems()
     for key in space:
-        name = key.removeprefix("learner.")
-        if key != "noise" and (not key.startswith("learner.") or name in _FIXED):
+        name = key.rpartition(".")[2]
+        if not key.startswith("learner.") or name in _FIXED:
             what = "cannot change while a trial is trained, as search=pbt does"
             remedy = f"take it out: ~{section}.space.{key}; or search=optuna"
             problems.append(Problem(what, place=f"{section}.space.{key}", remedy=remedy))

@@ -25,12 +25,10 @@ _YARDSTICK = (
     "rules",
     "evaluation",
     "truth",
-    "learner._target_",
     "learner.curriculum",
     "learner.block",
     "learner.held_out",
     "learner.rule_weight",
-    "learner.caution",
 )
 """What a search must leave alone: with other values of these, two trials would not be comparable."""
 
@@ -76,7 +74,8 @@ def with_values(settings: Settings, section: Section, params: Mapping[str, Any],
 
 
 def _key_problem(values: Mapping[str, Any], key: str, place: str) -> Problem | None:
-    if any(key == fixed or key.startswith(f"{fixed}.") for fixed in _YARDSTICK):
+    constructor = key.rpartition(".")[2] in ("_target_", "_partial_")
+    if constructor or any(key == fixed or key.startswith(f"{fixed}.") for fixed in _YARDSTICK):
         return Problem("cannot be searched: it changes what trials are compared by", place=place)
     known = list(dotted_keys(values))
     if key not in known:

@@ -91,12 +91,19 @@ def test_no_experiment(experiments: Path) -> None:
 
 
 def test_options_of_a_stage_are_checked(experiments: Path) -> None:
-    (experiments / "demo" / "experiment.yaml").write_text("policy: {noise: much}\n")
+    (experiments / "demo" / "experiment.yaml").write_text("policy: {starts: {wide: much}}\n")
     text = problems("venv.members=1.5", "venv.network.hidden=8", "policy.clone=true")
     assert "command line, venv.members: must be a whole number, not 1.5" in text
     assert "command line, venv.network.hidden: must be a list, not 8" in text
-    assert "experiment.yaml, policy.noise: must be a number, not 'much'" in text
+    assert "experiment.yaml, policy.starts.wide: must be a number, not 'much'" in text
     assert "policy.clone: must be a mapping of keys to values, not True" in text
+
+
+def test_arguments_of_a_learner_are_keys_of_its_own(experiments: Path) -> None:
+    assert "command line, policy.noise: unknown key" in problems("policy.noise=0.2")
+    told = problems("policy=first_order", "policy.learner.noize=0.2")
+    assert "policy.learner.noize: unknown key\n    -> did you mean 'policy.learner.noise'?" in told
+    assert "there is no policy 'default'" in problems("policy=default")
 
 
 def test_what_debug_sets_exists_and_fits(experiments: Path) -> None:

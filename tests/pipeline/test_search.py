@@ -13,8 +13,8 @@ import pytest
 import revive
 from revive.__main__ import main
 
-HERE = ("experiment=refrigerator", "debug=fast", "ray.enabled=false", "run_id=r")
-SMALL = ("~policy.space.noise", "~policy.space.learner.gamma")
+HERE = ("experiment=refrigerator", "policy=first_order", "debug=fast", "ray.enabled=false", "run_id=r")
+SMALL = ("~policy.space.learner.noise", "~policy.space.learner.gamma")
 
 
 def _run(log_dir: Path, *overrides: str) -> int:

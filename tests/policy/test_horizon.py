@@ -19,10 +19,13 @@ from tests.venv.plants import columns, hand_set, rows_of
 # -- dead time -----------------------------------------------------------------------------------
 
 
-def delay_line(delay: int, *, to_x: float = 1.0, doubted: float = 0.0) -> tuple[VirtualEnv, Rows]:
+def delay_line(
+    delay: int, *, to_x: float = 1.0, doubted: float = 0.0, std: float = 0.0
+) -> tuple[VirtualEnv, Rows]:
     """The action reaches x after `delay` steps: a shift register `line` holds the actions on their way.
 
-    to_x: how much of it arrives. doubted: what the second member of each half thinks it differs by.
+    to_x: how much of it arrives. std: of the noise of every step.
+    doubted: what the second member of each half thinks it differs by.
     """
     width = delay - 1
     inputs = {"u": ["x"], "next_x": ["x", "line", "u"], "next_line": ["line", "u"]}
@@ -40,7 +43,7 @@ def delay_line(delay: int, *, to_x: float = 1.0, doubted: float = 0.0) -> tuple[
         "next_x": (arriving, [0.0]),
         "next_line": (shift - torch.eye(width + 1)[:, :width], [0.0]),
     }
-    venv = hand_set(graph, linear, members=4)
+    venv = hand_set(graph, linear, members=4, std=std)
     rng = np.random.default_rng(0)
     part = {name: rng.normal(size=(60, graph[name].width)) for name in graph.nodes}
     return venv, rows_of(venv.graph, venv.codec, part, part)
@@ -77,15 +80,18 @@ def test_a_response_beyond_what_is_looked_at_does_not_show() -> None:
     assert dead_time(venv, rows, "u", reward_of(), within=6) == 6
 
 
-def test_the_first_clear_response_counts_and_not_the_largest() -> None:
-    """The action shows in the line at once, ten times as much of it arrives later."""
-    venv, rows = delay_line(4)
+def test_the_first_response_that_stands_out_of_the_noise_counts_and_not_the_largest() -> None:
+    """The action shows in the line at once, more of it arrives later."""
+    venv, rows = delay_line(4, std=0.15)
 
     def reward(share: float) -> Reward:
         return reward_of(lambda data: data["next_x"] + share * data["next_line"][..., 0:1])
 
     assert dead_time(venv, rows, "u", reward(0.2), within=100) == 1
     assert dead_time(venv, rows, "u", reward(0.05), within=100) == 4
+    quiet, rows = delay_line(4)
+    assert dead_time(quiet, rows, "u", reward(0.05), within=100) == 1
+    assert dead_time(quiet, rows, "u", reward(0.001), within=100) == 4  # a network's leakage, say
 
 
 def test_a_response_that_the_members_do_not_agree_on_does_not_count() -> None:

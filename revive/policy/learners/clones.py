@@ -135,8 +135,16 @@ def _kinds(problem: PolicyProblem, part: range, best: float) -> dict[str, Tensor
     found[f"best {best:.0%}".replace("%", " %")] = _rows_of([spans[i] for i in top], rows.device)
     groups = _groups(_moments(problem, spans))
     for i, group in enumerate(groups):
+        if not _earns_more(returns[group], returns):
+            continue  # what earns no more than the rest is no example
         found[f"kind {i + 1}"] = _rows_of([spans[j] for j in group], rows.device)
     return found
+
+
+def _earns_more(some: Tensor, every: Tensor) -> bool:
+    """Whether the returns of some trajectories are above the mean of all by two standard errors."""
+    error = float(some.std()) / math.sqrt(len(some)) if len(some) > 1 else math.inf
+    return float(some.mean() - every.mean()) > 2.0 * error
 
 
 def _spans(rows: Rows, part: range) -> list[tuple[int, int]]:
