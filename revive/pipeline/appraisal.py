@@ -10,7 +10,6 @@ from torch import Tensor
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
 from revive.pipeline.stages import Learned, evaluation_environment
-from revive.pipeline.trust import independent
 from revive.policy.conduct import Use, conduct
 from revive.policy.episodes import (
     Episodes,
@@ -22,6 +21,7 @@ from revive.policy.episodes import (
     play,
 )
 from revive.policy.evaluation import EvaluationEnvironment
+from revive.policy.imitation import independent
 from revive.policy.intervals import Interval, prediction
 from revive.policy.problem import reward_of_rows
 from revive.policy.simulator import Truth

@@ -70,10 +70,10 @@ def _policy_summary(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
     if context.given.task is None:
-        return {}, about_errors(errors, None)
+        return {}, about_errors(errors)
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     if learned is None:
-        return figures, about_errors(errors, None)
+        return figures, about_errors(errors)
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]

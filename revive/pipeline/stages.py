@@ -19,7 +19,7 @@ from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_poli
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Bench, Context
 from revive.pipeline.resume import uses_other_venv, was_finished
-from revive.pipeline.trust import venv_verdicts
+from revive.pipeline.trust import gain_verdicts, venv_verdicts
 from revive.policy.choice import Court
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
@@ -244,6 +244,8 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
     choice = court.choose(candidates)
     promised = None if choice.fallback else choice.score.mean_gain
     verdicts = venv_verdicts(learner.problem, promised)
+    if not choice.fallback:
+        verdicts += gain_verdicts(learner.problem, choice.candidate)
     if distrust := first_distrust(verdicts):
         choice = court.choose(candidates, distrust)
     taken = choice.candidate

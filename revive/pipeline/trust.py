@@ -1,28 +1,16 @@
-"""The figures that verdicts are passed on, from venvs and logs."""
+"""The verdicts on a venv, from the figures of a policy problem."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
-from revive.data.windows import Rows
-from revive.policy.episodes import (
-    Episodes,
-    episode_environment,
-    has_episodes,
-    logged,
-    longest,
-    missing,
-    play,
-)
-from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.intervals import difference
+from revive.policy.candidate import Candidate
+from revive.policy.imitation import imitations, independent, is_clone_at_fault, world_of
+from revive.policy.intervals import prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
-from revive.policy.verdicts import Imitation, Verdict, about_errors, about_imitation, about_signs
+from revive.policy.verdicts import Verdict, about_errors, about_gain, about_imitation, about_signs
 from revive.venv.validation import rollout_error
 
-IMITATED = 400  # steps at most
+FEW = 10  # steps after which an effect is looked at, or the dead time where that is longer
 
 
 def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
@@ -30,54 +18,22 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
 
     gain: per step, that the best candidate promises over the clone.
     """
-    signs = signs_of_effects(
-        problem.venv, problem.rows, problem.target, problem.reward, problem.horizon.steps
-    )
-    errors = rollout_error(problem.venv, problem.rows)
+    venv, rows = problem.venv, problem.rows
+    ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
+    signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
+    found = imitations(problem)
+    clone_at_fault = any(i.is_real for i in found) and is_clone_at_fault(problem)
     return [
-        *about_imitation(imitations(problem), gain),
+        *about_imitation(found, gain, clone_at_fault),
         *about_signs(signs),
-        *about_errors(errors, problem.horizon.steps),
+        *about_errors(rollout_error(venv, rows)),
     ]
 
 
-def imitations(problem: PolicyProblem) -> list[Imitation]:
-    """The behaviour policy against the logs in each half, on the same rows."""
-    venv, rows = problem.venv, problem.rows
-    world = problem.evaluation
-    if has_episodes(rows, venv):
-        steps = min(longest(rows, None), IMITATED)
-        world = episode_environment(venv, rows, problem.reward, steps=steps, seed=1)
-    logs = logged(rows, problem.row_reward, venv, world.first, world.horizon)
-    return compared(world, play(world, None), logs, problem.reward_spread)
-
-
-def compared(
-    world: EvaluationEnvironment, rolled: Episodes, logs: Episodes, spread: float
-) -> list[Imitation]:
-    """Rollouts (T, M, B) of the behaviour policy and what followed the same rows in the logs, half by half."""
-    more, steps = missing(rolled, logs)
-    found = []
-    for half in range(world.venv.halves):
-        members = world.venv.members_of(half)
-        count = steps[members].sum().clamp_min(1.0)
-        scale = steps[members].shape[1] / steps[members][0].sum().clamp_min(
-            1.0
-        )  # starts are weighted by their steps
-        gap = difference(more[members] * scale, independent(world, half))
-        earned = float(logs.reward[:, members].sum() / count)
-        found.append(Imitation(earned, earned + gap.mean, gap, spread))
-    return found
-
-
-def independent(world: EvaluationEnvironment, half: int) -> int:
-    """How many of a half's starts tell something of their own: trajectories, or stretches that do not overlap."""
-    rows = world.rows
-    starts = torch.unique(world.first[world.venv.members_of(half)][0])
-    if bool((starts == _first_row(rows, starts)).all()):
-        return len(starts)
-    return max(1, min(len(starts), len(rows.parts[half]) // world.horizon))
-
-
-def _first_row(rows: Rows, index: Tensor) -> Tensor:
-    return rows.starts[torch.searchsorted(rows.starts, index.contiguous(), right=True) - 1]
+def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
+    """Whether the gain of a candidate over the clone is certain: over starts, members and both halves' venvs."""
+    world, venv = world_of(problem), problem.venv
+    gains = world.rewards(chosen.policy.actor()) - world.rewards(problem.clone.actor())  # (M, B)
+    own, other = (gains[venv.members_of(half)] for half in (chosen.half, 1 - chosen.half))
+    at_home = float(own.double().mean())
+    return about_gain(prediction(other, at_home, independent(world, 1 - chosen.half)), at_home)

@@ -21,6 +21,9 @@ from revive.venv.validation import HORIZONS, RolloutError
 RELEVANT = 0.25  # spreads of the logged reward per step, and share of the gain: a gap below both is no matter
 WITHIN, BETWEEN = 0.8, 0.7  # agreement about a sign among the members of a half, and between the halves
 SLACK = 1.02  # times the error of a baseline, so that a tie after one small step is none
+SOON = (
+    10  # steps: a venv that fails within them is of no use; beyond, what is chaotic can be foretold by none
+)
 EXPLODED = 3.0  # spreads of the data
 OUTSIDE = 0.05  # share of the steps
 MOVES = 3.0  # times those of the logs
@@ -66,10 +69,13 @@ class Imitation:
         return {"logs": self.logs, "venv": self.venv, "gap": self.gap.to_json()}
 
 
-def about_imitation(imitations: Sequence[Imitation], gain: float | None) -> list[Verdict]:
+def about_imitation(
+    imitations: Sequence[Imitation], gain: float | None, clone_at_fault: bool = False
+) -> list[Verdict]:
     """gain: per step, that the best policy promises over the clone; None where none is learned.
 
-    A gap that is small beside the gain leaves the gain standing.
+    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the second replay
+    (imitation.py).
     """
     wrong = [i for i in imitations if i.is_real]
     if not wrong:
@@ -82,6 +88,14 @@ def about_imitation(imitations: Sequence[Imitation], gain: float | None) -> list
         f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: {venv} "
         f"against {logs} per step on the same rows of the two halves."
     )
+    if clone_at_fault:
+        sentence += (
+            " With the controller's departures from the clone replayed it does: the clone is at fault."
+        )
+        remedy = (
+            "Let the policy see what the controller saw (policy.inputs, policy.history, declared histories)."
+        )
+        return [Verdict("imitation", sentence, remedy, "caution")]
     remedy = (
         "Ask what the venv or the clone does not see: a dead time or earlier values (a history), a disturbance or an "
         "input of the controller that is not declared, an effect whose sign you know (declare it in the description)."
@@ -118,33 +132,32 @@ def _agreement(sign: SignOfEffect) -> float:
     return min(sign.within / WITHIN, sign.between / BETWEEN)
 
 
-def about_errors(errors: RolloutError, horizon: int | None) -> list[Verdict]:
-    """horizon: of training rollouts; what is wrong within it is no mere caution. None: no policy is learned."""
-    if not errors.horizon:
-        return []
-    return [*_exploded(errors), *_no_better(errors, horizon)]
+def about_errors(errors: RolloutError) -> list[Verdict]:
+    """What rollouts against data of the other half show."""
+    return [*_exploded(errors), *_no_better(errors)] if errors.horizon else []
 
 
-def _no_better(errors: RolloutError, horizon: int | None) -> list[Verdict]:
+def _no_better(errors: RolloutError) -> list[Verdict]:
     venv = errors.in_spreads().mean(0)
     found = []
     for of, name in (("persistence", "nothing changes"), ("average", "always the mean")):
-        if not getattr(errors, of):
-            continue
         simple = errors.in_spreads(of).mean(0)
         steps = [h for h in HORIZONS if h <= errors.horizon and venv[h - 1] > SLACK * simple[h - 1]]
         if not steps:
             continue
-        reaches = horizon is None or min(steps) <= max(horizon, 10)
+        soon = min(steps) <= SOON
+        remedy = (
+            "Log more or faster, or declare what the venv cannot see: nothing found in it can be relied on."
+            if soon
+            else "Do not read rollouts that far; a smaller policy.horizon keeps training within the steps before."
+        )
         listed = ", ".join(map(str, steps))
         found.append(
             Verdict(
                 "baseline",
                 f"At step {listed} the venv predicts no better than '{name}'.",
-                "Log more, or declare what it cannot see; a shorter policy.horizon relies on its first steps alone."
-                if reaches
-                else f"The policy's training ends its rollouts before that, at step {horizon}; do not read on.",
-                "distrust" if reaches else "caution",
+                remedy,
+                "distrust" if soon else "caution",
             )
         )
     return found
@@ -167,6 +180,18 @@ def _exploded(errors: RolloutError) -> list[Verdict]:
                 )
             )
     return found
+
+
+def about_gain(gain: Interval, own: float) -> list[Verdict]:
+    """gain: per step over the clone, foretold by the half that the policy did not learn in; own: in the other one."""
+    if gain.low > 0.0:
+        return []
+    sentence = (
+        f"The gain of the best learned policy over the clone is not certain: per step {gain.mean:.3g} in the venv of "
+        f"one half, {own:.3g} in the one that it learned in; the true gain is in {gain.low:.3g} .. {gain.high:.3g}."
+    )
+    remedy = "Log more, above all where the policy would lead; until then the clone is the safer choice."
+    return [Verdict("gain", sentence, remedy, "distrust")]
 
 
 def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
