@@ -175,7 +175,8 @@ class NodeCodec(nn.Module):
         high: list[float] = []
         for transform, i in zip(self.transforms, self.order, strict=True):
             c, s = _center_and_scale(self.columns[i], transform, known[i])
-            bounds = _bounds(self.columns[i], known[i])
+            on_circle = any(len(center) in pair for pair in self.circles)
+            bounds = (None, None) if on_circle else _bounds(self.columns[i], known[i])
             center += [c] * transform.width
             scale += [s] * transform.width
             for edges, bound, none in ((low, bounds[0], -np.inf), (high, bounds[1], np.inf)):

@@ -199,7 +199,7 @@ def test_a_decoded_choice_tells_a_reward_which_way_to_go(kind: str) -> None:
         ({"min": -2.0, "max": 5.0}, [-2.0, 1.0, 5.0]),
         ({"min": -2.0}, [-2.0, 1.0, 100.0]),
         ({"max": 5.0}, [-100.0, 1.0, 5.0]),
-        ({}, [-100.0, 1.0, 100.0]),
+        ({}, [-2.0, 1.0, 5.5]),  # one span of the data outside it, where a rollout runs away
         ({"clamp": True}, [0.5, 1.0, 3.0]),  # what the data show
         ({"min": -2.0, "max": 5.0, "clamp": False}, [-100.0, 1.0, 100.0]),
         ({"scale": "minmax", "min": -2.0, "max": 5.0}, [-2.0, 1.0, 5.0]),
