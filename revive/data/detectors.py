@@ -1,10 +1,11 @@
 """What the data say about the columns by themselves: proposals, each with the lines that accept it.
 
-Nothing here is applied; a proposal becomes true when the user writes it into the description.
+Those that are exact can be applied to the graph at once; any other becomes true when the user writes it down.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -13,15 +14,18 @@ import numpy as np
 
 from revive.data.derive import is_read
 from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
+from revive.data.exact import exact_bound, exact_circle, exact_copy
 from revive.data.extremes import ties
 from revive.data.finding import Evidence
 from revive.data.proposal import Proposal, quoted
 from revive.data.trajectories import FloatArray, IntArray
 from revive.graph.columns import Column
+from revive.graph.found import Bound, Copied
 
-__all__ = ["Proposal", "propose"]
+__all__ = ["Proposal", "exact_proposals", "propose"]
 
 _CIRCLE: Final = 1e-3  # the .999 quantile of |x^2 + y^2 - 1| on a unit circle
+_GLANCED: Final = 64  # rows that all pairs of columns are tried on
 _TIED: Final = 5  # rows at the exact extreme of a column that saturates
 _VISITS: Final = 2  # separate times that it gets there: one alone may be a standstill
 _PILED: Final = 3  # times as many as at the value next to it
@@ -38,17 +42,27 @@ class _Found:
 
 
 def propose(evidence: Evidence) -> list[Proposal]:
-    """All proposals about the data of `evidence`, whose values are finite."""
+    """All proposals about the data of `evidence`, whose values are finite, but for what its graph has already."""
     if evidence.trajectories.rows < _FEWEST:
         return []
+    maybe_exact = _maybe_exact(evidence)
+    return [*maybe_exact, *exogenous_columns(evidence), *missing_termination(evidence)]
+
+
+def exact_proposals(evidence: Evidence) -> list[Proposal]:
+    """The proposals that hold in every row, each with its `change` of the graph; values are finite."""
+    if evidence.trajectories.rows < _FEWEST:
+        return []
+    return [proposal for proposal in _maybe_exact(evidence) if proposal.is_exact]
+
+
+def _maybe_exact(evidence: Evidence) -> list[Proposal]:
     circles = [*unit_circles(evidence)]
     return [
         *circles,
         *saturated_columns(evidence, {column for circle in circles for column in circle.columns}),
         *exact_shifts(evidence),
-        *exogenous_columns(evidence),
         *cumulative_columns(evidence),
-        *missing_termination(evidence),
     ]
 
 
@@ -67,19 +81,28 @@ def unit_circles(evidence: Evidence) -> Iterator[Proposal]:
             and not evidence.is_constant(node, number)
             and max(map(abs, (bound[number] for bound in evidence.ranges[node]))) <= 1.01
         ]
-        for place, first in enumerate(likely):
-            for second in likely[place + 1 :]:
-                off = np.abs(np.square(array[:, first]) + np.square(array[:, second]) - 1)
-                distance = float(np.quantile(off, 0.999))
-                if distance < _CIRCLE:
-                    names = (columns[first].name, columns[second].name)
-                    yield Proposal(
-                        "circle",
-                        tuple(f"{node}.{name}" for name in names),
-                        distance,
-                        f"lie on the unit circle within {distance:.1g}; a rollout would drift away from it",
-                        f"nodes: {{{quoted(node)}: {{circle: [{', '.join(map(quoted, names))}]}}}}",
-                    )
+        for first, second in _near_circles(array, likely):
+            off = np.abs(np.square(array[:, first]) + np.square(array[:, second]) - 1)
+            distance = float(np.quantile(off, 0.999))
+            if distance < _CIRCLE:
+                names = (columns[first].name, columns[second].name)
+                yield Proposal(
+                    "circle",
+                    tuple(f"{node}.{name}" for name in names),
+                    distance,
+                    f"lie on the unit circle within {distance:.1g}; a rollout would drift away from it",
+                    f"nodes: {{{quoted(node)}: {{circle: [{', '.join(map(quoted, names))}]}}}}",
+                    exact_circle(evidence, node, first, second),
+                )
+
+
+def _near_circles(array: FloatArray, numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """The pairs of columns whose squares add up to one in most of a few rows: a glance at all pairs at once."""
+    square = np.square(array[:: -(-len(array) // _GLANCED)][:, numbers])  # (n, p)
+    for place, first in enumerate(numbers[:-1]):
+        off = np.abs(square[:, place + 1 :] + square[:, [place]] - 1)
+        for behind in np.flatnonzero(np.median(off, axis=0) < _CIRCLE):
+            yield first, numbers[place + 1 + int(behind)]
 
 
 def saturated_columns(evidence: Evidence, circles: Collection[str]) -> Iterator[Proposal]:
@@ -101,13 +124,20 @@ def saturated_columns(evidence: Evidence, circles: Collection[str]) -> Iterator[
             ]
             rows, name = max(piles, default=0), evidence.graph.columns(node)[number].name
             if rows:
+                bound = exact_bound(evidence, node, number)
                 yield Proposal(
                     "clamp",
                     (f"{node}.{name}",),
                     float(rows),
                     f"has {rows} rows at its exact extreme; a rollout would go beyond it",
-                    f"- {quoted(name)}: {{dim: {quoted(node)}, type: continuous, clamp: true}}",
+                    f"- {quoted(name)}: {{dim: {quoted(node)}, type: continuous, {_as_yaml(bound)}}}",
+                    bound,
                 )
+
+
+def _as_yaml(bound: Bound | None) -> str:
+    ends = () if bound is None else (("min", bound.min), ("max", bound.max))
+    return ", ".join(f"{key}: {value!r}" for key, value in ends if value is not None) or "clamp: true"
 
 
 def _unbounded(evidence: Evidence, node: str, circles: Collection[str]) -> list[int]:
@@ -147,16 +177,19 @@ def exact_shifts(evidence: Evidence) -> Iterator[Proposal]:
     rows = _rows_with_past(sample.starts, sample.ends)
     if len(rows) < _FEWEST // 2:
         return
-    past: dict[bytes, tuple[_Found, int]] = {}
+    known = {(c.node, c.column) for c in evidence.graph.found if isinstance(c, Copied)}
+    past: dict[
+        bytes, tuple[_Found, int]
+    ] = {}  # by a digest: the values of many columns would fill the memory
     columns = [_Found(node, number, column.name) for node, number, column in evidence.logged()]
     columns = [found for found in columns if not evidence.is_constant(found.node, found.number)]
     for steps in range(1, _LONGEST_SHIFT + 1):
         for found in columns:
             values = sample.arrays[found.node][rows - steps, found.number]
-            past.setdefault(values.tobytes(), (found, steps))
+            past.setdefault(_digest(values), (found, steps))
     for found in columns:
-        earlier = past.get(sample.arrays[found.node][rows, found.number].tobytes())
-        if earlier is None or not _is_shift(evidence, found, *earlier):
+        earlier = past.get(_digest(sample.arrays[found.node][rows, found.number]))
+        if (found.node, found.name) in known or earlier is None or not _is_shift(evidence, found, *earlier):
             continue
         source, steps = earlier
         if (source.node, source.number) == (found.node, found.number):
@@ -168,7 +201,12 @@ def exact_shifts(evidence: Evidence) -> Iterator[Proposal]:
             f"the first is exactly the second, {steps} rows before; a network would learn it only nearly",
             f"nodes: {{{quoted(source.node)}: {{ts: {steps + 1}}}}}  "
             f"# take ts_{source.node} as input, drop the column {found.name}",
+            exact_copy(evidence, found.node, found.number, source.node, source.number, steps),
         )
+
+
+def _digest(values: FloatArray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(values).data, digest_size=16).digest()
 
 
 def _rows_with_past(starts: IntArray, ends: IntArray) -> IntArray:
