@@ -14,7 +14,7 @@ import numpy as np
 
 from revive.data.derive import is_read
 from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
-from revive.data.exact import exact_bound, exact_circle, exact_copy
+from revive.data.exact import arrivals, exact_bound, exact_circle, exact_copy
 from revive.data.extremes import ties
 from revive.data.finding import Evidence
 from revive.data.proposal import Proposal, quoted
@@ -27,7 +27,7 @@ __all__ = ["Proposal", "exact_proposals", "propose"]
 _CIRCLE: Final = 1e-3  # the .999 quantile of |x^2 + y^2 - 1| on a unit circle
 _GLANCED: Final = 64  # rows that all pairs of columns are tried on
 _TIED: Final = 5  # rows at the exact extreme of a column that saturates
-_VISITS: Final = 2  # separate times that it gets there: one alone may be a standstill
+_VISITS: Final = 2  # times that it gets there inside a trajectory: one alone may be a standstill
 _PILED: Final = 3  # times as many as at the value next to it
 _DISTINCT: Final = 50  # values from which a column is not made of levels
 _LONGEST_SHIFT: Final = 8
@@ -57,13 +57,23 @@ def exact_proposals(evidence: Evidence) -> list[Proposal]:
 
 
 def _maybe_exact(evidence: Evidence) -> list[Proposal]:
-    circles = [*unit_circles(evidence)]
-    return [
-        *circles,
-        *saturated_columns(evidence, {column for circle in circles for column in circle.columns}),
-        *exact_shifts(evidence),
-        *cumulative_columns(evidence),
-    ]
+    circles, shifts = [*unit_circles(evidence)], [*exact_shifts(evidence)]
+    kept = {column for circle in circles for column in circle.columns}
+    kept |= {shift.columns[0] for shift in shifts if shift.is_exact}
+    kept |= _kept_already(evidence)
+    return [*circles, *saturated_columns(evidence, kept), *shifts, *cumulative_columns(evidence)]
+
+
+def _kept_already(evidence: Evidence) -> set[str]:
+    """`node.column` of the columns that the graph keeps on a circle, or copies from elsewhere."""
+    graph = evidence.graph
+    turning = {
+        f"{node}.{graph.columns(node)[number].name}"
+        for node in graph.states
+        for pair in graph[node].circles
+        for number in pair
+    }
+    return turning | {f"{c.node}.{c.column}" for c in graph.found if isinstance(c, Copied)}
 
 
 def unit_circles(evidence: Evidence) -> Iterator[Proposal]:
@@ -105,20 +115,20 @@ def _near_circles(array: FloatArray, numbers: list[int]) -> Iterator[tuple[int, 
             yield first, numbers[place + 1 + int(behind)]
 
 
-def saturated_columns(evidence: Evidence, circles: Collection[str]) -> Iterator[Proposal]:
+def saturated_columns(evidence: Evidence, kept: Collection[str]) -> Iterator[Proposal]:
     """State columns that pile up at their exact extreme, and whose rollouts nothing clamps yet.
 
-    `circles`: `node.column` of columns that lie on a circle, which keeps them in range.
+    kept: `node.column` of columns that something else keeps in range.
     """
     for node in evidence.graph.states:
-        free = _unbounded(evidence, node, circles)
+        free = _unbounded(evidence, node, kept)
         if not free:
             continue
         array, bounds = evidence.trajectories.arrays[node], evidence.ranges[node]
         tied = [ties(array, bound) for bound in bounds]
         for number in free:
             piles = [
-                _piled(array[:, number], float(bounds[side][number]), side)
+                _piled(array[:, number], float(bounds[side][number]), side, evidence.trajectories.starts)
                 for side in (0, 1)
                 if tied[side][number] >= _TIED
             ]
@@ -140,7 +150,7 @@ def _as_yaml(bound: Bound | None) -> str:
     return ", ".join(f"{key}: {value!r}" for key, value in ends if value is not None) or "clamp: true"
 
 
-def _unbounded(evidence: Evidence, node: str, circles: Collection[str]) -> list[int]:
+def _unbounded(evidence: Evidence, node: str, kept: Collection[str]) -> list[int]:
     """The numbers of the columns of a state that vary and that nothing keeps in range."""
     if node not in evidence.sample.arrays:
         return []
@@ -150,7 +160,7 @@ def _unbounded(evidence: Evidence, node: str, circles: Collection[str]) -> list[
         for number, column in enumerate(evidence.graph.columns(node))
         if column.type == "continuous"
         and not _is_clamped(column)
-        and f"{node}.{column.name}" not in circles
+        and f"{node}.{column.name}" not in kept
         and not evidence.is_constant(node, number)
         and len(np.unique(sample[:, number])) >= _DISTINCT
     ]
@@ -160,11 +170,11 @@ def _is_clamped(column: Column) -> bool:
     return column.clamps or column.clamp is False or column.scale == "cyclic"
 
 
-def _piled(values: FloatArray, extreme: float, side: int) -> int:
+def _piled(values: FloatArray, extreme: float, side: int, starts: IntArray) -> int:
     """How many rows have exactly the value `extreme`; 0 where that is not remarkable."""
-    at = np.flatnonzero(values == extreme)
-    tied = len(at)
-    if 1 + int((np.diff(at) > 1).sum()) < _VISITS:
+    at = values == extreme
+    tied = int(at.sum())
+    if arrivals(at, starts) < _VISITS:
         return 0
     rest = values[values != extreme]
     beside = rest.max() if side else rest.min()

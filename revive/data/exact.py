@@ -64,7 +64,7 @@ def exact_bound(evidence: Evidence, node: str, number: int) -> Bound | None:
     counts = np.unique(values, return_counts=True)[1]
     inside = int(counts[1:-1].max(initial=1))
     firm = [
-        count >= max(_PILE, _PILED * inside) and _arrivals(values == bound, data.starts) >= _ARRIVALS
+        count >= max(_PILE, _PILED * inside) and arrivals(values == bound, data.starts) >= _ARRIVALS
         for bound, count in ((low, counts[0]), (high, counts[-1]))
     ]
     if not any(firm) or (firm[0] and column.scale == "log" and low <= 0):
@@ -72,7 +72,7 @@ def exact_bound(evidence: Evidence, node: str, number: int) -> Bound | None:
     return Bound(node, column.name, low if firm[0] else None, high if firm[1] else None)
 
 
-def _arrivals(at: np.ndarray, starts: IntArray) -> int:
+def arrivals(at: np.ndarray, starts: IntArray) -> int:
     """How often something becomes true inside a trajectory."""
     begins = at.copy()
     begins[1:] &= ~at[:-1]
