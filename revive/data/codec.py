@@ -120,6 +120,24 @@ class NodeCodec(nn.Module):
         physical = latent if self._simple and not self.layout.levels else self._to_physical(latent)
         return physical.reshape(*z.shape[:-1], -1)
 
+    def dimensions(self, column: int) -> slice:
+        """The model-space dimensions of a column."""
+        return self.slices[self.order.index(column)]
+
+    def encode_column(self, column: int, physical: Tensor) -> Tensor:
+        """One continuous column, (...) physical -> (..., its dimensions), in the precision of `physical`."""
+        where = self.order.index(column)
+        part, latent = self.slices[where], self.transforms[where].to_latent(physical)
+        return (latent - self.center[part].to(latent.dtype)) / self.scale[part].to(latent.dtype)
+
+    def decode_column(self, column: int, z: Tensor) -> Tensor:
+        """One continuous column out of a node, (..., width) -> (...) physical, in the precision of z."""
+        where = self.order.index(column)
+        part = self.slices[where]
+        return self.transforms[where].to_physical(
+            z[..., part] * self.scale[part].to(z.dtype) + self.center[part].to(z.dtype)
+        )
+
     def project(self, z: Tensor) -> Tensor:
         """The nearest legal value: ranges kept, circles of radius 1, levels and choices hard."""
         z = torch.minimum(torch.maximum(z, self.low), self.high)

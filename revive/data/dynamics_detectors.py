@@ -10,10 +10,12 @@ from typing import Final
 import numpy as np
 
 from revive.data.derive import is_read
+from revive.data.exact import exact_unseen
 from revive.data.explained import design, unexplained
 from revive.data.finding import Evidence
 from revive.data.proposal import Proposal, quoted
 from revive.data.trajectories import FloatArray, IntArray
+from revive.graph.found import Unseen
 
 _ALONE: Final = 0.95  # of what its own past leaves unexplained, everything else must leave this much
 _WORTH_TRYING: Final = 0.8  # below it, other columns plainly matter
@@ -23,6 +25,7 @@ _MONOTONE: Final = 0.9  # share of the trajectories that a cumulative column ris
 _NO_EFFECT: Final = 1.03  # times as much that may be left unexplained without it
 _FEWEST: Final = 500
 _MOST: Final = 40  # state columns beyond which it would take too long
+_MOST_RISING: Final = 20  # columns that are tried, for the same reason
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,15 @@ def cumulative_columns(evidence: Evidence) -> Iterator[Proposal]:
     changes = _Changes(evidence)
     if not changes.enough or len(changes.columns) < 2:
         return
-    rising = [number for number, column in enumerate(changes.columns) if _monotone(evidence, *column)]
+    known = {(c.node, c.column) for c in evidence.graph.found if isinstance(c, Unseen)}
+    rising = [
+        number
+        for number, (node, k) in enumerate(changes.columns)
+        if _monotone(evidence, node, k) and _named(evidence, node, k) not in known
+    ][:_MOST_RISING]
     if not rising:
         return
+    hidden = [column for column in changes.columns if _named(evidence, *column) in known]
     full = unexplained(changes.x, changes.delta, changes.ends)
     for number in rising:
         node, k = changes.columns[number]
@@ -132,6 +141,8 @@ def cumulative_columns(evidence: Evidence) -> Iterator[Proposal]:
         worst = float(np.nanmax(without[others] / np.maximum(full[others], _PREDICTED), initial=0.0))
         if worst < _NO_EFFECT:
             name = evidence.graph.columns(node)[k].name
+            change = exact_unseen(evidence, node, k, hidden)
+            hidden += [(node, k)] if change else []
             yield Proposal(
                 "cumulative",
                 (f"{node}.{name}",),
@@ -140,7 +151,12 @@ def cumulative_columns(evidence: Evidence) -> Iterator[Proposal]:
                 "other change is unexplained",
                 f"- {quoted(name)}: {{dim: {quoted(f'{name}_total')}, type: continuous}}  "
                 "# a node of its own: next_ of it takes it, nothing else does",
+                change,
             )
+
+
+def _named(evidence: Evidence, node: str, k: int) -> tuple[str, str]:
+    return node, evidence.graph.columns(node)[k].name
 
 
 def _monotone(evidence: Evidence, node: str, k: int) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import numpy as np
@@ -21,13 +21,24 @@ _MOST_PRODUCTS: Final = 12  # inputs up to which all products of two are feature
 _FEWEST: Final = 60  # rows below which nothing is judged
 
 
-def design(trajectories: Trajectories, graph: DecisionGraph, nodes: Iterable[str]) -> FloatArray:
-    """The columns of `nodes` side by side (N, p), category columns as one column for each value."""
+def design(
+    trajectories: Trajectories,
+    graph: DecisionGraph,
+    nodes: Iterable[str],
+    without: Collection[tuple[str, int]] = (),
+) -> FloatArray:
+    """The columns of `nodes` side by side (N, p), category columns as one column for each value.
+
+    without: (node, column number) of columns that are left out, of the node and of its histories.
+    """
     parts: list[FloatArray] = []
     for name in nodes:
         if name not in trajectories.arrays:
             continue
+        source = graph.source_of(name)
         for number, column in enumerate(graph.columns(name)):
+            if (source, number % graph[source].width) in without:
+                continue
             values = trajectories.arrays[name][:, number]
             if column.type == "category" and column.values:
                 parts += [np.asarray(values == choice, dtype=np.float64) for choice in column.values]

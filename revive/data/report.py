@@ -45,6 +45,7 @@ class DataReport:
     """What the checks found: findings, errors first, proposals, and a summary of every column.
 
     rows, trajectories: their numbers; 0 where the data could not be read. shortest, longest: in rows.
+    applied: the proposals that the graph has in it already, because they hold in every row.
     """
 
     findings: tuple[Finding, ...]
@@ -54,6 +55,7 @@ class DataReport:
     trajectories: int = 0
     shortest: int = 0
     longest: int = 0
+    applied: tuple[Proposal, ...] = ()
 
     @classmethod
     def of_error(cls, error: UserError) -> DataReport:
@@ -80,6 +82,7 @@ class DataReport:
             "longest": self.longest,
             "findings": [finding.to_json() for finding in self.findings],
             "proposals": [proposal.to_json() for proposal in self.proposals],
+            "applied": [proposal.to_json() for proposal in self.applied],
             "columns": [column.to_json() for column in self.columns],
         }
 
@@ -93,6 +96,7 @@ class DataReport:
             yield f"{self.trajectories} trajectories of {lengths}"
         counts = f"{len(self.errors)} errors, {len(self.warnings)} warnings, {len(self.proposals)} proposals"
         yield counts
+        yield from (applied_line(proposal) for proposal in self.applied)
         shown, more = _limited(self.findings)
         if shown:
             yield ""
@@ -114,8 +118,9 @@ def check_data(
     graph: DecisionGraph,
     split: Split | None = None,
     horizon: int | None = None,
+    applied: Sequence[Proposal] = (),
 ) -> DataReport:
-    """Errors, warnings and proposals about `trajectories` as data of `graph`.
+    """Errors, warnings and proposals about `trajectories` as data of `graph`, in which `applied` ones are already.
 
     split: the parts to look for drift between; horizon: the rollout length in steps to hold lengths against.
     One pass over all rows per check; statistics come from about 20 000 rows of them. Raises nothing.
@@ -151,7 +156,13 @@ def check_data(
         trajectories.count,
         int(lengths.min()),
         int(lengths.max()),
+        tuple(applied),
     )
+
+
+def applied_line(proposal: Proposal) -> str:
+    """One line about a proposal that is applied, and how to turn that off."""
+    return f"{proposal.applied()} (found in the data; dataset.proposals=ask leaves it alone)"
 
 
 def _as_logged(trajectories: Trajectories) -> dict[str, FloatArray]:

@@ -13,6 +13,7 @@ from revive.graph import picture
 from revive.graph.assemble import assemble
 from revive.graph.columns import Column
 from revive.graph.declaration import Declaration, Inputs
+from revive.graph.found import Amendment, amendment_from_json, amendment_to_json
 from revive.graph.names import DONE, change_source, state_name, transition_name
 from revive.graph.nodes import LEARNED, DataOrigin, Node, NodeKind, Origin
 from revive.graph.rewire import rewired
@@ -30,12 +31,14 @@ class DecisionGraph:
     """An immutable graph, evaluated once per time step; then each `next_X` becomes `X`.
 
     `all_nodes` holds the leaves, then the computed nodes in the order of computation; `judged` the nodes that
-    the user wants models to be judged by, None for all. Use `build` to make a graph from columns and inputs.
+    the user wants models to be judged by, None for all; `found` what was written into the nodes because the data
+    show it (see `amended`). Use `build` to make a graph from columns and inputs.
     Equal graphs compare and hash equal; graphs can be pickled. Raises UserError where nodes do not fit.
     """
 
     all_nodes: tuple[Node, ...]
     judged: tuple[str, ...] | None = None
+    found: tuple[Amendment, ...] = ()
 
     def __post_init__(self) -> None:
         known: set[str] = set()
@@ -237,7 +240,7 @@ class DecisionGraph:
         Effects declared on inputs that it no longer has are dropped. Raises UserError where `node` is no
         decision node, and for unknown or repeated inputs and loops.
         """
-        return DecisionGraph(rewired(self, node, inputs, history), self.judged)
+        return replace(self, all_nodes=rewired(self, node, inputs, history))
 
     def without_data(self, nodes: Collection[str]) -> DecisionGraph:
         """The same graph, in which `nodes` are marked as having no data.
@@ -248,7 +251,7 @@ class DecisionGraph:
             if self[name].is_leaf:
                 raise UserError(f"there are no data of '{name}', but nothing computes it either")
         marked = (replace(node, logged=node.logged and node.name not in nodes) for node in self.all_nodes)
-        graph = DecisionGraph(tuple(marked), self.judged)
+        graph = replace(self, all_nodes=tuple(marked))
         if self.metric_nodes and not graph.metric_nodes:
             raise UserError("none of the nodes that models are judged by has data")
         return graph
@@ -263,7 +266,7 @@ class DecisionGraph:
         return node in self.nodes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DecisionGraph, (self.all_nodes, self.judged)
+        return DecisionGraph, (self.all_nodes, self.judged, self.found)
 
     def _of_kind(self, *kinds: NodeKind) -> tuple[str, ...]:
         return tuple(node.name for node in self.all_nodes if node.kind in kinds)
@@ -271,7 +274,8 @@ class DecisionGraph:
     def to_json(self) -> dict[str, Any]:
         """The graph as plain JSON values, for `from_json`."""
         judged = {} if self.judged is None else {"metric_nodes": list(self.judged)}
-        return {"version": _JSON_VERSION, "nodes": nodes_to_json(self.all_nodes), **judged}
+        found = {"found": [amendment_to_json(a) for a in self.found]} if self.found else {}
+        return {"version": _JSON_VERSION, "nodes": nodes_to_json(self.all_nodes), **judged, **found}
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> DecisionGraph:
@@ -279,7 +283,11 @@ class DecisionGraph:
         if fields.get("version") != _JSON_VERSION:
             raise UserError(f"graph of version {fields.get('version')!r}, this release reads {_JSON_VERSION}")
         judged = fields.get("metric_nodes")
-        return cls(nodes_from_json(fields["nodes"]), None if judged is None else tuple(judged))
+        return cls(
+            nodes_from_json(fields["nodes"]),
+            None if judged is None else tuple(judged),
+            tuple(map(amendment_from_json, fields.get("found", ()))),
+        )
 
     def mermaid(self) -> str:
         """The graph as a Mermaid flowchart; dotted arrows lead to the next time step."""

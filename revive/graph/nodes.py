@@ -114,6 +114,15 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """A column of a transition that is, as it is, the column `source_column` of its input `source`."""
+
+    column: str
+    source: str
+    source_column: str
+
+
+@dataclass(frozen=True)
 class Node:
     """A named vector of columns; `inputs` in the order the user wrote, empty for a leaf.
 
@@ -121,6 +130,8 @@ class Node:
     function: what computes a function node. custom: the user's network class of a learned node.
     freeze: a learned node stays as it was loaded. loss_type: log_prob, mae, mse, or user_module.<function>.
     circles: pairs of column indices with x^2 + y^2 = 1. logged: false where there are no data of the node.
+    unseen: (input, column of it) that the network of the node does not see.
+    copies: columns of a learned transition that are taken over from an input in place of what the network says.
     """
 
     name: str
@@ -135,6 +146,8 @@ class Node:
     effects: tuple[Effect, ...] = ()
     circles: tuple[tuple[int, int], ...] = ()
     logged: bool = True
+    unseen: tuple[tuple[str, str], ...] = ()
+    copies: tuple[Copy, ...] = ()
 
     @property
     def width(self) -> int:

@@ -39,7 +39,8 @@ def rewired(graph: DecisionGraph, node: str, inputs: Sequence[str], history: int
     seen = tuple(made[source].name if source in made else source for source in inputs)
     effects = tuple(effect for effect in graph[node].effects if effect.input in seen)
     nodes: dict[str, Node] = {item.name: item for item in made.values()}
-    nodes |= {**graph.nodes, node: replace(graph[node], inputs=seen, effects=effects)}
+    unseen = tuple(pair for pair in graph[node].unseen if pair[0] in seen)
+    nodes |= {**graph.nodes, node: replace(graph[node], inputs=seen, effects=effects, unseen=unseen)}
     order = computation_order({name: item.inputs for name, item in nodes.items() if item.inputs})
     return (*(graph[name] for name in graph.leaves), *(nodes[name] for name in order))
 

@@ -10,6 +10,7 @@ from revive.graph.columns import Column
 from revive.graph.names import state_name
 from revive.graph.nodes import (
     CodeRef,
+    Copy,
     Effect,
     FunctionSpec,
     HistorySpec,
@@ -39,6 +40,10 @@ def _node_to_json(node: Node) -> dict[str, Any]:
         entry["effects"] = [_without_none(asdict(effect)) for effect in node.effects]
     if node.circles:
         entry["circles"] = [list(pair) for pair in node.circles]
+    if node.unseen:
+        entry["unseen"] = [list(pair) for pair in node.unseen]
+    if node.copies:
+        entry["copies"] = [asdict(copy) for copy in node.copies]
     for key in _PLAIN:
         if getattr(node, key) != _DEFAULTS[key]:
             entry[key] = getattr(node, key)
@@ -70,6 +75,8 @@ def _node_from_json(entry: Mapping[str, Any], by_name: Mapping[str, Mapping[str,
         custom=CodeRef(**entry["custom"]) if "custom" in entry else None,
         effects=tuple(Effect(**effect) for effect in entry.get("effects", ())),
         circles=tuple((x, y) for x, y in entry.get("circles", ())),
+        unseen=tuple((source, column) for source, column in entry.get("unseen", ())),
+        copies=tuple(Copy(**copy) for copy in entry.get("copies", ())),
         **{key: entry[key] for key in _PLAIN if key in entry},
     )
 

@@ -37,7 +37,7 @@ def report_on(given: Given, settings: Settings) -> DataReport:
     """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
     curriculum = settings.venv.learner.get("curriculum") or []  # of a learner that has one
     horizon = max((int(steps) for steps, updates in curriculum if updates > 0), default=None)
-    return check_data(given.logs, given.graph, given.parts, horizon)
+    return check_data(given.logs, given.graph, given.parts, horizon, given.applied)
 
 
 def require_no_errors(report: DataReport, settings: Settings) -> None:

@@ -3,7 +3,7 @@ before a run folder exists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,13 +15,17 @@ from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
 from revive.data.codec import Codec
 from revive.data.computed import Function, known_values, with_functions
+from revive.data.proposal import Proposal
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.errors import Problem, Problems, UserError, suggestion
+from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
+from revive.graph.found import Amendment
+from revive.pipeline.applied import to_apply
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
@@ -54,7 +58,7 @@ class Task:
 class Given:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
-    folder: what the user's functions lie in.
+    folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
     """
 
     graph: DecisionGraph
@@ -67,6 +71,7 @@ class Given:
     losses: dict[str, NodeLoss]
     rule: Rule | None
     folder: Path
+    applied: tuple[Proposal, ...] = ()
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -81,14 +86,17 @@ def gather(settings: Settings) -> Given:
     code = UserCode.load(graph, folder)
     raw, made = _logs(settings, graph, truth)
     logs = _derived(raw, graph, code.functions)
-    parts = _parts(settings, graph, logs, code.functions)
+    other = _validation_logs(settings, graph, code.functions)
+    applied = to_apply(settings, graph, logs, other)
+    graph = amended(graph, applied.changes)
+    parts = Split(logs, other) if other is not None else _parts(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
     if rule is not None and settings.venv.mode != "none":  # now, or every trial of a search would fail of it
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
     task = _task(settings, graph, logs)
-    return Given(graph, logs, parts, task, truth, made, code, losses, rule, folder)
+    return Given(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
@@ -102,6 +110,8 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     if not (learns or tunes or graph.decisions):
         return None
     target, seen = _decision(settings, graph)
+    if learns and target is not None:
+        _require_varied(settings, graph, logs, target)
     reward = Reward.load(settings.reward)
     logged = reward.of_logs(logs)
     if learns and target is not None:
@@ -142,9 +152,19 @@ def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Dec
     return target, _seen_by_policy(settings, graph, target)
 
 
-def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: Tensor | None) -> Given:
-    """What `gather` gives, around data that was read and checked before; the user's code is loaded anew."""
+def without_data(
+    settings: Settings,
+    logs: Trajectories,
+    parts: Split,
+    logged: Tensor | None,
+    found: Sequence[Amendment] = (),
+) -> Given:
+    """What `gather` gives, around data that was read and checked before; the user's code is loaded anew.
+
+    found: what `gather` wrote into the graph.
+    """
     graph, folder = describe(settings)
+    graph = amended(graph, found)
     task = None
     if settings.reward is not None and logged is not None:
         reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
@@ -153,6 +173,17 @@ def without_data(settings: Settings, logs: Trajectories, parts: Split, logged: T
     code = UserCode.load(graph, folder)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Given(graph, logs, parts, task, None, None, code, losses, rule, folder)
+
+
+def _require_varied(settings: Settings, graph: DecisionGraph, logs: Trajectories, target: str) -> None:
+    """Raises UserError where the logs hold one action alone: any policy but that one would be a guess."""
+    values = logs.arrays.get(target)
+    if values is None or (values != values[0]).any():
+        return
+    named = ", ".join(f"{c.name} {v:g}" for c, v in zip(graph.columns(target), values[0], strict=True))
+    what = f"'{target}' never varies ({named} in all rows), so nothing can be learned about what it does"
+    remedy = "add logs in which it varies, or learn the venv alone: policy.mode=none"
+    raise UserError(Problem(what, settings.dataset.path, place="policy.target", remedy=remedy))
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
@@ -220,13 +251,17 @@ def _logs(
     return from_arrays(made, graph, f"{truth.path} (make_data)"), made
 
 
-def _parts(
-    settings: Settings, graph: DecisionGraph, logs: Trajectories, functions: Mapping[str, ExpertFunction]
-) -> Split:
+def _validation_logs(
+    settings: Settings, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
+) -> Trajectories | None:
+    if settings.dataset.validation_path is None:
+        return None
+    other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
+    return _derived(other, graph, functions)
+
+
+def _parts(settings: Settings, logs: Trajectories) -> Split:
     chosen = settings.dataset.split
-    if settings.dataset.validation_path is not None:
-        other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
-        return Split(logs, _derived(other, graph, functions))
     parts = split(
         logs,
         validation=chosen.validation,

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from revive.config.settings import Settings
 from revive.deploy.bundle import WEIGHTS
 from revive.errors import Problem, UserError
+from revive.graph.found import amendment_to_json
 from revive.pipeline.given import Given
 from revive.runs import Change, RunFolder, changes_between, leaves, stages_finished
 
@@ -74,6 +75,7 @@ def _data_ingredients(settings: Settings, given: Given, data_hash: str) -> Ingre
         "dataset": {"split": settings.dataset.split.model_dump()},
         "graph": _sha(json.dumps(graph.to_json(), sort_keys=True).encode()),
         "files": {name: digest(folder / name) for name in graph.code_files},
+        **({"found_in_data": [amendment_to_json(change) for change in graph.found]} if graph.found else {}),
     }
     return leaves(values)
 

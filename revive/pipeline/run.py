@@ -8,6 +8,7 @@ from typing import Any
 
 from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
+from revive.data.report import applied_line
 from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
@@ -42,6 +43,8 @@ def run(settings: Settings, stop: Event | None = None) -> None:
     with open_run(settings, made_of, config) as folder:
         terminal = Terminal()
         terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
+        for proposal in given.applied:
+            terminal.note(f"data    {applied_line(proposal)}")
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
         write_report(report, given, settings.experiment, folder.path)
         given.save_made_data(folder.path)

@@ -112,6 +112,7 @@ def _parcel(context: Context, section: Section) -> Parcel:
         given.logs,
         replace(given.parts, test=None),
         given.task.logged_reward if given.task else None,
+        given.graph.found,
         venv_bundle(context),
         context.provenance,
     )

@@ -16,6 +16,7 @@ from revive.config.settings import Settings
 from revive.data.split import Split
 from revive.data.trajectories import Trajectories
 from revive.deploy.bundle import read_venv, save_policy, save_venv
+from revive.graph.found import Amendment
 from revive.pipeline.context import Bench, use_threads
 from revive.pipeline.given import Given, without_data
 from revive.pipeline.stages import chosen_policy, policy_learner, train, venv_learner
@@ -37,18 +38,22 @@ def objective(settings: Settings, section: Section) -> Objective:
 
 @dataclass(frozen=True)
 class Parcel:
-    """What every trial of a stage needs, once for all of them; the user's code is read again where it runs."""
+    """What every trial of a stage needs, once for all of them; the user's code is read again where it runs.
+
+    found: what the data added to the described graph.
+    """
 
     settings: Settings
     section: Section
     logs: Trajectories
     parts: Split
     logged_reward: Tensor | None
+    found: tuple[Amendment, ...]
     venv: Path
     provenance: dict[str, Any]
 
     def given(self, settings: Settings) -> Given:
-        return without_data(settings, self.logs, self.parts, self.logged_reward)
+        return without_data(settings, self.logs, self.parts, self.logged_reward, self.found)
 
 
 @dataclass

@@ -178,15 +178,16 @@ class Policy(nn.Module):
 def action_range(
     graph: DecisionGraph, codec: Codec, target: str, low: Tensor, high: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The legal range of the ordered dimensions of `target` in model space.
+    """The range that a policy keeps the ordered dimensions of `target` in, in model space.
 
-    Declared bounds where the description has them, else the logged range `low`, `high` (width,).
+    Declared bounds where the description has them, else the logged range `low`, `high` (width,). A column that never
+    varies in the logs stays as it was, because nothing says what another value would do.
     """
     node, ordered = codec[target], codec.layout(target).ordered
     edges = (low[:ordered].clone(), high[:ordered].clone())
     for dimension in range(ordered):
         column = graph.columns(target)[node.terms[dimension]]
         for edge, bound in zip(edges, (column.min, column.max), strict=True):
-            if bound is not None and column.scale != "cyclic":
+            if bound is not None and column.scale != "cyclic" and low[dimension] < high[dimension]:
                 edge[dimension] = node.bound(dimension, bound)
     return edges

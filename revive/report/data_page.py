@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from revive.data.report import DataReport
+from revive.data.report import DataReport, applied_line
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report import figures
@@ -66,7 +66,9 @@ def _findings(report: DataReport) -> str:
 
 def _proposals(report: DataReport) -> str:
     rows = [("proposal", ", ".join(p.columns), p.message, p.yaml) for p in report.proposals]
-    return _table(
+    lines = "".join(f"<li>{html.escape(applied_line(p))}</li>" for p in report.applied)
+    applied = f"<h2>Applied</h2><ul>{lines}</ul>" if lines else ""
+    return applied + _table(
         "Proposals", ("", "columns", "what the data say", "accept with"), rows, ["proposal"] * len(rows)
     )
 

@@ -45,10 +45,11 @@ class NodeModel(nn.Module):
     The ordered dimensions of a transition are learned as a change: `mean = current + scale * net(x)`, with
     `scale` the robust spread of the change, so that the network's outputs are of order one whatever the
     sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` is a network class of
-    the user, and its file, in place of ours.
+    the user, and its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0 always.
     """
 
     scale: Tensor
+    seen: Tensor | None
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class NodeModel(nn.Module):
         spec: NetworkSpec,
         scale: Sequence[float],
         custom: tuple[type[nn.Module], Path] | None = None,
+        seen: Sequence[bool] | None = None,
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -73,10 +75,12 @@ class NodeModel(nn.Module):
             self.net = CustomNet(members, inputs, outputs, *custom)
         self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
+        mask = None if seen is None else torch.as_tensor(seen, dtype=torch.float32)
+        self.register_buffer("seen", mask, persistent=False)  # the graph of a bundle says it
 
     def forward(self, x: Tensor, current: Tensor | None) -> Outputs:
         """x (M, B, inputs), current (M, B, width) or None -> the distribution of the node."""
-        out, logits = self.net(x), None
+        out, logits = self.net(self._visible(x)), None
         log_std: Tensor = self.free_log_std
         if len(out[0, 0]) > self._sizes[0]:
             out, conditioned, logits = out.split(self._sizes, dim=-1)
@@ -91,7 +95,10 @@ class NodeModel(nn.Module):
 
     def mean(self, x: Tensor) -> Tensor:
         """The ordered dimensions' mean (for a transition: of its change), (M, B, ordered), model space."""
-        return self.net(x)[..., : self._sizes[0]] * self.scale
+        return self.net(self._visible(x))[..., : self._sizes[0]] * self.scale
+
+    def _visible(self, x: Tensor) -> Tensor:
+        return x if self.seen is None else x * self.seen
 
     def mode(self, x: Tensor, current: Tensor | None) -> Tensor:
         """The likeliest value, (M, B, width)."""
@@ -126,7 +133,7 @@ class NodeModel(nn.Module):
         ordered = self.layout.ordered
         if isinstance(self.net, LinearSkipNet):
             wanted = (target if current is None else target - current)[..., :ordered] / self.scale
-            weight, bias = ridge(x, wanted, rows=known.amin(-1, keepdim=True) if ordered else None)
+            weight, bias = ridge(self._visible(x), wanted, rows=known.amin(-1, keepdim=True) if ordered else None)
             self.net.skip.weight[..., :ordered] = weight
             self.net.skip.bias[..., :ordered] = bias
             self.net.skip.weight[..., ordered:] = 0.0

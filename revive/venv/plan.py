@@ -14,6 +14,7 @@ from torch import Tensor
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.nodes import HistorySpec
+from revive.venv.columnwise import ColumnCopy
 
 Values = list[Tensor]
 
@@ -34,13 +35,17 @@ class Actor:
 
 @dataclass(frozen=True)
 class LearnedStep:
-    """A network: concatenated `inputs`, the slot of the value its change is added to, noise by name."""
+    """A network: concatenated `inputs`, the slot of the value its change is added to, noise by name.
+
+    copies: (slot, what puts a column of it into the network's value).
+    """
 
     slot: int
     name: str
     inputs: tuple[int, ...]
     current: int | None
     project: bool
+    copies: tuple[tuple[int, ColumnCopy], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,8 @@ def compile_plan(
         elif node.is_learned:
             current = slots[graph.state_of(name)] if name in graph.transitions else None
             bounded = codec[name].is_bounded
-            steps.append(LearnedStep(slots[name], name, _of(slots, node.inputs), current, bounded))
+            copies = tuple((slots[c.source], ColumnCopy.of(graph, codec, name, c)) for c in node.copies)
+            steps.append(LearnedStep(slots[name], name, _of(slots, node.inputs), current, bounded, copies))
         else:
             steps.append(
                 ComputedStep(slots[name], _of(slots, node.inputs), computation(graph, codec, name, functions))

@@ -16,6 +16,7 @@ from revive.data.codec import Codec
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import LinearSkipNet
+from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
 from revive.venv.plan import Actor, ComputedStep, LearnedStep, Plan, compile_plan
@@ -59,6 +60,7 @@ class VirtualEnv(nn.Module):
                     spec,
                     scales[name],
                     self.code.networks.get(name),
+                    seen_dimensions(graph, codec, name),
                 )
                 for name in graph.learned
             }
@@ -103,7 +105,10 @@ class VirtualEnv(nn.Module):
         source = torch.cat([per_half, per_half + earlier.members // earlier.halves])
         taken = set()
         for name in self.graph.learned:
-            if name not in earlier.models or self.graph[name].inputs != earlier.graph[name].inputs:
+            if name not in earlier.models:
+                continue
+            mine, theirs = self.graph[name], earlier.graph[name]
+            if (mine.inputs, mine.unseen) != (theirs.inputs, theirs.unseen):
                 continue
             own, other = self.model(name), earlier.model(name)
             shapes = {k: v.shape[1:] for k, v in own.named_parameters()}
@@ -297,7 +302,10 @@ class VirtualEnv(nn.Module):
         value = self.model(step.name).value(x, current, eps)
         if step.project:
             value = self.codec[step.name].project(value)
-        return self.hand_on(value, -shift) if shift else value
+        value = self.hand_on(value, -shift) if shift else value
+        for source, copy in step.copies:
+            value = copy(value, values[source])
+        return value
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

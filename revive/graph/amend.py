@@ -1,0 +1,89 @@
+"""Writes properties of single columns that were found in the data into a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from revive.errors import UserError, suggestion
+from revive.graph.decision_graph import DecisionGraph
+from revive.graph.found import Amendment, Bound, Circle, Copied, Unseen
+from revive.graph.nodes import Copy, Node, history_circles, history_columns
+
+Nodes = dict[str, Node]
+
+
+def amended(graph: DecisionGraph, amendments: Iterable[Amendment]) -> DecisionGraph:
+    """The graph with `amendments` written into its nodes and listed as `found`; itself where there are none.
+
+    Raises UserError for nodes and columns that it does not have.
+    """
+    found, nodes = tuple(amendments), dict(graph.nodes)
+    for amendment in found:
+        if isinstance(amendment, Circle):
+            _add_circle(graph, nodes, amendment)
+        elif isinstance(amendment, Bound):
+            _add_bound(graph, nodes, amendment)
+        elif isinstance(amendment, Copied):
+            _add_copy(graph, nodes, amendment)
+        else:
+            _add_unseen(graph, nodes, amendment)
+    if not found:
+        return graph
+    return replace(graph, all_nodes=tuple(nodes.values()), found=(*graph.found, *found))
+
+
+def _add_circle(graph: DecisionGraph, nodes: Nodes, said: Circle) -> None:
+    pair = (_position(graph, said.node, said.x), _position(graph, said.node, said.y))
+    state = (*nodes[said.node].circles, pair)
+    width = graph[said.node].width
+    for name in _sharing(graph, said.node):
+        history = nodes[name].history
+        circles = history_circles(history, state, width) if history else state
+        nodes[name] = replace(nodes[name], circles=circles)
+
+
+def _add_bound(graph: DecisionGraph, nodes: Nodes, said: Bound) -> None:
+    at = _position(graph, said.node, said.column)
+    columns = list(nodes[said.node].columns)
+    limits = {key: value for key, value in (("min", said.min), ("max", said.max)) if value is not None}
+    columns[at] = replace(columns[at], **limits)  # type: ignore[arg-type]
+    for name in _sharing(graph, said.node):
+        history = nodes[name].history
+        made = history_columns(name, history, columns) if history else tuple(columns)
+        nodes[name] = replace(nodes[name], columns=made)
+
+
+def _add_copy(graph: DecisionGraph, nodes: Nodes, said: Copied) -> None:
+    transition = graph.next_of(said.node)
+    _position(graph, said.node, said.column)
+    _position(graph, said.source, said.source_column)
+    if said.source not in graph[transition].inputs:
+        raise UserError(f"'{said.source}' is no input of '{transition}', so it cannot be copied from there")
+    copy = Copy(said.column, said.source, said.source_column)
+    nodes[transition] = replace(nodes[transition], copies=(*nodes[transition].copies, copy))
+
+
+def _add_unseen(graph: DecisionGraph, nodes: Nodes, said: Unseen) -> None:
+    at, width = _position(graph, said.node, said.column), graph[said.node].width
+    for name in said.models:
+        hidden = [
+            (source, column.name)
+            for source in graph[name].inputs
+            if graph.source_of(source) == said.node
+            for number, column in enumerate(graph.columns(source))
+            if number % width == at
+        ]
+        nodes[name] = replace(nodes[name], unseen=(*nodes[name].unseen, *hidden))
+
+
+def _sharing(graph: DecisionGraph, node: str) -> Iterator[str]:
+    """The nodes that have the columns of `node`: itself, its transition and its histories."""
+    return (name for name in graph.nodes if graph.source_of(name) == node)
+
+
+def _position(graph: DecisionGraph, node: str, column: str) -> int:
+    names = [found.name for found in graph.columns(node)]
+    if column not in names:
+        raise UserError(f"'{node}' has no column '{column}'; {suggestion(column, names)}")
+    return names.index(column)
