@@ -62,7 +62,7 @@ class Policy(nn.Module):
         self.inputs = graph[target].inputs
         self.layout = codec.layout(target)
         inputs = sum(codec.width(name) for name in self.inputs)
-        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.hidden or (), spec.activation)
+        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.layers, spec.activation)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("noise", torch.tensor(float(noise)))

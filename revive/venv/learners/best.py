@@ -30,7 +30,7 @@ class BestWeights:
 
     def widen(self, venv: VirtualEnv) -> None:
         """Take weights that say the same in another shape."""
-        self.hidden = venv.spec.hidden
+        self.hidden = venv.spec.layers
         self.weights = {name: value.detach().clone() for name, value in venv.named_parameters()}
 
     @torch.no_grad()

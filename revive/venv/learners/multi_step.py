@@ -275,7 +275,7 @@ class MultiStepLearner(VenvLearner):
         if following is None or not following.is_round:
             self._take(self._best_venv())
             self.live = []
-        elif following.hidden != self.venv.spec.hidden:
+        elif following.hidden != self.venv.spec.layers:
             self._take(self._widened(self.venv, following.hidden))
         if following is None:
             self.objective.refit_std(self.unseen)
@@ -336,7 +336,7 @@ class MultiStepLearner(VenvLearner):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["learner"] = {
             "course": self.course.state(),
-            "hidden": list(self.venv.spec.hidden),
+            "hidden": list(self.venv.spec.layers),
             "best": self.best.state(),
             "decay": self.decay.state(),
             "generator": self.generator.get_state(),
