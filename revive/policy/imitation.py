@@ -31,6 +31,7 @@ from revive.venv.virtual_env import Actor
 
 STEPS = 400  # at most
 GUIDED, SHORTEST = 50, 10  # steps of the second replay: the horizon of training, between these
+OF_ROWS = 0.4  # share of the spread over rows that counts where whole stretches of the logs are all alike
 FOLLOWED = 0.5  # share of the variance of the logged reward that it must explain
 
 
@@ -54,6 +55,8 @@ def compared(
 ) -> list[Imitation]:
     """Rollouts (T, M, B) of the behaviour policy and what followed the same rows in the logs, half by half."""
     more, steps = missing(rolled, logs)
+    means = (logs.reward.sum(0) / steps.clamp_min(1.0))[steps > 0].double()  # of whole stretches of the logs
+    spread = max(float(means.std()) if len(means) > 1 else 0.0, OF_ROWS * spread)
     found = []
     for half in range(world.venv.halves):
         members = world.venv.members_of(half)

@@ -49,7 +49,7 @@ class Verdict:
 class Imitation:
     """What the behaviour policy earned in one half's venv, and what the logs earned on the very same rows, per step.
 
-    gap: venv less logs, with its 90 % interval. spread: of the logged reward.
+    gap: venv less logs, with its 90 % interval. spread: of the logged reward, from one stretch of the logs to another.
     """
 
     logs: float

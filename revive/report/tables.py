@@ -56,7 +56,7 @@ def _per_episode(episodes: Mapping[str, Any]) -> tuple[str, list[str], list[str]
 
     def cell(of: Mapping[str, float]) -> str:
         more = f" ({of['length']:.0f}, {of['ended']:.0%})" if varied else ""
-        return f"{of['return']:.4g}{more}"
+        return f"{of['return']:.5g}{more}"
 
     truth = episodes.get("truth")
     real = f"{cell(truth)}, se {truth['se']:.2g}" if truth else ""
@@ -119,7 +119,7 @@ def _prediction(policy: Mapping[str, Any]) -> list[str]:
     else:
         mean, unit = policy["predicted"]["mean"], "per step"
         low, high = policy["predicted"]["interval"]["low"], policy["predicted"]["interval"]["high"]
-    return [f"predicted  {mean:.4g} {unit}; the true mean lies between {low:.4g} and {high:.4g} (90 %)"]
+    return [f"predicted  {mean:.5g} {unit}; the true mean lies between {low:.5g} and {high:.5g} (90 %)"]
 
 
 def _choice(policy: Mapping[str, Any]) -> str:

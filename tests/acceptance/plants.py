@@ -79,9 +79,9 @@ class Outcome:
         cells = (
             self.plant if self.logs is None else f"{self.plant} on {self.logs}",
             str(self.seed),
-            f"{self.logged:.4g}",
-            f"{self.predicted:.4g} [{self.low:.4g}, {self.high:.4g}]",
-            f"{self.truth:.4g} ± {self.se:.2g}",
+            f"{self.logged:.5g}",
+            f"{self.predicted:.5g} [{self.low:.5g}, {self.high:.5g}]",
+            f"{self.truth:.5g} ± {self.se:.2g}",
             chosen.replace("|", "/"),
             ", ".join(self.verdicts) or "no",
             f"{self.relative_error:.3f}",

@@ -52,7 +52,8 @@ def test_summary_holds_the_documented_figures(finished: Path) -> None:
     assert set(summary["venv"]["rollout_mae"]) == {"1", "10", "50", "100"}
     assert set(summary["venv"]["persistence_mae"]) == {"1", "10", "50", "100"}
     assert summary["policy"]["logged"] == pytest.approx(-0.56, abs=0.01)
-    assert set(summary["policy"]["predicted"]) == {"mean", "low", "high"}
+    assert set(summary["policy"]["predicted"]) == {"mean", "low", "high", "interval"}
+    assert set(summary["policy"]["chosen"]) == {"source", "half", "iteration", "fallback"}
     assert set(summary["policy"]["truth"]) >= {"mean", "se"}
     assert set(summary["seconds"]) >= {"venv", "policy"}
 
