@@ -74,6 +74,10 @@ class Policy(nn.Module):
             action = heads.mode(out, self.layout)
         else:
             action = heads.sample(out, self.layout, self._noise(x, generator))
+        return self.bounded(action)
+
+    def bounded(self, action: Tensor) -> Tensor:
+        """(..., width), as `distribution` says it, inside the legal range."""
         if self.layout.is_plain:
             return soft_clip(action, self.low, self.high)
         c = self.layout.continuous

@@ -1,0 +1,351 @@
+"""A likelihood-ratio gradient in the virtual environment: it needs no gradient of the reward, nor of the venv.
+
+Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347): rollouts of h steps with a policy that explores,
+then several epochs over them of
+
+    max  E min(rho A, clip(rho, 1 - eps, 1 + eps) A),   rho = pi(a | s) / pi_old(a | s)
+
+with generalised advantages `A_k = G_k - V(s_k)`, `G_k = r_k + gamma g_k ((1 - lambda) V(s_{k+1}) + lambda G_{k+1})`,
+`G_h = V(s_h)` (Schulman et al. 2015, arXiv:1506.02438); g_k is 0 where a branch ends by `done`, and the end of the
+rollout is a time-out. `a` is what is drawn before the bounds of the action, so that its density is that of the heads.
+V is learned in units of the returns. A copy whose policy has moved further than the target KL waits for new rollouts.
+
+Variants pay for the members' disagreement: `r - min(lambda u+, cap)`, u+ the excess over the logs, less its mean
+over the steps of the batch, so that doubt never makes an early end attractive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from revive.nn import heads
+from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member
+from revive.nn.heads import Outputs
+from revive.policy.candidate import Candidate, Snapshots
+from revive.policy.critic import lambda_returns
+from revive.policy.doubt import Doubt
+from revive.policy.learners.base import PolicyLearner
+from revive.policy.problem import PolicyProblem
+from revive.policy.transitions import discounted, ended
+from revive.venv.virtual_env import Actor, VirtualEnv
+
+CAP = 5.0  # of a step's penalty, in spreads of the reward
+LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
+RATE = 0.1  # by which the unit of the returns follows them
+STD_RANGE = (-4.0, 0.5)  # of the logarithm of exploration's spread
+
+
+class Batch(NamedTuple):
+    """Steps of rollouts, (P, n, ...); weight is 0 after the end of a branch.
+
+    x: what the policy saw; leaves: what the value sees; raw: what was drawn; log_prob: of it, then.
+    advantage, target: of the policy and of the value, the latter in the unit of the returns.
+    """
+
+    x: Tensor
+    leaves: Tensor
+    raw: Tensor
+    log_prob: Tensor
+    advantage: Tensor
+    target: Tensor
+    weight: Tensor
+
+
+class Ppo(PolicyLearner):
+    """Copies that learn side by side: as many variants in each half's venv.
+
+    Args:
+        problem: what is to be learned, in what.
+        penalties: lambda above, one variant each, in spreads of the logged reward.
+        noise: of exploration at the start, in spreads of the logged action; learned from there.
+        iterations, warm_up: rollouts with updates of the policy, and before them those for the value alone; fewer
+            where the problem's budget of simulated steps is smaller.
+        branches: rollouts per copy and iteration.
+        epochs, minibatch: passes over the steps of an iteration, and steps per update and copy.
+        lr, value_lr: Adam, linear to zero, and constant.
+        gamma, done_gamma: discount, and that where trajectories end by `done`.
+        td_lambda, clip_ratio, target_kl: lambda of the returns, eps, and where a copy stops.
+        entropy: weight of the policy's entropy.
+        hidden: of the value.
+        clip: limit of each copy's gradient norm.
+        judge_every: iterations between two candidates.
+        chunk: iterations per round.
+    """
+
+    def __init__(
+        self,
+        problem: PolicyProblem,
+        *,
+        penalties: list[float],
+        noise: float,
+        iterations: int,
+        warm_up: int,
+        branches: int,
+        epochs: int,
+        minibatch: int,
+        lr: float,
+        value_lr: float,
+        gamma: float,
+        done_gamma: float,
+        td_lambda: float,
+        clip_ratio: float,
+        target_kl: float,
+        entropy: float,
+        hidden: list[int],
+        clip: float,
+        judge_every: int,
+        chunk: int,
+    ) -> None:
+        super().__init__()
+        self.problem, venv, device = problem, problem.venv, problem.device
+        self.policy = problem.clone.widened(len(penalties)).requires_grad_(True)
+        copies, self.horizon = self.policy.copies, problem.horizon.steps
+        self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
+        self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
+        per_iteration = venv.members * self.branches * (self.horizon + 1)
+        affordable = max(1, problem.budget // per_iteration)
+        self.warm_up = min(warm_up, affordable // 2)
+        self.iterations = max(1, min(iterations, affordable - self.warm_up))
+        self.epochs, self.minibatch, self.lr, self.value_lr = epochs, minibatch, lr, value_lr
+        self.td_lambda, self.clip_ratio, self.target_kl = td_lambda, clip_ratio, target_kl
+        self.entropy, self.clip, self.judge_every, self.chunk = entropy, clip, judge_every, chunk
+        self.doubt, self.generator = Doubt(venv, problem.rows), problem.generator()
+        self.penalty = torch.tensor(penalties * venv.halves, device=device).unsqueeze(1)  # (P, 1)
+        ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
+        self.gamma = done_gamma if ends else gamma
+        # where nothing ends, an offset of the reward says nothing
+        self.offset = 0.0 if ends else float(problem.row_reward.mean())
+        torch.manual_seed(problem.seed)  # the weights that are drawn now
+        self.log_std = nn.Parameter(
+            torch.full((copies, 1, self.policy.layout.ordered), noise).log().to(device)
+        )
+        seen = [n for n in self.policy.inputs if n not in (*venv.replayed_nodes, *venv.graph.states)]
+        self.leaves = (*venv.replayed_nodes, *venv.graph.states, *seen)
+        width = sum(self.policy.codec.width(name) for name in self.leaves)
+        self.value = LinearSkipNet(copies, width, 1, hidden).to(device)
+        self._take_unit()
+        self.taken = Snapshots(self.policy, "ppo", [f"penalty {penalty:g}" for penalty in penalties])
+
+    center: Tensor
+    spread: Tensor
+
+    def _take_unit(self) -> None:
+        """The unit of the returns, (P, 1) each, from the logs."""
+        problem, copies = self.problem, self.policy.copies
+        reward = (problem.row_reward - self.offset) / problem.reward_spread
+        earned = discounted(reward, 1.0 - ended(problem), problem.rows, self.gamma)
+        self.register_buffer("center", earned.mean().expand(copies, 1).clone())
+        self.register_buffer("spread", earned.std().clamp_min(1.0).expand(copies, 1).clone())
+
+    @property
+    def venv(self) -> VirtualEnv:
+        return self._venv[0]
+
+    # -- what Lightning asks for ---------------------------------------------------------------
+
+    def configure_optimizers(self) -> list[torch.optim.Optimizer]:
+        return [
+            torch.optim.Adam([*self.policy.net.parameters(), self.log_std], lr=self.lr, fused=True),
+            torch.optim.Adam(self.value.parameters(), lr=self.value_lr, fused=True),
+        ]
+
+    @property
+    def rounds(self) -> int:
+        return -(-(self.warm_up + self.iterations) // self.chunk)
+
+    def round(self, number: int) -> None:
+        policy_optimizer, value_optimizer = self.own_optimizers()
+        value_optimizer.optimizer.param_groups[0]["lr"] = self.value_lr  # not what a checkpoint says
+        earned = torch.zeros((), device=self.problem.device)
+        for iteration in range(
+            number * self.chunk, min((number + 1) * self.chunk, self.warm_up + self.iterations)
+        ):
+            done = iteration - self.warm_up
+            batch, earned = self._collect()
+            for group in policy_optimizer.optimizer.param_groups:
+                group["lr"] = self.lr * (1.0 - max(done, 0) / self.iterations)
+            self._learn(batch, policy_optimizer if done >= 0 else None, value_optimizer)
+            if done >= 0 and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
+                self.taken.take(done + 1)
+        self.note("rollout_reward", earned)
+
+    # -- rollouts ------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def _collect(self) -> tuple[Batch, Tensor]:
+        """The steps of one iteration, and the mean reward of a step."""
+        given, rolled, x, raw = self._rollout()
+        known = {**given, **rolled}
+        leaves = self.policy.by_copy(
+            torch.cat([known[name] for name in self.leaves], dim=-1)
+        )  # (h + 1, P, B, d)
+        taken = {name: value[:-1] for name, value in rolled.items()}
+        earned = self.problem.reward(self.policy.codec.decode(taken))  # (h, M, B)
+        alive = self.venv.alive(taken)
+        alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
+        reward = (
+            ((earned - self.offset) / self.problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
+        )
+        reward, alive = (self.policy.by_copy(s.unsqueeze(-1)).squeeze(-1) for s in (reward, alive))
+        if bool((self.penalty > 0).any()):
+            reward = reward - self._charge(taken, alive[:-1])
+        flat = _flat(leaves)
+        value = self._value(flat).unflatten(1, (len(leaves), -1)).transpose(0, 1)  # (h + 1, P, B)
+        returns = lambda_returns(reward, value[1:], self.gamma, self.td_lambda, alive[1:])
+        advantage, target, weight = (_flat(s) for s in (returns - value[:-1], returns, alive[:-1]))
+        self._follow(target, weight)
+        x, raw = _flat(x[:-1]), _flat(raw[:-1])
+        log_prob = self._log_prob(self._explored(x), raw)
+        batch = Batch(
+            x,
+            flat[:, : x.shape[1]],
+            raw,
+            log_prob,
+            _standardised(advantage, weight),
+            (target - self.center) / self.spread,
+            weight,
+        )
+        return batch, earned.mean()
+
+    def _rollout(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor, Tensor]:
+        """h + 1 steps, the last one for its value: what was given, what followed, what policies saw and drew."""
+        venv, policy, steps = self.venv, self.policy, self.horizon + 1
+        begin = self.problem.starts.draw(self.branches, steps, self.generator)
+        others = tuple(name for name in venv.graph.learned if name != policy.target)
+        noise = venv.noise(steps, self.branches, self.generator, others)
+        shifts = torch.randint(
+            venv.members // venv.halves, (steps,), generator=self.generator, device=self.generator.device
+        ).tolist()
+        seen, drawn = [], []
+
+        def decide(x: Tensor) -> Tensor:
+            own = policy.by_copy(x)
+            eps = torch.randn(
+                *own.shape[:-1], policy.layout.width, generator=self.generator, device=own.device
+            )
+            raw = heads.sample(self._explored(own), policy.layout, eps)
+            seen.append(own)
+            drawn.append(raw)
+            return policy.by_branch(policy.bounded(raw), len(x))
+
+        actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec)
+        rolled = venv.rollout(
+            begin.state, begin.given, steps, past=begin.past, actor=actor, noise=noise, shifts=shifts
+        )
+        return begin.given, rolled, torch.stack(seen), torch.stack(drawn)
+
+    def _charge(self, taken: Mapping[str, Tensor], alive: Tensor) -> Tensor:
+        """What every step pays for the members' disagreement, (h, P, B); nothing on average over a copy's steps."""
+        doubt = self.policy.by_copy(self.doubt.of_pairs(taken, self.generator).unsqueeze(-1)).squeeze(-1)
+        paid = (self.penalty * torch.relu(doubt.nan_to_num(CAP) - 1.0)).clamp_max(CAP)
+        mean = (paid * alive).sum((0, 2)) / alive.sum((0, 2)).clamp_min(1.0)
+        return paid - mean.unsqueeze(-1)
+
+    def _follow(self, target: Tensor, weight: Tensor) -> None:
+        """Let the unit of the returns follow them: (P, n) each."""
+        count = weight.sum(1, keepdim=True).clamp_min(1.0)
+        mean = (target * weight).sum(1, keepdim=True) / count
+        std = (((target - mean).square() * weight).sum(1, keepdim=True) / count).sqrt()
+        self.center.lerp_(mean, RATE)
+        self.spread.lerp_(std, RATE).clamp_min_(1e-2)
+
+    # -- updates -------------------------------------------------------------------------------
+
+    def _learn(self, batch: Batch, policy_optimizer: Any, value_optimizer: Any) -> None:
+        """Epochs over the steps; a copy that has moved far enough stays where it is. No optimizer: no update."""
+        active = torch.ones(self.policy.copies, dtype=torch.bool, device=batch.x.device)
+        moved = [*self.policy.net.parameters(), self.log_std]
+        for _ in range(self.epochs):
+            order = torch.randperm(batch.x.shape[1], generator=self.generator, device=batch.x.device)
+            for pick in order.split(self.minibatch):
+                part = Batch(*(table[:, pick] for table in batch))
+                error = (self.value(part.leaves).squeeze(-1) - part.target).square() * part.weight
+                _step(value_optimizer, error.mean(1).sum(), list(self.value.parameters()), self.clip)
+                if policy_optimizer is None or not bool(active.any()):
+                    continue
+                loss, kl = self._policy_loss(part)
+                active = active & (kl <= self.target_kl)
+                _step(policy_optimizer, loss.sum(), moved, self.clip, active)
+
+    def _policy_loss(self, part: Batch) -> tuple[Tensor, Tensor]:
+        """The loss and how far each copy has moved from what drew the batch: (P,) each."""
+        out = self._explored(part.x)
+        difference = self._log_prob(out, part.raw) - part.log_prob
+        ratio = difference.exp()
+        clipped = ratio.clamp(1.0 - self.clip_ratio, 1.0 + self.clip_ratio)
+        gain = torch.minimum(ratio * part.advantage, clipped * part.advantage)
+        count = part.weight.sum(1).clamp_min(1.0)
+        gain = gain + self.entropy * self._entropy(out)
+        kl = ((ratio - 1.0 - difference).detach() * part.weight).sum(1) / count  # Schulman's estimate, >= 0
+        return -(gain * part.weight).sum(1) / count, kl
+
+    def _explored(self, x: Tensor) -> Outputs:
+        """What the policies draw from, with the exploration that they have learned: (P, n, ...)."""
+        return self.policy.distribution(x)._replace(log_std=self.log_std.clamp(*STD_RANGE))
+
+    def _log_prob(self, out: Outputs, raw: Tensor) -> Tensor:
+        """Of what was drawn, (P, n)."""
+        return -heads.terms(out, self.policy.layout, raw).sum(-1)
+
+    def _entropy(self, out: Outputs) -> Tensor:
+        """Up to a constant of each dimension, (P, n)."""
+        layout = self.policy.layout
+        total = out.log_std.sum(-1).expand(out.mean.shape[:-1])
+        for start, stop in layout.blocks:
+            assert out.logits is not None
+            log_p = out.logits[..., start - layout.ordered : stop - layout.ordered].log_softmax(-1)
+            total = total - (log_p.exp() * log_p).sum(-1)
+        return total
+
+    def _value(self, leaves: Tensor) -> Tensor:
+        """leaves (P, n, d) -> (P, n), in spreads of the reward."""
+        return self.center + self.spread * self.value(leaves).squeeze(-1)
+
+    # -- what is asked of every learner ------------------------------------------------------------
+
+    def candidates(self) -> list[Candidate]:
+        return self.taken.candidates()
+
+    def notes(self) -> dict[str, Any]:
+        return {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.generator.set_state(checkpoint["learner"]["generator"])
+        self.taken.load(checkpoint["learner"]["taken"])
+
+
+def _flat(series: Tensor) -> Tensor:
+    """(T, P, B, ...) -> (P, T * B, ...)."""
+    return series.transpose(0, 1).flatten(1, 2)
+
+
+def _standardised(advantage: Tensor, weight: Tensor) -> Tensor:
+    """Mean zero and spread one over each copy's steps, (P, n)."""
+    count = weight.sum(1, keepdim=True).clamp_min(1.0)
+    centered = advantage - (advantage * weight).sum(1, keepdim=True) / count
+    variance = (centered.square() * weight).sum(1, keepdim=True) / count
+    return centered / (variance.sqrt() + 1e-6)
+
+
+def _step(
+    optimizer: Any, loss: Tensor, parameters: list[nn.Parameter], clip: float, active: Tensor | None = None
+) -> None:
+    """One update of the copies that are active, (P,); None: of all."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    clip_gradient_by_member(parameters, clip)
+    if active is None or bool(active.all()):
+        optimizer.step()
+        return
+    before = [p.detach().clone() for p in parameters]
+    optimizer.step()
+    with torch.no_grad():
+        for p, old in zip(parameters, before, strict=True):
+            p[~active] = old[~active]
