@@ -82,7 +82,8 @@ class LinearSkipNet(nn.Module):
         _fill(self.last, narrower.last, rest=0.0)
         self.skip.load_state_dict(narrower.skip.state_dict())
         for i, (layer, other) in enumerate(zip(self.layers, narrower.layers, strict=True)):
-            assert isinstance(layer, EnsembleLinear) and isinstance(other, EnsembleLinear)
+            assert isinstance(layer, EnsembleLinear)
+            assert isinstance(other, EnsembleLinear)
             if i > 0:
                 layer.weight[:, other.weight.shape[1] :, : other.weight.shape[2]] = 0.0
             _fill(layer.weight, other.weight)

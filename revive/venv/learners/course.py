@@ -48,7 +48,7 @@ class Course:
     """The stages that may come, and the way through them.
 
     rounds: of one step, as they follow each other. curriculum: multi-step stages. budget: updates in all.
-    least_fall: a round that lowers the held-out error by a smaller share is the last one.
+    least_fall: a round that lowers the held-out error by a smaller share is the last one, but for the first round.
     """
 
     rounds: Sequence[Stage]
@@ -88,7 +88,9 @@ class Course:
     def most_updates(self) -> list[int]:
         """The updates of all stages that there can be."""
         repeats = 1 + REPEATS
-        wanted = [s.updates for s in self.rounds] + [s.updates for s in self.curriculum for _ in range(repeats)]
+        wanted = [s.updates for s in self.rounds] + [
+            s.updates for s in self.curriculum for _ in range(repeats)
+        ]
         found, left = [], self.budget
         for updates in wanted:
             found.append(min(updates, left))
@@ -124,7 +126,7 @@ class Course:
 
     def _after_round(self, which: int, fall: float, enough: bool) -> None:
         last = which + 1 == len(self.rounds)
-        if enough and not last and self._left(0) >= 1:
+        if (enough or which == 0) and not last and self._left(0) >= 1:  # the first network may be too small
             self.place = (0, which + 1)
             return
         if not enough:
