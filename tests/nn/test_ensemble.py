@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member,
-    decay_by_member, keep_where, ridge
+from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member, decay_by_member, keep_where, ridge
 
 
 def data(members: int, rows: int = 64) -> tuple[Tensor, Tensor]:
