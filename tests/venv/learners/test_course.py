@@ -58,7 +58,7 @@ def test_a_round_that_hardly_lowers_the_error_is_the_last_one() -> None:
     assert made.stage is not None
     assert (made.stage.horizon, made.stage.hidden) == (5, (8, 8))
     assert "ended after 3" in made.summary()["stopped"]
-    assert "5%, less than 10%" in made.summary()["stopped"]
+    assert "by 5%, wanted is 10%" in made.summary()["stopped"]
 
 
 def test_the_first_network_may_be_too_small() -> None:
@@ -69,6 +69,10 @@ def test_a_wider_network_that_hardly_lowers_the_error_is_given_up() -> None:
     made = course()
     walk(made, [0.5, 0.05])
     assert made.hidden == (4, 4)
+    assert [(entry["hidden"], entry["stays"]) for entry in made.summary()["tried"]] == [
+        ([4, 4], True),
+        ([8, 8], False),
+    ]
     assert made.stage is not None
     assert made.stage.hidden == (4, 4)
 
