@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from revive.data.windows import Segments, Rows
+from revive.data.windows import Rows, Segments
 from revive.venv.virtual_env import VirtualEnv
 
 FLOOR = 0.01  # a hundredth of the error of "nothing changes" is as good as none

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member, keep_where, ridge
+from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member, decay_by_member, keep_where, ridge
 
 
 def data(members: int, rows: int = 64) -> tuple[Tensor, Tensor]:
@@ -158,3 +158,23 @@ def test_keep_where_puts_back_the_other_members() -> None:
     for name, value in net.state_dict().items():
         torch.testing.assert_close(value[[0, 2]], before[name][[0, 2]] + 1.0)
         assert torch.equal(value[1], before[name][1])
+
+
+def test_a_wider_network_says_the_same_and_its_new_units_can_learn() -> None:
+    torch.manual_seed(0)
+    narrow, wide = LinearSkipNet(3, 4, 2, (5, 6)), LinearSkipNet(3, 4, 2, (9, 11))
+    x = torch.randn(3, 7, 4)
+    wide.widen_from(narrow)
+    torch.testing.assert_close(wide(x), narrow(x))
+    wide(x).square().sum().backward()
+    assert wide.last.grad is not None
+    assert (wide.last.grad[:, 6:].abs().sum(1) > 0).all()
+
+
+def test_each_member_decays_by_its_own_share() -> None:
+    parameter = torch.nn.Parameter(torch.ones(2, 3, 1))
+    idle = torch.nn.Parameter(torch.ones(2))
+    parameter.grad = torch.zeros_like(parameter)
+    decay_by_member([parameter, idle], torch.tensor([0.1, 0.5]))
+    torch.testing.assert_close(parameter[:, 0, 0].detach(), torch.tensor([0.9, 0.5]))
+    assert (idle == 1).all()

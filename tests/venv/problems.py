@@ -16,6 +16,7 @@ from revive.venv.problem import VenvProblem, change_scales
 
 MULTI_STEP: dict[str, Any] = {
     "one_step_updates": 40,
+    "widths": [8],
     "curriculum": [[5, 20], [20, 40]],
     "batch_size": 128,
     "window_batch": 16,
@@ -23,11 +24,13 @@ MULTI_STEP: dict[str, Any] = {
     "multi_step_lr": 1e-3,
     "weight_decay": 0.3,
     "likelihood_weight": 0.1,
+    "least_fall": 0.1,
     "clip": 5.0,
     "block": 100,
     "held_out": 0.2,
     "effect_weight": 5.0,
     "rule_weight": 2.0,
+    "max_seconds": None,
     "chunk": 10,
 }
 

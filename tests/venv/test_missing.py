@@ -19,6 +19,7 @@ from tests.venv.mixed import MIXED_GRAPH, mixed_logs
 from tests.venv.plants import columns, equal_weights, hand_set, train, weights_of
 from tests.venv.problems import multi_step, problem_of
 
+
 def learner(filler: float, std: str = "constant") -> MultiStepLearner:
     halves = [mixed_logs(seed, filler) for seed in (1, 2)]
     codec = Codec.fit(MIXED_GRAPH, mixed_logs(1, 0.0, gaps=False).arrays)
@@ -39,20 +40,25 @@ def test_a_missing_target_has_no_influence_on_what_is_learned(std: str, tmp_path
     assert torch.equal(one.best_members(1), other.best_members(1))
 
 
+def one_step(made: MultiStepLearner) -> torch.Tensor:
+    index, _ = made.seen.sample(64, 1, made.generator)
+    return made.objective.one_step(made.rows.at(index), index, made.objective.fitted)
+
+
 @pytest.mark.parametrize("part", ["one step", "several steps", "held out", "noise"])
 def test_a_missing_target_has_no_influence_on_a_part(part: str) -> None:
     one, other = learner(1.0), learner(3.0)
     found = []
     for made in (one, other):
         if part == "one step":
-            found.append(made._one_step_loss())
+            found.append(one_step(made))
         elif part == "several steps":
-            made._sigma = {"next_x": torch.ones(1, 1, 1)}
-            found.append(made._multi_step_loss(5))
+            made.objective.sigma = {"next_x": torch.ones(1, 1, 1)}
+            found.append(made.objective.multi_step(5, made.generator))
         elif part == "held out":
             found.append(made.held_out_error())
         else:
-            made._refit_std()
+            made.objective.refit_std(made.unseen)
             found.append(made.venv.model("next_x").free_log_std)
     assert torch.isfinite(found[0]).all()
     assert torch.equal(found[0], found[1])
@@ -62,7 +68,7 @@ def test_a_known_target_has_influence() -> None:
     """So that the tests above can fail."""
     one, other = learner(1.0), learner(1.0)
     other.rows.weights["next_x"] = torch.ones_like(other.rows.weights["next_x"])
-    assert not torch.equal(one._one_step_loss(), other._one_step_loss())
+    assert not torch.equal(one_step(one), one_step(other))
 
 
 def test_weights_stand_for_terms_of_columns_in_model_order() -> None:
@@ -101,6 +107,8 @@ def test_a_step_that_nobody_knows_is_no_number_in_the_report() -> None:
     x, mask = np.ones((12, 1)), np.zeros((12, 1), dtype=bool)
     mask[1::2] = True
     holed = Trajectories({"x": x, "next_x": x + 1.0}, np.array([12]), {"next_x": mask})
-    errors = rollout_error(venv, Rows.of(venv.codec, graph, holed, holed), horizon=12)  # one window, from row 0
+    errors = rollout_error(
+        venv, Rows.of(venv.codec, graph, holed, holed), horizon=12
+    )  # one window, from row 0
     assert np.isnan(errors.venv["next_x"][0, :, 0]).tolist() == mask[:, 0].tolist()
     assert errors.mean_until(12) == pytest.approx(1.0)

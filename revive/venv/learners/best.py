@@ -30,7 +30,7 @@ class BestWeights:
 
     def widen(self, venv: VirtualEnv) -> None:
         """Take weights that say the same in another shape."""
-        self.hidden = venv.spec.layers
+        self.hidden: tuple[int, ...] = venv.spec.hidden or ()
         self.weights = {name: value.detach().clone() for name, value in venv.named_parameters()}
 
     @torch.no_grad()
@@ -58,7 +58,12 @@ class BestWeights:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"error": self.error, "costs": self.costs, "hidden": list(self.hidden), "weights": self.weights}
+        return {
+            "error": self.error,
+            "costs": self.costs,
+            "hidden": list(self.hidden),
+            "weights": self.weights,
+        }
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""

@@ -33,7 +33,11 @@ class Stage:
 
 @dataclass(frozen=True)
 class Tried:
-    """What a stage was and did. fall: share of the error that went; kept: share of the members that it helped."""
+    """What a stage was and did.
+
+    fall: share of the held-out error that went. kept: share of the members that it helped. stays: False where a
+    wider network was given up again.
+    """
 
     horizon: int
     hidden: list[int]
@@ -41,6 +45,7 @@ class Tried:
     error: float
     fall: float
     kept: float
+    stays: bool
 
 
 @dataclass
@@ -48,7 +53,7 @@ class Course:
     """The stages that may come, and the way through them.
 
     rounds: of one step, as they follow each other. curriculum: multi-step stages. budget: updates in all.
-    least_fall: a round that lowers the held-out error by a smaller share is the last one.
+    least_fall: a round that lowers the held-out error by a smaller share is the last one, but for the first round.
     """
 
     rounds: Sequence[Stage]
@@ -72,7 +77,8 @@ class Course:
     @property
     def hidden(self) -> tuple[int, ...]:
         """The widths that the rounds ended with, or are at."""
-        return tuple(self.tried[-1].hidden) if self.tried else self.rounds[0].hidden
+        kept = [entry for entry in self.tried if entry.stays]
+        return tuple(kept[-1].hidden) if kept else self.rounds[0].hidden
 
     @property
     def stage(self) -> Stage | None:
@@ -88,7 +94,9 @@ class Course:
     def most_updates(self) -> list[int]:
         """The updates of all stages that there can be."""
         repeats = 1 + REPEATS
-        wanted = [s.updates for s in self.rounds] + [s.updates for s in self.curriculum for _ in range(repeats)]
+        wanted = [s.updates for s in self.rounds] + [
+            s.updates for s in self.curriculum for _ in range(repeats)
+        ]
         found, left = [], self.budget
         for updates in wanted:
             found.append(min(updates, left))
@@ -102,9 +110,16 @@ class Course:
         """
         enough = fall >= self.least_fall
         stays = enough or not (stage.is_round and widened)
-        hidden = list(stage.hidden if stays else self.hidden)
-        shown = Tried(stage.horizon, hidden, stage.updates, round(error, 4), round(fall, 4), round(kept, 3))
-        self.tried.append(shown)
+        figures = {"error": round(error, 4), "fall": round(fall, 4), "kept": round(kept, 3)}
+        self.tried.append(
+            Tried(
+                horizon=stage.horizon,
+                hidden=list(stage.hidden),
+                updates=stage.updates,
+                stays=stays,
+                **figures,
+            )
+        )
         self._move_on(stage, fall, kept, enough)
         return stays
 
@@ -124,11 +139,16 @@ class Course:
 
     def _after_round(self, which: int, fall: float, enough: bool) -> None:
         last = which + 1 == len(self.rounds)
-        if enough and not last and self._left(0) >= 1:
+        if (enough or which == 0) and not last and self._left(0) >= 1:  # the first network may be too small
             self.place = (0, which + 1)
             return
         if not enough:
-            why = f"the last one lowered the held-out error by {fall:.0%}, less than {self.least_fall:.0%}"
+            did = (
+                f"lowered the held-out error by {fall:.0%}"
+                if fall > 0
+                else "did not lower the held-out error"
+            )
+            why = f"the last one {did}, wanted is {self.least_fall:.0%}"
         else:
             why = "that was as many as there may be" if last else "the budget of updates left no more"
         self.reasons.append(f"one-step rounds ended after {which + 1}: {why}")

@@ -19,6 +19,7 @@ class Decay:
 
     def __init__(self, values: float | Sequence[float], per_half: int, device: torch.device) -> None:
         self.values = [float(v) for v in ([values] if isinstance(values, int | float) else values)]
+        self._asked = list(self.values)
         self._which = (torch.arange(2 * per_half, device=device) % per_half) % len(self.values)
         self.by_member = torch.tensor(self.values, device=device)[self._which]
         self._start = torch.ones(2 * per_half, device=device)
@@ -44,8 +45,15 @@ class Decay:
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""
-        return {"values": self.values, "by_member": self.by_member, "start": self._start}
+        return {
+            "asked": self._asked,
+            "values": self.values,
+            "by_member": self.by_member,
+            "start": self._start,
+        }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.values, self.by_member, self._start = state["values"], state["by_member"], state["start"]
+        """Go on from a checkpoint; one that was asked for other decays, as of another trial, does not count."""
+        self._start = state["start"]
+        if state["asked"] == self._asked:
+            self.values, self.by_member = list(state["values"]), state["by_member"]

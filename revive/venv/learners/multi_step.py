@@ -120,7 +120,9 @@ class MultiStepLearner(VenvLearner):
         self.seen, self.unseen = _seen_and_unseen(problem, block, held_out, self.generator)
         self.objective = Objective(problem, self.venv, self.seen, window_batch)
         self.effects = EffectPenalty(self.venv, value_ranges(self.rows, problem.codec, problem.graph))
-        self.rule = None if problem.rule is None else RulePenalty(self.venv, problem.rule, self.rows, self.seen)
+        self.rule = (
+            None if problem.rule is None else RulePenalty(self.venv, problem.rule, self.rows, self.seen)
+        )
         self.judge = HeldOutError(
             self.venv,
             self.rows,
@@ -136,7 +138,9 @@ class MultiStepLearner(VenvLearner):
         self.best = BestWeights(self.venv, self.alone)
         self.kept: dict[str, list[bool]] = {}
         self._done, self._seconds = 0, 0.0  # updates of the stage under way; of training
-        self._now = torch.zeros(2, self.venv.members, device=problem.device)  # errors of the weights in training
+        self._now = torch.zeros(
+            2, self.venv.members, device=problem.device
+        )  # errors of the weights in training
 
     def _hidden(self, widths: Sequence[int]) -> list[tuple[int, ...]]:
         """The hidden layers of each round: as the user fixed them, as an earlier venv has them, or growing."""
@@ -154,7 +158,9 @@ class MultiStepLearner(VenvLearner):
             return []
         charged = {hinge.node for hinge in self.effects.hinges}
         charged |= set(self.problem.rule.nodes) if self.problem.rule is not None else set()
-        return [n for n in self.objective.fitted if n not in self.problem.graph.transitions and n not in charged]
+        return [
+            n for n in self.objective.fitted if n not in self.problem.graph.transitions and n not in charged
+        ]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -258,7 +264,11 @@ class MultiStepLearner(VenvLearner):
         better = judged[0] < self.best.error
         widened = stage.hidden != self.best.hidden
         stays = self.course.note(
-            stage, error=float(judged[0].mean()), fall=fall, kept=float(better.float().mean()), widened=widened
+            stage,
+            error=float(judged[0].mean()),
+            fall=fall,
+            kept=float(better.float().mean()),
+            widened=widened,
         )
         self.kept[self._name(stage)] = (better & stays).tolist()
         self._now = judged
@@ -275,7 +285,7 @@ class MultiStepLearner(VenvLearner):
         if following is None or not following.is_round:
             self._take(self._best_venv())
             self.live = []
-        elif following.hidden != self.venv.spec.layers:
+        elif following.hidden != self.venv.spec.hidden:
             self._take(self._widened(self.venv, following.hidden))
         if following is None:
             self.objective.refit_std(self.unseen)
@@ -336,7 +346,7 @@ class MultiStepLearner(VenvLearner):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["learner"] = {
             "course": self.course.state(),
-            "hidden": list(self.venv.spec.layers),
+            "hidden": list(self.venv.spec.hidden or ()),
             "best": self.best.state(),
             "decay": self.decay.state(),
             "generator": self.generator.get_state(),
@@ -362,7 +372,12 @@ class MultiStepLearner(VenvLearner):
 def _step_size(stage: Stage, update: int) -> float:
     """A cosine from `lr` to zero, after a short rise: Adam's first steps are as long as later ones."""
     rise = min(20, stage.updates // 10)
-    return stage.lr * min(1.0, (update + 1) / (rise + 1)) * 0.5 * (1.0 + math.cos(math.pi * update / stage.updates))
+    return (
+        stage.lr
+        * min(1.0, (update + 1) / (rise + 1))
+        * 0.5
+        * (1.0 + math.cos(math.pi * update / stage.updates))
+    )
 
 
 def _fall(before: Tensor, after: Tensor) -> float:

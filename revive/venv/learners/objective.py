@@ -89,7 +89,7 @@ class Objective:
 
     def _windows(self, horizon: int) -> int:
         width = sum(self.venv.codec.width(name) for name in self.venv.graph.nodes)
-        width += 4 * len(self.judged) * sum(self.venv.spec.layers)  # that autograd keeps
+        width += 4 * len(self.judged) * sum(self.venv.spec.hidden or ())  # that autograd keeps
         return affordable(self.window_batch, self.venv.members * horizon * width)
 
     @torch.no_grad()
