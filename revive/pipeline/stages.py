@@ -20,7 +20,8 @@ from revive.errors import Problem, UserError
 from revive.pipeline.context import Bench, Context
 from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.pipeline.trust import gain_verdicts, venv_verdicts
-from revive.policy.choice import Court
+from revive.policy.candidate import Candidate
+from revive.policy.choice import Choice, Court
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.horizon import Horizon, dead_time, trusted_steps
@@ -37,6 +38,8 @@ from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
 from revive.venv.validation import rollout_error
 from revive.venv.virtual_env import VirtualEnv
+
+LOOKED_AT = 8  # candidates whose gain is asked for, before a clone is taken
 
 
 def learn_venv(context: Context) -> VirtualEnv | None:
@@ -244,8 +247,8 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
     choice = court.choose(candidates)
     promised = None if choice.fallback else choice.score.mean_gain
     verdicts = venv_verdicts(learner.problem, promised)
-    if not choice.fallback:
-        verdicts += gain_verdicts(learner.problem, choice.candidate)
+    choice, doubtful = _certain(court, candidates, choice)
+    verdicts += doubtful
     if distrust := first_distrust(verdicts):
         choice = court.choose(candidates, distrust)
     taken = choice.candidate
@@ -259,6 +262,19 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
         verdicts,
         learner.problem.horizon.to_json(),
     )
+
+
+def _certain(court: Court, candidates: list[Candidate], choice: Choice) -> tuple[Choice, list[Verdict]]:
+    """The best of the first few candidates whose gain is certain; else the best, and the verdict on it."""
+    uncertain: dict[str, list[Verdict]] = {}
+    tried = choice
+    while not tried.fallback and len(uncertain) < LOOKED_AT:
+        doubts = gain_verdicts(court.problem, tried.candidate)
+        if not doubts:
+            return tried, []
+        uncertain[tried.candidate.key] = doubts
+        tried = court.choose(candidates, without=uncertain)
+    return choice, next(iter(uncertain.values()), [])
 
 
 def policy_learner(context: Bench, venv: VirtualEnv) -> PolicyLearner:

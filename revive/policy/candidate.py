@@ -32,6 +32,11 @@ class Candidate:
     def name(self) -> str:
         return f"{self.learner}, {self.variant}" if self.variant else self.learner
 
+    @property
+    def key(self) -> str:
+        """What no other candidate of the problem has."""
+        return f"{self.name}, half {self.half}, iteration {self.iteration}"
+
 
 class Snapshots:
     """Weights of a learner's policies at several moments; plain tensors, fit for a checkpoint."""

@@ -2,14 +2,15 @@
 
 A candidate's gain is paired: member by member, its mean reward minus that of the logs' controller under common random
 numbers, `G = mean_m - c * std_m`. From it the excess of its doubt over the clone's is taken off, in spreads of the
-logged reward: where members disagree more than they do about the logs' controller, a promise is worth less. A
-candidate that promises more than the logs ever saw is out. If none gains, the best clone is taken, and it is said why.
+logged reward: where members disagree more than they do about the logs' controller, a promise is worth less, and where
+they disagree much more it is worth nothing. A candidate that promises more than the logs ever saw is out, too. If none
+gains, the best clone is taken, and it is said why.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -24,6 +25,7 @@ from revive.policy.problem import PolicyProblem
 
 AT_ONCE = 16  # variants of each half in one rollout
 LOOKS = 16  # steps of a rollout at which doubt is looked at
+MOST_EXCESS = 0.3  # of doubt, beyond which a candidate is out; see docs/decisions.md
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ class Court:
     def __init__(self, problem: PolicyProblem, caution: float = 1.0, doubt_weight: float = 1.0) -> None:
         self.problem, self.caution, self.doubt_weight = problem, caution, doubt_weight
         self.doubt = Doubt(problem.venv, problem.rows)
-        self._known: dict[tuple[str, int, int], Score] = {}
+        self._known: dict[str, Score] = {}
         self._clone_reward, self._clone_doubt = self._run(problem.clone)
 
     def clone_scores(self) -> list[Score]:
@@ -112,17 +114,23 @@ class Court:
 
     def scores(self, candidates: Sequence[Candidate]) -> list[Score]:
         """In the order of the candidates."""
-        fresh = {_key(c): c for c in candidates if _key(c) not in self._known}
+        fresh = {c.key: c for c in candidates if c.key not in self._known}
         by_shape = sorted(fresh.values(), key=_shape)
         for _, group in groupby(by_shape, key=_shape):
             alike = list(group)
             halves = [[c for c in alike if c.half == h] for h in range(self.problem.venv.halves)]
             for start in range(0, max(map(len, halves)), AT_ONCE):
                 self._judge([half[start : start + AT_ONCE] for half in halves])
-        return [self._known[_key(candidate)] for candidate in candidates]
+        return [self._known[candidate.key] for candidate in candidates]
 
-    def choose(self, candidates: Sequence[Candidate], distrust: str | None = None) -> Choice:
-        """The admissible candidate that gains most; a clone where none gains, or where `distrust` says why none may."""
+    def choose(
+        self, candidates: Sequence[Candidate], distrust: str | None = None, without: Collection[str] = ()
+    ) -> Choice:
+        """The admissible candidate that gains most; a clone where none gains, or where `distrust` says why none may.
+
+        without: keys of candidates that may not be chosen.
+        """
+        candidates = [candidate for candidate in candidates if candidate.key not in without]
         scores = [*self.clone_scores(), *self.scores(candidates)]
         clones = [score for score in scores if score.candidate.is_clone and score.rejected is None]
         others = [score for score in scores if not score.candidate.is_clone and score.rejected is None]
@@ -150,7 +158,7 @@ class Court:
         reward, doubt = self._run(policies)  # (halves, variants, E), (halves, variants); rows: of the policy
         for i, half in enumerate(halves):
             for j, candidate in enumerate(half):
-                self._known[_key(candidate)] = self._score(candidate, reward[i, j], float(doubt[i, j]))
+                self._known[candidate.key] = self._score(candidate, reward[i, j], float(doubt[i, j]))
 
     def _stand_in(self, halves: Sequence[Sequence[Candidate]], which: int) -> Candidate:
         return next(iter(halves[which]), None) or next(c for half in halves for c in half)
@@ -186,6 +194,8 @@ class Court:
         elif mean > self.problem.reward_limit:
             rejected = "it promises more than the logs ever saw"
         excess = max(0.0, doubt - max(1.0, clone_doubt)) if math.isfinite(doubt) else math.inf
+        if rejected is None and excess > MOST_EXCESS:
+            rejected = "the members of the venv disagree about where it leads"
         penalty = self.doubt_weight * self.problem.reward_spread * excess
         return Score(
             candidate,
@@ -197,10 +207,6 @@ class Court:
             self.caution,
             rejected,
         )
-
-
-def _key(candidate: Candidate) -> tuple[str, int, int]:
-    return candidate.name, candidate.half, candidate.iteration
 
 
 def _shape(candidate: Candidate) -> str:

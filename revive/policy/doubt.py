@@ -1,8 +1,9 @@
 """How far the members of an ensemble disagree at the states and actions of a rollout.
 
 `u(s, a) = || std_m mu_m(s, a) ||`, the members' means in units of the change's spread (Yu et al. 2020, MOPO,
-arXiv:2005.13239, for disagreement as a penalty), divided by its 90 % quantile over the logged rows: 1 is as much as the
-logs themselves show in their least certain tenth.
+arXiv:2005.13239, for disagreement as a penalty), divided by a unit: its 90 % quantile over the logged rows, or 0.4 of
+the norm of the one-step residual's standard deviation where that is more. 1 is so as much as the logs themselves show in
+their least certain tenth; and what is small beside the noise of a step is no doubt, however sure the members are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from revive.venv.virtual_env import VirtualEnv
 
 ROWS = 2048  # of each half, that the unit is taken from
 SMALLEST = 1e-6
+OF_RESIDUAL = 0.4  # see docs/decisions.md
 
 
 class Doubt:
@@ -76,7 +78,7 @@ class Doubt:
 
     @torch.no_grad()
     def _unit(self, rows: Rows) -> Tensor:
-        """The 90 % quantile over the rows of each half: (halves,)."""
+        """The larger of the two measures over the rows of each half: (halves,)."""
         venv = self._venv
         self.unit = torch.ones(venv.halves, device=venv.device)
         if not self.nodes:
@@ -88,6 +90,17 @@ class Doubt:
         ]
         count = min(len(part) for part in spread)
         index = torch.cat([part[:count].expand(per_half, -1) for part in spread])
-        doubt = self.of(venv.completed(rows.at(index)))[::per_half]
-        unit = torch.quantile(doubt, 0.9, dim=1)
+        batch = venv.completed(rows.at(index))
+        usual = torch.quantile(self.of(batch)[::per_half], 0.9, dim=1)
+        unit = torch.maximum(usual, OF_RESIDUAL * self._residual(batch))
         return torch.where(unit > SMALLEST, unit, 1.0)  # where members are equal there is no doubt to measure
+
+    def _residual(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """The norm of the std that the members state for a step, in units of the change: (halves,)."""
+        venv, total = self._venv, torch.zeros((), device=self._venv.device)
+        for name in self.nodes:
+            model = venv.model(name)
+            out = model(*venv.node_inputs(name, batch))
+            variance = (out.log_std.exp() / model.scale).square().expand_as(out.mean)
+            total = total + variance.sum(-1).mean(1)  # (M,)
+        return total.reshape(venv.halves, -1).mean(1).sqrt()

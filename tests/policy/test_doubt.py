@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,20 @@ def step(data: dict[str, torch.Tensor]) -> torch.Tensor:
 """
 
 
-def plants(*slopes: float) -> tuple[VirtualEnv, Rows]:
-    """x' = 0.9 x + slope u, a slope for each member; its logs hold u as normal noise."""
+def plants(*slopes: float, residual: float | None = None) -> tuple[VirtualEnv, Rows]:
+    """x' = 0.9 x + slope u, a slope for each member; its logs hold u as normal noise.
+
+    residual: the std that the members state, where that is not the noise that made the logs.
+    """
     graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
     weights = torch.zeros(MEMBERS, 2, 1)
     weights[:, 0], weights[:, 1, 0] = -0.1, torch.tensor(slopes)
     linear = {"u": ([[0.0]], [0.0]), "next_x": (weights, [0.0])}
     venv = hand_set(graph, linear, members=MEMBERS, std=1.0).requires_grad_(False)
-    return venv, rows_of(graph, venv.codec, logs_of(venv, 400, seed=1), logs_of(venv, 400, seed=2))
+    logs = [logs_of(venv, 400, seed=seed) for seed in (1, 2)]
+    if residual is not None:
+        venv.model("next_x").free_log_std.fill_(math.log(residual))
+    return venv, rows_of(graph, venv.codec, *logs)
 
 
 def at(u: Tensor, steps: int | None = None) -> dict[str, Tensor]:
@@ -64,7 +71,7 @@ def test_it_grows_with_what_the_members_disagree_on() -> None:
 
 @pytest.mark.parametrize("spread", [0.01, 0.1, 10.0])
 def test_one_is_what_the_logs_show_in_their_least_certain_tenth(spread: float) -> None:
-    venv, rows = plants(-spread, 0.0, spread, -2 * spread, 0.0, 2 * spread)
+    venv, rows = plants(-spread, 0.0, spread, -2 * spread, 0.0, 2 * spread, residual=1e-4)
     doubt = Doubt(venv, rows)
     for half, part in enumerate(rows.parts):
         u = rows.values["u"][part.start : part.stop, 0]
@@ -72,6 +79,13 @@ def test_one_is_what_the_logs_show_in_their_least_certain_tenth(spread: float) -
         assert float((found < 1.0).float().mean()) == pytest.approx(0.9, abs=0.005)
     assert doubt.unit.shape == (2,)
     assert float(doubt.unit[1] / doubt.unit[0]) == pytest.approx(2.0, rel=0.3)
+
+
+def test_what_is_small_beside_the_residual_is_no_doubt() -> None:
+    venv, rows = plants(0.49, 0.5, 0.51, 0.49, 0.5, 0.51, residual=0.5)
+    doubt = Doubt(venv, rows)
+    torch.testing.assert_close(doubt.unit, torch.full((2,), 0.4 * 0.5))
+    assert (doubt.of(at(torch.tensor([3.0]))) < 0.2).all()
 
 
 def test_the_disagreement_is_the_spread_of_the_means_in_units_of_the_change() -> None:
