@@ -17,6 +17,7 @@ from revive.venv.virtual_env import VirtualEnv
 
 ROWS = 2048  # of each half, that the unit is taken from
 SMALLEST = 1e-6
+CAP = 5.0  # of what a step is charged, in spreads of the reward
 
 
 class Doubt:
@@ -91,3 +92,13 @@ class Doubt:
         doubt = self.of(venv.completed(rows.at(index)))[::per_half]
         unit = torch.quantile(doubt, 0.9, dim=1)
         return torch.where(unit > SMALLEST, unit, 1.0)  # where members are equal there is no doubt to measure
+
+
+def charge(doubt: Tensor, penalty: Tensor, alive: Tensor) -> Tensor:
+    """What steps pay for doubt beyond that of the logs: `min(penalty (doubt - 1)+, cap)` less its mean over the steps.
+
+    doubt, alive (T, P, B), penalty (P, 1) -> (T, P, B). Nothing is paid on average, so that an early end saves nothing.
+    """
+    paid = (penalty * torch.relu(doubt.nan_to_num(CAP) - 1.0)).clamp_max(CAP)
+    mean = (paid * alive).sum((0, 2)) / alive.sum((0, 2)).clamp_min(1.0)
+    return paid - mean.unsqueeze(-1)

@@ -15,7 +15,8 @@ from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import LinearSkipNet
 from revive.policy.choice import Court
-from revive.policy.learners.ppo import CAP, Ppo
+from revive.policy.doubt import CAP
+from revive.policy.learners.ppo import Ppo
 from revive.policy.problem import PolicyProblem
 from revive.policy.reward import Reward
 from revive.policy.starts import Starts
