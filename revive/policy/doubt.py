@@ -2,8 +2,8 @@
 
 `u(s, a) = || std_m mu_m(s, a) ||`, the members' means in units of the change's spread (Yu et al. 2020, MOPO,
 arXiv:2005.13239, for disagreement as a penalty), divided by a unit: its 90 % quantile over the logged rows, or 0.4 of
-the norm of the one-step residual's standard deviation where that is more. 1 is so as much as the logs themselves show in
-their least certain tenth; and what is small beside the noise of a step is no doubt, however sure the members are.
+the norm of the one-step residual's standard deviation where that is more. So 1 is as much as the logs themselves show
+in their least certain tenth; and what is small beside the noise of a step is no doubt, however sure the members are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from revive.venv.virtual_env import VirtualEnv
 ROWS = 2048  # of each half, that the unit is taken from
 SMALLEST = 1e-6
 OF_RESIDUAL = 0.4  # see docs/decisions.md
+
+CAP = 5.0  # of what a step is charged, in spreads of the reward
 
 
 class Doubt:
@@ -104,3 +106,13 @@ class Doubt:
             variance = (out.log_std.exp() / model.scale).square().expand_as(out.mean)
             total = total + variance.sum(-1).mean(1)  # (M,)
         return total.reshape(venv.halves, -1).mean(1).sqrt()
+
+
+def charge(doubt: Tensor, penalty: Tensor, alive: Tensor) -> Tensor:
+    """What steps pay for doubt beyond that of the logs: `min(penalty (doubt - 1)+, cap)` less its mean over the steps.
+
+    doubt, alive (T, P, B), penalty (P, 1) -> (T, P, B). Nothing is paid on average, so that an early end saves nothing.
+    """
+    paid = (penalty * torch.relu(doubt.nan_to_num(CAP) - 1.0)).clamp_max(CAP)
+    mean = (paid * alive).sum((0, 2)) / alive.sum((0, 2)).clamp_min(1.0)
+    return paid - mean.unsqueeze(-1)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from revive.data.codec import robust_scale
 from revive.data.windows import Rows
 from revive.policy.reward import Reward
 from revive.venv.validation import RolloutError
@@ -105,8 +106,9 @@ def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within:
     still = {
         name: torch.nn.functional.pad(eps, (0, 0, 0, 0, 0, 0, 0, horizon - 1)) for name, eps in noise.items()
     }
-    floor = float((rewards(data, still)[0] - usual[0]).abs().mean())
-    effect = (rewards(moved) - usual) * valid
+    usually = robust_scale(usual[valid].double().cpu().numpy()[:, None])[0]  # a cliff is no measure of noise
+    floor = float((rewards(data, still)[0] - usual[0]).abs().clamp_max(usually).mean())
+    effect = (rewards(moved) - usual).clamp(-usually, usually) * valid
     size = effect.abs().sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)  # (T,)
     by_member = effect.reshape(horizon, venv.halves, per_half, -1)
     doubt = by_member.std(2, unbiased=False).mean((1, 2)) / per_half**0.5

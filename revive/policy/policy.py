@@ -32,6 +32,12 @@ def soft_clip(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) 
     return torch.minimum(torch.maximum(inside, low), high)  # against rounding far outside
 
 
+def soft_clip_slope(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) -> Tensor:
+    """The derivative of `soft_clip`, for the density of what it returns; never quite zero."""
+    soft = ((high - low) / 10.0).clamp(1e-6, softness)
+    return (((x - low) / soft).sigmoid() - ((x - high) / soft).sigmoid()).clamp_min(1e-6)
+
+
 class Policy(nn.Module):
     """`copies` policies of one shape on the member axis: (P, B, inputs) -> action (P, B, width), model space.
 

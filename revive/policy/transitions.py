@@ -19,7 +19,7 @@ class Transitions:
 
     x, next_x (N, d): what the policy sees, the first `seen` columns, and beside it every other leaf with data.
     action, next_action (N, width); known (N,): 0 where the next action was not logged.
-    reward (N,): in spreads of the logged reward; less its mean where nothing ends.
+    reward (N,): in spreads of the logged reward, less `offset`: its mean where nothing ends.
     going (N,): 0 where the trajectory ended in `done`.
 
     earned (N,): the discounted reward from the row on; where a trajectory merely stops, its mean reward goes on.
@@ -36,6 +36,7 @@ class Transitions:
     going: Tensor
     earned: Tensor
     seen: int
+    offset: float
     parts: tuple[range, ...]
 
     @classmethod
@@ -52,8 +53,9 @@ class Transitions:
         last = torch.arange(rows.count, device=rows.device) + 1 == rows.ends
         action, going = longer.values[problem.target], 1.0 - ended(problem)
         reward = problem.row_reward / problem.reward_spread
-        if bool(going.all()):
-            reward = reward - reward.mean()  # where nothing ends, an offset says nothing
+        # where nothing ends, an offset says nothing
+        offset = float(reward.mean()) if bool(going.all()) else 0.0
+        reward = reward - offset
         return cls(
             leaves(position),
             leaves(position + 1),
@@ -64,6 +66,7 @@ class Transitions:
             going,
             discounted(reward, going, rows, gamma),
             sum(policy.codec.width(name) for name in policy.inputs),
+            offset,
             rows.parts,
         )
 

@@ -23,17 +23,17 @@ import torch
 from torch import Tensor, nn
 
 from revive.nn import heads
-from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member
+from revive.nn.ensemble import LinearSkipNet
 from revive.nn.heads import Outputs
 from revive.policy.candidate import Candidate, Snapshots
 from revive.policy.critic import lambda_returns
-from revive.policy.doubt import Doubt
+from revive.policy.doubt import Doubt, charge
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import discounted, ended
+from revive.policy.updates import step
 from revive.venv.virtual_env import Actor, VirtualEnv
 
-CAP = 5.0  # of a step's penalty, in spreads of the reward
 LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
 RATE = 0.1  # by which the unit of the returns follows them
 STD_RANGE = (-4.0, 0.5)  # of the logarithm of exploration's spread
@@ -241,9 +241,7 @@ class Ppo(PolicyLearner):
     def _charge(self, taken: Mapping[str, Tensor], alive: Tensor) -> Tensor:
         """What every step pays for the members' disagreement, (h, P, B); nothing on average over a copy's steps."""
         doubt = self.policy.by_copy(self.doubt.of_pairs(taken, self.generator).unsqueeze(-1)).squeeze(-1)
-        paid = (self.penalty * torch.relu(doubt.nan_to_num(CAP) - 1.0)).clamp_max(CAP)
-        mean = (paid * alive).sum((0, 2)) / alive.sum((0, 2)).clamp_min(1.0)
-        return paid - mean.unsqueeze(-1)
+        return charge(doubt, self.penalty, alive)
 
     def _follow(self, target: Tensor, weight: Tensor) -> None:
         """Let the unit of the returns follow them: (P, n) each."""
@@ -264,12 +262,12 @@ class Ppo(PolicyLearner):
             for pick in order.split(self.minibatch):
                 part = Batch(*(table[:, pick] for table in batch))
                 error = (self.value(part.leaves).squeeze(-1) - part.target).square() * part.weight
-                _step(value_optimizer, error.mean(1).sum(), list(self.value.parameters()), self.clip)
+                step(value_optimizer, error.mean(1).sum(), self.value.parameters(), self.clip)
                 if policy_optimizer is None or not bool(active.any()):
                     continue
                 loss, kl = self._policy_loss(part)
                 active = active & (kl <= self.target_kl)
-                _step(policy_optimizer, loss.sum(), moved, self.clip, active)
+                step(policy_optimizer, loss.sum(), moved, self.clip, active)
 
     def _policy_loss(self, part: Batch) -> tuple[Tensor, Tensor]:
         """The loss and how far each copy has moved from what drew the batch: (P,) each."""
@@ -332,20 +330,3 @@ def _standardised(advantage: Tensor, weight: Tensor) -> Tensor:
     centered = advantage - (advantage * weight).sum(1, keepdim=True) / count
     variance = (centered.square() * weight).sum(1, keepdim=True) / count
     return centered / (variance.sqrt() + 1e-6)
-
-
-def _step(
-    optimizer: Any, loss: Tensor, parameters: list[nn.Parameter], clip: float, active: Tensor | None = None
-) -> None:
-    """One update of the copies that are active, (P,); None: of all."""
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    clip_gradient_by_member(parameters, clip)
-    if active is None or bool(active.all()):
-        optimizer.step()
-        return
-    before = [p.detach().clone() for p in parameters]
-    optimizer.step()
-    with torch.no_grad():
-        for p, old in zip(parameters, before, strict=True):
-            p[~active] = old[~active]

@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from revive.nn.ensemble import clip_gradient_by_member
 from revive.policy.action_value import ActionValue
 from revive.policy.candidate import Candidate, Snapshots
 from revive.policy.clone import difference
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import Transitions, not_logged
+from revive.policy.updates import follow, step
 
 SMALLEST = 1e-3  # deviation of Q, in spreads of the reward
 
@@ -113,11 +113,11 @@ class Td3Bc(PolicyLearner):
             self._slow_down(critic_optimizer, self.critic_lr, update)
             rows = self.rows.drawn(self.policy.copies, self.batch, self.generator)
             critic_loss = self._critic_loss(rows, update < self.warm_up)
-            self._step(critic_optimizer, critic_loss, self.critic, 10 * self.clip)
+            step(critic_optimizer, critic_loss, self.critic.parameters(), 10 * self.clip)
             follow(self.slow_critic, self.critic, self.target_rate)
             done = update - self.warm_up
             if done >= 0 and done % self.actor_every == 0:
-                self._step(actor_optimizer, self._actor_loss(rows), self.policy.net, self.clip)
+                step(actor_optimizer, self._actor_loss(rows), self.policy.net.parameters(), self.clip)
                 follow(self.slow_policy.net, self.policy.net, self.target_rate * self.actor_every)
             if done >= 0 and (done + 1) % self.every == 0:
                 self.taken.take(update + 1)
@@ -126,12 +126,6 @@ class Td3Bc(PolicyLearner):
     def _slow_down(self, optimizer: Any, lr: float, update: int) -> None:
         for group in optimizer.optimizer.param_groups:
             group["lr"] = lr * 0.5 * (1.0 + math.cos(math.pi * update / self.updates))
-
-    def _step(self, optimizer: Any, loss: Tensor, module: torch.nn.Module, clip: float) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_gradient_by_member(module.parameters(), clip)
-        optimizer.step()
 
     def _critic_loss(self, rows: Transitions, of_logs: bool) -> Tensor:
         """Squared error of both critics, summed over the copies. of_logs: of what the logs' own actions earned."""
@@ -168,9 +162,3 @@ class Td3Bc(PolicyLearner):
         checkpoint["state_dict"]["slow_policy.noise"] = self.slow_policy.noise  # what is set counts
         self.generator.set_state(checkpoint["learner"]["generator"])
         self.taken.load(checkpoint["learner"]["taken"])
-
-
-@torch.no_grad()
-def follow(slow: torch.nn.Module, fast: torch.nn.Module, rate: float) -> None:
-    """Move the weights of `slow` towards those of `fast`."""
-    torch._foreach_lerp_(list(slow.parameters()), list(fast.parameters()), rate)

@@ -47,11 +47,11 @@ def test_the_critics_of_two_states_are_exact(plant: Plant, tmp_path: Path) -> No
     problem = problem_of(plant, rows=rows, reward=reward, clone=plant.linear_policy(1.0, 1.0))
     learner = Td3Bc(problem, **{**ARGUMENTS, "lr": 0.0})
     train(learner, tmp_path)
-    x = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]).expand(2, -1, -1)  # with the wind
-    u = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]]).expand(2, -1, -1)
+    seen = torch.tensor([[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]).expand(2, -1, -1)  # with the wind
+    done = torch.tensor([[1.0], [-1.0], [1.0], [-1.0]]).expand(2, -1, -1)
     unit, offset = problem.reward_spread, float(problem.row_reward.mean())
     wanted = (torch.tensor([2.0, 0.0, 0.0, 2.0]) - 2.0 * offset) / unit  # r + 0.5 / (1 - 0.5), in spreads
-    value = learner.critic(torch.cat([x[..., :1], x[..., 1:]], -1), u).detach()
+    value = learner.critic(seen, done).detach()
     torch.testing.assert_close(value, wanted.expand(2, 2, 4), rtol=0.03, atol=0.03)
 
 
