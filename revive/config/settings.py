@@ -141,6 +141,7 @@ class Evaluation(Section):
 
     starts: Count
     horizon: Count
+    episode: Count | None
 
 
 class Truth(Section):

@@ -72,12 +72,36 @@ class LinearSkipNet(nn.Module):
         self.skip.weight.copy_(weight)
         self.skip.bias.copy_(bias)
 
+    @torch.no_grad()
+    def widen_from(self, narrower: LinearSkipNet) -> None:
+        """Say the same as a net with fewer hidden units: the units that it lacks have no outgoing weights yet.
+
+        Their incoming weights stay as they were drawn, so that they can learn (Chen et al. 2016, Net2Net,
+        arXiv:1511.05641, for growing a network without changing its function).
+        """
+        _fill(self.last, narrower.last, rest=0.0)
+        self.skip.load_state_dict(narrower.skip.state_dict())
+        for i, (layer, other) in enumerate(zip(self.layers, narrower.layers, strict=True)):
+            assert isinstance(layer, EnsembleLinear)
+            assert isinstance(other, EnsembleLinear)
+            if i > 0:
+                layer.weight[:, other.weight.shape[1] :, : other.weight.shape[2]] = 0.0
+            _fill(layer.weight, other.weight)
+            _fill(layer.bias, other.bias)
+
     def linear_parameters(self) -> list[nn.Parameter]:
         """The parameters that weight decay must leave alone."""
         return [self.skip.weight, self.skip.bias]
 
     def residual_parameters(self) -> list[nn.Parameter]:
         return [*self.layers.parameters(), self.last]
+
+
+def _fill(parameter: Tensor, smaller: Tensor, rest: float | None = None) -> None:
+    """Put `smaller` into the first corner of `parameter`, and `rest`, where it is given, everywhere else."""
+    if rest is not None:
+        parameter.fill_(rest)
+    parameter[tuple(slice(0, size) for size in smaller.shape)] = smaller
 
 
 def ridge(x: Tensor, y: Tensor, strength: float = 1e-3, rows: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -107,6 +131,17 @@ def clip_gradient_by_member(parameters: Iterable[nn.Parameter], limit: float) ->
     for g in gradients:
         g.nan_to_num_(0.0, 0.0, 0.0).mul_(scale.view(-1, *[1] * (g.dim() - 1)))
     return norms
+
+
+@torch.no_grad()
+def decay_by_member(parameters: Iterable[nn.Parameter], amount: Tensor) -> None:
+    """Shrink what has a gradient by each member's own share, amount (M,): `p *= 1 - amount`.
+
+    With the step size in `amount` this is decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
+    """
+    for p in parameters:
+        if p.grad is not None:
+            p.mul_((1.0 - amount).view(-1, *[1] * (p.dim() - 1)))
 
 
 @torch.no_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +10,15 @@ import numpy as np
 import torch
 
 from revive.data.windows import Rows
+from revive.errors import RunFailed
+from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.stages import Learned, evaluation_environment
-from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.simulator import Truth
+from revive.policy.verdicts import Verdict, about_conduct, about_errors, about_promise
 from revive.report import figures
-from revive.report.summary import Estimate, Summary
+from revive.report.summary import Summary
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import VirtualEnv
 
@@ -28,6 +31,7 @@ def evaluate(
         rows = context.rows(venv.codec, context.given.graph)
         errors = rollout_error(venv, rows)
         truth = _truth(context, learned)
+        policy, verdicts = _policy_summary(context, venv, errors, learned, truth)
         summary = Summary(
             experiment=context.settings.experiment,
             run_id=context.folder.run_id,
@@ -37,11 +41,16 @@ def evaluate(
                 "rows": context.given.logs.rows,
                 "trajectories": context.given.logs.count,
             },
-            venv={**_venv_summary(venv, errors), **_test_summary(context, venv)},
-            policy=_policy_summary(context, venv, learned, truth),
+            venv={
+                **_venv_summary(venv, errors),
+                **_test_summary(context, venv),
+                "learning": context.learning("venv"),
+            },
+            policy=policy,
             seconds={},
             tuning=tuned or {},
             search=search_summary(context, venv, errors, learned),
+            verdicts=[verdict.to_json() for verdict in verdicts],
         )
         _draw(context, venv, rows, errors, learned, truth)
         for path in sorted(context.folder.figures.iterdir()):
@@ -51,7 +60,37 @@ def evaluate(
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
     context.tracker.artifact(context.folder.path / "summary.json")
+    context.tracker.tags({"verdicts": ", ".join(sorted({v.code for v in verdicts})) or "none"})
     context.terminal.table(summary)
+    require_finite(summary)
+
+
+def _policy_summary(
+    context: Context, venv: VirtualEnv, errors: RolloutError, learned: Learned | None, truth: Truth | None
+) -> tuple[dict[str, Any], list[Verdict]]:
+    """The figures of the policy, and every verdict on the run."""
+    if context.given.task is None:
+        return {}, about_errors(errors)
+    figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
+    if learned is None:
+        return figures, about_errors(errors)
+    found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
+    figures |= found.figures
+    return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]
+
+
+def require_finite(summary: Summary) -> None:
+    """Raises RunFailed, with the cause, where a figure of the table is no number; all is written by then."""
+    bad = [place for place, value in summary.figures() if not math.isfinite(value)]
+    if not bad:
+        return
+    in_venv = any(place.startswith("venv.") for place in bad)
+    cause = (
+        "rollouts of the venv leave every bound: declare min and max of the states, or log more of their range"
+        if in_venv
+        else "get_reward or the simulator gives no number where the policy leads: make it finite everywhere"
+    )
+    raise RunFailed(f"{', '.join(bad[:3])}{' ...' if bad[3:] else ''}: not finite\n    -> {cause}")
 
 
 def _truth(context: Context, learned: Learned | None) -> Truth | None:
@@ -72,7 +111,11 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
         "other_half": {
             "rollout_mae": errors.by_horizon(1),
             "persistence_mae": errors.by_horizon(1, "persistence"),
+            "average_mae": errors.by_horizon(1, "average"),
+            "at_step": {of: errors.at_horizons(1, of) for of in ("venv", "persistence", "average")},
         },
+        "average_mae": errors.by_horizon(of="average"),
+        "at_step": {of: errors.at_horizons(of=of) for of in ("venv", "persistence", "average")},
         "columns": errors.by_column(columns),
         "members": venv.members,
     }
@@ -87,34 +130,6 @@ def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
     errors = rollout_error(venv, rows)
     halves = [errors.by_horizon(half) for half in range(venv.halves)]
     return {"test": {"rollout_mae": halves, "persistence_mae": errors.by_horizon(of="persistence")}}
-
-
-def _policy_summary(
-    context: Context, venv: VirtualEnv, learned: Learned | None, truth: Truth | None
-) -> dict[str, Any]:
-    if context.given.task is None:
-        return {}
-    summary: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
-    if learned is None:
-        return summary
-    bed = evaluation_environment(context, venv, _policy_rows(context, venv))
-    halves = _by_half(bed, venv, learned)
-    behaviour = _by_half(bed, venv, None)
-    summary["predicted"] = halves[1 - learned.half].to_json()
-    summary["halves"] = [half.to_json() for half in halves]
-    summary["behaviour"] = [half.to_json() for half in behaviour]
-    summary["learned_in_half"] = learned.half
-    summary["iteration"] = learned.iteration
-    summary["inputs"] = list(learned.policy.inputs)
-    if truth is not None:
-        summary["truth"] = {"mean": truth.mean, "se": truth.standard_error, "episodes": len(truth.rewards)}
-    return summary
-
-
-def _by_half(bed: EvaluationEnvironment, venv: VirtualEnv, learned: Learned | None) -> list[Estimate]:
-    """The reward per step in each half's venv; the spread is that of members and starts together."""
-    rewards = bed.rewards(learned.policy.actor() if learned else None)  # (M, B)
-    return [Estimate.of(rewards[venv.members_of(half)]) for half in range(venv.halves)]
 
 
 def _draw(

@@ -114,8 +114,30 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
         _require_varied(settings, graph, logs, target)
     reward = Reward.load(settings.reward)
     logged = reward.of_logs(logs)
+    if learns and target is not None:
+        _require_choice(logs, graph, target, logged, settings.reward)
     smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
     return Task(target, seen, reward, logged, smooth)
+
+
+def _require_choice(
+    logs: Trajectories, graph: DecisionGraph, target: str, logged: Tensor, reward: Path
+) -> None:
+    """Raises UserError for logs from which no policy can be learned: one reward, or one action, in every row."""
+    problems = Problems()
+    if float(logged.min()) == float(logged.max()):
+        what = f"get_reward is {float(logged[0]):g} for each of the {len(logged)} logged rows"
+        remedy = "let it tell better rows from worse ones, or learn no policy: policy.mode=none"
+        problems.add(what, file=reward, remedy=remedy)
+    action = logs.arrays.get(target)
+    if action is not None and bool(np.all(action == action[0])):
+        said = ", ".join(f"{c.name}={v:g}" for c, v in zip(graph.columns(target), action[0], strict=True))
+        what = (
+            f"'{target}' never varies in the logs ({said}), so that nothing can be learned about its effect"
+        )
+        remedy = "add logs in which it was moved, or learn no policy: policy.mode=none"
+        problems.add(what, place=target, remedy=remedy)
+    problems.raise_if_any()
 
 
 def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, DecisionGraph]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_poli
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Bench, Context
 from revive.pipeline.resume import uses_other_venv, was_finished
+from revive.pipeline.trust import gain_verdicts, venv_verdicts
 from revive.policy.choice import Court
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
@@ -27,6 +28,7 @@ from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
+from revive.policy.verdicts import Verdict, first_distrust
 from revive.tracking.base import StageTracker
 from revive.tracking.lightning import StageLogger
 from revive.training import Learner, fit
@@ -152,7 +154,8 @@ class Learned:
     """A policy of one copy, and how it was chosen.
 
     half: in whose venv, or from whose rows, it learned. source: which learner made it, and which variant it is.
-    fallback: why a clone of the logs' controller was taken, where that is so.
+    fallback: why a clone of the logs' controller was taken, where that is so. verdicts: on the venv, passed before.
+    horizon: of training rollouts, and what it follows from.
     """
 
     policy: Policy
@@ -161,6 +164,8 @@ class Learned:
     score: float
     source: str
     fallback: str | None
+    verdicts: list[Verdict] = field(default_factory=list)
+    horizon: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """How it was chosen, for beside its bundle."""
@@ -170,12 +175,16 @@ class Learned:
             "score": self.score,
             "source": self.source,
             "fallback": self.fallback,
+            "verdicts": [verdict.to_json() for verdict in self.verdicts],
+            "horizon": self.horizon,
         }
 
 
 def read_learned(bundle: Path) -> Learned:
     """A policy bundle with `chosen.json` in it."""
-    return Learned(read_policy(bundle), **json.loads((bundle / "chosen.json").read_text(encoding="utf-8")))
+    chosen = json.loads((bundle / "chosen.json").read_text(encoding="utf-8"))
+    chosen["verdicts"] = [Verdict(**verdict) for verdict in chosen.get("verdicts", [])]
+    return Learned(read_policy(bundle), **chosen)
 
 
 def search_venv(context: Context, records: StageTracker) -> VirtualEnv:
@@ -230,11 +239,25 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
 
 
 def chosen_policy(learner: PolicyLearner) -> Learned:
-    """The best of a learner's candidates, or a clone."""
-    choice = Court(learner.problem).choose(learner.candidates())
+    """The best of a learner's candidates; the best clone where the venv is not to be trusted."""
+    court, candidates = Court(learner.problem), learner.candidates()
+    choice = court.choose(candidates)
+    promised = None if choice.fallback else choice.score.mean_gain
+    verdicts = venv_verdicts(learner.problem, promised)
+    if not choice.fallback:
+        verdicts += gain_verdicts(learner.problem, choice.candidate)
+    if distrust := first_distrust(verdicts):
+        choice = court.choose(candidates, distrust)
     taken = choice.candidate
     return Learned(
-        taken.policy, taken.half, taken.iteration, choice.score.pessimistic, taken.name, choice.fallback
+        taken.policy,
+        taken.half,
+        taken.iteration,
+        choice.score.pessimistic,
+        taken.name,
+        choice.fallback,
+        verdicts,
+        learner.problem.horizon.to_json(),
     )
 
 
@@ -260,6 +283,8 @@ def policy_problem(context: Bench, venv: VirtualEnv) -> PolicyProblem:
     starts = Starts(venv, rows, ranges, chosen.starts.wide, chosen.starts.shuffled)
     clone_behaviour(clone, venv, starts, **chosen.clone.model_dump(), seed=seed)
     trusted = trusted_steps(rollout_error(venv, context.rows(venv.codec, venv.graph)))
+    evaluation = evaluation_environment(context, venv, rows)
+    evaluation.require_finite()
     delay = dead_time(venv, rows, task.target, task.reward, trusted)
     return PolicyProblem(
         graph=task.graph,
@@ -269,7 +294,7 @@ def policy_problem(context: Bench, venv: VirtualEnv) -> PolicyProblem:
         reward=task.reward,
         row_reward=reward_of_rows(rows, venv, task.graph, task.reward),
         starts=starts,
-        evaluation=evaluation_environment(context, venv, rows),
+        evaluation=evaluation,
         clone=clone.requires_grad_(False),
         horizon=Horizon.of(delay, trusted, int(rows.lengths.max()), chosen.horizon),
         has_gradient=task.has_gradient,

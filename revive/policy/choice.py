@@ -56,8 +56,12 @@ class Score:
     @property
     def gain(self) -> float:
         """Pessimistic paired gain over the clone, less the penalty for doubt."""
-        mean = sum(self.over_clone) / len(self.over_clone)
-        return mean - self.caution * _std(self.over_clone) - self.penalty
+        return self.mean_gain - self.caution * _std(self.over_clone) - self.penalty
+
+    @property
+    def mean_gain(self) -> float:
+        """Paired gain over the clone, mean over members."""
+        return sum(self.over_clone) / len(self.over_clone)
 
     @property
     def standard_error(self) -> float:

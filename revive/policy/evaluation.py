@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
+from revive.errors import Problem, UserError
 from revive.policy.reward import Reward
 from revive.policy.starts import Start
 from revive.venv.virtual_env import Actor, VirtualEnv
@@ -18,12 +19,13 @@ from revive.venv.virtual_env import Actor, VirtualEnv
 class EvaluationEnvironment:
     """Fixed starts and noise, so that all that is compared meets the same luck (common random numbers).
 
-    Every half's members start from, and replay the exogenous values of, that half's own rows.
+    Every half's members start from, and replay the exogenous values of, that half's own rows: `first` (M, B).
     """
 
     venv: VirtualEnv
     rows: Rows
     reward: Reward
+    first: Tensor
     start: Start
     noise: dict[str, Tensor]
     horizon: int
@@ -33,10 +35,16 @@ class EvaluationEnvironment:
         cls, venv: VirtualEnv, rows: Rows, reward: Reward, *, starts: int, horizon: int, seed: int
     ) -> EvaluationEnvironment:
         """`starts` branches per half, spread evenly over its rows; each is run through every member of it."""
+        return cls.at(venv, rows, reward, [_spread(part, starts) for part in rows.parts], horizon, seed)
+
+    @classmethod
+    def at(
+        cls, venv: VirtualEnv, rows: Rows, reward: Reward, begin: Sequence[Tensor], horizon: int, seed: int
+    ) -> EvaluationEnvironment:
+        """Branches from given rows of each half, equally many: (B,) each."""
         generator = torch.Generator(venv.device).manual_seed(seed)
-        per_half = venv.members // venv.halves
-        spread = [_spread(part, starts).to(venv.device) for part in rows.parts]
-        first = torch.cat([half.expand(per_half, -1) for half in spread])  # (M, B)
+        per_half, starts = venv.members // venv.halves, len(begin[0])
+        first = torch.cat([half.to(venv.device).expand(per_half, -1) for half in begin])  # (M, B)
         given = rows.at(rows.reflected(first, horizon), venv.replayed_nodes)
         start = Start(rows.at(first, venv.start_nodes), given, rows.past(first))
         noise = {
@@ -45,7 +53,7 @@ class EvaluationEnvironment:
             ).expand(-1, venv.members, -1, -1)
             for name in venv.graph.learned
         }
-        return cls(venv, rows, reward, start, noise, horizon)
+        return cls(venv, rows, reward, first, start, noise, horizon)
 
     def repeated(self, variants: int) -> EvaluationEnvironment:
         """The same starts and noise, once for each of so many variants of a policy: branches `v * B ..`."""
@@ -54,7 +62,8 @@ class EvaluationEnvironment:
             return {name: torch.cat([value] * variants, axis) for name, value in table.items()}
 
         start = Start(again(self.start.state, 1), again(self.start.given, 2), again(self.start.past, 1))
-        return replace(self, start=start, noise=again(self.noise, 2))
+        first = torch.cat([self.first] * variants, 1)
+        return replace(self, first=first, start=start, noise=again(self.noise, 2))
 
     @torch.no_grad()
     def roll(self, actor: Actor | None) -> dict[str, Tensor]:
@@ -64,6 +73,28 @@ class EvaluationEnvironment:
         return self.venv.rollout(
             begin.state, begin.given, self.horizon, past=begin.past, actor=actor, noise=noise
         )
+
+    def require_finite(self) -> None:
+        """Raises UserError where the reward of the logs' controller is not finite although all it reads is."""
+        values = self.venv.codec.decode(self.roll(None))
+        bad = ~torch.isfinite(self.reward(values))
+        for value in values.values():
+            bad &= torch.isfinite(value).all(-1)
+        if bad.any():
+            where = tuple(bad.nonzero()[0].tolist())
+            row = ", ".join(
+                f"{column.name}={float(value[(*where, i)]):.4g}"
+                for name, value in values.items()
+                for i, column in enumerate(self.venv.graph.columns(name)[: value.shape[-1]])
+            )
+            raise UserError(
+                Problem(
+                    f"get_reward is finite on the logs, but not at {int(bad.sum())} of {bad.numel()} steps of "
+                    f"rollouts in the venv, as at {row}",
+                    self.reward.path,
+                    remedy="make it finite for every value: clamp what is divided by, exponentiated or under a root",
+                )
+            )
 
     @torch.no_grad()
     def rewards(self, actor: Actor | None) -> Tensor:

@@ -39,7 +39,7 @@ class Policy(nn.Module):
     variant v of half h.
 
     `low` and `high` bound its ordered dimensions, `noise` is the standard deviation that exploration adds
-    before the bounds; all in model space.
+    before the bounds, () or of each copy (P, 1, 1); all in model space.
     """
 
     low: Tensor
@@ -62,7 +62,7 @@ class Policy(nn.Module):
         self.inputs = graph[target].inputs
         self.layout = codec.layout(target)
         inputs = sum(codec.width(name) for name in self.inputs)
-        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.hidden or (), spec.activation)
+        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.layers, spec.activation)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("noise", torch.tensor(float(noise)))
@@ -88,7 +88,8 @@ class Policy(nn.Module):
         """What exploration samples from, before the bounds: (P, B, ...)."""
         out, ordered = self.net(x), self.layout.ordered
         logits = out[..., ordered:] if ordered < self.layout.width else None
-        return Outputs(out[..., :ordered], self.noise.clamp_min(1e-6).log().expand(ordered), logits)
+        mean = out[..., :ordered]
+        return Outputs(mean, self.noise.clamp_min(1e-6).log().expand_as(mean), logits)
 
     def actor(self, *, swap: bool = False, generator: torch.Generator | None = None) -> Actor:
         """As a part of a rollout over (M, B): a half's variants share its members and split the branches evenly.
@@ -144,7 +145,14 @@ class Policy(nn.Module):
 
     def _of(self, net: Mapping[str, Tensor], copies: int) -> Policy:
         other = Policy(
-            self.graph, self.codec, self.target, self.spec, copies, self.low, self.high, float(self.noise)
+            self.graph,
+            self.codec,
+            self.target,
+            self.spec,
+            copies,
+            self.low,
+            self.high,
+            float(self.noise.max()),
         ).to(self.low.device)
         other.net.load_state_dict(net)
         return other

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -18,6 +19,15 @@ class Start:
     state: dict[str, Tensor]
     given: dict[str, Tensor]
     past: dict[str, Tensor]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Start]) -> Start:
+        """The branches of all of them, side by side."""
+
+        def join(tables: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+            return {name: torch.cat([table[name] for table in tables], dim=-2) for name in tables[0]}
+
+        return cls(*(join([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,25 @@
 venv.rollout_mae, venv.persistence_mae   {"1", "10", "50", "100"}: mean absolute error over the first so many
     steps of open-loop rollouts on the validation half, by the members that learned from the training half,
     and by "nothing changes"; physical units, mean over all state columns. venv.other_half: the reverse.
+venv.average_mae the same by "always the mean" of the half that was learned from
+venv.at_step     {venv, persistence, average}: {"1", ...}: the error at that step, instead of the mean up to it
 venv.columns     column -> the same over the longest horizon, one by one
 venv.test        {rollout_mae: of either half's members, persistence_mae}, where a test part was kept aside
+venv.learning    what the learner tried and why it stopped; policy.learning: likewise. Empty where a search did
 policy.logged    mean reward per step of the logs
 policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
-    high hold 90 % of all rollouts, over members and starts
+    high hold 90 % of all rollouts, over members and starts; interval {low, high}: what holds the true mean nine times
+    in ten (revive/policy/intervals.py). Steps after a `done` count as 0
 policy.halves    the same in each half's venv; policy.behaviour: of the logs' controller as learned
-policy.truth     {mean, se, episodes} in the simulator, for experiments that have one
+policy.truth     {mean, se, episodes} per step in the simulator, for experiments that have one
+policy.episodes  where the logs hold several trajectories or `done`, from their real first rows: steps: of an episode at
+    most; count: of trajectories; logs, behaviour [half, half], learned [half, half]: {return, length, ended: share that
+    reached `done`}; predicted {mean, low, high}: the return in the other half's venv and the interval for the true one;
+    truth {return, se, length, ended}
+policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}
+policy.horizon   {steps, dead_time, trusted, longest, given}: of training rollouts
+policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
+    outside: share of the steps, moves: mean change per step over that of the logs, null for states and categories}
 tuning           empty where nothing was tuned; else what `tuning.yaml` holds:
     mode, values {node: {column: value}}, columns {node: {column: {value, standard_error, as_good}}}: the
     standard error of the best value, null at an edge of the range, and other discrete values that do as well;
@@ -20,11 +32,13 @@ search           stage -> how its hyper-parameters were searched, empty where th
     count}, chosen (see `search/STAGE/trials.json`), training_seconds: of all trials, wall_seconds: of the stage;
     where a test part was kept aside also validation, test, optimism: of the venv the mean absolute rollout error of
     both halves' members over `steps` steps, of the policy the gain over the logs' controller per step
+verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
 seconds          by stage
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -63,9 +77,17 @@ class Summary:
     seconds: dict[str, float]
     tuning: dict[str, Any] = field(default_factory=dict)
     search: dict[str, Any] = field(default_factory=dict)
+    verdicts: list[dict[str, str]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def figures(self) -> Iterator[tuple[str, float]]:
+        """Every number that the table shows, with its place."""
+        for name in ("rollout_mae", "persistence_mae", "average_mae", "at_step", "other_half"):
+            yield from _numbers(f"venv.{name}", self.venv.get(name))
+        for name in ("logged", "predicted", "halves", "behaviour", "truth", "episodes"):
+            yield from _numbers(f"policy.{name}", self.policy.get(name))
 
     def metrics(self) -> dict[str, float]:
         """The figures that runs are compared by, flat."""
@@ -74,6 +96,11 @@ class Summary:
             flat["policy.logged"] = self.policy["logged"]
         if "predicted" in self.policy:
             flat["policy.predicted"] = self.policy["predicted"]["mean"]
+            flat["policy.distrust"] = float(sum(v["severity"] == "distrust" for v in self.verdicts))
+            flat["policy.caution"] = float(sum(v["severity"] == "caution" for v in self.verdicts))
+        if "episodes" in self.policy:
+            flat["policy.logged_return"] = self.policy["episodes"]["logs"]["return"]
+            flat["policy.predicted_return"] = self.policy["episodes"]["predicted"]["mean"]
         if "truth" in self.policy:
             flat["policy.truth"] = self.policy["truth"]["mean"]
         for stage, searched in self.search.items():
@@ -82,3 +109,16 @@ class Summary:
         if self.tuning:
             flat["tuning.reward"] = self.tuning["reward"]["mean"]
         return flat
+
+
+def _numbers(place: str, value: Any) -> Iterator[tuple[str, float]]:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return
+    if isinstance(value, int | float):
+        yield place, float(value)
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _numbers(f"{place}.{key}", inner)
+    else:
+        for i, inner in enumerate(value):
+            yield from _numbers(f"{place}.{i}", inner)

@@ -11,20 +11,12 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
+from revive.report.tables import policy_table, sentences, venv_table
 
-PLAIN: dict[str, Any] = {
-    "title_justify": "left",
-    "caption_justify": "left",
-    "title_style": "bold",
-    "box": None,
-    "pad_edge": False,
-    "padding": (0, 2, 0, 0),
-}
 RESULTS = ("summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
 WIDE = 110  # characters, where the output is no terminal
 
@@ -40,8 +32,8 @@ class Terminal:
 
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
         """What is about to happen, with what."""
-        plural = "trajectory" if logs.count == 1 else "trajectories"
-        self.console.print(f"[bold]{escape(experiment)}[/bold]  {logs.rows} rows, {logs.count} {plural}")
+        size = f"{_counted(logs.rows, 'row')}, {_counted(logs.count, 'trajectory', 'trajectories')}"
+        self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}")
         for name in graph.order:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
         self.note(f"run     {_short(folder)}")
@@ -49,9 +41,8 @@ class Terminal:
     def findings(self, warnings: int, proposals: int, experiment: str) -> None:
         """How much the data report has to say."""
         if warnings or proposals:
-            self.note(
-                f"data    {warnings} warnings, {proposals} proposals: revive check experiment={experiment}"
-            )
+            found = f"{_counted(warnings, 'warning')}, {_counted(proposals, 'proposal')}"
+            self.note(f"data    {found}: revive check experiment={experiment}")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -80,11 +71,11 @@ class Terminal:
         """What was learned and how far to trust it."""
         self.console.print()
         if "predicted" in summary.policy:
-            self.console.print(_policy_table(summary))
+            self.console.print(policy_table(summary))
             self.console.print()
-        self.console.print(_venv_table(summary))
-        for remark in _remarks(summary):
-            self.note(f"\n{remark}")
+        self.console.print(venv_table(summary))
+        for sentence in sentences(summary):
+            self.note(f"\n{sentence}")
         for stage, searched in summary.search.items():
             self.note(_search_line(stage, searched))
         spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items())
@@ -100,28 +91,11 @@ class Terminal:
             self.note(f"compare  {ui_command}")
 
 
-def _remarks(summary: Summary) -> list[str]:
-    """What a user must not overlook in the figures."""
-    remarks, venv, policy = [], summary.venv, summary.policy
-    longest = list(venv["rollout_mae"])[-1:]
-    if any(venv["rollout_mae"][steps] >= venv["persistence_mae"][steps] for steps in longest):
-        remarks.append(
-            f"Over {longest[0]} steps the venv predicts no better than that nothing changes: "
-            "do not trust what was found in it."
-        )
-    if "predicted" in policy:
-        other = 1 - policy["learned_in_half"]
-        if policy["predicted"]["mean"] <= policy["behaviour"][other]["mean"]:
-            remarks.append(
-                "The learned policy promises no more than the logs' controller earns: do not use it."
-            )
-    return remarks
-
-
 def _search_line(stage: str, searched: dict[str, Any]) -> str:
     """How many trials, and how much too well the search thought of what it chose."""
     counts = ", ".join(f"{count} {state}" for state, count in searched["trials"].items())
-    line = f"search  {stage}: {counts} trials, {searched['training_seconds']:g} s of training"
+    trials = "trial" if sum(searched["trials"].values()) == 1 else "trials"
+    line = f"search  {stage}: {counts} {trials}, {searched['training_seconds']:g} s of training"
     if "optimism" not in searched:
         return f"{line}; no test part was kept aside to tell its optimism"
     what = "rollout error" if stage == "venv" else "gain over the logs' controller"
@@ -129,43 +103,8 @@ def _search_line(stage: str, searched: dict[str, Any]) -> str:
     return f"{line};\n        {what} {figures} (optimism {searched['optimism']:.3f})"
 
 
-def _policy_table(summary: Summary) -> Table:
-    policy = summary.policy
-    table = Table(title="Reward per step (in brackets: 90 % of rollouts)", **PLAIN)
-    table.add_column("")
-    for where in ("in the logs", "venv, training half", "venv, validation half", "in truth"):
-        table.add_column(where, justify="right")
-    truth = policy.get("truth")
-    for who, estimates in (("logs' controller", policy["behaviour"]), ("learned policy", policy["halves"])):
-        learned = who == "learned policy"
-        cells = [f"{e['mean']:.3f} ({e['low']:.2f} .. {e['high']:.2f})" for e in estimates]
-        if learned:
-            cells[policy["learned_in_half"]] += " *"
-        logged = "" if learned else f"{policy['logged']:.3f}"
-        real = f"{truth['mean']:.3f} (se {truth['se']:.4f})" if learned and truth else ""
-        table.add_row(who, logged, *cells, real)
-    table.caption = "* learned in it; the other half is the honest estimate"
-    return table
-
-
-def _venv_table(summary: Summary) -> Table:
-    venv = summary.venv
-    table = Table(title="Open-loop rollout error (mean absolute error over the first steps)", **PLAIN)
-    table.add_column("steps")
-    for steps in venv["rollout_mae"]:
-        table.add_column(steps, justify="right")
-    rows = {
-        "venv, on the validation half": venv["rollout_mae"],
-        "nothing changes": venv["persistence_mae"],
-        "venv of the other half, on the training half": venv["other_half"]["rollout_mae"],
-        "nothing changes ": venv["other_half"]["persistence_mae"],
-    }
-    if "test" in venv:
-        rows["venv, on the test part"] = venv["test"]["rollout_mae"][0]
-        rows["nothing changes  "] = venv["test"]["persistence_mae"]
-    for label, errors in rows.items():
-        table.add_row(label, *(f"{value:.3f}" for value in errors.values()))
-    return table
+def _counted(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _short(path: Path) -> str:

@@ -26,7 +26,7 @@ def check_space(space: Mapping[str, Domain], section: str) -> Problems:
     """What cannot change while a trial is under way."""
     problems = Problems()
     for key in space:
-        name = key.removeprefix("learner.")
+        name = key.rpartition(".")[2]
         if not key.startswith("learner.") or name in _FIXED:
             what = "cannot change while a trial is trained, as search=pbt does"
             remedy = f"take it out: ~{section}.space.{key}; or search=optuna"

@@ -25,7 +25,6 @@ _YARDSTICK = (
     "rules",
     "evaluation",
     "truth",
-    "learner._target_",
     "learner.curriculum",
     "learner.block",
     "learner.held_out",
@@ -75,7 +74,8 @@ def with_values(settings: Settings, section: Section, params: Mapping[str, Any],
 
 
 def _key_problem(values: Mapping[str, Any], key: str, place: str) -> Problem | None:
-    if any(key == fixed or key.startswith(f"{fixed}.") for fixed in _YARDSTICK):
+    constructor = key.rpartition(".")[2] in ("_target_", "_partial_")
+    if constructor or any(key == fixed or key.startswith(f"{fixed}.") for fixed in _YARDSTICK):
         return Problem("cannot be searched: it changes what trials are compared by", place=place)
     known = list(dotted_keys(values))
     if key not in known:

@@ -23,6 +23,7 @@ class Why:
 Section = Literal["base", "venv", "policy"]
 Entry = str | Why | Callable[[Any], "dict[str, Any] | Why"]
 
+GRADIENT = "policy.learner.learners.first_order"  # a part of `policy=auto`
 ADVERSARIAL = Why("no matcher judges the venv: it is fitted by likelihood and then through rollouts")
 ON_POLICY = Why(
     "the policy climbs the gradient through the venv with one critic; there is no PPO or SAC in it"
@@ -129,7 +130,9 @@ BASE: dict[str, Entry] = {
     "policy_gpus_per_worker": CPU,
     "task": _only(None, "a ground truth is a Python file: simulator=FILE"),
     "behavioral_policy_init": _only(True, "the policy always starts as a clone of the behaviour policy"),
-    "policy_algo": Why("there is one policy learner: policy.learner"),
+    "policy_algo": Why(
+        "several learners compete, and the best of their policies is taken: policy.learner.learners"
+    ),
     "test_gamma": _only(1.0, "policies are compared by their mean reward per step"),
     "test_horizon": "policy.evaluation.horizon",
     "deterministic_test": _only(True, "policies are compared without noise of their own"),
@@ -198,19 +201,19 @@ VENV: dict[str, Entry] = {
 }  # fmt: skip
 
 POLICY: dict[str, Entry] = {
-    "ppo_batch_size": "policy.learner.branches",
-    "sac_batch_size": "policy.learner.critic_batch",
+    "ppo_batch_size": f"{GRADIENT}.branches",
+    "sac_batch_size": f"{GRADIENT}.critic_batch",
     "policy_bc_epoch": _above(0, "policy.clone.updates", "the policy always starts as a clone"),
-    "ppo_epoch": "policy.learner.iterations",
-    "sac_epoch": "policy.learner.iterations",
-    "sac_steps_per_epoch": "policy.learner.critic_steps",
+    "ppo_epoch": f"{GRADIENT}.iterations",
+    "sac_epoch": f"{GRADIENT}.iterations",
+    "sac_steps_per_epoch": f"{GRADIENT}.critic_steps",
     "ppo_rollout_horizon": "policy.horizon",
     "sac_rollout_horizon": "policy.horizon",
     "policy_hidden_activation": _activation("policy.network.activation"),
     "policy_activation": _activation("policy.network.activation"),
-    "gae_gamma": "policy.learner.gamma",
-    "gamma": "policy.learner.gamma",
-    "gae_lambda": "policy.learner.td_lambda",
+    "gae_gamma": f"{GRADIENT}.gamma",
+    "gamma": f"{GRADIENT}.gamma",
+    "gae_lambda": f"{GRADIENT}.td_lambda",
     "g_lr": "policy.learner.lr",
     "reward_uncertainty_weight": DOUBT,
     "policy_backbone": SHAPE,

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from revive.data.windows import Segments, Rows
 from revive.venv.virtual_env import VirtualEnv
+
+FLOOR = 0.01  # a hundredth of the error of "nothing changes" is as good as none
+CAP = 5.0  # of an error, in spreads of the column
+WINDOWS = 128  # per member
+MOST_VALUES = 50_000_000  # numbers that a batch of windows may consist of
 
 Penalty = Callable[[torch.Generator], Tensor]
 """Draws what it needs, and says what each member is to be charged beside its error: (M,)."""
@@ -38,14 +44,39 @@ def rollout_errors(
     return found
 
 
+def nothing_changes(
+    venv: VirtualEnv, rows: Rows, nodes: Sequence[str], windows: tuple[Tensor, Tensor], horizon: int
+) -> dict[str, Tensor]:
+    """How far each of `nodes` moves away from where the windows start, model space: (T, M, B, d) each."""
+    first, stop = windows
+    index, _ = rows.windows(first, horizon, stop)
+    moved = {}
+    for name in nodes:
+        state = venv.graph.state_of(name)
+        moved[name] = rows.at(index, (name,))[name] - rows.at(first, (state,))[state]
+    return moved
+
+
+def bands(horizon: int) -> list[tuple[int, int]]:
+    """Ranges of steps that count alike, all ending at three times where the one before ended: 1, 2..3, 4..9, 10..27."""
+    edges = [0, 1]
+    while edges[-1] < horizon:
+        edges.append(min(3 * edges[-1], horizon))
+    return list(pairwise(edges))
+
+
 class HeldOutError:
     """The members' error on what they left out.
+
+    For every column and band of steps the mean absolute error of open-loop rollouts over that of "nothing
+    changes"; of these ratios the geometric mean. So a fall by the same factor counts alike in all columns, near and
+    far ahead, with and without noise. What is far below `FLOOR` counts as learned.
 
     Args:
         venv: what is judged.
         rows: the data of both halves.
         unseen: the rows that each member left out.
-        nodes: transitions with data; the error is that of rollouts.
+        nodes: transitions with data, of their states too; the error is that of rollouts.
         fitted: learned nodes with data, whose one-step cost is the error where there are no transitions.
         horizon: steps of the rollouts.
         penalties: what is charged beside the error.
@@ -72,32 +103,43 @@ class HeldOutError:
         other.unseen = rows
         return other
 
-    @torch.no_grad()
-    def __call__(self, windows: int = 128) -> Tensor:
-        """Rollout error on held-out windows: (M,).
+    def __call__(self) -> Tensor:
+        """Each member's error and what it is charged beside it: (M,)."""
+        return self.over_steps()[0]
 
-        In units of each transition's change, with each step's error capped at 5 so that one diverging
-        window cannot hide the rest. Columns that are not to be fitted do not count. Without transitions, the
-        one-step cost.
+    @torch.no_grad()
+    def over_steps(self) -> tuple[Tensor, Tensor]:
+        """The members' error with their charges, and that of one step alone: (M,) and (M,).
+
+        Without transitions both are the one-step cost, and the first one is charged.
         """
         generator = torch.Generator(self.venv.device).manual_seed(0)
-        drawn = self.unseen.sample(windows, self.horizon, generator)
-        total = torch.zeros(self.venv.members, device=self.venv.device)
-        errors = rollout_errors(self.venv, self.rows, self.nodes, drawn, self.horizon)
-        for name, (error, weight) in errors.items():
-            size = (error.abs() / self._unit(name)).clamp_max(5.0).nan_to_num(5.0)
-            counted = weight * self._fit_mask(name)
-            total += (size * counted).sum((0, 2, 3)) / counted.sum((0, 2, 3)).clamp_min(1.0)
-        error = total / len(errors) if errors else self._one_step_cost()
+        if self.nodes:
+            ratios = self._log_ratios(generator)
+            error, one_step = ratios.mean(1).exp(), ratios[:, 0].exp()
+        else:
+            error = one_step = self._one_step_cost()
         for penalty in self.penalties:  # a stage that mends a declared sign is not undone for a little error
             error = error + penalty(generator)
-        return error
+        return error, one_step
 
-    def _unit(self, name: str) -> Tensor:
-        """The spread of a transition's change, (d,); 1 for category dimensions and function nodes."""
-        width = self.venv.codec.width(name)
-        scale = self.venv.model(name).scale if name in self.venv.models else torch.ones(width, device=self.venv.device)
-        return torch.nn.functional.pad(scale, (0, width - len(scale)), value=1.0)
+    def _log_ratios(self, generator: torch.Generator) -> Tensor:
+        """Mean over columns of the log of the error's ratio to that of "nothing changes", by band: (M, bands)."""
+        drawn = self.unseen.sample(self._windows(), max(1, self.horizon // 2), generator)
+        still = nothing_changes(self.venv, self.rows, self.nodes, drawn, self.horizon)
+        found = rollout_errors(self.venv, self.rows, self.nodes, drawn, self.horizon)
+        total, counted = torch.zeros(1, device=self.venv.device), torch.zeros(1, device=self.venv.device)
+        for name, (error, weight) in found.items():
+            # a window that diverges is capped, so that it cannot hide the rest
+            sizes = [part.abs().nan_to_num(CAP).clamp_max(CAP) for part in (error, still[name])]
+            ratio, known = _by_band(sizes[0], sizes[1], weight * self._fit_mask(name), bands(self.horizon))
+            total, counted = total + ratio.sum(2), counted + known.sum(2)
+        return total / counted.clamp_min(1.0)
+
+    def _windows(self) -> int:
+        """Windows per member."""
+        width = sum(self.venv.codec.width(name) for name in self.venv.graph.nodes)
+        return affordable(WINDOWS, self.venv.members * self.horizon * width)
 
     def _fit_mask(self, name: str) -> Tensor:
         codec, columns = self.venv.codec[name], self.venv.graph.columns(name)
@@ -114,3 +156,27 @@ class HeldOutError:
             x, current = self.venv.node_inputs(name, batch)
             total += self.venv.model(name).cost(x, current, batch[name]).mean((1, 2))
         return total
+
+
+def affordable(wanted: int, size_of_one: int) -> int:
+    """As many of what is `wanted` as `MOST_VALUES` numbers hold, but a handful at least."""
+    return max(min(wanted, 8), min(wanted, MOST_VALUES // max(1, size_of_one)))
+
+
+def _by_band(
+    error: Tensor, still: Tensor, weight: Tensor, ranges: Sequence[tuple[int, int]]
+) -> tuple[Tensor, Tensor]:
+    """Log ratios of two sizes (T, M, B, d) over ranges of steps, and 1 where they say something, else both 0.
+
+    Both (M, ranges, d). A column that stays as it is, and steps that no window reaches, say nothing.
+    """
+    ratios, counts = [], []
+    for first, stop in ranges:
+        inside = weight[first:stop]
+        share = inside.sum((0, 2))  # (M, d)
+        wrong = (error[first:stop] * inside).sum((0, 2)) / share.clamp_min(1.0)
+        moved = (still[first:stop] * inside).sum((0, 2)) / share.clamp_min(1.0)
+        known = ((share > 0) & (moved > 1e-6)).to(error.dtype)
+        ratios.append(torch.log(wrong / moved.clamp_min(1e-6) + FLOOR) * known)
+        counts.append(known)
+    return torch.stack(ratios, 1), torch.stack(counts, 1)

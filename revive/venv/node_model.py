@@ -30,6 +30,11 @@ class NetworkSpec:
     activation: Activation = "silu"
     std: Literal["constant", "conditioned"] = "constant"
 
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """`hidden`, empty where the learner has not chosen it yet."""
+        return self.hidden or ()
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -70,7 +75,7 @@ class NodeModel(nn.Module):
         outputs = sum(self._sizes)
         self.net: LinearSkipNet | CustomNet
         if custom is None:
-            self.net = LinearSkipNet(members, inputs, outputs, spec.hidden or (), spec.activation)
+            self.net = LinearSkipNet(members, inputs, outputs, spec.layers, spec.activation)
         else:
             self.net = CustomNet(members, inputs, outputs, *custom)
         self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))

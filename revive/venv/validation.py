@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ HORIZONS = (1, 10, 50, 100)
 class RolloutError:
     """Errors of open-loop rollouts (recorded decisions and exogenous values), in physical units.
 
-    venv, persistence: transition -> (halves, T, d), the mean absolute error of the members' mean, and of
-    "nothing changes", at each step; half i was learned from part i of the data and judged on the other.
+    venv, persistence, average: transition -> (halves, T, d), the mean absolute error of the members' mean, of "nothing
+    changes" and of "always the mean" of the half that was learned from, at each step; half i was learned from part i of
+    the data and judged on the other.
     windows: the number of windows of each half; they overlap. For a category column the error is the share of
     wrong values.
     spread: transition -> (d,), the standard deviation of the data, to compare columns by.
@@ -33,6 +34,7 @@ class RolloutError:
     persistence: dict[str, Array]
     spread: dict[str, Array]
     windows: tuple[int, ...]
+    average: dict[str, Array] = field(default_factory=dict)
 
     @property
     def horizon(self) -> int:
@@ -48,6 +50,25 @@ class RolloutError:
     def by_horizon(self, half: int | None = 0, of: str = "venv") -> dict[str, float]:
         """`mean_until` for the usual horizons that the data is long enough for."""
         return {str(h): self.mean_until(h, half, of) for h in HORIZONS if h <= self.horizon}
+
+    def at_step(self, step: int, half: int | None = 0, of: str = "venv") -> float:
+        """Mean absolute error at one step, counted from 1, over all columns; half None means both."""
+        table: dict[str, Array] = getattr(self, of)
+        halves = slice(None) if half is None else slice(half, half + 1)
+        return float(np.concatenate([np.nanmean(v[halves, step - 1], 0) for v in table.values()]).mean())
+
+    def at_horizons(self, half: int | None = 0, of: str = "venv") -> dict[str, float]:
+        """`at_step` for the usual horizons that the data is long enough for."""
+        return {str(h): self.at_step(h, half, of) for h in HORIZONS if h <= self.horizon}
+
+    def in_spreads(self, of: str = "venv") -> Array:
+        """At each step the mean over all columns in spreads of the data, (halves, T); what is no number is infinite."""
+        table: dict[str, Array] = getattr(self, of)
+        parts = [value / np.maximum(self.spread[name], 1e-9) for name, value in table.items()]
+        joined = np.concatenate(parts, axis=-1)
+        known = ~np.isnan(np.concatenate(list(self.persistence.values()), axis=-1))  # NaN there: no data
+        joined = np.where(np.isnan(joined) & known, np.inf, joined)
+        return np.nanmean(joined, axis=-1)  # type: ignore[no-any-return]
 
     def by_column(self, columns: dict[str, list[str]]) -> dict[str, Any]:
         """Column -> its error over the whole horizon on the validation half, venv and persistence."""
@@ -115,6 +136,7 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
     rolled = replay(venv, windows)
     model: dict[str, Array] = {}
     still: dict[str, Array] = {}
+    usual: dict[str, Array] = {}
     spread: dict[str, Array] = {}
     inside = windows.valid.float().unsqueeze(-1)
     reached = int((inside.sum(2) > 0).all(1).sum())  # steps that some window of either half lasts for
@@ -126,13 +148,26 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
         truth = codec.decode(windows.data[name])  # (T, M, B, d)
         mean = codec.decode(_members_mean(venv, rolled[name]))
         start = codec.decode(windows.data[state][:1])
-        for table, guess in ((model, mean), (still, start)):
+        average = _usual_value(venv, rows, state)
+        for table, guess in ((model, mean), (still, start), (usual, average)):
             error = _error(codec, guess, truth) * weight
             total = error.sum(2) / weight.sum(2)  # (T, M, d), the same for all members of a half; NaN: no data
             per_half = total[:reached, :: venv.members // venv.halves].cpu()
             table[name] = per_half.transpose(0, 1).double().numpy()
         spread[name] = codec.decode(rows.values[state]).std(0).double().cpu().numpy()
-    return RolloutError(model, still, spread, (windows.first.shape[1],) * venv.halves)
+    return RolloutError(model, still, spread, (windows.first.shape[1],) * venv.halves, usual)
+
+
+def _usual_value(venv: VirtualEnv, rows: Rows, state: str) -> Tensor:
+    """The mean of each half's own rows under its members, the commonest value of a category: (1, M, 1, d), physical."""
+    codec, found = venv.codec[state], []
+    for part in rows.parts:
+        values = rows.values[state][part.start : part.stop]
+        known = rows.weight(state, torch.arange(part.start, part.stop, device=rows.device))
+        weight = torch.ones_like(values) if known is None else known[:, codec.term_of_dimension]
+        mean = (values * weight).sum(0) / weight.sum(0).clamp_min(1.0)
+        found.append(codec.decode(codec.project(mean)))
+    return torch.stack(found).repeat_interleave(venv.members // venv.halves, 0)[None, :, None]
 
 
 def _members_mean(venv: VirtualEnv, value: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from revive.data.codec import Codec
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
@@ -119,6 +120,17 @@ class VirtualEnv(nn.Module):
             self.scales[name] = earlier.scales[name]
             taken.add(name)
         return taken
+
+    @torch.no_grad()
+    def widen_from(self, narrower: VirtualEnv) -> None:
+        """Say what a venv of the same graph and members with fewer hidden units says; user's networks are copied."""
+        for name in self.graph.learned:
+            own, other = self.model(name), narrower.model(name)
+            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet):
+                own.net.widen_from(other.net)
+                own.free_log_std.copy_(other.free_log_std)
+            else:
+                own.load_state_dict(other.state_dict())
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs to make a venv of the same shape."""

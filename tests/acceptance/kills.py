@@ -37,6 +37,7 @@ LIMITS = (
     "venv.learner.one_step_updates=150",
     "venv.learner.curriculum=[[5,30],[20,50]]",
     "venv.learner.chunk=5",
+    "policy=first_order",
     "policy.learner.iterations=40",
     "policy.learner.warm_up=5",
     "policy.learner.branches=32",

@@ -25,7 +25,12 @@ from tests.acceptance.kills import SEARCH, Command, born, descendants, wait_unti
 
 HERE = ("ray.enabled=false", "tracking=none", "run_id=r")
 TUNED = ("venv.mode=tune", "search=random", "search.trials=3", "search.retrain=0", "policy.mode=none")
-LONGER = ("venv.learner.chunk=1", "venv.learner.one_step_updates=20", "policy.learner.chunk=1")
+LONGER = (
+    "venv.learner.chunk=1",
+    "venv.learner.one_step_updates=20",
+    "policy=first_order",
+    "policy.learner.chunk=1",
+)
 Full = Callable[[int | None], None]
 
 

@@ -14,7 +14,15 @@ from .conftest import REWARD, Write, contents, tank_logs
 
 
 def _run(*overrides: str) -> int:
-    return main(["experiment=tank", "debug=fast", "tracking=none", "log_dir=runs", "run_id=r", *overrides])
+    usual = [
+        "experiment=tank",
+        "policy=first_order",
+        "debug=fast",
+        "tracking=none",
+        "log_dir=runs",
+        "run_id=r",
+    ]
+    return main([*usual, *overrides])
 
 
 def _weights(stage: str, folder: Path = Path("runs/r")) -> bytes:

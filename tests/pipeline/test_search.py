@@ -13,7 +13,7 @@ import pytest
 import revive
 from revive.__main__ import main
 
-HERE = ("experiment=refrigerator", "debug=fast", "ray.enabled=false", "run_id=r")
+HERE = ("experiment=refrigerator", "policy=first_order", "debug=fast", "ray.enabled=false", "run_id=r")
 SMALL = ("~policy.space.learner.noise", "~policy.space.learner.gamma")
 
 

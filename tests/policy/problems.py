@@ -27,6 +27,7 @@ from revive.venv.virtual_env import VirtualEnv
 from tests.policy.conftest import BEHAVIOUR, Plant
 
 FIRST_ORDER: dict[str, Any] = {
+    "variants": [{"penalty": 0, "returns": "whole"}],
     "noise": 0.3,
     "iterations": 80,
     "warm_up": 5,
@@ -34,9 +35,11 @@ FIRST_ORDER: dict[str, Any] = {
     "lr": 2e-2,
     "critic_lr": 3e-3,
     "gamma": 0.97,
+    "done_gamma": 0.97,
     "td_lambda": 0.95,
     "critic_steps": 4,
     "critic_batch": 128,
+    "imagined": 0.5,
     "target_rate": 0.2,
     "clip": 1.0,
     "judge_every": 20,

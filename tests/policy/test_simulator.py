@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from revive.errors import UserError
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 from revive.policy.simulator import GroundTruth
 from tests.policy.conftest import B, Plant
+from tests.venv.plants import columns
 
 SIMULATOR = """\
 import numpy as np
@@ -99,3 +102,57 @@ def test_what_goes_wrong_in_making_data_is_explained(tmp_path: Path, body: str, 
     text = SIMULATOR.replace('return {"x": [[1.0], [2.0]], "index": np.array([2])}', body)
     with pytest.raises(UserError, match=said):
         truth(tmp_path, text).make_data()
+
+
+EPISODIC = SIMULATOR.replace("import numpy as np\n", "import numpy as np\n\nEPISODE = 6\n").replace(
+    'return {"next_x": self.x}', 'return {"next_x": self.x, "done": (self.x < 0.5) * 1.0}'
+)
+
+
+def with_done(graph: DecisionGraph) -> DecisionGraph:
+    """The plant's graph with an end that follows from the next state."""
+    described = [
+        *columns(x=1, wind=1, u=1),
+        Column("over", "done", "category", values=(0, 1)),
+    ]
+    return DecisionGraph.build(described, {"u": ["x"], "next_x": ["x", "u", "wind"], "done": ["next_x"]})
+
+
+def test_an_episode_ends_with_done_and_what_follows_does_not_count(plant: Plant, tmp_path: Path) -> None:
+    """x is multiplied by 0.4 in every step: from 1, 2, 3 it falls below 0.5 in 1, 2, 2 steps."""
+    policy = plant.linear_policy(-1.0)
+    policy.graph = with_done(plant.graph)
+    scored = truth(tmp_path, EPISODIC).score(policy, plant.reward, episodes=3, steps=100, seed=0)
+    assert scored.lengths.tolist() == [1, 2, 2]
+    assert scored.ended.all()
+    assert scored.reward.shape == (6, 3)
+    assert (scored.reward[2:] == 0).all()
+    assert (scored.reward[:1] < 0).all()
+    np.testing.assert_allclose(scored.returns, scored.reward.sum(0))
+    assert scored.mean == pytest.approx(scored.reward.mean())
+    assert len(scored.series["x"]) == 1
+    cut = scored.first(1)
+    assert cut.to_json()["length"] == 1
+    assert cut.to_json()["ended"] == pytest.approx(1 / 3)
+
+
+def test_a_plant_without_an_end_runs_for_the_steps_of_an_episode(plant: Plant, tmp_path: Path) -> None:
+    scored = truth(tmp_path, EPISODIC).score(
+        plant.linear_policy(-1.0), plant.reward, episodes=2, steps=100, seed=0
+    )
+    assert scored.lengths.tolist() == [6, 6]
+    assert not scored.ended.any()
+
+
+@pytest.mark.parametrize("value", ["0", "2.5", "'long'"])
+def test_an_episode_is_a_number_of_steps(tmp_path: Path, value: str) -> None:
+    with pytest.raises(UserError, match="EPISODE is"):
+        truth(tmp_path, EPISODIC.replace("EPISODE = 6", f"EPISODE = {value}"))
+
+
+def test_an_end_of_the_wrong_shape_is_explained(plant: Plant, tmp_path: Path) -> None:
+    policy = plant.linear_policy(-1.0)
+    policy.graph = with_done(plant.graph)
+    text = EPISODIC.replace("(self.x < 0.5) * 1.0", "(self.x[:, 0] < 0.5) * 1.0")
+    with pytest.raises(UserError, match="shape \\(2,\\), not \\(2, 1\\)"):
+        truth(tmp_path, text).score(policy, plant.reward, episodes=2, steps=5, seed=0)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,16 +94,81 @@ def test_the_table_of_a_policy_says_where_it_learned_and_what_it_is_worth(
     assert "[/" not in text
 
 
+def verdict(severity: str) -> dict[str, str]:
+    return {"code": "sign", "sentence": f"A {severity}.", "remedy": "Log more.", "severity": severity}
+
+
 def test_what_must_not_be_overlooked_is_said(summarise: Summarise, learned: dict[str, Any]) -> None:
     terminal, console = recorded()
     terminal.table(summarise(**learned))
-    assert "do not" not in console.export_text()
-    poor = summarise(**{**learned, "predicted": learned["behaviour"][1]})
-    poor.venv["rollout_mae"] = {"1": 0.05, "10": 1.2}
-    terminal.table(poor)
+    sound = console.export_text()
+    assert "the other half is the honest estimate" in sound
+    assert "nothing was found that speaks against the estimate" in sound
+    doubted = replace(summarise(**learned), verdicts=[verdict("caution"), verdict("distrust")])
+    terminal.table(doubted)
     told = console.export_text()
-    assert "Over 10 steps the venv predicts no better than that nothing changes" in told
-    assert "promises no more than the logs' controller earns" in told
+    assert "honest estimate" not in told
+    assert "nothing was found" not in told
+    assert told.index("DISTRUST: A distrust.\n    -> Log more.") < told.index("CAUTION: A caution.")
+
+
+def test_a_fall_back_and_how_the_policy_acts_are_said(summarise: Summarise, learned: dict[str, Any]) -> None:
+    use = {
+        "column": "power",
+        "is_action": True,
+        "logged": [0.0, 2.76],
+        "visited": [0.0, 10.0],
+        "outside": 0.012,
+    }
+    chosen = {"source": "clone, best 30 %", "half": 0, "iteration": 9, "fallback": "The sign is unclear."}
+    figures = {**learned, "chosen": chosen, "conduct": [{**use, "moves": 2.7}]}
+    figures["predicted"] = {**learned["predicted"], "interval": {"low": -0.2, "high": -0.1}}
+    terminal, console = recorded()
+    terminal.table(summarise(**figures))
+    told = console.export_text()
+    assert "clone taken" in told
+    assert "the best clone (clone, best 30 %), no learned policy. Why: The sign is unclear." in told
+    assert "predicted  -0.125 per step; the true mean lies between -0.2 and -0.1 (90 %)" in told
+    assert (
+        "power 0 to 10, logged 0 to 2.76 (outside in 1.2% of the steps); moves 2.7 times those of the logs"
+        in told
+    )
+
+
+def test_the_table_per_episode(summarise: Summarise, learned: dict[str, Any]) -> None:
+    def of(worth: float, ended: float = 0.0) -> dict[str, float]:
+        return {"return": worth, "length": 132.0, "ended": ended}
+
+    episodes = {
+        "steps": 150,
+        "count": 36,
+        "logs": of(35.2, 0.14),
+        "behaviour": [of(46.5), of(37.6)],
+        "learned": [of(86.6), of(39.4)],
+        "predicted": {"mean": 39.4, "low": 20.0, "high": 60.0},
+        "truth": {**of(50.8), "se": 0.6},
+    }
+    interval = {"interval": {"low": 0.0, "high": 1.0}}
+    terminal, console = recorded()
+    terminal.table(
+        summarise(**{**learned, "predicted": {**learned["predicted"], **interval}, "episodes": episodes})
+    )
+    told = console.export_text()
+    assert "Return per episode of at most 150 steps" in told
+    assert "35.2 (132, 14%)" in told
+    assert "86.6 (132, 0%) *" in told
+    assert "50.8 (132, 0%), se 0.6" in told
+    assert "39.4 per episode; the true mean lies between 20 and 60 (90 %)" in told
+    assert "Reward per step" not in told
+
+
+def test_counts_of_one_are_singular() -> None:
+    terminal, console = recorded()
+    terminal.findings(1, 0, "demo")
+    terminal.findings(2, 1, "demo")
+    told = console.export_text()
+    assert "1 warning, 0 proposals" in told
+    assert "2 warnings, 1 proposal:" in told
 
 
 def test_only_what_is_there_is_named_as_a_result(tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def test_a_failed_trial_leaves_the_population(tmp_path: Path) -> None:
     assert run.choose().state == "finished"
 
 
-@pytest.mark.parametrize("key", ["network.hidden", "learner.chunk", "members", "noise"])
+@pytest.mark.parametrize(
+    "key", ["network.hidden", "learner.chunk", "members", "noise", "learner.learners.first_order.iterations"]
+)
 def test_what_a_checkpoint_cannot_change_is_refused(key: str) -> None:
     (problem,) = check_space({**SPACE, key: parse("choice(1, 2)", key)}, "venv")
     assert problem.place == f"venv.space.{key}"

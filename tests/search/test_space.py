@@ -89,6 +89,7 @@ def test_space_is_set_on_the_command_line(experiments: Path) -> None:
         ('+venv.space.network.activation="choice(silu, thin)"', "'thin'"),
         ('+venv.space.keep="randint(1, 99)"', "more than members"),
         ('+venv.space.learner.held_out="uniform(0.1, 0.3)"', "cannot be searched"),
+        ('+venv.space.learner._target_="choice(a, b)"', "cannot be searched"),
         ('+venv.space.network="choice(1)"', "whole section"),
         ("venv.space.learner.lr=0.1", "no range of values"),
     ],

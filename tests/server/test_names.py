@@ -148,7 +148,7 @@ def test_names_of_other_versions_are_known(table: Any) -> None:
         ),
         ("policy", {"policy_hidden_activation": "swish"}, "policy.network.activation", "silu"),
         ("policy", {"policy_bc_epoch": 100}, "policy.clone.updates", 100),
-        ("policy", {"ppo_epoch": 3000}, "policy.learner.iterations", 3000),
+        ("policy", {"ppo_epoch": 3000}, "policy.learner.learners.first_order.iterations", 3000),
     ],
 )
 def test_a_value_becomes_ours(table: Any, given: dict[str, Any], key: str, expected: object) -> None:
@@ -183,7 +183,7 @@ def test_only_the_algorithm_that_is_chosen_counts(
     settings = settings_of(from_config(config).values)
     key = "lr" if algorithms[0] == "bc" else "multi_step_lr"
     assert settings.venv.learner[key] == venv
-    assert settings.policy.learner["iterations"] == policy
+    assert settings.policy.learner["learners"]["first_order"]["iterations"] == policy
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,8 @@ def test_abbreviations() -> None:
             )
     found = translate({"gs": 3, "vrh": 5, "tvt": 2, "phf": 16, "bep": 30}).values
     assert (found["seed"], found["search.venv_trials"], found["policy.network.hidden"]) == (3, 2, [16] * 4)
-    assert (found["venv.learner.one_step_updates"], found["policy.learner.iterations"]) == (30, 30)
+    assert found["venv.learner.one_step_updates"] == 30
+    assert found["policy.learner.learners.first_order.iterations"] == 30
 
 
 def test_a_name_of_both_learners_reaches_both() -> None:

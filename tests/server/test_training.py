@@ -17,7 +17,7 @@ from revive.errors import UserError
 from revive.server import ReviveServer, TrainingFailed
 from tests.server.conftest import Make
 
-LONG = {"policy.learner.iterations": 4000}
+LONG = {"policy": "first_order", "policy.learner.iterations": 4000}
 
 
 def until(what: Callable[[], bool], seconds: float = 120) -> None:

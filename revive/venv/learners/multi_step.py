@@ -1,58 +1,51 @@
-"""The default venv learner: one-step likelihood, then a multi-step curriculum, each stage gated.
+"""The default venv learner: one-step likelihood until it is learned, then a multi-step curriculum, all of it gated.
 
-One-step: `L = -mean log p(y | parents)` per node (behaviour cloning of every learned node).
-Multi-step: `L = mean_k Huber((yhat_k - y_k) / sigma) + w * NLL`, the rollout running through the model
-with recorded decisions and exogenous values, differentiated through all K steps (simulation error
-minimisation; Benechehab et al. 2023, arXiv:2310.05672, for the weighted form). Under measurement noise a
-one-step fit regresses on a noisy input and shrinks the state's coefficient; the multi-step loss does not.
+Rounds at one step double in length, each from the full step size to none. After a round the members are judged on the
+rows that they left out (see `judging`); where that lowered the error, another one follows, with a wider network
+where it pays. Then rollouts of growing length are learned from, see `objective`. `course` decides what comes next.
 
-All members of both halves are fitted at once, each with other blocks left out. After a stage, a
-member goes back to its former weights where the stage did not lower its held-out rollout error.
+All members of both halves are fitted at once, each with other blocks left out. A member keeps the weights with the
+lowest held-out error that it had. Decision nodes and others that no rollout on recorded decisions tests are judged by
+their own one-step cost, and are left alone as soon as that stops falling.
 """
 
 from __future__ import annotations
 
-import copy
 import math
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from revive.data.windows import Rows, Segments, all_of, cut_blocks, join_members, leave_out, value_ranges
-from revive.errors import Problem, UserError
-from revive.nn.ensemble import clip_gradient_by_member, keep_where
+from revive.data.windows import Segments, all_of, cut_blocks, join_members, leave_out, value_ranges
+from revive.nn.ensemble import clip_gradient_by_member, decay_by_member
 from revive.training import Standing
 from revive.venv.effects import EffectPenalty
-from revive.venv.judging import HeldOutError, Penalty, rollout_errors, with_data
+from revive.venv.judging import HeldOutError, Penalty
 from revive.venv.learners.base import VenvLearner
+from revive.venv.learners.best import BestWeights
+from revive.venv.learners.course import Stage, planned
+from revive.venv.learners.decay import Decay
+from revive.venv.learners.objective import Objective
 from revive.venv.problem import VenvProblem
 from revive.venv.rules import RulePenalty
 from revive.venv.virtual_env import VirtualEnv
 
-
-@dataclass(frozen=True)
-class Stage:
-    """So many updates at one loss horizon, in chunks that are one Lightning step each."""
-
-    horizon: int
-    updates: int
-    lr: float
-
-    @property
-    def name(self) -> str:
-        return "one_step" if self.horizon == 1 else f"multi_step_{self.horizon}"
+JUDGED_STEPS = 100  # of the rollouts that members are judged by
+SETTLED = 0.02  # nats: a decision node whose cost falls by less is left alone
 
 
 def _seen_and_unseen(
-    venv: VirtualEnv, rows: Rows, block: int, held_out: float, generator: torch.Generator
+    problem: VenvProblem, block: int, held_out: float, generator: torch.Generator
 ) -> tuple[Segments, Segments]:
     """What each member learns from, and what it leaves out of its half."""
-    per_half = venv.members // venv.halves
+    rows = problem.rows
     halves = [
-        leave_out(rows, cut_blocks(rows, part, block), per_half, held_out, generator) for part in rows.parts
+        leave_out(rows, cut_blocks(rows, part, block), problem.members, held_out, generator)
+        for part in rows.parts
     ]
     return join_members(*(drawn for drawn, _ in halves)), join_members(*(left for _, left in halves))
 
@@ -61,20 +54,27 @@ class MultiStepLearner(VenvLearner):
     """Fits all members of both halves at once.
 
     Args:
-        problem: what is to be learned, from what.
-        one_step_updates: updates of the one-step stage.
+        problem: what is to be learned, from what. Without `network.hidden` the network grows as `widths` say.
+        one_step_updates: updates of the first one-step round; each further one has twice as many.
+        widths: width of the two hidden layers in each round; also how many rounds there may be.
         curriculum: pairs (K, updates) of the multi-step stages, in order.
         batch_size: rows per member of a one-step update.
         window_batch: windows per member of a multi-step update.
-        lr, multi_step_lr: AdamW step sizes at the start of a stage, cosine to zero within it.
-        weight_decay: on the residual network; the linear skip is never decayed.
+        lr, multi_step_lr: Adam's step sizes at the start of a stage, cosine to zero within it.
+        weight_decay: on the residual network; the linear skip is never decayed. Of several values the members try
+            one each in turn, until one is clearly better.
         likelihood_weight: w of the one-step term in the multi-step loss.
+        least_fall: share by which a round must lower the held-out error for another one to follow.
         clip: limit of each member's gradient norm.
         block: rows of the blocks that members leave out.
         held_out: share of the blocks that each member leaves out.
         effect_weight: of the penalty for slopes that contradict declared effects.
         rule_weight: of the rule's penalty.
-        chunk: updates per round.
+        max_seconds: of training; the stage that it ends in is judged and is the last one. None for no limit. Only
+            with a limit is time what decides, and then the result depends on the machine.
+        chunk: updates per round of Lightning.
+
+    Raises UserError for a budget that is too small to train anything.
     """
 
     def __init__(
@@ -82,112 +82,133 @@ class MultiStepLearner(VenvLearner):
         problem: VenvProblem,
         *,
         one_step_updates: int,
+        widths: Sequence[int],
         curriculum: Sequence[Sequence[int]],
         batch_size: int,
         window_batch: int,
         lr: float,
         multi_step_lr: float,
-        weight_decay: float,
+        weight_decay: float | Sequence[float],
         likelihood_weight: float,
+        least_fall: float,
         clip: float,
         block: int,
         held_out: float,
         effect_weight: float,
         rule_weight: float,
+        max_seconds: float | None,
         chunk: int,
     ) -> None:
         super().__init__()
-        if one_step_updates < 1:
-            raise UserError(Problem("must be at least 1", place="venv.learner.one_step_updates"))
         self.problem, self.rows = problem, problem.rows
-        venv, self.warm = problem.make(problem.network)
-        self.venv, rows = venv, problem.rows
-        self.batch_size, self.window_batch = batch_size, window_batch
-        self.weight_decay, self.likelihood_weight = weight_decay, likelihood_weight
-        self.clip, self.chunk = clip, chunk
-        self.stages = [Stage(1, one_step_updates, lr)]
-        self.stages += [Stage(int(k), int(n), multi_step_lr) for k, n in curriculum if n > 0]
-        self.generator = problem.generator()
-        self.seen, self.unseen = _seen_and_unseen(venv, rows, block, held_out, self.generator)
+        self.batch_size, self.likelihood_weight = batch_size, likelihood_weight
+        self.clip, self.chunk, self.max_seconds = clip, chunk, max_seconds
         self.effect_weight, self.rule_weight = effect_weight, rule_weight
-        self.effects = EffectPenalty(venv, value_ranges(rows, venv.codec, venv.graph))
-        self.rule = None if problem.rule is None else RulePenalty(venv, problem.rule, rows, self.seen)
-        self.losses = dict(problem.losses)
-        known = with_data(rows)
-        self.fitted = [n for n in venv.graph.learned if n in known and not venv.graph[n].freeze]
-        self.judged = [name for name in venv.graph.transitions if name in known]
+        longest = int(problem.rows.lengths.max())
+        self.course = planned(
+            widths=self._hidden(widths),
+            one_step_updates=one_step_updates,
+            lr=lr,
+            curriculum=curriculum,
+            multi_step_lr=multi_step_lr,
+            longest=longest,
+            budget=problem.budget,
+            least_fall=least_fall,
+        )
+        self.venv, self.warm = self._make(self.course.hidden)
+        self.generator = problem.generator()
+        self.seen, self.unseen = _seen_and_unseen(problem, block, held_out, self.generator)
+        self.objective = Objective(problem, self.venv, self.seen, window_batch)
+        self.effects = EffectPenalty(self.venv, value_ranges(self.rows, problem.codec, problem.graph))
+        self.rule = None if problem.rule is None else RulePenalty(self.venv, problem.rule, self.rows, self.seen)
         self.judge = HeldOutError(
-            venv,
-            rows,
+            self.venv,
+            self.rows,
             self.unseen,
-            nodes=self.judged,
-            fitted=self.fitted,
-            horizon=max(stage.horizon for stage in self.stages),
+            nodes=self.objective.judged,
+            fitted=self.objective.fitted,
+            horizon=min(JUDGED_STEPS, longest),
             penalties=self._penalties(),
         )
+        self.alone = self._judged_alone()
+        self.live = list(self.alone)  # those of them that still learn
+        self.decay = Decay(weight_decay, problem.members, problem.device)
+        self.best = BestWeights(self.venv, self.alone)
         self.kept: dict[str, list[bool]] = {}
-        self._reference = -torch.ones(venv.members, device=problem.device)
-        self._best: dict[str, Tensor] = {}
-        self._sigma: dict[str, Tensor] = {}
+        self._done, self._seconds = 0, 0.0  # updates of the stage under way; of training
+        self._now = torch.zeros(2, self.venv.members, device=problem.device)  # errors of the weights in training
+
+    def _hidden(self, widths: Sequence[int]) -> list[tuple[int, ...]]:
+        """The hidden layers of each round: as the user fixed them, as an earlier venv has them, or growing."""
+        fixed, earlier = self.problem.network.hidden, self.problem.earlier
+        if fixed is None and earlier is not None:
+            fixed = earlier.spec.hidden
+        return [(width, width) if fixed is None else tuple(fixed) for width in widths]
+
+    def _make(self, hidden: tuple[int, ...]) -> tuple[VirtualEnv, set[str]]:
+        return self.problem.make(replace(self.problem.network, hidden=hidden))
+
+    def _judged_alone(self) -> list[str]:
+        """Fitted nodes that rollouts do not test: no transitions, and nothing that is charged depends on them."""
+        if not self.objective.judged:
+            return []
+        charged = {hinge.node for hinge in self.effects.hinges}
+        charged |= set(self.problem.rule.nodes) if self.problem.rule is not None else set()
+        return [n for n in self.objective.fitted if n not in self.problem.graph.transitions and n not in charged]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        linear, residual, rest = [], [], []
-        for name in self.venv.graph.learned:
-            if self.venv.graph[name].freeze:
-                continue
-            model = self.venv.model(name)
-            linear += model.net.linear_parameters()
-            residual += model.net.residual_parameters()
-            rest.append(model.free_log_std)
-        groups = [
-            {"params": residual, "weight_decay": self.weight_decay},
-            {"params": linear + rest, "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=1e-3, fused=True)
+        names = [name for name in self.venv.graph.learned if not self.venv.graph[name].freeze]
+        return torch.optim.Adam(
+            [p for name in names for p in self.venv.model(name).parameters()], lr=1e-3, fused=True
+        )
 
     @property
     def rounds(self) -> int:
-        return len(self.chunks)
+        return sum(math.ceil(updates / self.chunk) for updates in self.course.most_updates())
 
     @property
-    def chunks(self) -> list[tuple[int, int, int]]:
-        """(stage, updates done in it, updates to do): one for each round."""
-        return [
-            (i, done, min(self.chunk, stage.updates - done))
-            for i, stage in enumerate(self.stages)
-            for done in range(0, stage.updates, self.chunk)
-        ]
+    def finished(self) -> bool:
+        return self.course.stage is None
 
     def round(self, number: int) -> None:
-        which, done, updates = self.chunks[number]
-        stage = self.stages[which]
+        began, stage = time.perf_counter(), self.course.stage
+        assert stage is not None
+        if self._done == 0:
+            self._begin(stage)
+        updates = min(self.chunk, stage.updates - self._done)
+        loss = self._update(stage, updates)
+        self._done += updates
+        self.log("loss", loss.detach() / self.venv.members)
+        self._seconds += time.perf_counter() - began
+        late = self.max_seconds is not None and self._seconds > self.max_seconds
+        if self._done == stage.updates or late:
+            self._end(replace(stage, updates=self._done), late)
+
+    def _update(self, stage: Stage, updates: int) -> Tensor:
+        """Make some updates of a stage; their rows are drawn at once. Returns the last loss."""
         optimizer = self.optimizers()
         inner = optimizer.optimizer  # type: ignore[union-attr]
-        inner.param_groups[0]["weight_decay"] = self.weight_decay  # not what a checkpoint says
-        if done == 0:
-            self._begin(which, inner)
+        drawn, _ = self.seen.sample(self.batch_size * updates, 1, self.generator)
+        residual = [p for name in self.venv.models for p in self.venv.model(name).net.residual_parameters()]
         loss = torch.zeros((), device=self.venv.device)
-        for update in range(done, done + updates):
-            progress = update / stage.updates
-            for group in inner.param_groups:
-                group["lr"] = stage.lr * 0.5 * (1.0 + math.cos(math.pi * progress))
-            loss = self._loss(stage)
+        for i, index in enumerate(drawn.view(len(drawn), updates, self.batch_size).unbind(1)):
+            lr = _step_size(stage, self._done + i)
+            inner.param_groups[0]["lr"] = lr
+            loss = self._loss(stage, index)
             inner.zero_grad(set_to_none=True)
             loss.backward()
             clip_gradient_by_member(self.venv.parameters(), self.clip)
             optimizer.step()  # type: ignore[union-attr]
-        self.log("loss", loss.detach() / self.venv.members)
-        if done + updates == stage.updates:
-            self._end(which)
+            decay_by_member(residual, lr * self.decay.by_member)
+        return loss
 
-    # -- losses --------------------------------------------------------------------------------
-
-    def _loss(self, stage: Stage) -> Tensor:
-        loss = self._one_step_loss()
-        if stage.horizon > 1:
-            loss = self._multi_step_loss(stage.horizon) + self.likelihood_weight * loss
+    def _loss(self, stage: Stage, index: Tensor) -> Tensor:
+        names = [name for name in self.objective.fitted if name in self.live or name not in self.alone]
+        loss = self.objective.one_step(self.rows.at(index), index, names)
+        if not stage.is_round:
+            loss = self.objective.multi_step(stage.horizon, self.generator) + self.likelihood_weight * loss
         if self.effects.hinges:
             loss = loss + self.effect_weight * self.effects(self.generator).sum()
         if self.rule is not None:
@@ -203,103 +224,89 @@ class MultiStepLearner(VenvLearner):
             charges.append(lambda generator: self.rule_weight * rule.judged(self.unseen, generator))
         return charges
 
-    def _one_step_loss(self) -> Tensor:
-        index, _ = self.seen.sample(self.batch_size, 1, self.generator)
-        batch = self.venv.completed(self.rows.at(index))
-        loss = torch.zeros((), device=self.venv.device)
-        for name in self.fitted:
-            loss = loss + _weighted(self._cost(name, batch), self.rows.weight(name, index))
-        return loss
-
-    def _cost(self, name: str, batch: dict[str, Tensor]) -> Tensor:
-        """What a node's one-step loss averages, (M, B, terms)."""
-        x, current = self.venv.node_inputs(name, batch)
-        model, kind = self.venv.model(name), self.venv.graph[name].loss_type
-        if name in self.losses:
-            return self.losses[name](model(x, current), model.layout, batch[name])
-        if kind in ("mae", "mse"):
-            return model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
-        return model.cost(x, current, batch[name])
-
-    def _multi_step_loss(self, horizon: int) -> Tensor:
-        windows = self.seen.sample(self.window_batch, horizon, self.generator)
-        loss = torch.zeros((), device=self.venv.device)
-        errors = rollout_errors(self.venv, self.rows, self.judged, windows, horizon)
-        for name, (error, weight) in errors.items():
-            scaled = error / self._sigma[name]
-            huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
-            total = (huber * weight).sum((0, 2, 3))
-            loss = loss + (total / weight.sum((0, 2, 3)).clamp_min(1.0)).sum()
-        return loss
-
     # -- stages and their gate -----------------------------------------------------------------
 
-    def _begin(self, which: int, optimizer: torch.optim.Optimizer) -> None:
-        optimizer.state.clear()
-        if which == 0:
-            self._start_linear()
-            return
-        for name in self.judged:
-            self._sigma[name] = self._one_step_std(name)
+    def _begin(self, stage: Stage) -> None:
+        if not self.course.tried:
+            self.objective.start_linear(self.warm, self.generator)
+            self.effects.project_start(self.warm)
+            self._now = torch.stack(self.judge.over_steps())
+            costs = self.objective.costs_on(self.unseen, self.alone)
+            self.best.take(self.venv, self._now[0], costs)
+            self.decay.start(self._now[0])
+        if not stage.is_round:
+            self.objective.measure_sigma()
 
-    @torch.no_grad()
-    def _one_step_std(self, name: str) -> Tensor:
-        """The rms over rows of the std the model states, (M, 1, d), in model space; 1 for category dimensions."""
-        batch = self.venv.completed(
-            self.rows.at(self.seen.sample(512, 1, torch.Generator(self.venv.device).manual_seed(2))[0])
+    def _widened(self, venv: VirtualEnv, hidden: tuple[int, ...]) -> VirtualEnv:
+        """A venv that says the same with hidden layers of other widths."""
+        wider, _ = self._make(hidden)
+        wider.widen_from(venv)
+        return wider
+
+    def _take(self, venv: VirtualEnv) -> None:
+        """Train another venv from here on."""
+        self.venv = venv
+        for user in (self.objective, self.effects, self.judge, self.rule):
+            if user is not None:
+                user.venv = venv
+
+    def _end(self, stage: Stage, late: bool) -> None:
+        self._done = 0
+        judged = torch.stack(self.judge.over_steps())
+        before = self._now if stage.is_round else self.best.error.expand(2, -1)
+        fall = _fall(before, judged if stage.is_round else torch.minimum(judged[0], before[0]).expand(2, -1))
+        better = judged[0] < self.best.error
+        widened = stage.hidden != self.best.hidden
+        stays = self.course.note(
+            stage, error=float(judged[0].mean()), fall=fall, kept=float(better.float().mean()), widened=widened
         )
-        if name not in self.venv.models:
-            return torch.ones(1, 1, 1, device=self.venv.device)
-        out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
-        std = (2.0 * out.log_std).exp().mean(1, keepdim=True).sqrt()
-        return torch.nn.functional.pad(std, (0, batch[name].shape[-1] - std.shape[-1]), value=1.0)
+        self.kept[self._name(stage)] = (better & stays).tolist()
+        self._now = judged
+        if stays:
+            self._keep(judged[0], stage)
+        if late:
+            self.course.end(f"the limit of {self.max_seconds:g} seconds was reached")
+        self._prepare(self.course.stage)
+        self.log("held_out_error", self.best.error.mean())
+        self.log("hidden_width", float(max(self.best.hidden, default=0)))
 
-    @torch.no_grad()
-    def _start_linear(self) -> None:
-        index, _ = self.seen.sample(4096, 1, self.generator)
-        batch = self.venv.completed(self.rows.at(index))
-        for name in self.fitted:
-            if name not in self.warm:
-                x, current = self.venv.node_inputs(name, batch)
-                self.venv.model(name).start_linear(x, current, batch[name], self._known(name, index, batch))
-        self.effects.project_start(self.warm)
+    def _prepare(self, following: Stage | None) -> None:
+        """Have ready what is trained next: rounds go on from where they are, all else from the best weights."""
+        if following is None or not following.is_round:
+            self._take(self._best_venv())
+            self.live = []
+        elif following.hidden != self.venv.spec.layers:
+            self._take(self._widened(self.venv, following.hidden))
+        if following is None:
+            self.objective.refit_std(self.unseen)
+        self.trainer.optimizers = [self.configure_optimizers()]
 
-    def _known(self, name: str, index: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """0 where an ordered dimension of a node's target is missing, (M, B, ordered)."""
-        ordered, known = self.venv.model(name).layout.ordered, self.rows.weight(name, index)
-        return torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
+    def _best_venv(self) -> VirtualEnv:
+        return self.best.venv(lambda hidden: self._make(hidden)[0])
 
-    def _end(self, which: int) -> None:
-        error = self.held_out_error()
-        if which == 0:
-            better = torch.ones(self.venv.members, dtype=torch.bool, device=self.venv.device)
-        else:
-            better = error < self._reference
-            keep_where(self.venv, better, self._best)
-        self._reference = torch.where(better, error, self._reference)
-        self._best = copy.deepcopy({k: v.detach() for k, v in self.venv.named_parameters()})
-        self.kept[self.stages[which].name] = better.tolist()
-        self.log("held_out_error", self._reference.mean())
-        if which == len(self.stages) - 1:
-            self._refit_std()
+    def _keep(self, error: Tensor, stage: Stage) -> None:
+        """Keep what got better, member by member; leave alone what did not."""
+        if stage.hidden != self.best.hidden:
+            self.best.widen(self._widened(self._best_venv(), stage.hidden))
+        costs = self.objective.costs_on(self.unseen, self.live)
+        falls = self.best.keep_better(self.venv, error, costs)
+        self.live = [name for name in self.live if falls[name] >= SETTLED]
+        if stage.is_round:
+            self.decay.settle(error)
+
+    def _name(self, stage: Stage) -> str:
+        name = "one_step" if stage.is_round else f"multi_step_{stage.horizon}"
+        same = sum(key.split("#")[0] == name for key in self.kept)
+        return f"{name}#{same + 1}" if same else name
 
     def other_half_error(self) -> Tensor:
         """The same on the rows of the half that a member does not learn from: (M,)."""
-        per_half = self.venv.members // self.venv.halves
-        halves = [all_of(self.rows, part, per_half) for part in reversed(self.rows.parts)]
+        halves = [all_of(self.rows, part, self.problem.members) for part in reversed(self.rows.parts)]
         return self.judge.on(join_members(*halves))()
 
     def held_out_error(self) -> Tensor:
         """Each member's error on the rows that it left out, and what it is charged beside it: (M,)."""
         return self.judge()
-
-    @torch.no_grad()
-    def _refit_std(self) -> None:
-        index, _ = self.unseen.sample(2048, 1, torch.Generator(self.venv.device).manual_seed(1))
-        batch = self.venv.completed(self.rows.at(index))
-        for name in self.fitted:
-            x, current = self.venv.node_inputs(name, batch)
-            self.venv.model(name).refit_std(x, current, batch[name], self._known(name, index, batch))
 
     # -- what is asked of every learner ----------------------------------------------------------
 
@@ -307,44 +314,58 @@ class MultiStepLearner(VenvLearner):
         return self.venv.subset(self.best_members(self.problem.keep))
 
     def standing(self, metric: str, at_last: bool) -> Standing | None:
-        which, done, updates = self.chunks[self.current_epoch]
-        judged = done + updates == self.stages[which].updates  # at the end of each of its stages
-        early = which == 0 and len(self.stages) > 1  # what one step says of rollouts is no reason to prune
-        if (early or not judged) and not at_last:
+        tried, at_end = self.course.tried, self._done == 0
+        early = not self.finished and all(entry.horizon == 1 for entry in tried) and self.course.curriculum
+        if (early or not at_end) and not at_last:  # what one step says of rollouts is no reason to prune
             return None
         errors = self.held_out_error() if metric == "held_out_error" else self.other_half_error()
         spread = float(errors.std()) if len(errors) > 1 else 0.0
         return Standing(float(errors.mean()), spread / len(errors) ** 0.5)
 
     def notes(self) -> dict[str, Any]:
-        return {"kept": {stage: sum(members) / len(members) for stage, members in self.kept.items()}}
+        return {**self.course.summary(), "weight_decay": self.decay.values}
 
     def best_members(self, keep: int) -> Tensor:
         """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
-        per_half = self.venv.members // self.venv.halves
-        ranks = self._reference.view(self.venv.halves, per_half).argsort(1)[:, :keep].sort(1).values
+        per_half = self.problem.members
+        ranks = self.best.error.view(self.venv.halves, per_half).argsort(1)[:, :keep].sort(1).values
         return (ranks + torch.arange(self.venv.halves, device=ranks.device)[:, None] * per_half).flatten()
 
     # -- resuming ------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["learner"] = {
+            "course": self.course.state(),
+            "hidden": list(self.venv.spec.layers),
+            "best": self.best.state(),
+            "decay": self.decay.state(),
             "generator": self.generator.get_state(),
-            "reference": self._reference,
-            "best": self._best,
-            "sigma": self._sigma,
+            "sigma": self.objective.sigma,
+            "live": self.live,
             "kept": self.kept,
+            "now": self._now,
+            "done": self._done,
+            "seconds": self._seconds,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["learner"]
+        self.course.resume(state["course"])
+        self._take(self._make(tuple(state["hidden"]))[0])  # for Lightning to fill
+        self.best.resume(state["best"])
+        self.decay.resume(state["decay"])
         self.generator.set_state(state["generator"])
-        self._reference, self._best = state["reference"], state["best"]
-        self._sigma, self.kept = state["sigma"], state["kept"]
+        self.objective.sigma, self.live, self.kept = state["sigma"], state["live"], state["kept"]
+        self._now, self._done, self._seconds = state["now"], state["done"], state["seconds"]
 
 
-def _weighted(cost: Tensor, weight: Tensor | None) -> Tensor:
-    """The members' mean costs, summed; cost (M, B, terms), weight the same or None."""
-    if weight is None:
-        return cost.mean((1, 2)).sum()
-    return ((cost * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1.0)).sum()
+def _step_size(stage: Stage, update: int) -> float:
+    """A cosine from `lr` to zero, after a short rise: Adam's first steps are as long as later ones."""
+    rise = min(20, stage.updates // 10)
+    return stage.lr * min(1.0, (update + 1) / (rise + 1)) * 0.5 * (1.0 + math.cos(math.pi * update / stage.updates))
+
+
+def _fall(before: Tensor, after: Tensor) -> float:
+    """The larger of the shares by which errors (2, M), of rollouts and of one step, fell on average."""
+    share = (before - after) / before.abs().clamp_min(1e-3)
+    return float(share.clamp_min(-1.0).mean(1).max())

@@ -1,0 +1,115 @@
+"""What `summary.json` says about a policy: per step, per episode, with intervals, and how it behaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.pipeline.context import Context
+from revive.pipeline.stages import Learned, evaluation_environment
+from revive.policy.conduct import Use, conduct
+from revive.policy.episodes import (
+    Episodes,
+    episode_environment,
+    episodes_of,
+    has_episodes,
+    logged_episodes,
+    longest,
+    play,
+)
+from revive.policy.evaluation import EvaluationEnvironment
+from revive.policy.imitation import independent
+from revive.policy.intervals import Interval, prediction
+from revive.policy.problem import reward_of_rows
+from revive.policy.simulator import Truth
+from revive.report.summary import Estimate
+from revive.venv.virtual_env import VirtualEnv
+
+
+@dataclass(frozen=True)
+class Appraisal:
+    """figures: of `summary.json`. uses: how the policy behaves in the half that it did not learn in."""
+
+    figures: dict[str, Any]
+    uses: list[Use]
+
+
+def appraise(
+    context: Context, venv: VirtualEnv, rows: Rows, learned: Learned, truth: Truth | None
+) -> Appraisal:
+    """rows: both halves, with the histories that the policy sees."""
+    world = evaluation_environment(context, venv, rows)
+    actor = learned.policy.actor()
+    rolled = world.roll(actor)
+    ours, theirs = episodes_of(world, rolled, actor), play(world, None)
+    halves, behaviour = ([_estimate(e.per_step, venv, h) for h in range(venv.halves)] for e in (ours, theirs))
+    interval = foretold(world, ours.per_step, learned.half)
+    figures: dict[str, Any] = {
+        "predicted": {
+            **halves[1 - learned.half].to_json(),
+            "interval": {"low": interval.low, "high": interval.high},
+        },
+        "halves": [half.to_json() for half in halves],
+        "behaviour": [half.to_json() for half in behaviour],
+        "learned_in_half": learned.half,
+        "iteration": learned.iteration,
+        "inputs": list(learned.policy.inputs),
+        "chosen": {
+            "source": learned.source,
+            "half": learned.half,
+            "iteration": learned.iteration,
+            "fallback": learned.fallback,
+        },
+        "horizon": learned.horizon,
+        "learning": context.learning("policy"),
+    }
+    if truth is not None:
+        figures["truth"] = {
+            "mean": truth.mean,
+            "se": truth.standard_error,
+            "episodes": len(truth.rewards),
+        }
+    if has_episodes(rows, venv):
+        figures["episodes"] = _per_episode(context, venv, rows, learned, truth)
+    members = venv.members_of(1 - learned.half)
+    uses = conduct(venv, rows, context.task.target, rolled, ours.alive, members)
+    figures["conduct"] = [use.to_json() for use in uses]
+    return Appraisal(figures, uses)
+
+
+def foretold(world: EvaluationEnvironment, values: Tensor, half: int) -> Interval:
+    """The interval for the truth of `values` (M, B), foretold by the half that the policy did not learn in."""
+    venv, other = world.venv, 1 - half
+    own = float(values[venv.members_of(half)].double().mean())
+    return prediction(values[venv.members_of(other)], own, independent(world, other))
+
+
+def _per_episode(
+    context: Context, venv: VirtualEnv, rows: Rows, learned: Learned, truth: Truth | None
+) -> dict[str, Any]:
+    task, steps = context.task, longest(rows, context.settings.policy.evaluation.episode)
+    world = episode_environment(venv, rows, task.reward, steps=steps, seed=1)
+    ours, theirs = play(world, learned.policy.actor()), play(world, None)
+    logs = logged_episodes(rows, reward_of_rows(rows, venv, task.graph, task.reward), venv, steps)
+    found = {
+        "steps": steps,
+        "count": len(rows.starts),
+        "logs": logs.to_json(),
+        "behaviour": _by_half(theirs, venv),
+        "learned": _by_half(ours, venv),
+        "predicted": foretold(world, ours.returns, learned.half).to_json(),
+    }
+    if truth is not None and len(truth.reward) >= steps:
+        found["truth"] = truth.first(steps).to_json()
+    return found
+
+
+def _by_half(episodes: Episodes, venv: VirtualEnv) -> list[dict[str, float]]:
+    return [episodes.of(venv.members_of(half)).to_json() for half in range(venv.halves)]
+
+
+def _estimate(per_step: Tensor, venv: VirtualEnv, half: int) -> Estimate:
+    return Estimate.of(per_step[venv.members_of(half)].cpu())

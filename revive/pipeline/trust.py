@@ -1,0 +1,39 @@
+"""The verdicts on a venv, from the figures of a policy problem."""
+
+from __future__ import annotations
+
+from revive.policy.candidate import Candidate
+from revive.policy.imitation import imitations, independent, is_clone_at_fault, world_of
+from revive.policy.intervals import prediction
+from revive.policy.problem import PolicyProblem
+from revive.policy.signs import signs_of_effects
+from revive.policy.verdicts import Verdict, about_errors, about_gain, about_imitation, about_signs
+from revive.venv.validation import rollout_error
+
+FEW = 10  # steps after which an effect is looked at, or the dead time where that is longer
+
+
+def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
+    """What may be wrong with the venv, before a policy is chosen that was learned in it.
+
+    gain: per step, that the best candidate promises over the clone.
+    """
+    venv, rows = problem.venv, problem.rows
+    ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
+    signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
+    found = imitations(problem)
+    clone_at_fault = any(i.is_real for i in found) and is_clone_at_fault(problem)
+    return [
+        *about_imitation(found, gain, clone_at_fault),
+        *about_signs(signs),
+        *about_errors(rollout_error(venv, rows)),
+    ]
+
+
+def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
+    """Whether the gain of a candidate over the clone is certain: over starts, members and both halves' venvs."""
+    world, venv = world_of(problem), problem.venv
+    gains = world.rewards(chosen.policy.actor()) - world.rewards(problem.clone.actor())  # (M, B)
+    own, other = (gains[venv.members_of(half)] for half in (chosen.half, 1 - chosen.half))
+    at_home = float(own.double().mean())
+    return about_gain(prediction(other, at_home, independent(world, 1 - chosen.half)), at_home)

@@ -1,0 +1,80 @@
+"""How a policy behaves beside the logs: whether it leaves their range, and how much it moves the actuator."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.venv.virtual_env import VirtualEnv
+
+WIDER = 0.05  # of the logged range, that a state may lie outside by
+
+
+@dataclass(frozen=True)
+class Use:
+    """Of one column: the range that was logged and the one that the policy visits, and how often it is outside.
+
+    moves: mean change from step to step, times that of the logs; None for a state or a category.
+    """
+
+    column: str
+    is_action: bool
+    logged: tuple[float, float]
+    visited: tuple[float, float]
+    outside: float
+    moves: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@torch.no_grad()
+def conduct(
+    venv: VirtualEnv, rows: Rows, target: str, rolled: dict[str, Tensor], alive: Tensor, members: slice
+) -> list[Use]:
+    """The action's and the states' columns along rollouts (T, M, B, d), where `alive` (T, M, B), of some members."""
+    found, going = [], alive[:, members] > 0.5
+    for node in (target, *(name for name in venv.graph.states if venv.graph[name].history is None)):
+        if node not in rows.values or node not in rolled:
+            continue
+        codec = venv.codec[node]
+        logged, visited = codec.decode(rows.values[node]), codec.decode(rolled[node][:, members])
+        for i, column in enumerate(codec.columns):
+            ours, theirs = visited[..., i], logged[:, i]
+            moves = (
+                _moves(rows, ours, theirs, going) if node == target and column.type != "category" else None
+            )
+            low, high = float(theirs.min()), float(theirs.max())
+            room = (WIDER if node != target else 1e-4) * (high - low)
+            if column.type == "category":
+                outside = ~torch.isin(ours.round(), theirs.unique().round())
+            else:
+                outside = (ours < low - room) | (ours > high + room) | ~ours.isfinite()
+            seen = ours[going]
+            found.append(
+                Use(
+                    column.name,
+                    node == target,
+                    (low, high),
+                    (float(seen.min()), float(seen.max())),
+                    float(outside[going].float().mean()),
+                    moves,
+                )
+            )
+    return found
+
+
+def _moves(rows: Rows, ours: Tensor, theirs: Tensor, going: Tensor) -> float | None:
+    """Mean change per step of rollouts (T, M, B) over that of the logs (N,); None where there is nothing to compare."""
+    inside = rows.ends[1:] == rows.ends[:-1]
+    if not inside.any() or len(ours) < 2:
+        return None
+    logged = (theirs[1:] - theirs[:-1]).abs()[inside].mean()
+    moved = (ours[1:] - ours[:-1]).abs()[going[1:]]
+    if not float(logged) or not len(moved):
+        return None
+    return float(moved.mean() / logged)

@@ -1,0 +1,128 @@
+"""The logs' controller in the venvs, against the logs themselves: on the same rows, step by step.
+
+Where the clone earns something else than the controller did, either the venv or the clone is wrong. The second replay
+tells them apart: the clone acts, and to each of its decisions is added by how much the controller departed from it in
+that row of the logs (`u = pi(s) + u_log - pi(s_log)`). In a sound venv that stays near the logs whatever the controller
+saw beside; in one that answers wrongly, the feedback drives it away.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from revive.data.windows import Rows
+from revive.policy.episodes import (
+    Episodes,
+    episode_environment,
+    episodes_of,
+    has_episodes,
+    logged,
+    longest,
+    missing,
+    play,
+)
+from revive.policy.evaluation import EvaluationEnvironment
+from revive.policy.intervals import difference
+from revive.policy.policy import Policy
+from revive.policy.problem import PolicyProblem
+from revive.policy.verdicts import RELEVANT, Imitation
+from revive.venv.virtual_env import Actor
+
+STEPS = 400  # at most
+GUIDED, SHORTEST = 50, 10  # steps of the second replay: the horizon of training, between these
+FOLLOWED = 0.5  # share of the variance of the logged reward that it must explain
+
+
+def imitations(problem: PolicyProblem) -> list[Imitation]:
+    """The behaviour policy against the logs in each half, on the same rows."""
+    world = world_of(problem)
+    logs = logged(problem.rows, problem.row_reward, problem.venv, world.first, world.horizon)
+    return compared(world, play(world, None), logs, problem.reward_spread)
+
+
+def world_of(problem: PolicyProblem) -> EvaluationEnvironment:
+    """Episodes from their real starts where the logs hold some, else starts from all over the logs."""
+    rows, venv = problem.rows, problem.venv
+    if not has_episodes(rows, venv):
+        return problem.evaluation
+    return episode_environment(venv, rows, problem.reward, steps=min(longest(rows, None), STEPS), seed=1)
+
+
+def compared(
+    world: EvaluationEnvironment, rolled: Episodes, logs: Episodes, spread: float
+) -> list[Imitation]:
+    """Rollouts (T, M, B) of the behaviour policy and what followed the same rows in the logs, half by half."""
+    more, steps = missing(rolled, logs)
+    found = []
+    for half in range(world.venv.halves):
+        members = world.venv.members_of(half)
+        count = steps[members].sum().clamp_min(1.0)
+        scale = steps[members].shape[1] / steps[members][0].sum().clamp_min(
+            1.0
+        )  # starts are weighted by their steps
+        gap = difference(more[members] * scale, independent(world, half))
+        earned = float(logs.reward[:, members].sum() / count)
+        found.append(Imitation(earned, earned + gap.mean, gap, spread))
+    return found
+
+
+def independent(world: EvaluationEnvironment, half: int) -> int:
+    """How many of a half's starts tell something of their own: trajectories, or stretches that do not overlap."""
+    rows = world.rows
+    starts = torch.unique(world.first[world.venv.members_of(half)][0])
+    if bool((starts == _first_row(rows, starts)).all()):
+        return len(starts)
+    return max(1, min(len(starts), len(rows.parts[half]) // world.horizon))
+
+
+def _first_row(rows: Rows, index: Tensor) -> Tensor:
+    return rows.starts[torch.searchsorted(rows.starts, index.contiguous(), right=True) - 1]
+
+
+@torch.no_grad()
+def is_clone_at_fault(problem: PolicyProblem) -> bool:
+    """Whether the venv does earn what the logs earned once the controller's departures are replayed with the clone."""
+    steps = min(max(problem.horizon.steps, SHORTEST), GUIDED, problem.evaluation.horizon)
+    first = problem.evaluation.first
+    begin = [first[problem.venv.members_of(half)][0] for half in range(problem.venv.halves)]
+    world = EvaluationEnvironment.at(problem.venv, problem.rows, problem.reward, begin, steps, seed=1)
+    logs = logged(problem.rows, problem.row_reward, problem.venv, world.first, steps)
+    actor = _guided(problem, world)
+    silent = EvaluationEnvironment(world.venv, world.rows, world.reward, world.first, world.start, {}, steps)
+    rolled = episodes_of(silent, silent.roll(actor), actor)
+    wrong = (rolled.reward - logs.reward)[logs.alive > 0.5].double()
+    usual = logs.reward[logs.alive > 0.5].double()
+    follows = float(wrong.square().mean()) <= (1.0 - FOLLOWED) * float(usual.var())
+    return follows and abs(float(wrong.mean())) <= RELEVANT * problem.reward_spread
+
+
+def _guided(problem: PolicyProblem, world: EvaluationEnvironment) -> Actor:
+    """The clone with the departures of the logs, for one rollout; past the end of a trajectory there are none."""
+    clone, plain = problem.clone, problem.clone.actor()
+    index, inside = problem.rows.windows(world.first, world.horizon)
+    values = problem.rows.at(index)
+    seen = [torch.cat([values[name][t] for name in plain.inputs], -1) for t in range(world.horizon)]
+    chosen = values[problem.target]
+    usual = torch.stack([plain.decide(x) for x in seen])
+    step = iter(range(world.horizon))
+
+    def decide(x: Tensor) -> Tensor:
+        t = next(step)
+        return _departed(clone, plain.decide(x), chosen[t], usual[t], inside[t].unsqueeze(-1))
+
+    return Actor(plain.node, plain.inputs, decide, plain.graph, plain.codec)
+
+
+def _departed(clone: Policy, action: Tensor, chosen: Tensor, usual: Tensor, inside: Tensor) -> Tensor:
+    """`action` moved as the controller departed from the clone; a category that it chose otherwise is its own."""
+    layout, c = clone.layout, clone.layout.continuous
+    moved = torch.where(inside, action + chosen - usual, action)
+    parts = [torch.minimum(torch.maximum(moved[..., :c], clone.low[:c]), clone.high[:c])]
+    if layout.ordered > c:
+        parts.append(clone.codec[clone.target].project(moved)[..., c : layout.ordered])
+    for start, stop in layout.blocks:
+        same = chosen[..., start:stop].argmax(-1) == usual[..., start:stop].argmax(-1)
+        own = (inside & ~same.unsqueeze(-1)).expand_as(action[..., start:stop])
+        parts.append(torch.where(own, chosen[..., start:stop], action[..., start:stop]))
+    return torch.cat(parts, dim=-1)

@@ -1,0 +1,239 @@
+"""Every reason not to believe a run, as a value with a sentence and a remedy. Pure functions of figures.
+
+`distrust` is said where the venv is not the plant, so that nothing found in it may be used; where that shows before a
+policy is chosen, the clone of the logs' controller is taken instead. `caution` is said where the estimate may be wrong.
+Thresholds are of two kinds, and both must be passed: a difference is larger than chance (intervals.py), and large
+enough to matter (in spreads of what was logged). docs/trust.md says what each verdict means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from revive.policy.conduct import Use
+from revive.policy.intervals import Interval
+from revive.policy.signs import SignOfEffect
+from revive.venv.validation import HORIZONS, RolloutError
+
+RELEVANT = 0.25  # spreads of the logged reward per step, and share of the gain: a gap below both is no matter
+WITHIN, BETWEEN = 0.8, 0.7  # agreement about a sign among the members of a half, and between the halves
+SLACK = 1.02  # times the error of a baseline, so that a tie after one small step is none
+SOON = (
+    10  # steps: a venv that fails within them is of no use; beyond, what is chaotic can be foretold by none
+)
+EXPLODED = 3.0  # spreads of the data
+OUTSIDE = 0.05  # share of the steps
+MOVES = 3.0  # times those of the logs
+HALVES = ("training", "validation")
+
+Severity = Literal["distrust", "caution"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """code: for machines. sentence: what was found. remedy: what to do about it."""
+
+    code: str
+    sentence: str
+    remedy: str
+    severity: Severity
+
+    def to_json(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Imitation:
+    """What the behaviour policy earned in one half's venv, and what the logs earned on the very same rows, per step.
+
+    gap: venv less logs, with its 90 % interval. spread: of the logged reward.
+    """
+
+    logs: float
+    venv: float
+    gap: Interval
+    spread: float
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the gap is more than chance, and no trifle."""
+        if not self.gap.is_finite:
+            return True
+        certain = self.gap.low > 0.0 or self.gap.high < 0.0
+        return certain and abs(self.gap.mean) > RELEVANT * self.spread
+
+    def to_json(self) -> dict[str, Any]:
+        return {"logs": self.logs, "venv": self.venv, "gap": self.gap.to_json()}
+
+
+def about_imitation(
+    imitations: Sequence[Imitation], gain: float | None, clone_at_fault: bool = False
+) -> list[Verdict]:
+    """gain: per step, that the best policy promises over the clone; None where none is learned.
+
+    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the second replay
+    (imitation.py).
+    """
+    wrong = [i for i in imitations if i.is_real]
+    if not wrong:
+        return []
+    worst = max(abs(i.gap.mean) if i.gap.is_finite else math.inf for i in wrong)
+    trusted = gain is not None and math.isfinite(gain) and worst < RELEVANT * gain
+    venv = " and ".join(f"{i.venv:.3g}" for i in imitations)
+    logs = " and ".join(f"{i.logs:.3g}" for i in imitations)
+    sentence = (
+        f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: {venv} "
+        f"against {logs} per step on the same rows of the two halves."
+    )
+    if clone_at_fault:
+        sentence += (
+            " With the controller's departures from the clone replayed it does: the clone is at fault."
+        )
+        remedy = (
+            "Let the policy see what the controller saw (policy.inputs, policy.history, declared histories)."
+        )
+        return [Verdict("imitation", sentence, remedy, "caution")]
+    remedy = (
+        "Ask what the venv or the clone does not see: a dead time or earlier values (a history), a disturbance or an "
+        "input of the controller that is not declared, an effect whose sign you know (declare it in the description)."
+    )
+    return [Verdict("imitation", sentence, remedy, "caution" if trusted else "distrust")]
+
+
+def about_signs(signs: Iterable[SignOfEffect]) -> list[Verdict]:
+    """One verdict for each pair of an action and a column; that of the horizon at which the agreement is worst."""
+    worst: dict[tuple[str, str], SignOfEffect] = {}
+    for sign in signs:
+        key = (sign.action, sign.column)
+        if (sign.within < WITHIN or sign.between < BETWEEN) and (
+            key not in worst or _agreement(sign) < _agreement(worst[key])
+        ):
+            worst[key] = sign
+    found = []
+    for sign in worst.values():
+        who = "The two halves" if sign.between < BETWEEN else "The members of the venv"
+        steps = "one step" if sign.steps == 1 else f"{sign.steps} steps"
+        found.append(
+            Verdict(
+                "sign",
+                f"{who} disagree whether more '{sign.action}' raises or lowers '{sign.column}' after {steps} "
+                f"(agreement within a half {sign.within:.0%}, between halves {sign.between:.0%}).",
+                f"Move '{sign.action}' by hand in new logs, or declare its effect in the description if you know it.",
+                "distrust",
+            )
+        )
+    return found
+
+
+def _agreement(sign: SignOfEffect) -> float:
+    return min(sign.within / WITHIN, sign.between / BETWEEN)
+
+
+def about_errors(errors: RolloutError) -> list[Verdict]:
+    """What rollouts against data of the other half show."""
+    return [*_exploded(errors), *_no_better(errors)] if errors.horizon else []
+
+
+def _no_better(errors: RolloutError) -> list[Verdict]:
+    venv = errors.in_spreads().mean(0)
+    found = []
+    for of, name in (("persistence", "nothing changes"), ("average", "always the mean")):
+        simple = errors.in_spreads(of).mean(0)
+        steps = [h for h in HORIZONS if h <= errors.horizon and venv[h - 1] > SLACK * simple[h - 1]]
+        if not steps:
+            continue
+        soon = min(steps) <= SOON
+        remedy = (
+            "Log more or faster, or declare what the venv cannot see: nothing found in it can be relied on."
+            if soon
+            else "Do not read rollouts that far; a smaller policy.horizon keeps training within the steps before."
+        )
+        listed = ", ".join(map(str, steps))
+        found.append(
+            Verdict(
+                "baseline",
+                f"At step {listed} the venv predicts no better than '{name}'.",
+                remedy,
+                "distrust" if soon else "caution",
+            )
+        )
+    return found
+
+
+def _exploded(errors: RolloutError) -> list[Verdict]:
+    found = []
+    table = errors.in_spreads()
+    for half, at_step in enumerate(table):
+        beyond = [step for step, error in enumerate(at_step, 1) if not error < EXPLODED]
+        if beyond:
+            found.append(
+                Verdict(
+                    "explosion",
+                    f"On the {HALVES[1 - half]} half the rollout error explodes: it passes {EXPLODED:g} spreads of the "
+                    f"data at step {beyond[0]}.",
+                    "Declare bounds (min, max) of the states, log more of the range, or look for a transition that is "
+                    "told apart by nothing that is declared.",
+                    "distrust",
+                )
+            )
+    return found
+
+
+def about_gain(gain: Interval, own: float) -> list[Verdict]:
+    """gain: per step over the clone, foretold by the half that the policy did not learn in; own: in the other one."""
+    if gain.low > 0.0:
+        return []
+    sentence = (
+        f"The gain of the best learned policy over the clone is not certain: per step {gain.mean:.3g} in the venv of "
+        f"one half, {own:.3g} in the one that it learned in; the true gain is in {gain.low:.3g} .. {gain.high:.3g}."
+    )
+    remedy = "Log more, above all where the policy would lead; until then the clone is the safer choice."
+    return [Verdict("gain", sentence, remedy, "distrust")]
+
+
+def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
+    """What the learned policy does that the logs never did."""
+    found = []
+    for use in uses:
+        if use.outside > OUTSIDE:
+            what = "action" if use.is_action else "state"
+            found.append(
+                Verdict(
+                    f"{what}-range",
+                    f"The policy leaves the logged range of '{use.column}' in {use.outside:.0%} of the steps: "
+                    f"{use.visited[0]:.3g} to {use.visited[1]:.3g}, logged {use.logged[0]:.3g} to {use.logged[1]:.3g}.",
+                    "Nothing was measured there: try it carefully, or declare narrower limits (min, max)."
+                    if use.is_action
+                    else "Nothing was measured there: log some of it, or let the reward keep the plant away from it.",
+                    "caution",
+                )
+            )
+        if use.moves is not None and use.moves > MOVES:
+            found.append(
+                Verdict(
+                    "moves",
+                    f"The policy moves '{use.column}' {use.moves:.1f} times as much from step to step as the logs.",
+                    "If the actuator must not be moved like that, let the reward charge for it.",
+                    "caution",
+                )
+            )
+    return found
+
+
+def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
+    """Of a run's policy figures (report/summary.py): whether the learned policy promises more than the logs' clone."""
+    if "predicted" not in policy or policy.get("chosen", {}).get("fallback"):
+        return []
+    other = 1 - policy["learned_in_half"]
+    if policy["predicted"]["mean"] > policy["behaviour"][other]["mean"]:
+        return []
+    sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
+    return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+
+
+def first_distrust(verdicts: Iterable[Verdict]) -> str | None:
+    """Why no learned policy may be taken, in the words of the first such verdict."""
+    return next((v.sentence for v in verdicts if v.severity == "distrust"), None)

@@ -1,0 +1,154 @@
+"""The tables of a run and the sentences below them, from the figures of its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.table import Table
+
+from revive.report.summary import Summary
+
+PLAIN: dict[str, Any] = {
+    "title_justify": "left",
+    "caption_justify": "left",
+    "title_style": "bold",
+    "box": None,
+    "pad_edge": False,
+    "padding": (0, 2, 0, 0),
+}
+PLACES = ("in the logs", "venv, training half", "venv, validation half", "true (simulator)")
+
+
+def policy_table(summary: Summary) -> Table:
+    """Per episode where there are episodes, else per step."""
+    policy = summary.policy
+    per_episode = "episodes" in policy
+    told = _per_episode(policy["episodes"]) if per_episode else _per_step(policy)
+    title = "Reward per step (in brackets: 90 % of rollouts)"
+    if per_episode:
+        title = f"Return per episode of at most {policy['episodes']['steps']} steps"
+        title += " (in brackets: steps, share that ended in done)" if _is_varied(policy["episodes"]) else ""
+    table = Table(title=title, **PLAIN)
+    table.add_column("")
+    for where in PLACES:
+        table.add_column(where, justify="right")
+    logs, behaviour, learned, truth = told
+    learned[policy["learned_in_half"]] += " *"
+    table.add_row("logs' controller", logs, *behaviour, "")
+    table.add_row("learned policy" if not _fallback(policy) else "clone taken", "", *learned, truth)
+    honest = "" if summary.verdicts else "; the other half is the honest estimate"
+    table.caption = f"* learned in it{honest}"
+    return table
+
+
+def _per_step(policy: Mapping[str, Any]) -> tuple[str, list[str], list[str], str]:
+    def cells(estimates: list[dict[str, float]]) -> list[str]:
+        return [f"{e['mean']:.3f} ({e['low']:.2f} .. {e['high']:.2f})" for e in estimates]
+
+    truth = policy.get("truth")
+    real = f"{truth['mean']:.3f} (se {truth['se']:.4f})" if truth else ""
+    return f"{policy['logged']:.3f}", cells(policy["behaviour"]), cells(policy["halves"]), real
+
+
+def _per_episode(episodes: Mapping[str, Any]) -> tuple[str, list[str], list[str], str]:
+    varied = _is_varied(episodes)
+
+    def cell(of: Mapping[str, float]) -> str:
+        more = f" ({of['length']:.0f}, {of['ended']:.0%})" if varied else ""
+        return f"{of['return']:.4g}{more}"
+
+    truth = episodes.get("truth")
+    real = f"{cell(truth)}, se {truth['se']:.2g}" if truth else ""
+    behaviour, learned = ([cell(half) for half in episodes[who]] for who in ("behaviour", "learned"))
+    return cell(episodes["logs"]), behaviour, learned, real
+
+
+def _is_varied(episodes: Mapping[str, Any]) -> bool:
+    found = [episodes["logs"], *episodes["behaviour"], *episodes["learned"]]
+    return any(of["ended"] > 0 for of in found) or len({round(of["length"]) for of in found}) > 1
+
+
+def venv_table(summary: Summary) -> Table:
+    """The errors at a step; up to it in summaries that do not hold them."""
+    venv, other = summary.venv, summary.venv["other_half"]
+    at_step = "at_step" in venv
+    table = Table(
+        title=f"Open-loop rollout error (mean absolute error {'at' if at_step else 'over the first'} steps)",
+        **PLAIN,
+    )
+    table.add_column("step" if at_step else "steps")
+    for steps in venv["rollout_mae"]:
+        table.add_column(steps, justify="right")
+    names = {"persistence": "nothing changes", "average": "always the mean"}
+    for of, label in (
+        (venv, "venv, on the validation half"),
+        (other, "venv of the other half, on the training half"),
+    ):
+        found = (
+            of["at_step"] if at_step else {"venv": of["rollout_mae"], "persistence": of["persistence_mae"]}
+        )
+        for kind, errors in found.items():
+            table.add_row(names.get(kind, label), *(f"{value:.3f}" for value in errors.values()))
+    if "test" in venv:
+        table.add_row("up to the step, on the test part", *_figures(venv["test"]["rollout_mae"][0]))
+        table.add_row("nothing changes", *_figures(venv["test"]["persistence_mae"]))
+    return table
+
+
+def _figures(errors: Mapping[str, float]) -> list[str]:
+    return [f"{value:.3f}" for value in errors.values()]
+
+
+def sentences(summary: Summary) -> list[str]:
+    """What stands below the tables: the prediction, the choice, how the policy acts, and the verdicts."""
+    policy = summary.policy
+    if "predicted" not in policy:
+        return _verdicts(summary, "")
+    lines = [*_prediction(policy), _choice(policy), *_conduct(policy)]
+    sound = "verdict    nothing was found that speaks against the estimate (docs/trust.md says what was looked for)"
+    return ["\n".join(line for line in lines if line), *_verdicts(summary, sound)]
+
+
+def _prediction(policy: Mapping[str, Any]) -> list[str]:
+    if "interval" not in policy["predicted"]:
+        return []
+    if "episodes" in policy:
+        foretold = policy["episodes"]["predicted"]
+        mean, low, high, unit = foretold["mean"], foretold["low"], foretold["high"], "per episode"
+    else:
+        mean, unit = policy["predicted"]["mean"], "per step"
+        low, high = policy["predicted"]["interval"]["low"], policy["predicted"]["interval"]["high"]
+    return [f"predicted  {mean:.4g} {unit}; the true mean lies between {low:.4g} and {high:.4g} (90 %)"]
+
+
+def _choice(policy: Mapping[str, Any]) -> str:
+    chosen = policy.get("chosen")
+    if not chosen:
+        return ""
+    if chosen["fallback"]:
+        return f"taken      the best clone ({chosen['source']}), no learned policy. Why: {chosen['fallback']}"
+    return f"taken      {chosen['source']}, iteration {chosen['iteration']}"
+
+
+def _conduct(policy: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for use in policy.get("conduct", []):
+        if not use["is_action"]:
+            continue
+        visited, logged = (f"{low:.3g} to {high:.3g}" for low, high in (use["visited"], use["logged"]))
+        more = f"; moves {use['moves']:.1f} times those of the logs" if use["moves"] is not None else ""
+        outside = f"outside in {use['outside']:.1%} of the steps"
+        lines.append(f"acts       {use['column']} {visited}, logged {logged} ({outside}){more}")
+    return lines
+
+
+def _verdicts(summary: Summary, sound: str) -> list[str]:
+    if not summary.verdicts:
+        return [sound] if sound else []
+    ordered = sorted(summary.verdicts, key=lambda v: v["severity"] != "distrust")
+    return [f"{v['severity'].upper()}: {v['sentence']}\n    -> {v['remedy']}" for v in ordered]
+
+
+def _fallback(policy: Mapping[str, Any]) -> bool:
+    return bool(policy.get("chosen", {}).get("fallback"))

@@ -1,0 +1,203 @@
+"""What the multi-step learner does next: rounds at one step that double, a network that grows, then longer rollouts.
+
+A `Course` decides from what was judged alone, so that a run which is resumed takes the same way. It holds plain JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from revive.errors import Problem, UserError
+
+FEWEST = 30  # updates that a venv can be trained with at all
+REPEAT, REPEATS = 0.05, 2  # a multi-step stage that lowers the error by more is done again, so often
+HARDLY = 0.15  # a long multi-step stage that helps no larger share of the members is the last one
+
+
+@dataclass(frozen=True)
+class Stage:
+    """So many updates at one loss horizon with hidden layers of these widths; the step size falls as a cosine."""
+
+    horizon: int
+    updates: int
+    lr: float
+    hidden: tuple[int, ...]
+
+    @property
+    def is_round(self) -> bool:
+        """Whether it is one of the one-step rounds."""
+        return self.horizon == 1
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a stage was and did. fall: share of the error that went; kept: share of the members that it helped."""
+
+    horizon: int
+    hidden: list[int]
+    updates: int
+    error: float
+    fall: float
+    kept: float
+
+
+@dataclass
+class Course:
+    """The stages that may come, and the way through them.
+
+    rounds: of one step, as they follow each other. curriculum: multi-step stages. budget: updates in all.
+    least_fall: a round that lowers the held-out error by a smaller share is the last one.
+    """
+
+    rounds: Sequence[Stage]
+    curriculum: Sequence[Stage]
+    budget: int
+    least_fall: float
+    tried: list[Tried] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    place: tuple[int, int] = (0, 0)  # (0 rounds, 1 curriculum, 2 end), and which of them
+    repeated: int = 0
+
+    def __post_init__(self) -> None:
+        if self.budget < FEWEST:
+            what = f"{self.budget} updates are too few to train anything"
+            raise UserError(Problem(what, place="venv.budget", remedy=f"at least {FEWEST}"))
+
+    @property
+    def spent(self) -> int:
+        return sum(entry.updates for entry in self.tried)
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """The widths that the rounds ended with, or are at."""
+        return tuple(self.tried[-1].hidden) if self.tried else self.rounds[0].hidden
+
+    @property
+    def stage(self) -> Stage | None:
+        """What is to be done now, cut to what the budget leaves; None at the end."""
+        phase, which = self.place
+        if phase == 2:
+            return None
+        updates = min((self.rounds, self.curriculum)[phase][which].updates, self._left(phase))
+        if phase == 0:
+            return replace(self.rounds[which], updates=updates)
+        return replace(self.curriculum[which], updates=updates, hidden=self.hidden)
+
+    def most_updates(self) -> list[int]:
+        """The updates of all stages that there can be."""
+        repeats = 1 + REPEATS
+        wanted = [s.updates for s in self.rounds] + [s.updates for s in self.curriculum for _ in range(repeats)]
+        found, left = [], self.budget
+        for updates in wanted:
+            found.append(min(updates, left))
+            left -= found[-1]
+        return [updates for updates in found if updates]
+
+    def note(self, stage: Stage, *, error: float, fall: float, kept: float, widened: bool) -> bool:
+        """Take down how a stage went, and move on; whether what it did may stay.
+
+        A wider network is given up again where it lowered the error by less than `least_fall`.
+        """
+        enough = fall >= self.least_fall
+        stays = enough or not (stage.is_round and widened)
+        hidden = list(stage.hidden if stays else self.hidden)
+        shown = Tried(stage.horizon, hidden, stage.updates, round(error, 4), round(fall, 4), round(kept, 3))
+        self.tried.append(shown)
+        self._move_on(stage, fall, kept, enough)
+        return stays
+
+    def end(self, reason: str) -> None:
+        """Nothing more is to be done."""
+        self.reasons.append(reason)
+        self.place = (2, 0)
+
+    def _move_on(self, stage: Stage, fall: float, kept: float, enough: bool) -> None:
+        phase, which = self.place
+        if phase == 0:
+            self._after_round(which, fall, enough)
+        else:
+            self._after_multi_step(stage, which, fall, kept)
+        if self.place[0] < 2 and self._left(self.place[0]) < 1:
+            self.end("the budget of updates was spent")
+
+    def _after_round(self, which: int, fall: float, enough: bool) -> None:
+        last = which + 1 == len(self.rounds)
+        if enough and not last and self._left(0) >= 1:
+            self.place = (0, which + 1)
+            return
+        if not enough:
+            why = f"the last one lowered the held-out error by {fall:.0%}, less than {self.least_fall:.0%}"
+        else:
+            why = "that was as many as there may be" if last else "the budget of updates left no more"
+        self.reasons.append(f"one-step rounds ended after {which + 1}: {why}")
+        self.place = (1, 0) if self.curriculum else (2, 0)
+
+    def _after_multi_step(self, stage: Stage, which: int, fall: float, kept: float) -> None:
+        if fall > REPEAT and self.repeated < REPEATS:
+            self.repeated += 1
+            return
+        self.repeated = 0
+        if which + 1 == len(self.curriculum):
+            self.end("the longest rollouts were learned from")
+        elif kept <= HARDLY and stage.horizon >= 20:
+            self.end(f"rollouts of {stage.horizon} steps helped hardly any member")
+        else:
+            self.place = (1, which + 1)
+
+    def _left(self, phase: int) -> int:
+        """Updates that a phase may spend: rounds leave the curriculum its share, a third of all at most."""
+        reserve = min(sum(s.updates for s in self.curriculum), self.budget // 3) if phase == 0 else 0
+        return self.budget - reserve - self.spent
+
+    def summary(self) -> dict[str, Any]:
+        """What was tried and why it ended, as plain JSON."""
+        return {
+            "tried": [asdict(entry) for entry in self.tried],
+            "updates": self.spent,
+            "hidden": list(self.hidden),
+            "stopped": "; ".join(self.reasons),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """All that changes, for a checkpoint."""
+        return {
+            "tried": [asdict(entry) for entry in self.tried],
+            "reasons": list(self.reasons),
+            "place": list(self.place),
+            "repeated": self.repeated,
+        }
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.tried = [Tried(**entry) for entry in state["tried"]]
+        self.reasons = list(state["reasons"])
+        first, second = state["place"]
+        self.place, self.repeated = (first, second), state["repeated"]
+
+
+def planned(
+    *,
+    widths: Sequence[tuple[int, ...]],
+    one_step_updates: int,
+    lr: float,
+    curriculum: Sequence[Sequence[int]],
+    multi_step_lr: float,
+    longest: int,
+    budget: int,
+    least_fall: float,
+) -> Course:
+    """Rounds of these widths, each twice as long as the one before, then the curriculum.
+
+    longest: steps of the longest trajectory; longer rollouts would only add padding, so that they are cut to it.
+    """
+    if one_step_updates < 1:
+        raise UserError(Problem("must be at least 1", place="venv.learner.one_step_updates"))
+    rounds = [Stage(1, one_step_updates * 2**i, lr, hidden) for i, hidden in enumerate(widths)]
+    stages: dict[int, Stage] = {}
+    for k, updates in curriculum:
+        horizon = min(int(k), longest)
+        if updates > 0 and horizon > 1 and horizon not in stages:
+            stages[horizon] = Stage(horizon, int(updates), multi_step_lr, ())
+    return Course(rounds, list(stages.values()), budget, least_fall)

@@ -1,0 +1,131 @@
+"""What the multi-step learner minimises, and what it measures for that: losses of one and of several steps.
+
+One-step: `L = -mean log p(y | parents)` per node (behaviour cloning of every learned node).
+Multi-step: `L = mean_k Huber((yhat_k - y_k) / sigma) + w * NLL`, the rollout running through the model
+with recorded decisions and exogenous values, differentiated through all K steps (simulation error
+minimisation; Benechehab et al. 2023, arXiv:2310.05672, for the weighted form). Under measurement noise a
+one-step fit regresses on a noisy input and shrinks the state's coefficient; the multi-step loss does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import torch
+from torch import Tensor
+
+from revive.data.windows import Segments
+from revive.venv.judging import affordable, rollout_errors, with_data
+from revive.venv.problem import VenvProblem
+from revive.venv.virtual_env import VirtualEnv
+
+
+class Objective:
+    """Losses of all members at once, as sums of the members' own means.
+
+    Args:
+        problem: what is to be learned.
+        venv: what is fitted; a learner that grows its network puts another one here.
+        seen: the rows that each member learns from.
+        window_batch: windows per member of a multi-step update, fewer where they are very large.
+
+    fitted: learned nodes with data. judged: transitions with data of their own.
+    """
+
+    def __init__(self, problem: VenvProblem, venv: VirtualEnv, seen: Segments, window_batch: int) -> None:
+        self.problem, self.venv, self.rows, self.seen = problem, venv, problem.rows, seen
+        self.window_batch = window_batch
+        graph, known = problem.graph, with_data(problem.rows)
+        self.fitted = [name for name in graph.learned if name in known and not graph[name].freeze]
+        moving = [name for name in graph.transitions if name in known and graph.state_of(name) in known]
+        self.judged = [name for name in moving if graph[name].history is None] or moving
+        self.sigma: dict[str, Tensor] = {}
+
+    def one_step(self, batch: dict[str, Tensor], index: Tensor, names: Sequence[str]) -> Tensor:
+        """The loss of some nodes on the rows `index` (M, B) that `batch` holds."""
+        batch = self.venv.completed(batch)
+        loss = torch.zeros((), device=self.venv.device)
+        for name in names:
+            loss = loss + self.mean_cost(name, batch, index).sum()
+        return loss
+
+    def mean_cost(self, name: str, batch: dict[str, Tensor], index: Tensor) -> Tensor:
+        """A node's one-step cost, averaged over what is known: (M,)."""
+        cost, weight = self._cost(name, batch), self.rows.weight(name, index)
+        if weight is None:
+            return cost.mean((1, 2))
+        return (cost * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1.0)
+
+    def _cost(self, name: str, batch: dict[str, Tensor]) -> Tensor:
+        """What a node's one-step loss averages, (M, B, terms)."""
+        x, current = self.venv.node_inputs(name, batch)
+        model, kind = self.venv.model(name), self.venv.graph[name].loss_type
+        if name in self.problem.losses:
+            return self.problem.losses[name](model(x, current), model.layout, batch[name])
+        if kind in ("mae", "mse"):
+            return model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
+        return model.cost(x, current, batch[name])
+
+    @torch.no_grad()
+    def costs_on(self, segments: Segments, names: Sequence[str]) -> dict[str, Tensor]:
+        """One-step costs of nodes on other rows than those of training: (M,) each."""
+        if not names:
+            return {}
+        index, _ = segments.sample(1024, 1, torch.Generator(self.venv.device).manual_seed(0))
+        batch = self.venv.completed(self.rows.at(index))
+        return {name: self.mean_cost(name, batch, index) for name in names}
+
+    def multi_step(self, horizon: int, generator: torch.Generator) -> Tensor:
+        """The loss of rollouts over `horizon` steps."""
+        windows = self.seen.sample(self._windows(horizon), horizon, generator)
+        loss = torch.zeros((), device=self.venv.device)
+        errors = rollout_errors(self.venv, self.rows, self.judged, windows, horizon)
+        for name, (error, weight) in errors.items():
+            scaled = error / self.sigma[name]
+            huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
+            total = (huber * weight).sum((0, 2, 3))
+            loss = loss + (total / weight.sum((0, 2, 3)).clamp_min(1.0)).sum()
+        return loss
+
+    def _windows(self, horizon: int) -> int:
+        width = sum(self.venv.codec.width(name) for name in self.venv.graph.nodes)
+        width += 4 * len(self.judged) * sum(self.venv.spec.layers)  # that autograd keeps
+        return affordable(self.window_batch, self.venv.members * horizon * width)
+
+    @torch.no_grad()
+    def measure_sigma(self) -> None:
+        """Take the rms over rows of the std that the model states, (M, 1, d), as the unit of rollout errors."""
+        drawn, _ = self.seen.sample(512, 1, torch.Generator(self.venv.device).manual_seed(2))
+        batch = self.venv.completed(self.rows.at(drawn))
+        for name in self.judged:
+            if name not in self.venv.models:
+                self.sigma[name] = torch.ones(1, 1, 1, device=self.venv.device)
+                continue
+            out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
+            std = (2.0 * out.log_std).exp().mean(1, keepdim=True).sqrt()
+            short = batch[name].shape[-1] - std.shape[-1]  # category dimensions
+            self.sigma[name] = torch.nn.functional.pad(std, (0, short), value=1.0)
+
+    @torch.no_grad()
+    def start_linear(self, warm: Collection[str], generator: torch.Generator) -> None:
+        """Put least squares into the linear skips of all nodes but `warm` ones."""
+        index, _ = self.seen.sample(4096, 1, generator)
+        batch = self.venv.completed(self.rows.at(index))
+        for name in self.fitted:
+            if name not in warm:
+                x, current = self.venv.node_inputs(name, batch)
+                self.venv.model(name).start_linear(x, current, batch[name], self._known(name, index, batch))
+
+    @torch.no_grad()
+    def refit_std(self, unseen: Segments) -> None:
+        """Give every node the std of its residuals on rows that its members did not learn from."""
+        index, _ = unseen.sample(2048, 1, torch.Generator(self.venv.device).manual_seed(1))
+        batch = self.venv.completed(self.rows.at(index))
+        for name in self.fitted:
+            x, current = self.venv.node_inputs(name, batch)
+            self.venv.model(name).refit_std(x, current, batch[name], self._known(name, index, batch))
+
+    def _known(self, name: str, index: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        """0 where an ordered dimension of a node's target is missing, (M, B, ordered)."""
+        ordered, known = self.venv.model(name).layout.ordered, self.rows.weight(name, index)
+        return torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
