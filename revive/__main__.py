@@ -69,7 +69,7 @@ def train(arguments: Sequence[str]) -> None:
 
 
 def check(arguments: Sequence[str]) -> None:
-    """Say what is wrong with, or worth knowing about, the data of an experiment."""
+    """Say what is wrong with, or worth knowing about, the data of an experiment, or bare files of data."""
     from revive.config.launch import launch
     from revive.config.settings import Settings
 
@@ -78,7 +78,7 @@ def check(arguments: Sequence[str]) -> None:
 
         check_experiment(settings)
 
-    launch(arguments, run)
+    launch(arguments, run, unnamed="data")
 
 
 def new(arguments: Sequence[str]) -> None:

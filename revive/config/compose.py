@@ -61,8 +61,9 @@ def load_settings(
         del config["hydra"]
         for key, value in (values or {}).items():
             OmegaConf.update(config, key, value, merge=False, force_add=True)
+    typed = "command line" if name is None else "settings"
     with hydra_ready():
-        return to_settings(config, choices, [*overrides, *(f"{key}=" for key in values or {})], name)
+        return to_settings(config, choices, [*overrides, *(f"{key}=" for key in values or {})], name, typed)
 
 
 def _compose(overrides: list[str]) -> DictConfig:
@@ -77,9 +78,15 @@ def _compose(overrides: list[str]) -> DictConfig:
 
 
 def to_settings(
-    config: DictConfig, choices: Mapping[str, Any], overrides: Sequence[str], name: str | None = None
+    config: DictConfig,
+    choices: Mapping[str, Any],
+    overrides: Sequence[str],
+    name: str | None = None,
+    typed: str = "command line",
 ) -> Settings:
     """Check a composed config; `choices` are the options that Hydra took, group by group.
+
+    name: what it is called where no experiment is chosen. typed: where the overrides come from, for messages.
 
     Needs an initialised Hydra, to compose once more without the experiment: that tells which keys exist.
 
@@ -99,7 +106,7 @@ def to_settings(
         except UserError as error:
             problems.extend(error.problems)
     if problems:
-        origin = _Origin(overrides, experiment, "command line" if name is None else "settings")
+        origin = _Origin(overrides, experiment, typed)
         raise UserError(*(origin.add(problem) for problem in problems))
     return settings
 

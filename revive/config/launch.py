@@ -30,8 +30,10 @@ class _Raised(BaseException):
         self.error = error
 
 
-def launch(arguments: Sequence[str], task: Callable[[Settings], None]) -> None:
+def launch(arguments: Sequence[str], task: Callable[[Settings], None], unnamed: str | None = None) -> None:
     """Run `task` on what the arguments compose to; once for each combination under -m.
+
+    unnamed: what files that `dataset` names are called where no experiment is chosen; None asks for an experiment.
 
     Raises:
         UserError: the arguments or the experiment are wrong.
@@ -41,7 +43,10 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None]) -> None:
         try:
             composed = HydraConfig.get()
             typed: Any = OmegaConf.to_container(composed.overrides.task, resolve=False)
-            settings = to_settings(config, composed.runtime.choices, [str(text) for text in typed])
+            choices = composed.runtime.choices
+            bare = not choices.get(experiments.GROUP) and config.dataset.path and config.dataset.description
+            name = unnamed if bare else None
+            settings = to_settings(config, choices, [str(text) for text in typed], name)
             if composed.mode == RunMode.MULTIRUN and "tune" in (settings.venv.mode, settings.policy.mode):
                 raise _two_searches()
             task(settings)

@@ -145,6 +145,7 @@ def check_data(
             findings += causal_checks.undecided(evidence)
             proposals = propose(evidence)
         findings += row_checks.time_gaps(evidence)
+        findings += row_checks.rows_after_done(evidence)
         findings += row_checks.short_trajectories(evidence, horizon)
         findings += causal_checks.unseen_inputs(evidence) if usable else ()
     lengths = trajectories.lengths

@@ -100,6 +100,21 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
         yield warning("time-stands", what, "drop the copies, or correct the times")
 
 
+def rows_after_done(evidence: Evidence) -> Iterator[Finding]:
+    """Rows of a trajectory that stand behind one in which it is done."""
+    data, done = evidence.trajectories, evidence.graph.done
+    if done is None or done not in data.arrays:
+        return
+    over = data.arrays[done][:, 0] > 0.5
+    last = np.zeros(len(over), dtype=bool)
+    last[data.ends - 1] = True
+    early = np.flatnonzero(over & ~last)
+    if len(early):
+        what = f"'{done}' is 1 in {len(early)} rows that are not the last of their trajectory, e.g. in row {early[0]}"
+        remedy = "end the trajectory there: what follows is another one, or 'done' is wrong"
+        yield warning("after-done", what, remedy, done)
+
+
 def short_trajectories(evidence: Evidence, horizon: int | None) -> Iterator[Finding]:
     """Trajectories that are shorter than the horizon of a rollout."""
     if horizon is None:

@@ -15,6 +15,9 @@ from revive.errors import Problems, UserError
 SplitMode = Literal["auto", "outside_traj", "inside_traj"]
 
 _MIN_ROWS: Final = 2  # of one part of a trajectory that is cut
+_UNEVEN: Final = (
+    0.5  # of the rows that its share would be, from which a part of whole trajectories is too small
+)
 
 
 @dataclass(frozen=True)
@@ -39,16 +42,28 @@ def split(
 
     validation, test: shares of the trajectories, or of the rows where trajectories are cut
     mode: `outside_traj` whole trajectories; `inside_traj` cuts each one into training, validation, test, in
-        this order; `auto` cuts only where there are fewer trajectories than parts
+        this order; `auto` cuts only where there are fewer trajectories than parts, or where they are so uneven that
+        a part would have less than half of its rows; then it leaves those that are too short to be cut whole, in the
+        training part
     gap: rows dropped between two parts of a trajectory, so that no window sees both
     Raises UserError for impossible shares and for too little data.
     """
     shares = {"validation": validation, "test": test} if test else {"validation": validation}
     _check(shares, mode, gap)
     parts = len(shares) + 1
-    if mode == "outside_traj" or (mode == "auto" and trajectories.count >= parts):
-        return _by_trajectory(trajectories, shares, seed)
-    return _by_time(trajectories, shares, gap)
+    whole = mode == "outside_traj" or (mode == "auto" and trajectories.count >= parts)
+    if not whole:
+        return _by_time(trajectories, shares, gap)
+    drawn = _by_trajectory(trajectories, shares, seed)
+    if mode == "outside_traj" or not _is_uneven(drawn, shares):
+        return drawn
+    return _by_time(trajectories, shares, gap, spare_short=True)
+
+
+def _is_uneven(parts: Split, shares: Mapping[str, float]) -> bool:
+    rows = {name: part.rows for name in ("train", *shares) if (part := getattr(parts, name)) is not None}
+    wanted = {"train": 1 - sum(shares.values()), **shares}
+    return any(count < _UNEVEN * wanted[name] * sum(rows.values()) for name, count in rows.items())
 
 
 def _check(shares: Mapping[str, float], mode: str, gap: int) -> None:
@@ -84,12 +99,18 @@ def _by_trajectory(trajectories: Trajectories, shares: Mapping[str, float], seed
     return Split(trajectories.select(np.sort(shuffled)), chosen["validation"], chosen.get("test"))
 
 
-def _by_time(trajectories: Trajectories, shares: Mapping[str, float], gap: int) -> Split:
+def _by_time(
+    trajectories: Trajectories, shares: Mapping[str, float], gap: int, spare_short: bool = False
+) -> Split:
+    """Each trajectory cut in time; `spare_short` leaves those that are too short for it to the training part."""
     pieces: dict[str, list[tuple[int, int]]] = {name: [] for name in ("train", *shares)}
     for number, (start, length) in enumerate(zip(trajectories.starts, trajectories.lengths, strict=True)):
         usable = int(length) - gap * len(shares)
         sizes = {name: _floor(usable * share) for name, share in shares.items()}
         sizes = {"train": usable - sum(sizes.values()), **sizes}
+        if min(sizes.values()) < _MIN_ROWS and spare_short:
+            pieces["train"].append((int(start), int(start + length)))
+            continue
         if min(sizes.values()) < _MIN_ROWS:
             raise UserError(
                 f"trajectory {number} has {length} rows, too few to be cut into {', '.join(sizes)} "
@@ -99,6 +120,8 @@ def _by_time(trajectories: Trajectories, shares: Mapping[str, float], gap: int) 
         for name, size in sizes.items():
             pieces[name].append((first, first + size))
             first += size + gap
+    if not all(pieces.values()):
+        raise UserError(f"no trajectory is long enough to be cut into {', '.join(pieces)}")
     cut = {name: trajectories.cut(rows) for name, rows in pieces.items()}
     return Split(cut["train"], cut["validation"], cut.get("test"))
 

@@ -6,18 +6,21 @@ that no member is chosen by data that it was fitted on, and none by data of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Final
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from revive.data.codec import Codec
+from revive.data.codec import Codec, NodeCodec
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.nodes import HistorySpec
+
+_BLOCK: Final = 1 << 16  # rows encoded at a time
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,7 @@ class Rows:
         for name in parts[0].arrays:
             if name not in graph.nodes or name in histories:
                 continue
-            joined = np.concatenate([part.arrays[name] for part in parts])
-            physical = torch.as_tensor(joined, dtype=torch.float64, device=codec[name].center.device)
-            values[name] = codec[name].encode(physical)
+            values[name] = _encoded(codec[name], [part.arrays[name] for part in parts])
             masks = [(part.missing or {}).get(name) for part in parts]
             if any(mask is not None for mask in masks):
                 known = [
@@ -152,6 +153,22 @@ class Rows:
     def _start_of(self, row: Tensor) -> Tensor:
         which = torch.searchsorted(self.starts, row.contiguous(), right=True) - 1
         return self.starts[which]
+
+
+def _encoded(codec: NodeCodec, arrays: Sequence[np.ndarray]) -> Tensor:
+    """The rows of all arrays (N, d), one after the other, in model space, float32.
+
+    Worked out block by block: in double precision all rows at once would take several times the memory of the result.
+    """
+    device = codec.center.device
+    encoded = torch.empty(sum(map(len, arrays)), codec.width, dtype=torch.float32, device=device)
+    row = 0
+    for array in arrays:
+        for first in range(0, len(array), _BLOCK):
+            block = torch.as_tensor(array[first : first + _BLOCK], dtype=torch.float64, device=device)
+            encoded[row : row + len(block)] = codec.encode(block)
+            row += len(block)
+    return encoded
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def check(settings: Settings) -> None:
     Raises UserError with everything that stops a run.
     """
     folder = settings.log_dir / "checks" / settings.experiment
+    settings = _without_learning(settings) if settings.reward is None else settings
     terminal = Terminal()
     try:
         given = gather(settings)
@@ -31,6 +32,13 @@ def check(settings: Settings) -> None:
     terminal.note(report.to_text())
     terminal.note(f"\nreport  {folder / 'data_report.html'}")
     require_no_errors(report, settings)
+
+
+def _without_learning(settings: Settings) -> Settings:
+    """The same data, of which nothing is asked that needs a reward."""
+    parts = {"policy": settings.policy, "tuning": settings.tuning}
+    idle = {name: part.model_copy(update={"mode": "none"}) for name, part in parts.items()}
+    return settings.model_copy(update=idle)
 
 
 def report_on(given: Given, settings: Settings) -> DataReport:
