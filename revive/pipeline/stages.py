@@ -232,9 +232,13 @@ def evaluation_environment(context: Bench, venv: VirtualEnv, rows: Rows) -> Eval
 
 def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Learned:
     """Train candidates in each half's venv and take one of them."""
-    learner = policy_learner(context, venv)
-    records.params(learner.problem.horizon.to_json())
-    context.terminal.note(f"horizon  {learner.problem.horizon.told()}")
+    problem = policy_problem(context, venv)
+    records.params(problem.horizon.to_json())
+    context.terminal.note(f"horizon  {problem.horizon.told()}")
+    if not context.checkpoint("policy").exists():
+        expected = _made(context, problem).seconds()
+        context.terminal.note(f"policy   will take about {expected:.0f} s here")
+    learner = _made(context, problem)
     train(context, "policy", learner, records)
     learned = chosen_policy(learner)
     context.note_learning("policy", learner.notes(), records)
@@ -279,7 +283,12 @@ def _certain(court: Court, candidates: list[Candidate], choice: Choice) -> tuple
 
 def policy_learner(context: Bench, venv: VirtualEnv) -> PolicyLearner:
     """The policy's learner, ready: it starts from a clone of the logs' controller for each half's venv."""
-    problem = policy_problem(context, venv)
+    return _made(context, policy_problem(context, venv))
+
+
+def _made(context: Bench, problem: PolicyProblem) -> PolicyLearner:
+    """What the settings name; the same weights every time."""
+    torch.manual_seed(problem.seed)
     learner = instantiate(context.settings.policy.learner, "policy.learner", problem=problem)
     return learner  # type: ignore[no-any-return]
 

@@ -19,6 +19,7 @@ from revive.errors import Problem, UserError
 from revive.policy.candidate import Candidate
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
+from revive.training import listed
 
 
 class Auto(PolicyLearner):
@@ -62,7 +63,9 @@ class Auto(PolicyLearner):
             {name: _with_lr(make, lr)(problem=part_of) for name, make in usable.items()}
         )
 
-        self.optimizer_counts = {name: len(_listed(part)) for name, part in self._learners.items()}
+        self.optimizer_counts = {
+            name: len(listed(part.configure_optimizers())) for name, part in self._learners.items()
+        }
 
     @property
     def _learners(self) -> dict[str, PolicyLearner]:
@@ -73,7 +76,9 @@ class Auto(PolicyLearner):
         return sum(part.rounds for part in self._learners.values())
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        return [optimizer for part in self._learners.values() for optimizer in _listed(part)]
+        return [
+            optimizer for part in self._learners.values() for optimizer in listed(part.configure_optimizers())
+        ]
 
     def round(self, number: int) -> None:
         before = optimizers = 0
@@ -85,6 +90,9 @@ class Auto(PolicyLearner):
                     part.round(number - before)
                 return
             before, optimizers = before + part.rounds, optimizers + count
+
+    def seconds(self) -> float:
+        return sum(part.seconds() for part in self._learners.values())
 
     def candidates(self) -> list[Candidate]:
         return [candidate for part in self._learners.values() for candidate in part.candidates()]
@@ -119,8 +127,3 @@ def _class(make: Callable[..., PolicyLearner]) -> type[PolicyLearner]:
 def _with_lr(make: Callable[..., PolicyLearner], lr: float | None) -> Callable[..., PolicyLearner]:
     own = make.keywords if isinstance(make, partial) else {}
     return partial(make, lr=lr) if lr is not None and "lr" in own and _class(make).simulates else make
-
-
-def _listed(part: PolicyLearner) -> list[torch.optim.Optimizer]:
-    found = part.configure_optimizers()
-    return list(found) if isinstance(found, list | tuple) else [found]  # type: ignore[list-item]
