@@ -1,1 +1,1 @@
-"""Stages in order: what is given, the venv, the policy, what they are worth."""
+"""Stages in order: the inputs, the venv, the policy, what they are worth."""

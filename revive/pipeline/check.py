@@ -7,7 +7,7 @@ from pathlib import Path
 from revive.config.settings import Settings
 from revive.data.report import DataReport, check_data
 from revive.errors import Problem, UserError
-from revive.pipeline.given import Given, gather
+from revive.pipeline.inputs import Inputs, gather
 from revive.report.data_page import data_page
 from revive.report.terminal import Terminal
 from revive.runs import write_json
@@ -22,13 +22,13 @@ def check(settings: Settings) -> None:
     settings = _without_learning(settings) if settings.reward is None else settings
     terminal = Terminal()
     try:
-        given = gather(settings)
+        inputs = gather(settings)
     except UserError as error:
         write_report(DataReport.of_error(error), None, settings.experiment, folder)
         terminal.note(f"report  {folder}")
         raise
-    report = report_on(given, settings)
-    write_report(report, given, settings.experiment, folder)
+    report = report_on(inputs, settings)
+    write_report(report, inputs, settings.experiment, folder)
     terminal.note(report.to_text())
     terminal.note(f"\nreport  {folder / 'data_report.html'}")
     require_no_errors(report, settings)
@@ -41,11 +41,11 @@ def _without_learning(settings: Settings) -> Settings:
     return settings.model_copy(update=idle)
 
 
-def report_on(given: Given, settings: Settings) -> DataReport:
+def report_on(inputs: Inputs, settings: Settings) -> DataReport:
     """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
     curriculum = settings.venv.learner.get("curriculum") or []  # of a learner that has one
     horizon = max((int(steps) for steps, updates in curriculum if updates > 0), default=None)
-    return check_data(given.logs, given.graph, given.parts, horizon, given.applied)
+    return check_data(inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied)
 
 
 def require_no_errors(report: DataReport, settings: Settings) -> None:
@@ -56,11 +56,11 @@ def require_no_errors(report: DataReport, settings: Settings) -> None:
         raise UserError(*problems)
 
 
-def write_report(report: DataReport, given: Given | None, experiment: str, folder: Path) -> None:
+def write_report(report: DataReport, inputs: Inputs | None, experiment: str, folder: Path) -> None:
     """data_report.json and data_report.html, and the graph as an SVG and as Mermaid text."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "data_report.json", report.to_json())
-    graph, logs = (given.graph, given.logs) if given else (None, None)
+    graph, logs = (inputs.graph, inputs.logs) if inputs else (None, None)
     page = data_page(f"{experiment}: the data", report, graph, logs)
     (folder / "data_report.html").write_text(page, encoding="utf-8")
     if graph is not None:

@@ -18,7 +18,7 @@ from revive.data.codec import Codec
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.pipeline.given import Given, Task
+from revive.pipeline.inputs import Inputs, Task
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder, Stopped
 from revive.tracking.base import StageTracker, Tracker
@@ -27,11 +27,11 @@ from revive.versions import device, versions
 
 
 @dataclass
-class Bench(ABC):
+class TrainingContext(ABC):
     """What a learner is fitted with: settings and inputs."""
 
     settings: Settings
-    given: Given
+    inputs: Inputs
 
     @property
     def device(self) -> torch.device:
@@ -59,17 +59,17 @@ class Bench(ABC):
     @property
     def task(self) -> Task:
         """What the policy is to do; asked for only where there is one."""
-        assert self.given.task is not None
-        return self.given.task
+        assert self.inputs.task is not None
+        return self.inputs.task
 
     def rows(self, codec: Codec, graph: DecisionGraph) -> Rows:
         """Both halves, with what `graph` needs of them."""
-        parts = self.given.parts
+        parts = self.inputs.parts
         return Rows.of(codec, graph, parts.train, parts.validation).to(self.device)
 
 
 @dataclass
-class Context(Bench):
+class Context(TrainingContext):
     """One run under way.
 
     made_of: what each stage depends on, to be noted when it begins.

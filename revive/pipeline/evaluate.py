@@ -28,7 +28,7 @@ def evaluate(
 ) -> None:
     """Write summary.json and the figures, and print the table."""
     with context.stage("evaluation") as records:
-        rows = context.rows(venv.codec, context.given.graph)
+        rows = context.rows(venv.codec, context.inputs.graph)
         errors = rollout_error(venv, rows)
         truth = _truth(context, learned)
         policy, verdicts = _policy_summary(context, venv, errors, learned, truth)
@@ -38,8 +38,8 @@ def evaluate(
             seed=context.settings.seed,
             data={
                 "sha256": context.data_hash,
-                "rows": context.given.logs.rows,
-                "trajectories": context.given.logs.count,
+                "rows": context.inputs.logs.rows,
+                "trajectories": context.inputs.logs.count,
             },
             venv={
                 **_venv_summary(venv, errors),
@@ -69,7 +69,7 @@ def _policy_summary(
     context: Context, venv: VirtualEnv, errors: RolloutError, learned: Learned | None, truth: Truth | None
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
-    if context.given.task is None:
+    if context.inputs.task is None:
         return {}, about_errors(errors)
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     if learned is None:
@@ -94,11 +94,11 @@ def require_finite(summary: Summary) -> None:
 
 
 def _truth(context: Context, learned: Learned | None) -> Truth | None:
-    if learned is None or context.given.truth is None:
+    if learned is None or context.inputs.truth is None:
         return None
     chosen = context.settings.policy.truth
     seed = context.settings.seed + 1000  # plants that no log came from
-    return context.given.truth.score(
+    return context.inputs.truth.score(
         learned.policy, context.task.reward, episodes=chosen.episodes, steps=chosen.steps, seed=seed
     )
 
@@ -123,7 +123,7 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
 
 def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
     """The error on the test part, which nothing has read before; by the members of either half."""
-    test = context.given.parts.test
+    test = context.inputs.parts.test
     if test is None:
         return {}
     rows = Rows.of(venv.codec, venv.graph, test, test)
@@ -140,20 +140,20 @@ def _draw(
     learned: Learned | None,
     truth: Truth | None,
 ) -> None:
-    folder, given = context.folder.figures, context.given
-    task = given.task
-    figures.save(figures.decision_graph(task.graph if task else given.graph), folder / "graph.png")
+    folder, inputs = context.folder.figures, context.inputs
+    task = inputs.task
+    figures.save(figures.decision_graph(task.graph if task else inputs.graph), folder / "graph.png")
     figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
-    for target in given.graph.decisions or given.graph.exogenous:
-        if any(target in given.graph[name].inputs for name in given.graph.transitions):
+    for target in inputs.graph.decisions or inputs.graph.exogenous:
+        if any(target in inputs.graph[name].inputs for name in inputs.graph.transitions):
             name = "response" if task and target == task.decides else f"response_{target}"
             figures.save(figures.response_curves(venv, rows, target), folder / f"{name}.png")
     if learned is not None:
         learned_series, source = _series(context, venv, learned, truth)
-        first, arrays = slice(0, int(given.logs.ends[0])), given.logs.arrays  # one trajectory
+        first, arrays = slice(0, int(inputs.logs.ends[0])), inputs.logs.arrays  # one trajectory
         logged = {name: np.asarray(arrays[name][first]) for name in learned_series if name in arrays}
-        figure = figures.control(given.graph, logged, learned_series, source)
+        figure = figures.control(inputs.graph, logged, learned_series, source)
         figures.save(figure, folder / "control.png")
 
 
@@ -162,7 +162,7 @@ def _series(
     context: Context, venv: VirtualEnv, learned: Learned, truth: Truth | None
 ) -> tuple[dict[str, np.ndarray], str]:
     """State, exogenous and action series under the learned policy, (T, d), in truth or else in the venv."""
-    graph = context.given.graph
+    graph = context.inputs.graph
     names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
     if truth is not None:
         return {name: truth.series[name] for name in names if name in truth.series}, "in truth"

@@ -29,7 +29,7 @@ def search_summary(
         folder = context.folder.path / "search" / stage
         if (folder / FILE).is_file():
             found[stage] = _of_trials(read_trials(folder), context.seconds.get(stage))
-    if context.given.parts.test is None:
+    if context.inputs.parts.test is None:
         return found
     if "venv" in found:
         found["venv"] |= _venv_optimism(context, venv, errors)
@@ -52,7 +52,7 @@ def _of_trials(book: dict[str, Any], wall: float | None) -> dict[str, Any]:
 
 def _venv_optimism(context: Context, venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
     """Mean absolute rollout error over both halves' members: on the other half, and on the test part."""
-    test = context.given.parts.test
+    test = context.inputs.parts.test
     assert test is not None
     unread = rollout_error(venv, Rows.of(venv.codec, venv.graph, test, test))
     steps = min(errors.horizon, unread.horizon)
@@ -65,7 +65,7 @@ def _venv_optimism(context: Context, venv: VirtualEnv, errors: RolloutError) -> 
 def _policy_optimism(context: Context, venv: VirtualEnv, learned: Learned) -> dict[str, Any]:
     """The gain over the logs' controller in the venv of the half that the policy did not learn in, reward per step:
     from states of that half, and from states of the test part."""
-    test, graph = context.given.parts.test, context.task.graph
+    test, graph = context.inputs.parts.test, context.task.graph
     assert test is not None
     codec = venv.codec.for_graph(graph)
     beds = {

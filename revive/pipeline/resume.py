@@ -17,7 +17,7 @@ from revive.config.settings import Settings
 from revive.deploy.bundle import WEIGHTS
 from revive.errors import Problem, UserError
 from revive.graph.found import amendment_to_json
-from revive.pipeline.given import Given
+from revive.pipeline.inputs import Inputs
 from revive.runs import Change, RunFolder, changes_between, leaves, stages_finished
 
 Stage = Literal["venv", "policy"]
@@ -41,9 +41,9 @@ _ANYWHERE = {"concurrency", "cpus_per_trial", "gpus_per_trial", "time_budget"}
 _OF_STAGE = {"trials", "venv_trials", "policy_trials", "venv_metric", "policy_metric"}
 
 
-def ingredients(settings: Settings, given: Given, data_hash: str) -> dict[str, Ingredients]:
+def ingredients(settings: Settings, inputs: Inputs, data_hash: str) -> dict[str, Ingredients]:
     """What venv and policy depend on; under `data`, what both do: the logs, how they are split, graph, functions."""
-    data = _data_ingredients(settings, given, data_hash)
+    data = _data_ingredients(settings, inputs, data_hash)
     common = {**data, **leaves({"trainer": settings.trainer.model_dump(exclude={"threads"})})}
     venv, policy = settings.venv, settings.policy
     of_venv = {
@@ -66,9 +66,9 @@ def ingredients(settings: Settings, given: Given, data_hash: str) -> dict[str, I
     }
 
 
-def _data_ingredients(settings: Settings, given: Given, data_hash: str) -> Ingredients:
-    graph, folder = given.graph, given.folder
-    validation = given.parts.validation.hash() if settings.dataset.validation_path else None
+def _data_ingredients(settings: Settings, inputs: Inputs, data_hash: str) -> Ingredients:
+    graph, folder = inputs.graph, inputs.folder
+    validation = inputs.parts.validation.hash() if settings.dataset.validation_path else None
     values = {
         "seed": settings.seed,
         "data": {"sha256": data_hash, "validation_sha256": validation},

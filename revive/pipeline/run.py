@@ -12,7 +12,7 @@ from revive.data.report import applied_line
 from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
-from revive.pipeline.given import gather
+from revive.pipeline.inputs import gather
 from revive.pipeline.resume import ingredients, open_run, with_test_part
 from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
@@ -33,22 +33,22 @@ def run(settings: Settings, stop: Event | None = None) -> None:
     use_threads(settings.trainer.threads)
     require_venv(settings)
     require_search(settings)
-    given = gather(settings)
-    question = prepare_tuning(settings, given)
-    report = report_on(given, settings)
+    inputs = gather(settings)
+    question = prepare_tuning(settings, inputs)
+    report = report_on(inputs, settings)
     require_no_errors(report, settings)
-    data_hash = given.logs.hash()
-    config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": given.logs.rows}}
-    made_of = ingredients(settings, given, data_hash)
+    data_hash = inputs.logs.hash()
+    config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
+    made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
         terminal = Terminal()
-        terminal.opening(settings.experiment, folder.path, given.graph, given.logs)
-        for proposal in given.applied:
+        terminal.opening(settings.experiment, folder.path, inputs.graph, inputs.logs)
+        for proposal in inputs.applied:
             terminal.note(f"data    {applied_line(proposal)}")
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
-        write_report(report, given, settings.experiment, folder.path)
-        given.save_made_data(folder.path)
-        context = Context(settings, given, folder, _tracker(settings), terminal, data_hash, made_of)
+        write_report(report, inputs, settings.experiment, folder.path)
+        inputs.save_made_data(folder.path)
+        context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)
         context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
         with _records(context, config), context.closing:

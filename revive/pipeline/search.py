@@ -10,7 +10,7 @@ from revive.config.settings import Settings
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context
 from revive.pipeline.stages import venv_bundle
-from revive.pipeline.trials import Parcel, objective, work
+from revive.pipeline.trials import WorkItem, objective, work
 from revive.search.address import check_address
 from revive.search.cluster import ray_running, room_for
 from revive.search.conductor import Conductor, Course, Plan
@@ -56,11 +56,11 @@ def search(context: Context, section: Section, records: StageTracker) -> Path:
         observer=recorded,
         stopped=context.stop.is_set,
     )
-    parcel = _parcel(context, section)
+    work_item = _work_item(context, section)
     if on_ray:
-        _run_on_ray(settings, conductor, parcel, folder / "ray")
+        _run_on_ray(settings, conductor, work_item, folder / "ray")
     else:
-        run_here(conductor, work, parcel, settings.trainer.threads)
+        run_here(conductor, work, work_item, settings.trainer.threads)
     best = conductor.choose()
     recorded.choice()
     return book.order(best).folder
@@ -77,14 +77,14 @@ def _at_once(context: Context) -> int:
     return chosen.concurrency or min(4, room)
 
 
-def _run_on_ray(settings: Settings, conductor: Conductor, parcel: Parcel, scratch: Path) -> None:
+def _run_on_ray(settings: Settings, conductor: Conductor, work_item: WorkItem, scratch: Path) -> None:
     from revive.search.on_ray import run_on_ray
 
     chosen = settings.search
     run_on_ray(
         conductor,
         work,
-        parcel,
+        work_item,
         scheduler="asha" if chosen.scheduler == "asha" else "fifo",
         grace=chosen.grace,
         reduction=chosen.reduction,
@@ -96,23 +96,23 @@ def _run_on_ray(settings: Settings, conductor: Conductor, parcel: Parcel, scratc
 
 def _read_by_trials(context: Context) -> list[Path]:
     """The run folder, and the files that trials read for themselves, wherever they run."""
-    settings, given = context.settings, context.given
+    settings, inputs = context.settings, context.inputs
     description = settings.dataset.description
     named = (settings.reward, settings.venv.user_module, settings.venv.rules, settings.venv_path)
-    code = (given.folder / name for name in given.graph.code_files)
+    code = (inputs.folder / name for name in inputs.graph.code_files)
     files = [description if isinstance(description, Path) else None, *named, *code]
     return [context.folder.path, *(path for path in files if path is not None)]
 
 
-def _parcel(context: Context, section: Section) -> Parcel:
-    given, settings = context.given, context.settings
-    return Parcel(
+def _work_item(context: Context, section: Section) -> WorkItem:
+    inputs, settings = context.inputs, context.settings
+    return WorkItem(
         settings,
         section,
-        given.logs,
-        replace(given.parts, test=None),
-        given.task.logged_reward if given.task else None,
-        given.graph.found,
+        inputs.logs,
+        replace(inputs.parts, test=None),
+        inputs.task.logged_reward if inputs.task else None,
+        inputs.graph.found,
         venv_bundle(context),
         context.provenance,
     )

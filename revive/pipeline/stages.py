@@ -17,7 +17,7 @@ from revive.data.computed import known_values
 from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_policy, save_venv
 from revive.errors import Problem, UserError
-from revive.pipeline.context import Bench, Context
+from revive.pipeline.context import Context, TrainingContext
 from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.pipeline.trust import gain_verdicts, venv_verdicts
 from revive.policy.candidate import Candidate
@@ -49,7 +49,7 @@ def learn_venv(context: Context) -> VirtualEnv | None:
         return _earlier_venv(context)
     if context.folder.is_finished("venv"):
         context.terminal.note("venv: done before, taken as it is")
-        return read_venv(bundle, context.given.code)
+        return read_venv(bundle, context.inputs.code)
     if context.settings.venv.mode == "none":
         return None
     tuned = context.settings.venv.mode == "tune"
@@ -82,18 +82,18 @@ def require_venv(settings: Settings) -> None:
         check_bundle("venv", settings.venv_path)
 
 
-def _earlier_venv(context: Bench, same_graph: bool = True) -> VirtualEnv | None:
+def _earlier_venv(context: TrainingContext, same_graph: bool = True) -> VirtualEnv | None:
     path = context.settings.venv_path
     if path is None:
         return None
-    venv = read_venv(path, context.given.code)
-    if same_graph and venv.graph != context.given.graph:
+    venv = read_venv(path, context.inputs.code)
+    if same_graph and venv.graph != context.inputs.graph:
         raise UserError(Problem("this venv was learned for another decision flow graph", path))
     return venv
 
 
 def train(
-    context: Bench, stage: str, learner: Learner, records: StageTracker, until: int | None = None
+    context: TrainingContext, stage: str, learner: Learner, records: StageTracker, until: int | None = None
 ) -> bool:
     """Train to the end, or through so many rounds; whether the end is reached."""
     machine = context.settings.trainer
@@ -117,31 +117,31 @@ def fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
     return learner.result()
 
 
-def venv_learner(context: Bench) -> VenvLearner:
+def venv_learner(context: TrainingContext) -> VenvLearner:
     """The venv's learner, ready."""
     problem = venv_problem(context)
     learner = instantiate(context.settings.venv.learner, "venv.learner", problem=problem)
     return learner  # type: ignore[no-any-return]
 
 
-def venv_problem(context: Bench) -> VenvProblem:
+def venv_problem(context: TrainingContext) -> VenvProblem:
     """What the venv is to be learned from."""
-    chosen, given = context.settings.venv, context.given
+    chosen, inputs = context.settings.venv, context.inputs
     earlier = _earlier_venv(context, same_graph=False)
-    codec = Codec.fit(given.graph, known_values(given.parts.train))
+    codec = Codec.fit(inputs.graph, known_values(inputs.parts.train))
     if earlier is not None:
         codec.adopt(earlier.codec)
     device = context.device
     codec = codec.to(device)
-    rows = context.rows(codec, given.graph)
+    rows = context.rows(codec, inputs.graph)
     return VenvProblem(
-        graph=given.graph,
+        graph=inputs.graph,
         codec=codec,
         rows=rows,
-        scales=change_scales(rows, codec, given.graph),
-        losses=given.losses,
-        rule=given.rule,
-        code=given.code,
+        scales=change_scales(rows, codec, inputs.graph),
+        losses=inputs.losses,
+        rule=inputs.rule,
+        code=inputs.code,
         earlier=earlier,
         members=chosen.members,
         keep=chosen.keep,
@@ -194,7 +194,7 @@ def search_venv(context: Context, records: StageTracker) -> VirtualEnv:
     """The best venv of many trials."""
     from revive.pipeline.search import search  # knows this module
 
-    return read_venv(search(context, "venv", records) / "venv", context.given.code)
+    return read_venv(search(context, "venv", records) / "venv", context.inputs.code)
 
 
 def search_policy(context: Context, records: StageTracker) -> Learned:
@@ -221,7 +221,7 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
     return learned
 
 
-def evaluation_environment(context: Bench, venv: VirtualEnv, rows: Rows) -> EvaluationEnvironment:
+def evaluation_environment(context: TrainingContext, venv: VirtualEnv, rows: Rows) -> EvaluationEnvironment:
     """Where policies are compared: fixed starts and noise in both halves."""
     chosen, reward = context.settings.policy.evaluation, context.task.reward
     horizon = (
@@ -281,19 +281,19 @@ def _certain(court: Court, candidates: list[Candidate], choice: Choice) -> tuple
     return choice, next(iter(uncertain.values()), [])
 
 
-def policy_learner(context: Bench, venv: VirtualEnv) -> PolicyLearner:
+def policy_learner(context: TrainingContext, venv: VirtualEnv) -> PolicyLearner:
     """The policy's learner, ready: it starts from a clone of the logs' controller for each half's venv."""
     return _made(context, policy_problem(context, venv))
 
 
-def _made(context: Bench, problem: PolicyProblem) -> PolicyLearner:
+def _made(context: TrainingContext, problem: PolicyProblem) -> PolicyLearner:
     """What the settings name; the same weights every time."""
     torch.manual_seed(problem.seed)
     learner = instantiate(context.settings.policy.learner, "policy.learner", problem=problem)
     return learner  # type: ignore[no-any-return]
 
 
-def policy_problem(context: Bench, venv: VirtualEnv) -> PolicyProblem:
+def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     """What a policy is to be learned in."""
     chosen, task, seed = context.settings.policy, context.task, context.settings.seed
     device = context.device

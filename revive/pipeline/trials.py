@@ -17,8 +17,8 @@ from revive.data.split import Split
 from revive.data.trajectories import Trajectories
 from revive.deploy.bundle import read_venv, save_policy, save_venv
 from revive.graph.found import Amendment
-from revive.pipeline.context import Bench, use_threads
-from revive.pipeline.given import Given, without_data
+from revive.pipeline.context import TrainingContext, use_threads
+from revive.pipeline.inputs import Inputs, without_data
 from revive.pipeline.stages import chosen_policy, policy_learner, train, venv_learner
 from revive.policy.learners.base import PolicyLearner
 from revive.runs import alone_in, write_json
@@ -37,7 +37,7 @@ def objective(settings: Settings, section: Section) -> Objective:
 
 
 @dataclass(frozen=True)
-class Parcel:
+class WorkItem:
     """What every trial of a stage needs, once for all of them; the user's code is read again where it runs.
 
     found: what the data added to the described graph.
@@ -52,13 +52,13 @@ class Parcel:
     venv: Path
     provenance: dict[str, Any]
 
-    def given(self, settings: Settings) -> Given:
+    def inputs(self, settings: Settings) -> Inputs:
         return without_data(settings, self.logs, self.parts, self.logged_reward, self.found)
 
 
 @dataclass
-class Trial(Bench):
-    """The bench of one leg of a trial: its checkpoint, and whom it tells how far it is."""
+class Trial(TrainingContext):
+    """The training context of one leg of a trial: its checkpoint, and whom it tells how far it is."""
 
     order: Order
     tell: Tell
@@ -77,7 +77,7 @@ class Trial(Bench):
             self.tell(Report(percent, standing.value, standing.error))
 
 
-def work(order: Order, payload: Parcel, tell: Tell, cpus: int) -> None:
+def work(order: Order, payload: WorkItem, tell: Tell, cpus: int) -> None:
     """Train one trial as far as it is to go; leave its checkpoint for the next leg, or its model.
 
     Safe to be done again at any moment: it goes on from what it finds. A worker whose command was killed lives on for
@@ -88,7 +88,7 @@ def work(order: Order, payload: Parcel, tell: Tell, cpus: int) -> None:
         _work(order, payload, tell)
 
 
-def _work(order: Order, payload: Parcel, tell: Tell) -> None:
+def _work(order: Order, payload: WorkItem, tell: Tell) -> None:
     checkpoint, last, left = (order.folder / name for name in (CHECKPOINT, REPORT, at(order.until)))
     legs = () if left.is_file() else order.legs
     if legs and order.start is not None and not checkpoint.exists():
@@ -111,26 +111,26 @@ def _work(order: Order, payload: Parcel, tell: Tell) -> None:
         checkpoint.replace(order.folder / at(order.until))
 
 
-def _train(order: Order, leg: Leg, payload: Parcel, tell: Tell) -> None:
+def _train(order: Order, leg: Leg, payload: WorkItem, tell: Tell) -> None:
     settings = with_values(payload.settings, payload.section, leg.params, order.seed)
 
     def made() -> dict[str, Any]:
         return {**payload.provenance, "trial": order.id, "params": leg.params, "seed": order.seed}
 
-    bench = Trial(settings, payload.given(settings), order, tell, payload.section, percent=leg.until)
+    context = Trial(settings, payload.inputs(settings), order, tell, payload.section, percent=leg.until)
     if payload.section == "venv":
-        learner = venv_learner(bench)
-        _train_leg(bench, learner, leg, lambda: save_venv(learner.result(), order.folder / "venv", made()))
+        learner = venv_learner(context)
+        _train_leg(context, learner, leg, lambda: save_venv(learner.result(), order.folder / "venv", made()))
     else:
-        chooser = policy_learner(bench, read_venv(payload.venv, bench.given.code))
-        _train_leg(bench, chooser, leg, lambda: _save_policy(chooser, order.folder / "policy", made()))
+        chooser = policy_learner(context, read_venv(payload.venv, context.inputs.code))
+        _train_leg(context, chooser, leg, lambda: _save_policy(chooser, order.folder / "policy", made()))
 
 
-def _train_leg(bench: Trial, learner: Learner, leg: Leg, save: Callable[[], None]) -> None:
+def _train_leg(context: Trial, learner: Learner, leg: Leg, save: Callable[[], None]) -> None:
     part = math.ceil(learner.rounds * leg.until / ALL)
-    bench.until = part if leg.until == ALL else min(part, learner.rounds - 1)
-    quiet = NullTracker(bench.settings.log_dir, bench.settings.experiment)
-    if train(bench, bench.section, learner, quiet, bench.until):
+    context.until = part if leg.until == ALL else min(part, learner.rounds - 1)
+    quiet = NullTracker(context.settings.log_dir, context.settings.experiment)
+    if train(context, context.section, learner, quiet, context.until):
         save()
 
 

@@ -14,7 +14,7 @@ from revive.data.windows import Rows
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import Context
-from revive.pipeline.given import Given
+from revive.pipeline.inputs import Inputs
 from revive.pipeline.resume import LEFT, digest, was_finished, weights_digest
 from revive.pipeline.stages import Learned, venv_bundle
 from revive.report import figures
@@ -57,23 +57,23 @@ class Question:
         }
 
 
-def prepare_tuning(settings: Settings, given: Given) -> Question | None:
+def prepare_tuning(settings: Settings, inputs: Inputs) -> Question | None:
     """What tuning needs, or None where none is wanted. Raises UserError with what is wrong."""
     chosen = settings.tuning
     if chosen.mode == "none":
         return None
-    parts = (given.parts.train, given.parts.validation)
+    parts = (inputs.parts.train, inputs.parts.validation)
     logged = {
         name: np.concatenate([_known(part.arrays[name], (part.missing or {}).get(name)) for part in parts])
-        for name in given.graph.tunables
+        for name in inputs.graph.tunables
         if name in parts[0].arrays
     }
-    space = Space.of(given.graph, logged)
+    space = Space.of(inputs.graph, logged)
     method: Method = instantiate(chosen.method, "tuning.method")
     method.check(space)
-    _require_policy(settings, given.graph)
+    _require_policy(settings, inputs.graph)
     initial = chosen.initial_state
-    state = None if initial is None else InitialState.of(given.graph, initial)
+    state = None if initial is None else InitialState.of(inputs.graph, initial)
     assert settings.reward is not None  # `gather` asked for it
     return Question(space, method, state, logged, digest(settings.reward) or "")
 

@@ -55,7 +55,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Given:
+class Inputs:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
@@ -79,7 +79,7 @@ class Given:
             np.savez_compressed(folder / "data.npz", **self.made)  # type: ignore[arg-type]
 
 
-def gather(settings: Settings) -> Given:
+def gather(settings: Settings) -> Inputs:
     """Read and check everything. Raises UserError with all the problems of the first file that has any."""
     graph, folder = describe(settings)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
@@ -96,7 +96,7 @@ def gather(settings: Settings) -> Given:
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
     task = _task(settings, graph, logs)
-    return Given(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
+    return Inputs(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
@@ -158,7 +158,7 @@ def without_data(
     parts: Split,
     logged: Tensor | None,
     found: Sequence[Amendment] = (),
-) -> Given:
+) -> Inputs:
     """What `gather` gives, around data that was read and checked before; the user's code is loaded anew.
 
     found: what `gather` wrote into the graph.
@@ -172,7 +172,7 @@ def without_data(
         task = Task(target, seen, reward, logged, smooth)
     code = UserCode.load(graph, folder)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
-    return Given(graph, logs, parts, task, None, None, code, losses, rule, folder)
+    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder)
 
 
 def _require_varied(settings: Settings, graph: DecisionGraph, logs: Trajectories, target: str) -> None:
