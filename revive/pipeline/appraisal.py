@@ -9,7 +9,8 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
-from revive.pipeline.stages import Learned, evaluation_environment
+from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.stages import Learned
 from revive.policy.conduct import Use, conduct
 from revive.policy.episodes import (
     Episodes,

@@ -14,7 +14,8 @@ from revive.errors import RunFailed
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.optimism import search_summary
-from revive.pipeline.stages import Learned, evaluation_environment
+from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.stages import Learned
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_conduct, about_errors, about_promise
 from revive.report import figures

@@ -10,7 +10,8 @@ from typing import Any
 
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
-from revive.pipeline.stages import Learned, evaluation_environment
+from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.stages import Learned
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.search.trials import FILE, read_trials
 from revive.venv.validation import RolloutError, rollout_error
