@@ -94,7 +94,12 @@ def fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
     """Train all members of both halves and keep the best of each."""
     learner = venv_learner(context)
     train(context, "venv", learner, records)
-    context.note_learning("venv", learner.notes(), records)
+    notes = learner.notes()
+    context.note_learning("venv", notes, records)
+    size = "x".join(map(str, notes["hidden"])) or "linear"
+    context.terminal.note(
+        f"network  {size}, {notes['updates']} of at most {context.settings.venv.budget} updates: {notes['stopped']}"
+    )
     return learner.result()
 
 

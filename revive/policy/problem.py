@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.horizon import Horizon
@@ -49,6 +50,14 @@ class PolicyProblem:
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""
         return torch.Generator(self.device).manual_seed(self.seed)
+
+    def affordable(self, per_iteration: int) -> int:
+        """Iterations of so many simulated steps that the budget pays. Raises UserError where it pays none."""
+        if self.budget < per_iteration:
+            what = f"{self.budget} simulated steps are too few for a single update"
+            remedy = f"a learner needs {per_iteration} for each, and some hundred updates"
+            raise UserError(Problem(what, place="policy.budget", remedy=remedy))
+        return self.budget // per_iteration
 
     @property
     def reward_spread(self) -> float:

@@ -132,7 +132,7 @@ class FirstOrderLearner(PolicyLearner):
         self.horizon, self.warm_up = problem.horizon.steps, warm_up
         self.branches = count * max(1, branches // (venv.members // venv.halves))  # of each member
         per_iteration = venv.members * self.branches * (self.horizon + 1)
-        self.iterations = max(1, min(iterations, problem.budget // per_iteration - warm_up))
+        self.iterations = max(1, min(iterations, problem.affordable(per_iteration) - warm_up))
         self.lr, self.critic_lr, self.td_lambda = lr, critic_lr, td_lambda
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
         self.clip, self.judge_every, self.chunk = clip, judge_every, chunk

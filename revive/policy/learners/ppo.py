@@ -107,7 +107,7 @@ class Ppo(PolicyLearner):
         self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
         per_iteration = venv.members * self.branches * (self.horizon + 1)
-        affordable = max(1, problem.budget // per_iteration)
+        affordable = problem.affordable(per_iteration)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))
         self.epochs, self.minibatch, self.lr, self.value_lr = epochs, minibatch, lr, value_lr

@@ -103,8 +103,8 @@ class Sac(PolicyLearner):
         self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
-        affordable = problem.budget // (venv.members * self.branches * (steps + 1))
-        self.iterations = max(1, min(iterations, affordable))
+        affordable = problem.affordable(venv.members * self.branches * (steps + 1))
+        self.iterations = min(iterations, affordable)
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real
         self.lr, self.critic_lr, self.alpha_lr = lr, critic_lr, alpha_lr
         self.target_rate, self.clip, self.judge_every, self.chunk = target_rate, clip, judge_every, chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Any
 
 from revive.training import Learner
 from revive.venv.problem import VenvProblem
@@ -13,6 +14,10 @@ class VenvLearner(Learner):
     """Made by `Class(problem, **plain arguments)`; knows the problem and nothing else of the run."""
 
     problem: VenvProblem
+
+    @abstractmethod
+    def notes(self) -> dict[str, Any]:
+        """Among others: `hidden`, the sizes of the hidden layers; `updates` that were made; why they `stopped`."""
 
     @abstractmethod
     def result(self) -> VirtualEnv:

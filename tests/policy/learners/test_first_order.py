@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from revive.data.codec import Codec
+from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.choice import Court
 from revive.policy.learners.first_order import FirstOrderLearner
@@ -216,3 +217,8 @@ def test_a_plant_without_exogenous_nodes_can_be_learned_on(plant: Plant) -> None
 
 def test_chunks_cover_warm_up_and_iterations(plant: Plant) -> None:
     assert made_for(plant, {"iterations": 7, "warm_up": 2, "chunk": 4}).chunks == [(0, 4), (4, 8), (8, 9)]
+
+
+def test_a_budget_without_a_single_update_is_refused(plant: Plant) -> None:
+    with pytest.raises(UserError, match=r"policy\.budget.*too few for a single update"):
+        problem_of(plant, budget=10).affordable(1000)
