@@ -110,8 +110,6 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     if not (learns or tunes or graph.decisions):
         return None
     target, seen = _decision(settings, graph)
-    if learns and target is not None:
-        _require_varied(settings, graph, logs, target)
     reward = Reward.load(settings.reward)
     logged = reward.of_logs(logs)
     if learns and target is not None:
@@ -173,17 +171,6 @@ def without_data(
     code = UserCode.load(graph, folder)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder)
-
-
-def _require_varied(settings: Settings, graph: DecisionGraph, logs: Trajectories, target: str) -> None:
-    """Raises UserError where the logs hold one action alone: any policy but that one would be a guess."""
-    values = logs.arrays.get(target)
-    if values is None or (values != values[0]).any():
-        return
-    named = ", ".join(f"{c.name} {v:g}" for c, v in zip(graph.columns(target), values[0], strict=True))
-    what = f"'{target}' never varies ({named} in all rows), so nothing can be learned about what it does"
-    remedy = "add logs in which it varies, or learn the venv alone: policy.mode=none"
-    raise UserError(Problem(what, settings.dataset.path, place="policy.target", remedy=remedy))
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:

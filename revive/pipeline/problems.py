@@ -74,9 +74,11 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     clone = Policy(task.graph, codec, task.target, spec, venv.halves, low, high).to(device)
     starts = Starts(venv, rows, ranges, chosen.starts.wide, chosen.starts.shuffled)
     clone_behaviour(clone, venv, starts, **chosen.clone.model_dump(), seed=seed)
-    trusted = trusted_steps(rollout_error(venv, context.rows(venv.codec, venv.graph)))
+    errors = rollout_error(venv, context.rows(venv.codec, venv.graph))
+    trusted = trusted_steps(errors)
     evaluation = evaluation_environment(context, venv, rows)
     evaluation.require_finite()
+    evaluation = evaluation.with_error(errors.in_model_space(venv), seed)
     delay = dead_time(venv, rows, task.target, task.reward, trusted)
     return PolicyProblem(
         graph=task.graph,

@@ -1,5 +1,6 @@
 """Which policy is taken: all learners' candidates on the same starts and noise, each in the half it never saw.
 
+Rewards are asked at states that are off by the venv's own rollout error, so that a limit counts before it is reached.
 A candidate's gain is paired: member by member, its mean reward minus that of the logs' controller under common random
 numbers, `G = mean_m - c * std_m`. From it the excess of its doubt over the clone's is taken off, in spreads of the
 logged reward: where members disagree more than they do about the logs' controller, a promise is worth less, and where
@@ -170,7 +171,7 @@ class Court:
         world = self.problem.evaluation.repeated(variants)
         actor = policies.actor(swap=True)
         rolled = world.roll(actor)
-        reward = mean_reward(self.problem.venv, world.reward, rolled, actor)
+        reward = mean_reward(self.problem.venv, world.reward, rolled, actor, world.mistaken(rolled))
         alive = self.problem.venv.alive(rolled)
         steps = torch.linspace(0, world.horizon - 1, min(LOOKS, world.horizon), device=reward.device).long()
         looked = torch.stack([self.doubt.of({k: v[t] for k, v in rolled.items()}) for t in steps.tolist()])

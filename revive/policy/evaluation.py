@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ class EvaluationEnvironment:
     """Fixed starts and noise, so that all that is compared meets the same luck (common random numbers).
 
     Every half's members start from, and replay the exogenous values of, that half's own rows: `first` (M, B).
+    error: transition -> draws of the venv's rollout error (T, M, B, d), see `with_error`; empty where it is left out.
     """
 
     venv: VirtualEnv
@@ -29,6 +30,7 @@ class EvaluationEnvironment:
     start: Start
     noise: dict[str, Tensor]
     horizon: int
+    error: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def make(
@@ -63,7 +65,26 @@ class EvaluationEnvironment:
 
         start = Start(again(self.start.state, 1), again(self.start.given, 2), again(self.start.past, 1))
         first = torch.cat([self.first] * variants, 1)
-        return replace(self, first=first, start=start, noise=again(self.noise, 2))
+        noise, error = again(self.noise, 2), again(self.error, 2)
+        return replace(self, first=first, start=start, noise=noise, error=error)
+
+    def with_error(self, spread: Mapping[str, Tensor], seed: int) -> EvaluationEnvironment:
+        """The same, in which the reward is also asked at states that are off by the venv's error.
+
+        spread: transition -> (d,), the standard deviation of that error in model space. A policy that keeps a
+        hair's breadth away from a limit must not be worth more than the venv can tell (`mistaken`).
+        """
+        generator = torch.Generator(self.venv.device).manual_seed(seed)
+        drawn = {}
+        for name, std in spread.items():
+            shape = (self.horizon, 1, self.first.shape[1], len(std))
+            eps = torch.randn(shape, generator=generator, device=generator.device)
+            drawn[name] = (eps * std).expand(-1, self.venv.members, -1, -1)
+        return replace(self, error=drawn)
+
+    def mistaken(self, rolled: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A rollout with its states moved by draws of the venv's error."""
+        return {name: v + self.error[name] if name in self.error else v for name, v in rolled.items()}
 
     @torch.no_grad()
     def roll(self, actor: Actor | None) -> dict[str, Tensor]:
@@ -102,10 +123,16 @@ class EvaluationEnvironment:
         return mean_reward(self.venv, self.reward, self.roll(actor), actor)
 
 
-def mean_reward(venv: VirtualEnv, reward: Reward, rolled: dict[str, Tensor], actor: Actor | None) -> Tensor:
-    """rolled: node -> (T, M, B, d) in model space -> (M, B)."""
+def mean_reward(
+    venv: VirtualEnv,
+    reward: Reward,
+    rolled: dict[str, Tensor],
+    actor: Actor | None,
+    asked: dict[str, Tensor] | None = None,
+) -> Tensor:
+    """rolled: node -> (T, M, B, d) in model space -> (M, B). asked: what the reward sees, where that differs."""
     codec = (actor.codec if actor else None) or venv.codec
-    rewards, alive = reward(codec.decode(rolled)), venv.alive(rolled)
+    rewards, alive = reward(codec.decode(asked or rolled)), venv.alive(rolled)
     return (rewards if alive is None else rewards * alive[:-1]).mean(0)
 
 

@@ -182,7 +182,8 @@ def relative_error(plant: str, run: Path) -> float:
     import revive
     from revive.user_code import load_module
 
-    module, venv = load_module(ROOT / "experiments" / plant / "simulator.py"), revive.load_venv(run / "venv")
+    home = ROOT / "experiments" / plant
+    module, venv = load_module(home / "simulator.py"), revive.load_venv(run / "venv", code=home)
     quiet = {"noise": False} if "noise" in inspect.signature(module.Simulator).parameters else {}
     simulator, graph = module.Simulator(BATCH, 12345, **quiet), venv.graph
     target, random = graph.decisions[0], np.random.default_rng(0)

@@ -54,7 +54,7 @@ def test_a_change_is_refused_with_its_keys_and_nothing_is_touched(
     before = contents(Path("runs"))
     assert _run("policy.learner.lr=1e-4", "venv.learner.lr=2e-3", "seed=0") == 2
     told = capsys.readouterr().err
-    assert "venv.learner.lr: 0.001 -> 0.002  (venv)" in told
+    assert "venv.learner.lr: 0.003 -> 0.002  (venv)" in told
     assert "policy.learner.lr: 0.003 -> 0.0001  (policy)" in told
     assert "resume=fresh" in told
     assert "Traceback" not in told

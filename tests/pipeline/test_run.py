@@ -83,7 +83,7 @@ def test_finished_stages_are_taken_as_done(finished: Path, capsys: pytest.Captur
 def test_another_config_does_not_overwrite_a_run(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (finished / "summary.json").read_bytes()
     assert _run(finished.parent, "run_id=first", "venv.learner.lr=2e-3") == 2
-    assert "venv.learner.lr: 0.001 -> 0.002" in capsys.readouterr().err
+    assert "venv.learner.lr: 0.003 -> 0.002" in capsys.readouterr().err
     assert (finished / "summary.json").read_bytes() == before
 
 

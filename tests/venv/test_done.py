@@ -116,12 +116,12 @@ def test_steps_after_the_end_count_as_zero_where_a_policy_is_chosen() -> None:
 
 
 def test_rewards_and_values_after_the_end_count_as_zero_in_learning() -> None:
-    made = first_order(still_problem(), noise=1e-9, gamma=0.9)
+    made = first_order(still_problem(), noise=1e-9, done_gamma=0.9)
     with torch.no_grad():
         for value in made.slow_critic.parameters():
             value.zero_()
         made.slow_critic.net.skip.bias.fill_(100.0)  # whatever the end is worth, nobody is there
     loss, seen = made._actor_loss()
-    assert seen.reward[:, 0, 0].tolist() == [1, 1, 1, 0, 0, 0]
+    assert (seen.reward * seen.alive[:-1])[:, 0, 0].tolist() == [1, 1, 1, 0, 0, 0]
     assert seen.alive[:, 0, 0].tolist() == [1, 1, 1, 0, 0, 0, 0]
     assert loss.item() == pytest.approx(-2 * (1 + 0.9 + 0.81) / 6, rel=1e-3)
