@@ -72,3 +72,19 @@ def test_another_seed_is_other_luck(plant: Plant, seed: int) -> None:
     bed = EvaluationEnvironment.make(plant.venv, plant.rows, plant.reward, starts=16, horizon=60, seed=seed)
     actor = plant.linear_policy(-1.0).actor()
     assert torch.equal(bed.rewards(actor), plant.bed.rewards(actor)) == (seed == 1)
+
+
+def test_states_are_mistaken_by_the_venvs_error_alike_for_all_that_is_compared(plant: Plant) -> None:
+    world = plant.bed.with_error({"next_x": torch.tensor([0.5])}, seed=0).repeated(2)
+    rolled = world.roll(None)
+    moved = world.mistaken(rolled)
+    error = moved["next_x"] - rolled["next_x"]
+    assert float(error.std()) == pytest.approx(0.5, rel=0.05)
+    first, second = error.chunk(2, dim=2)
+    torch.testing.assert_close(first, second)
+    assert all(torch.equal(moved[name], rolled[name]) for name in rolled if name != "next_x")
+
+
+def test_a_venv_without_an_error_is_not_mistaken(plant: Plant) -> None:
+    rolled = plant.bed.roll(None)
+    assert all(torch.equal(value, rolled[name]) for name, value in plant.bed.mistaken(rolled).items())
