@@ -1,4 +1,4 @@
-"""What was learned, judged: the venv on unseen data, the policy in both halves' venvs and in truth."""
+"""What was learned, judged: the venv on unseen data, the policy in both halves' venvs and in the simulator."""
 
 from __future__ import annotations
 
@@ -162,11 +162,11 @@ def _draw(
 def _series(
     context: Context, venv: VirtualEnv, learned: Learned, truth: Truth | None
 ) -> tuple[dict[str, np.ndarray], str]:
-    """State, exogenous and action series under the learned policy, (T, d), in truth or else in the venv."""
+    """State, exogenous and action series under the learned policy, (T, d), in the simulator or else in the venv."""
     graph = context.inputs.graph
     names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
     if truth is not None:
-        return {name: truth.series[name] for name in names if name in truth.series}, "in truth"
+        return {name: truth.series[name] for name in names if name in truth.series}, "in the simulator"
     rolled = evaluation_environment(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
     other = venv.members_of(1 - learned.half).start
     physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names if name in rolled})
