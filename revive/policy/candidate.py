@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ class Candidate:
     learner, variant: what made it, in words that the output can show.
     half: whose venv, or whose rows, it learned in; it is judged in the other one.
     iteration: after how many of the learner's iterations. is_clone: whether it does what the logs' controller did.
+    earned: of a clone, the mean return of the logged trajectories that it repeats, where there are several.
     """
 
     learner: str
@@ -27,6 +28,7 @@ class Candidate:
     iteration: int
     policy: Policy
     is_clone: bool = False
+    earned: float | None = None
 
     @property
     def name(self) -> str:
@@ -41,8 +43,16 @@ class Candidate:
 class Snapshots:
     """Weights of a learner's policies at several moments; plain tensors, fit for a checkpoint."""
 
-    def __init__(self, policy: Policy, learner: str, variants: list[str], is_clone: bool = False) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        learner: str,
+        variants: list[str],
+        is_clone: bool = False,
+        earned: Sequence[float | None] | None = None,
+    ) -> None:
         self.policy, self.learner, self.variants, self.is_clone = policy, learner, variants, is_clone
+        self.earned = earned or [None] * policy.copies
         self._taken: list[tuple[int, dict[str, Tensor]]] = []
 
     @torch.no_grad()
@@ -61,6 +71,7 @@ class Snapshots:
                 iteration,
                 self.policy.single(copy, weights),
                 self.is_clone,
+                self.earned[copy],
             )
             for iteration, weights in self._taken
             for copy in range(self.policy.copies)

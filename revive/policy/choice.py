@@ -5,7 +5,8 @@ A candidate's gain is paired: member by member, its mean reward minus that of th
 numbers, `G = mean_m - c * std_m`. From it the excess of its doubt over the clone's is taken off, in spreads of the
 logged reward: where members disagree more than they do about the logs' controller, a promise is worth less, and where
 they disagree much more it is worth nothing. A candidate that promises more than the logs ever saw is out, too. If none
-gains, the best clone is taken, and it is said why.
+gains, a clone is taken, and it is said why: the one whose trajectories earned most in the logs, where there are
+several, because a venv in which nothing gains is no judge of clones.
 """
 
 from __future__ import annotations
@@ -142,10 +143,15 @@ class Court:
         fallback = distrust
         best = max(others, key=lambda score: score.gain, default=None)
         clone = max(clones or scores[:1], key=lambda score: score.gain)
+        repeated = [score for score in clones if score.candidate.earned is not None]
         if fallback is None and best is None:
             fallback = "no learned policy was admissible"
         elif fallback is None and best is not None and best.gain <= max(clone.gain, 0.0):
             fallback = "no learned policy gains over the best clone in the other half's venv"
+        if (
+            fallback is not None and repeated
+        ):  # then the plant's word on what clones earn counts more than the venv's
+            clone = max(repeated, key=lambda score: (score.candidate.earned, score.gain))
         taken = clone if fallback is not None or best is None else best
         return Choice(taken, fallback, len(scores), best_by_learner)
 

@@ -266,3 +266,14 @@ def test_a_policy_that_sees_other_nodes_than_the_controller_is_judged_by_what_it
         [*candidates_of(policy(-0.2), "against"), *candidates_of(policy(0.2), "with")]
     )
     assert choice.candidate.learner == "against"
+
+
+def test_a_fallback_is_the_clone_whose_trajectories_earned_most(plant: Plant) -> None:
+    """Whatever the venv, in which nothing gains, thinks of it."""
+    problem = problem_of(plant)
+    made = [
+        Candidate("clone", name, 0, 1, plant.linear_policy(gain), is_clone=True, earned=earned)
+        for name, gain, earned in (("all", BEHAVIOUR, 1.0), ("best", 0.5 * BEHAVIOUR, 2.0))
+    ]
+    choice = Court(problem).choose(made, distrust="a reason")
+    assert (choice.candidate.variant, choice.fallback) == ("best", "a reason")

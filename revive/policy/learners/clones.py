@@ -64,11 +64,12 @@ class Clones(PolicyLearner):
         halves = [_kinds(problem, part, best) for part in problem.rows.parts]
         self.variants = [name for name in halves[0] if all(name in half for half in halves)]
         pools = [half[name] for half in halves for name in self.variants]
+        earned = [_earned(problem, pool) for pool in pools]
         self.counts = torch.tensor([len(pool) for pool in pools], device=problem.device)
         self.pools = torch.nn.utils.rnn.pad_sequence(pools, batch_first=True)  # (P, n) rows
         self.policy = problem.clone.widened(len(self.variants)).requires_grad_(True)
         self.generator = problem.generator()
-        self.taken = Snapshots(self.policy, "clone", self.variants, is_clone=True)
+        self.taken = Snapshots(self.policy, "clone", self.variants, True, earned)
 
     @property
     def rounds(self) -> int:
@@ -139,6 +140,15 @@ def _kinds(problem: PolicyProblem, part: range, best: float) -> dict[str, Tensor
             continue  # what earns no more than the rest is no example
         found[f"kind {i + 1}"] = _rows_of([spans[j] for j in group], rows.device)
     return found
+
+
+def _earned(problem: PolicyProblem, pool: Tensor) -> float | None:
+    """The mean return of the trajectories of the rows `pool`; None where their half has too few to compare."""
+    part = next(part for part in problem.rows.parts if int(pool[0]) in part)
+    if len(_spans(problem.rows, part)) < FEWEST:
+        return None
+    count = int(torch.isin(problem.rows.starts, pool).sum())
+    return float(problem.row_reward[pool].sum()) / max(1, count)
 
 
 def _earns_more(some: Tensor, every: Tensor) -> bool:
