@@ -88,7 +88,6 @@ def test_its_venv_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert_runs("lander_hover", "policy.mode=none")
 
 
-@pytest.mark.xfail(reason="the learner of policies refuses a reward without a gradient", strict=False)
 def test_it_is_checked_and_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert_runs("lander_hover")
