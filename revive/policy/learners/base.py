@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import cached_property
+from typing import Any
 
-from revive.policy.candidate import Candidate
+import torch
+
+from revive.policy.candidate import Candidate, Snapshots
 from revive.policy.choice import Court, Score
 from revive.policy.problem import PolicyProblem
 from revive.training import Learner, Standing
@@ -42,3 +45,20 @@ class PolicyLearner(Learner):
             return None
         error = sum(score.standard_error**2 for score in found) ** 0.5 / len(found)
         return Standing(sum(score.by(metric) for score in found) / len(found), error)
+
+
+class SnapshotLearner(PolicyLearner):
+    """One whose candidates are its policies at several moments, and whose draws come from one generator."""
+
+    generator: torch.Generator
+    taken: Snapshots
+
+    def candidates(self) -> list[Candidate]:
+        return self.taken.candidates()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.generator.set_state(checkpoint["learner"]["generator"])
+        self.taken.load(checkpoint["learner"]["taken"])

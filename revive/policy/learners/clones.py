@@ -19,9 +19,9 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.nn.ensemble import clip_gradient_by_member
-from revive.policy.candidate import Candidate, Snapshots
+from revive.policy.candidate import Snapshots
 from revive.policy.clone import difference
-from revive.policy.learners.base import PolicyLearner
+from revive.policy.learners.base import SnapshotLearner
 from revive.policy.problem import PolicyProblem
 
 FEWEST = 6  # trajectories of a half, from which the best of them are a set of their own
@@ -29,7 +29,7 @@ EXPLAINED = 0.5  # share of the variance between trajectories that two kinds mus
 RIDGE = 1e-3
 
 
-class Clones(PolicyLearner):
+class Clones(SnapshotLearner):
     """All variants of both halves learn side by side.
 
     Args:
@@ -103,18 +103,8 @@ class Clones(PolicyLearner):
         index = self.pools.gather(1, (share * self.counts.unsqueeze(1)).long())
         return _seen(self.problem, index), self.problem.rows.values[self.problem.target][index]
 
-    def candidates(self) -> list[Candidate]:
-        return self.taken.candidates()
-
     def notes(self) -> dict[str, Any]:
         return {"updates": self.updates, "variants": list(self.variants)}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.generator.set_state(checkpoint["learner"]["generator"])
-        self.taken.load(checkpoint["learner"]["taken"])
 
 
 def _seen(problem: PolicyProblem, index: Tensor) -> Tensor:

@@ -25,10 +25,10 @@ from torch import Tensor, nn
 from revive.nn import heads
 from revive.nn.ensemble import LinearSkipNet
 from revive.nn.heads import Outputs
-from revive.policy.candidate import Candidate, Snapshots
+from revive.policy.candidate import Snapshots
 from revive.policy.critic import lambda_returns
 from revive.policy.doubt import Doubt, charge
-from revive.policy.learners.base import PolicyLearner
+from revive.policy.learners.base import SnapshotLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import discounted, ended
 from revive.policy.updates import step
@@ -55,7 +55,7 @@ class Batch(NamedTuple):
     weight: Tensor
 
 
-class Ppo(PolicyLearner):
+class Ppo(SnapshotLearner):
     """Copies that learn side by side: as many variants in each half's venv.
 
     Args:
@@ -305,18 +305,8 @@ class Ppo(PolicyLearner):
 
     # -- what is asked of every learner ------------------------------------------------------------
 
-    def candidates(self) -> list[Candidate]:
-        return self.taken.candidates()
-
     def notes(self) -> dict[str, Any]:
         return {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.generator.set_state(checkpoint["learner"]["generator"])
-        self.taken.load(checkpoint["learner"]["taken"])
 
 
 def _flat(series: Tensor) -> Tensor:

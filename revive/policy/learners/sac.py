@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from revive.nn import heads
 from revive.policy.action_value import ActionValue
-from revive.policy.candidate import Candidate, Snapshots
+from revive.policy.candidate import Snapshots
 from revive.policy.doubt import Doubt, charge
-from revive.policy.learners.base import PolicyLearner
+from revive.policy.learners.base import SnapshotLearner
 from revive.policy.policy import soft_clip_slope
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import Transitions, not_logged, other_leaves
@@ -46,7 +46,7 @@ class Steps(NamedTuple):
     weight: Tensor
 
 
-class Sac(PolicyLearner):
+class Sac(SnapshotLearner):
     """Copies that learn side by side: as many variants in each half's venv.
 
     Args:
@@ -285,15 +285,5 @@ class Sac(PolicyLearner):
 
     # -- what is asked of every learner ------------------------------------------------------------
 
-    def candidates(self) -> list[Candidate]:
-        return self.taken.candidates()
-
     def notes(self) -> dict[str, Any]:
         return {"iterations": self.iterations, "steps": self.steps, "variants": list(self.taken.variants)}
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.generator.set_state(checkpoint["learner"]["generator"])
-        self.taken.load(checkpoint["learner"]["taken"])

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor
 
 from revive.policy.action_value import ActionValue
-from revive.policy.candidate import Candidate, Snapshots
+from revive.policy.candidate import Snapshots
 from revive.policy.clone import difference
-from revive.policy.learners.base import PolicyLearner
+from revive.policy.learners.base import SnapshotLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import Transitions, not_logged
 from revive.policy.updates import follow, step
@@ -29,7 +29,7 @@ from revive.policy.updates import follow, step
 SMALLEST = 1e-3  # deviation of Q, in spreads of the reward
 
 
-class Td3Bc(PolicyLearner):
+class Td3Bc(SnapshotLearner):
     """All variants of both halves learn side by side, each from the rows of its own half.
 
     Args:
@@ -149,16 +149,9 @@ class Td3Bc(PolicyLearner):
         distance = difference(self.policy, seen, rows.action)
         return (-value.mean(1) / unit + self.actor_weight * distance).sum()
 
-    def candidates(self) -> list[Candidate]:
-        return self.taken.candidates()
-
     def notes(self) -> dict[str, Any]:
         return {"updates": self.updates, "variants": list(self.variants)}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
-
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"]["slow_policy.noise"] = self.slow_policy.noise  # what is set counts
-        self.generator.set_state(checkpoint["learner"]["generator"])
-        self.taken.load(checkpoint["learner"]["taken"])
+        super().on_load_checkpoint(checkpoint)
