@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 
 import torch
@@ -82,12 +82,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Choice:
-    """The policy that is taken. fallback: why it is a clone, where that is so."""
+    """The policy that is taken. fallback: why it is a clone, where that is so. judged: scores it was chosen from."""
 
     score: Score
     fallback: str | None
     judged: int = 0
-    best_by_learner: dict[str, float] = field(default_factory=dict)
 
     @property
     def candidate(self) -> Candidate:
@@ -136,10 +135,6 @@ class Court:
         scores = [*self.clone_scores(), *self.scores(candidates)]
         clones = [score for score in scores if score.candidate.is_clone and score.rejected is None]
         others = [score for score in scores if not score.candidate.is_clone and score.rejected is None]
-        best_by_learner: dict[str, float] = {}
-        for score in (*clones, *others):
-            name = score.candidate.learner
-            best_by_learner[name] = max(score.gain, best_by_learner.get(name, -math.inf))
         fallback = distrust
         best = max(others, key=lambda score: score.gain, default=None)
         clone = max(clones or scores[:1], key=lambda score: score.gain)
@@ -153,7 +148,7 @@ class Court:
         ):  # then the plant's word on what clones earn counts more than the venv's
             clone = max(repeated, key=lambda score: (score.candidate.earned, score.gain))
         taken = clone if fallback is not None or best is None else best
-        return Choice(taken, fallback, len(scores), best_by_learner)
+        return Choice(taken, fallback, len(scores))
 
     def _judge(self, halves: Sequence[Sequence[Candidate]]) -> None:
         """Run up to `AT_ONCE` candidates of each half side by side."""

@@ -138,8 +138,3 @@ def mean_reward(
 
 def _spread(part: range, count: int) -> Tensor:
     return torch.linspace(part.start, part.stop - 1, count + 1)[:-1].long()
-
-
-def pessimistic_score(per_member: Tensor, caution: float = 1.0) -> Tensor:
-    """`S = mean_m J_m - c * std_m J_m` over the last axis, the members of the half that judges."""
-    return per_member.mean(-1) - caution * per_member.std(-1, unbiased=False)

@@ -191,7 +191,6 @@ def test_a_candidate_whose_rollouts_diverge_is_not_believed(plant: Plant) -> Non
     choice = court.choose([score.candidate for score in scores])
     assert choice.candidate.is_clone
     assert choice.fallback == "no learned policy was admissible"
-    assert choice.best_by_learner.keys() == {"clone"}
 
 
 def test_one_diverging_candidate_does_not_touch_the_one_beside_it(plant: Plant) -> None:
@@ -217,7 +216,6 @@ def test_the_largest_gain_among_admissible_candidates_is_chosen(plant: Plant) ->
     assert (choice.candidate.learner, choice.candidate.half) == ("large", 1)
     assert choice.score.mean < min(score.mean for score in court.scores(small[:1]))
     assert choice.judged == 6
-    assert choice.best_by_learner["large"] == choice.score.gain > choice.best_by_learner["small"] > 0
 
 
 def test_where_nothing_gains_the_clone_is_taken_and_it_is_said_why(plant: Plant) -> None:

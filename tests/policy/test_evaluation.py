@@ -6,20 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from revive.policy.evaluation import EvaluationEnvironment, pessimistic_score
+from revive.policy.evaluation import EvaluationEnvironment
 from tests.policy.conftest import BEHAVIOUR, Plant
 from tests.venv.plants import hand_set
-
-
-def test_pessimism_takes_the_spread_of_the_members_away() -> None:
-    per_member = np.array([[1.0, 2.0, 3.0], [2.0, 2.0, 2.0]])
-    score = pessimistic_score(torch.as_tensor(per_member), caution=0.5)
-    np.testing.assert_allclose(score, per_member.mean(1) - 0.5 * per_member.std(1))
-    assert float(score[1]) == 2.0
-
-
-def test_one_member_alone_is_taken_at_its_word() -> None:
-    assert float(pessimistic_score(torch.tensor([[3.0]]), 10.0)) == 3.0
 
 
 def test_everything_that_is_compared_meets_the_same_luck(plant: Plant) -> None:
