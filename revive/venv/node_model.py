@@ -111,7 +111,10 @@ class NodeModel(nn.Module):
 
     def value(self, x: Tensor, current: Tensor | None, eps: Tensor | None) -> Tensor:
         """A sample where there is noise, the likeliest value where `eps` is None; (M, B, width)."""
-        out = self(x, current)
+        return self.drawn(self(x, current), eps)
+
+    def drawn(self, out: Outputs, eps: Tensor | None) -> Tensor:
+        """The same of a distribution."""
         return heads.mode(out, self.layout) if eps is None else heads.sample(out, self.layout, eps)
 
     def cost(self, x: Tensor, current: Tensor | None, target: Tensor) -> Tensor:

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from revive.data.codec import NodeCodec
 from revive.data.windows import Rows
+from revive.venv.judging import readings_of
+from revive.venv.observer import Readings
 from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
@@ -99,12 +101,17 @@ class RolloutError:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B)."""
+    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B).
+
+    lead: the rows before them, (L, M, B, d), whose readings observers estimate the first state from. past: before those.
+    """
 
     index: Tensor
     data: dict[str, Tensor]
     past: dict[str, Tensor]
     valid: Tensor
+    lead: dict[str, Tensor]
+    readings: dict[str, Readings]
 
     @property
     def first(self) -> Tensor:
@@ -113,29 +120,42 @@ class Windows:
 
 
 def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) -> Windows:
-    """At most `most` windows, evenly spread over the half that a member did not learn from."""
+    """At most `most` windows, evenly spread over the half that a member did not learn from.
+
+    A venv with observers is given the readings before a window, unless none is left with as many before it.
+    """
     per_half = venv.members // venv.halves
-    firsts = []
+    firsts, lead = [], venv.burn_in
     for half in range(venv.halves):
         part = rows.parts[1 - half]
         room = torch.arange(part.start, part.stop, device=rows.device)
         fits = room[rows.ends[room] - room >= horizon]
         firsts.append(fits if len(fits) else room)
+    late = [first[first - rows.start_of(first) >= lead] for first in firsts]
+    firsts, lead = (late, lead) if all(map(len, late)) else (firsts, 0)
     size = min(most, *(len(first) for first in firsts))
     even = [first[torch.linspace(0, len(first) - 1, size).long()] for first in firsts]
     first = torch.cat([half.expand(per_half, -1) for half in even])
     index, valid = rows.windows(first, horizon)
-    return Windows(index, rows.at(index), rows.past(first), valid)
+    begin = first - lead
+    before, _ = rows.windows(begin, lead)
+    led = rows.at(before)
+    readings = readings_of(venv, rows, before, led)
+    return Windows(index, rows.at(index), rows.past(begin), valid, led, readings)
 
 
 @torch.no_grad()
 def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) -> dict[str, Tensor]:
     """Open-loop rollout of the windows, node -> (T, M, B, d) in model space; sampled with a seed."""
+    steps, _, branches = windows.valid.shape
+    data = {name: torch.cat([windows.lead[name], value]) for name, value in windows.data.items()}
+    lead = len(next(iter(data.values()))) - steps
     noise = None
     if noise_seed is not None:
-        steps, _, branches = windows.valid.shape
-        noise = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
-    return venv.replay(windows.data, windows.past, noise)
+        drawn = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
+        noise = {name: torch.nn.functional.pad(eps, (0, 0, 0, 0, 0, 0, lead, 0)) for name, eps in drawn.items()}
+    rolled = venv.replay(data, windows.past, noise, windows.readings)
+    return {name: value[lead:] for name, value in rolled.items()}
 
 
 def judged_transitions(venv: VirtualEnv, rows: Rows) -> tuple[str, ...]:

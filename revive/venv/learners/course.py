@@ -1,5 +1,7 @@
 """What the multi-step learner does next: rounds at one step that double, a network that grows, then longer rollouts.
 
+Where readings are noisy, filters take the place of rollouts.
+
 A `Course` decides from what was judged alone, so that a run which is resumed takes the same way. It holds plain JSON.
 """
 
@@ -13,17 +15,22 @@ from revive.errors import Problem, UserError
 
 FEWEST = 30  # updates that a venv can be trained with at all
 REPEAT, REPEATS = 0.05, 2  # a multi-step stage that lowers the error by more is done again, so often
+REFILTER, REFILTERS = 0.02, 4  # the same of a filter stage
 HARDLY = 0.15  # a long multi-step stage that helps no larger share of the members is the last one
 
 
 @dataclass(frozen=True)
 class Stage:
-    """So many updates at one loss horizon with hidden layers of these widths; the step size falls as a cosine."""
+    """So many updates at one loss horizon with hidden layers of these widths; the step size falls as a cosine.
+
+    filtered: over windows of that many steps, each predicted from all readings before it.
+    """
 
     horizon: int
     updates: int
     lr: float
     hidden: tuple[int, ...]
+    filtered: bool = False
 
     @property
     def is_round(self) -> bool:
@@ -46,18 +53,21 @@ class Tried:
     fall: float
     kept: float
     stays: bool
+    filtered: bool = False
 
 
 @dataclass
 class Course:
     """The stages that may come, and the way through them.
 
-    rounds: of one step, as they follow each other. curriculum: multi-step stages. budget: updates in all.
+    rounds: of one step, as they follow each other. curriculum: multi-step stages. filters: what comes in their place
+    where readings are noisy; None for nothing. budget: updates in all.
     least_fall: a round that lowers the held-out error by a smaller share is the last one, but for the first round.
     """
 
     rounds: Sequence[Stage]
     curriculum: Sequence[Stage]
+    filters: Stage | None
     budget: int
     least_fall: float
     tried: list[Tried] = field(default_factory=list)
@@ -93,10 +103,10 @@ class Course:
 
     def most_updates(self) -> list[int]:
         """The updates of all stages that there can be."""
-        repeats = 1 + REPEATS
-        wanted = [s.updates for s in self.rounds] + [
-            s.updates for s in self.curriculum for _ in range(repeats)
-        ]
+        wanted = [s.updates for s in self.rounds]
+        rollouts = [s.updates for s in self.curriculum for _ in range(1 + REPEATS)]
+        filters = [] if self.filters is None else [self.filters.updates] * (1 + REFILTERS)
+        wanted += max(rollouts, filters, key=sum)
         found, left = [], self.budget
         for updates in wanted:
             found.append(min(updates, left))
@@ -117,11 +127,17 @@ class Course:
                 hidden=list(stage.hidden),
                 updates=stage.updates,
                 stays=stays,
+                filtered=stage.filtered,
                 **figures,
             )
         )
         self._move_on(stage, fall, kept, enough)
         return stays
+
+    def filter(self) -> None:
+        """Readings are noisy: filters are what follows, and not rollouts."""
+        if self.filters is not None and self.place == (1, 0):
+            self.curriculum = [self.filters]
 
     def end(self, reason: str) -> None:
         """Nothing more is to be done."""
@@ -155,11 +171,14 @@ class Course:
         self.place = (1, 0) if self.curriculum else (2, 0)
 
     def _after_multi_step(self, stage: Stage, which: int, fall: float, kept: float) -> None:
-        if fall > REPEAT and self.repeated < REPEATS:
+        least, most = (REFILTER, REFILTERS) if stage.filtered else (REPEAT, REPEATS)
+        if fall > least and self.repeated < most:
             self.repeated += 1
             return
         self.repeated = 0
-        if which + 1 == len(self.curriculum):
+        if stage.filtered:
+            self.end("readings are noisy, and filtering them better helped no more")
+        elif which + 1 == len(self.curriculum):
             self.end("the longest rollouts were learned from")
         elif kept <= HARDLY and stage.horizon >= 20:
             self.end(f"rollouts of {stage.horizon} steps helped hardly any member")
@@ -187,12 +206,15 @@ class Course:
             "reasons": list(self.reasons),
             "place": list(self.place),
             "repeated": self.repeated,
+            "filtering": [stage.filtered for stage in self.curriculum] == [True],
         }
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.tried = [Tried(**entry) for entry in state["tried"]]
         self.reasons = list(state["reasons"])
+        if state["filtering"] and self.filters is not None:
+            self.curriculum = [self.filters]
         first, second = state["place"]
         self.place, self.repeated = (first, second), state["repeated"]
 
@@ -204,12 +226,14 @@ def planned(
     lr: float,
     curriculum: Sequence[Sequence[int]],
     multi_step_lr: float,
+    filters: tuple[int, int, float],
     longest: int,
     budget: int,
     least_fall: float,
 ) -> Course:
-    """Rounds of these widths, each twice as long as the one before, then the curriculum.
+    """Rounds of these widths, each twice as long as the one before, then the curriculum, or filters.
 
+    filters: steps of their windows, updates, step size.
     longest: steps of the longest trajectory; longer rollouts would only add padding, so that they are cut to it.
     """
     if one_step_updates < 1:
@@ -220,4 +244,7 @@ def planned(
         horizon = min(int(k), longest)
         if updates > 0 and horizon > 1 and horizon not in stages:
             stages[horizon] = Stage(horizon, int(updates), multi_step_lr, ())
-    return Course(rounds, list(stages.values()), budget, least_fall)
+    steps, updates, filter_lr = filters
+    steps = min(steps, longest)
+    filtering = Stage(steps, updates, filter_lr, (), filtered=True) if updates > 0 and steps > 3 else None
+    return Course(rounds, list(stages.values()), filtering, budget, least_fall)

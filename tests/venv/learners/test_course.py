@@ -20,6 +20,7 @@ def course(**changed: Any) -> Course:
         "lr": 1e-3,
         "curriculum": [[5, 10], [20, 20], [50, 20]],
         "multi_step_lr": 1e-3,
+        "filters": (40, 30, 1e-2),
         "longest": 1000,
         "budget": 10_000,
         "least_fall": 0.1,
