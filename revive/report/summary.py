@@ -19,7 +19,7 @@ policy.episodes  where the logs hold several trajectories or `done`, from their 
     reached `done`}; predicted {mean, low, high}: the return in the other half's venv and the interval for the true one;
     truth {return, se, length, ended}
 policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}
-policy.horizon   {steps, dead_time, trusted, longest, given}: of training rollouts
+policy.horizon   {steps, dead_time, settled, trusted, longest, given}: of training rollouts
 policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
     outside: share of the steps, moves: mean change per step over that of the logs, null for states and categories}
 tuning           empty where nothing was tuned; else what `tuning.yaml` holds:

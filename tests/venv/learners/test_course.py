@@ -131,3 +131,15 @@ def test_a_course_goes_on_from_its_state() -> None:
         resumed.resume(json.loads(json.dumps(broken.state())))
         walk(resumed, falls[stop:])
         assert resumed.summary() == whole.summary()
+
+
+def test_filters_take_the_place_of_rollouts_and_are_done_again_while_they_help() -> None:
+    made = course()
+    walk(made, [0.5, 0.0])
+    made.filter()
+    resumed = course()
+    resumed.resume(json.loads(json.dumps(made.state())))
+    for one in (made, resumed):
+        assert walk(one, [0.3, 0.03, 0.01, 0.5]) == [(40, 30, (4, 4))] * 3
+        assert one.summary()["stopped"].endswith("readings are noisy, and filtering them better helped no more")
+        assert [entry["filtered"] for entry in one.summary()["tried"]] == [False, False, True, True, True]

@@ -74,6 +74,41 @@ def test_multi_step_stages_undo_the_bias_of_least_squares(
     assert (abs(found - 0.9) < 0.3 * (0.9 - float(biased))).all()
 
 
+def test_filters_undo_the_bias_and_find_the_gain_of_the_steady_kalman_filter(
+    learner: Make, tmp_path: Path
+) -> None:
+    made = learner(filter_updates=150, filter_lr=2e-2, window_batch=24)
+    train(made, tmp_path)
+    assert state_coefficients(made.venv).mean() == pytest.approx(0.9, rel=0.03)
+    assert list(made.kept)[-1].startswith("filtered_24")
+    assert "noisy" in made.notes()["stopped"]
+    # x' = .9 x + .5 u without process noise: the steady gain of such a filter is nothing
+    assert max(made.notes()["reading_gains"]["next_x"]) < 0.2
+
+
+def test_readings_without_noise_get_no_observer(bent: tuple[DecisionGraph, Codec, Rows], tmp_path: Path) -> None:
+    problem = problem_of(*bent, network=NetworkSpec(hidden=(16, 16)))
+    made = multi_step(problem, one_step_updates=400, lr=1e-2, filter_updates=20)
+    train(made, tmp_path)
+    assert made.result().observed == ()
+    assert any(name.startswith("multi_step") for name in made.kept)
+
+
+@pytest.mark.parametrize("stop", [2, 4, 5])
+def test_an_interruption_before_and_while_filtering_changes_nothing(
+    learner: Make, tmp_path: Path, stop: int
+) -> None:
+    def make() -> MultiStepLearner:
+        return learner(filter_updates=20, window_batch=8)
+
+    whole = make()
+    train(whole, tmp_path / "whole")
+    assert whole.result().observed
+    resumed = interrupted(make, tmp_path / "broken", stop)
+    assert equal_weights(weights_of(resumed.result()), weights_of(whole.result()))
+    assert resumed.notes() == whole.notes()
+
+
 def test_one_step_alone_is_least_squares(learner: Make, tmp_path: Path) -> None:
     trained = learner(curriculum=[])
     train(trained, tmp_path)
