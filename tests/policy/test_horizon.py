@@ -161,7 +161,7 @@ def test_a_step_at_which_nothing_is_known_or_nothing_moves_is_no_reason_for_dist
 
 @pytest.mark.parametrize(("memory", "steps"), [(0.9, 16), (0.95, 31), (0.999, None)])
 def test_most_of_a_response_that_dies_away_has_come_after_a_while(memory: float, steps: int | None) -> None:
-    """x' = memory x + u: of the sum of a geometric series 80 % of what 100 steps hold has come after about log(0.2) / log(memory)."""
+    """x' = memory x + u: 80 % of a geometric series has come after about log(0.2) / log(memory) steps."""
     graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
     venv = hand_set(graph, {"next_x": ([[memory - 1.0], [1.0]], [0.0]), "u": ([[0.0]], [0.0])})
     rng = np.random.default_rng(0)

@@ -120,3 +120,9 @@ def test_a_state_is_observed_only_where_transitions_see_it_itself(
     (tmp_path / "own.py").write_text(f"def double(data):\n    return 2 * data['{load}']\n")
     graph = parse_description({"metadata": described}, "test", tmp_path)
     assert observable(graph, Codec.empty(graph), graph.transitions) == nodes
+
+
+def test_the_noise_of_a_reading_is_what_of_an_innovation_does_not_stay() -> None:
+    venv = observed_venv(STD)
+    torch.testing.assert_close(venv.reading_noise("next_x"), torch.tensor([(1.0 - GAIN) * STD]))
+    assert hand_set(GRAPH, LINEAR, std=STD).reading_noise("next_x").tolist() == [0.0]
