@@ -2,7 +2,7 @@
 
 Rounds at one step double in length, each from the full step size to none. After a round the members are judged on the
 rows that they left out (see `judging`); where that lowered the error, another one follows, with a wider network
-where it pays. Then rollouts of growing length are learned from, or, where readings are noisy (see `noise`), observers of
+where it pays. Nodes that rollouts do not test go on alone while their cost falls. Then rollouts of growing length are learned from, or, where readings are noisy (see `noise`), observers of
 the states behind them; see `objective`. `course` decides what comes next.
 
 All members of both halves are fitted at once, each with other blocks left out. A member keeps the weights with the
@@ -39,7 +39,7 @@ from revive.venv.virtual_env import VirtualEnv
 
 JUDGED_STEPS = 100  # of the rollouts that members are judged by
 GAIN_PACE = 20.0  # step size of the observers' gains over that of the networks
-SETTLED = 0.02  # nats: a decision node whose cost falls by less is left alone
+SETTLED = 0.02  # nats, or share of the entropy of a category: a decision node whose cost falls by less is left alone
 
 
 def _seen_and_unseen(
@@ -145,6 +145,7 @@ class MultiStepLearner(VenvLearner):
         )
         self.alone = self._judged_alone()
         self.live = list(self.alone)  # those of them that still learn
+        self.usual = self.objective.usual_costs(self.alone)
         self.decay = Decay(weight_decay, problem.members, problem.device)
         self.best = BestWeights(self.venv, self.alone)
         self.kept: dict[str, list[bool]] = {}
@@ -211,7 +212,8 @@ class MultiStepLearner(VenvLearner):
         optimizer = self.optimizers()
         inner = optimizer.optimizer  # type: ignore[union-attr]
         drawn, _ = self.seen.sample(self.batch_size * updates, 1, self.generator)
-        residual = [p for name in self.venv.models for p in self.venv.model(name).net.residual_parameters()]
+        names = self.live if stage.alone else list(self.venv.models)
+        residual = [p for name in names for p in self.venv.model(name).net.residual_parameters()]
         loss = torch.zeros((), device=self.venv.device)
         for i, index in enumerate(drawn.view(len(drawn), updates, self.batch_size).unbind(1)):
             lr = _step_size(stage, self._done + i)
@@ -226,6 +228,8 @@ class MultiStepLearner(VenvLearner):
         return loss
 
     def _loss(self, stage: Stage, index: Tensor) -> Tensor:
+        if stage.alone:
+            return self.objective.one_step(self.rows.at(index), index, self.live)
         names = [name for name in self.objective.fitted if name in self.live or name not in self.alone]
         names = [name for name in names if name not in self.venv.observed]  # the filter's loss is theirs
         loss = self.objective.one_step(self.rows.at(index), index, names)
@@ -257,7 +261,7 @@ class MultiStepLearner(VenvLearner):
             costs = self.objective.costs_on(self.unseen, self.alone)
             self.best.take(self.venv, self._now[0], costs)
             self.decay.start(self._now[0])
-        if not stage.is_round:
+        if stage.horizon > 1:
             self.objective.measure_sigma()
 
     def _observe(self) -> None:
@@ -297,18 +301,21 @@ class MultiStepLearner(VenvLearner):
         before = self._now if stage.is_round else self.best.error.expand(2, -1)
         fall = _fall(before, judged if stage.is_round else torch.minimum(judged[0], before[0]).expand(2, -1))
         better = judged[0] < self.best.error
-        widened = stage.hidden != self.best.hidden
+        costs = self.objective.costs_on(self.unseen, self.live)
+        falls = self.best.falls(costs)
+        self.live = [name for name in self.live if falls[name] >= SETTLED * self.usual[name]]
         stays = self.course.note(
             stage,
             error=float(judged[0].mean()),
             fall=fall,
             kept=float(better.float().mean()),
-            widened=widened,
+            widened=stage.hidden != self.best.hidden,
+            alone=bool(self.live),
         )
         self.kept[self._name(stage)] = (better & stays).tolist()
         self._now = judged
         if stays:
-            self._keep(judged[0], stage)
+            self._keep(judged[0], costs, stage)
         if late:
             self.course.end(f"the limit of {self.max_seconds:g} seconds was reached")
         self._prepare(self.course.stage)
@@ -319,18 +326,20 @@ class MultiStepLearner(VenvLearner):
         """Errors of rollouts and of one step, (2, M); of a filter twice. In closed loop rollouts on recorded actions
         are no measure of it: the actions answer to disturbances that the rollout does not have.
         """
+        if stage.alone:
+            return self._now
         if stage.filtered:
             return self.judge.of_filter().expand(2, -1)
         return torch.stack(self.judge.over_steps())
 
     def _prepare(self, following: Stage | None) -> None:
         """Have ready what is trained next: rounds go on from where they are, all else from the best weights."""
-        if following is not None and not following.is_round and self.course.tried[-1].horizon == 1:
+        if following is not None and following.horizon > 1 and self.course.tried[-1].horizon == 1:
             self._observe()
             following = self.course.stage
         if following is None or not following.is_round:
             self._take(self._best_venv())
-            self.live = []
+            self.live = self.live if following is not None and following.alone else []
         elif following.hidden != self.venv.spec.hidden:
             self._take(self._widened(self.venv, following.hidden))
         if following is None:
@@ -340,19 +349,18 @@ class MultiStepLearner(VenvLearner):
     def _best_venv(self) -> VirtualEnv:
         return self.best.venv(lambda hidden: self._make(hidden)[0])
 
-    def _keep(self, error: Tensor, stage: Stage) -> None:
-        """Keep what got better, member by member; leave alone what did not."""
+    def _keep(self, error: Tensor, costs: dict[str, Tensor], stage: Stage) -> None:
+        """Keep what got better, member by member."""
         if stage.hidden != self.best.hidden:
             self.best.widen(self._widened(self._best_venv(), stage.hidden))
-        costs = self.objective.costs_on(self.unseen, self.live)
-        falls = self.best.keep_better(self.venv, error, costs)
-        self.live = [name for name in self.live if falls[name] >= SETTLED]
+        self.best.keep_better(self.venv, error, costs)
         if stage.is_round:
             self.decay.settle(error)
 
     def _name(self, stage: Stage) -> str:
         kind = "filtered" if stage.filtered else "multi_step"
-        name = "one_step" if stage.is_round else f"{kind}_{stage.horizon}"
+        one_step = "alone" if stage.alone else "one_step"
+        name = one_step if stage.horizon == 1 else f"{kind}_{stage.horizon}"
         same = sum(key.split("#")[0] == name for key in self.kept)
         return f"{name}#{same + 1}" if same else name
 

@@ -24,6 +24,9 @@ from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
 
 
+COST_ROWS = 8192  # per member: what seldom happens must be among them
+
+
 class Objective:
     """Losses of all members at once, as sums of the members' own means.
 
@@ -75,9 +78,18 @@ class Objective:
         """One-step costs of nodes on other rows than those of training: (M,) each."""
         if not names:
             return {}
-        index, _ = segments.sample(1024, 1, torch.Generator(self.venv.device).manual_seed(0))
+        index, _ = segments.sample(COST_ROWS, 1, torch.Generator(self.venv.device).manual_seed(0))
         batch = self.venv.completed(self.rows.at(index))
         return {name: self.mean_cost(name, batch, index) for name in names}
+
+    def usual_costs(self, names: Sequence[str]) -> dict[str, float]:
+        """What one nat is worth of each node: 1, or the entropy of a category that mostly has one value, in nats."""
+        found = {}
+        for name in names:
+            layout, share = self.venv.codec.layout(name), self.rows.values[name].mean(0)
+            entropy = -torch.special.xlogy(share, share.clamp_min(1e-12)).sum()
+            found[name] = min(1.0, float(entropy)) if layout.choices and not layout.ordered else 1.0
+        return found
 
     def multi_step(self, horizon: int, generator: torch.Generator) -> Tensor:
         """The loss of rollouts over `horizon` steps."""
