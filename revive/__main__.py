@@ -108,7 +108,23 @@ def _misused_new() -> UserError:
     return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "check": check, "new": new}
+def show(arguments: Sequence[str]) -> None:
+    """Say what a bundle is, who made it, and which code of the user it carries."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise UserError(
+            Problem("'show' takes one folder", remedy="write: show BUNDLE, e.g. show runs/NAME/policy")
+        )
+    from revive.bundles.show import show as shown
+
+    sys.stdout.write(f"{shown(Path(arguments[0]))}\n")
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": train,
+    "check": check,
+    "new": new,
+    "show": show,
+}
 
 
 def _dispatch(arguments: list[str]) -> None:
