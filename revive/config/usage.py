@@ -33,8 +33,7 @@ often used
   tracking=none        no MLflow
   debug=fast           tiny limits, to see whether everything runs
 
-Every key of the config can be set; a relative path starts at the working directory. More flags of the
-configuration system: --hydra-help.
+Every key of the config can be set; a relative path starts at the working directory.
 """
 
 
