@@ -47,6 +47,10 @@ def _outcome(given: list[str]) -> int:
         if isinstance(stop, SystemExit) and not _was_interrupt(stop):
             raise
         return _interrupted(stop, given)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        return _complain(_too_large(error))
     except OSError as error:
         if error.errno not in _FOLDER_TROUBLE:
             raise
@@ -60,7 +64,7 @@ def train(arguments: Sequence[str]) -> None:
     from revive.config.launch import launch
 
     def run(settings: Settings) -> None:
-        check_sections(settings.as_dict()).raise_if_any()
+        check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
 
         run_pipeline(settings)
@@ -108,7 +112,23 @@ def _misused_new() -> UserError:
     return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "check": check, "new": new}
+def show(arguments: Sequence[str]) -> None:
+    """Say what a bundle is, who made it, and which code of the user it carries."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise UserError(
+            Problem("'show' takes one folder", remedy="write: show BUNDLE, e.g. show runs/NAME/policy")
+        )
+    from revive.bundles.show import show as shown
+
+    sys.stdout.write(f"{shown(Path(arguments[0]))}\n")
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": train,
+    "check": check,
+    "new": new,
+    "show": show,
+}
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -153,6 +173,16 @@ def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
         line += "\n(that is this run alone; the combinations after it were not begun)"
     sys.stderr.write(f"\n{line}\n")
     return INTERRUPTED
+
+
+def _too_large(error: BaseException) -> str:
+    """Which number did not fit, as far as the error says it."""
+    from revive.config.memory import machine_memory, shown
+
+    asked = re.search(r"(\d+) bytes", str(error))
+    needed = f"{shown(int(asked[1]))} more than was left" if asked else "more than was left"
+    what = f"takes too much memory: {needed}; this machine has {shown(machine_memory())}"
+    return str(Problem(what, remedy="choose smaller networks, batches or horizons, or fewer members"))
 
 
 def _complain(message: str) -> int:

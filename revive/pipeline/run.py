@@ -61,7 +61,13 @@ def run(settings: Settings, stop: Event | None = None) -> None:
 
 
 def _tracker(settings: Settings) -> Tracker:
-    tracker = instantiate(settings.tracking, "tracking", log_dir=settings.log_dir, name=settings.experiment)
+    tracker = instantiate(
+        settings.tracking,
+        "tracking",
+        settings.trust.targets,
+        log_dir=settings.log_dir,
+        name=settings.experiment,
+    )
     tracker.warm_up()
     return tracker  # type: ignore[no-any-return]
 

@@ -106,7 +106,9 @@ def fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
 def venv_learner(context: TrainingContext) -> VenvLearner:
     """The venv's learner, ready."""
     problem = venv_problem(context)
-    learner = instantiate(context.settings.venv.learner, "venv.learner", problem=problem)
+    learner = instantiate(
+        context.settings.venv.learner, "venv.learner", context.settings.trust.targets, problem=problem
+    )
     return learner  # type: ignore[no-any-return]
 
 
@@ -238,5 +240,7 @@ def policy_learner(context: TrainingContext, venv: VirtualEnv) -> PolicyLearner:
 def _made(context: TrainingContext, problem: PolicyProblem) -> PolicyLearner:
     """What the settings name; the same weights every time."""
     torch.manual_seed(problem.seed)
-    learner = instantiate(context.settings.policy.learner, "policy.learner", problem=problem)
+    learner = instantiate(
+        context.settings.policy.learner, "policy.learner", context.settings.trust.targets, problem=problem
+    )
     return learner  # type: ignore[no-any-return]
