@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from revive import __version__
-from revive.errors import Problem, RunFailed, UserError, suggestion
+from revive.errors import NotBelieved, Problem, RunFailed, UserError, suggestion
 
-DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, WRONG, DISTRUSTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 # What a file system says when the user's choice of a folder is at fault, or its size.
 _FOLDER_TROUBLE = {
     getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 130 interrupted, 143 ended by
-        SIGTERM. Anything else is a mistake of ours and leaves as an exception, so that Python shows its traceback
-        and exits with 1.
+        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 3 all done and written but the gate
+        fails, 130 interrupted, 143 ended by SIGTERM. Anything else is a mistake of ours and leaves as an exception,
+        so that Python shows its traceback and exits with 1.
     """
     from revive.runs import sigterm_interrupts
 
@@ -40,6 +40,9 @@ def _outcome(given: list[str]) -> int:
         _dispatch(given)
     except UserError as error:
         return _complain(str(error))
+    except NotBelieved as error:
+        _complain(str(error))
+        return DISTRUSTED
     except RunFailed as error:
         _complain(str(error))
         return FAILED
@@ -63,13 +66,18 @@ def train(arguments: Sequence[str]) -> None:
     from revive.config import Settings, check_sections
     from revive.config.launch import launch
 
+    distrusted: list[Problem] = []  # of the runs of a multirun, each one
+
     def run(settings: Settings) -> None:
         check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
 
-        run_pipeline(settings)
+        problem = run_pipeline(settings)
+        distrusted.extend([problem] if problem else [])
 
     launch(arguments, run)
+    if distrusted:
+        raise NotBelieved("\n".join(map(str, distrusted)))
 
 
 def check(arguments: Sequence[str]) -> None:

@@ -234,6 +234,12 @@ class Trust(Section):
     targets: list[str]
 
 
+class GateSettings(Section):
+    """What becomes of a run that may not be believed."""
+
+    override: bool
+
+
 class Settings(Section):
     """One experiment, composed and checked: all that a run depends on besides data and versions."""
 
@@ -254,6 +260,7 @@ class Settings(Section):
     trainer: Trainer
     tracking: dict[str, Any]
     trust: Trust
+    gate: GateSettings
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Settings:

@@ -115,6 +115,7 @@ def _work_item(context: Context, section: Section) -> WorkItem:
         inputs.graph.found,
         venv_bundle(context),
         context.provenance,
+        inputs.cards,
     )
 
 

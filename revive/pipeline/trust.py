@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from revive.data.trajectories import joined
+from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
 from revive.policy.imitation import imitations, independent, is_clone_at_fault, world_of
 from revive.policy.intervals import prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
-from revive.policy.verdicts import Verdict, about_errors, about_gain, about_imitation, about_signs
+from revive.policy.verdicts import (
+    Verdict,
+    about_cards,
+    about_errors,
+    about_gain,
+    about_imitation,
+    about_signs,
+)
+from revive.trust.card import Cards
+from revive.trust.grading import causal_cards
 from revive.venv.validation import rollout_error
 
 FEW = 10  # steps after which an effect is looked at, or the dead time where that is longer
+
+
+def cards_of(inputs: Inputs) -> Cards:
+    """The causal cards of what both halves learn from; the test part is not read."""
+    parts = inputs.parts
+    if parts.test is None and parts.train.rows + parts.validation.rows <= inputs.logs.rows:
+        return causal_cards(inputs.logs, inputs.graph)
+    return causal_cards(joined(parts.train, parts.validation), inputs.graph)
 
 
 def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
@@ -24,6 +43,7 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
     found = imitations(problem)
     clone_at_fault = any(i.is_real for i in found) and is_clone_at_fault(problem)
     return [
+        *about_cards(problem.cards, problem.target),
         *about_imitation(found, gain, clone_at_fault),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),

@@ -28,8 +28,9 @@ class Remark:
 
 @dataclass(frozen=True)
 class CausalCard:
-    """See the module's docstring; effects in units of the output per unit of the decision, per step.
+    """See the module's docstring; `action` is a column of the decision node `node`.
 
+    Effects are in units of the output per unit of the decision, per step.
     overlap: share of the variance of the decision that nothing logged explains. moved: its standard deviation.
     effect, low, high: of the move at `dead_time` (steps until it shows, 1: at once), and an interval that misses the
     effect of any card of the run in one run of twenty. fast, fast_se: as fresh moves alone tell it; shift: the
@@ -39,6 +40,7 @@ class CausalCard:
     the moves with what is left k steps later, k = -10 .. 30. noise: sd of the measurement, where it shows.
     """
 
+    node: str
     action: str
     output: str
     grade: Grade
@@ -90,6 +92,11 @@ class Cards:
     def grade(self) -> Grade:
         """The worst of all cards."""
         return max((card.grade for card in self.cards), default="-", key="-ABCD".index)
+
+    @property
+    def doubtful(self) -> float:
+        """The share of cards with grade C or D."""
+        return sum(card.grade in ("C", "D") for card in self.cards) / max(1, len(self.cards))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

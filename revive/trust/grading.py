@@ -119,6 +119,7 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
     rest, moves = evidence.rest[:, [j]], evidence.moves[:, [i]]
     noise = _noise_sd(evidence, j) if any(r.code == "measurement-noise" for r in remarks) else None
     return CausalCard(
+        node=move.node,
         action=move.column if move.level is None else f"{move.column}={move.level:g}",
         output=output,
         grade=grade,
