@@ -22,6 +22,7 @@ from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
 from revive.report.summary import Summary
+from revive.report.tipping_figure import tipping_figure
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import VirtualEnv
 
@@ -57,6 +58,7 @@ def evaluate(
             verdicts=[verdict.to_json() for verdict in verdicts],
             causal=context.inputs.cards.as_dict() if context.inputs.cards else {},
             gate=gate.model_dump(mode="json"),
+            tipping=learned.tipping if learned else [],
         )
         _draw(context, venv, rows, errors, learned, truth)
         for path in sorted(context.folder.figures.iterdir()):
@@ -158,6 +160,8 @@ def _draw(
         if any(target in inputs.graph[name].inputs for name in inputs.graph.transitions):
             name = "response" if task and target == task.decides else f"response_{target}"
             figures.save(figures.response_curves(venv, rows, target), folder / f"{name}.png")
+    if learned is not None and learned.tipping:
+        figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
         learned_series, source = _series(context, venv, learned, truth)
         first, arrays = slice(0, int(inputs.logs.ends[0])), inputs.logs.arrays  # one trajectory

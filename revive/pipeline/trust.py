@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from revive.data.trajectories import joined
 from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
@@ -9,6 +11,7 @@ from revive.policy.imitation import imitations, independent, is_clone_at_fault, 
 from revive.policy.intervals import prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
+from revive.policy.tipping import tipping_points
 from revive.policy.verdicts import (
     Verdict,
     about_cards,
@@ -57,3 +60,9 @@ def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
     own, other = (gains[venv.members_of(half)] for half in (chosen.half, 1 - chosen.half))
     at_home = float(own.double().mean())
     return about_gain(prediction(other, at_home, independent(world, 1 - chosen.half)), at_home)
+
+
+def tipping_of(problem: PolicyProblem, chosen: Candidate) -> list[dict[str, Any]]:
+    """How strong a hidden cause would have to be to cancel the gain of a candidate over the clone."""
+    found = tipping_points(problem.cards, world_of(problem), chosen.policy, problem.clone, chosen.half)
+    return [tipping.to_json() for tipping in found]

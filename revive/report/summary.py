@@ -34,6 +34,9 @@ search           stage -> how its hyper-parameters were searched, empty where th
     both halves' members over `steps` steps, of the policy the gain over the logs' controller per step
 causal           what the logs say about cause and effect (revive/trust/card.py): grade, rows, blocks, false_alarms,
     rows_needed, skipped, cards [{action, output, grade, overlap, effect, low, high, ..., reasons, remarks}]
+tipping          of each action and the outputs that it moves most (revive/policy/tipping.py): [{action, output, shares,
+    gains: per step over the clone when so many times the effect are spurious, at: the share that cancels the gain or
+    null, strength, product, reach, columns [{column, moves, response}], sentence}]; empty where a clone was taken
 gate             {status: pass | warn | fail, reasons, overridden: accepted in spite of it (gate.override=true)}
 verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
 seconds          by stage
@@ -83,6 +86,7 @@ class Summary:
     verdicts: list[dict[str, str]] = field(default_factory=list)
     causal: dict[str, Any] = field(default_factory=dict)
     gate: dict[str, Any] = field(default_factory=dict)
+    tipping: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -127,7 +127,8 @@ def sentences(summary: Summary) -> list[str]:
         return [*_verdicts(summary, ""), *gate]
     lines = [*_prediction(policy), _choice(policy), *_conduct(policy)]
     sound = "verdict    nothing was found that speaks against the estimate (docs/trust.md says what was looked for)"
-    return ["\n".join(line for line in lines if line), *_verdicts(summary, sound), *gate]
+    tipping = [f"tipping    {pair['sentence']}" for pair in summary.tipping[:1]]
+    return ["\n".join(line for line in [*lines, *tipping] if line), *_verdicts(summary, sound), *gate]
 
 
 def _gate(gate: Mapping[str, Any]) -> list[str]:

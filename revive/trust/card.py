@@ -27,6 +27,15 @@ class Remark:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """What one logged column explains of the moves and of the response, given all other columns; shares."""
+
+    column: str
+    moves: float
+    response: float
+
+
+@dataclass(frozen=True)
 class CausalCard:
     """See the module's docstring; `action` is a column of the decision node `node`.
 
@@ -37,7 +46,8 @@ class CausalCard:
     difference of the two in standard errors. share: of the unexplained response that the effect explains.
     lasts: share of the decision's own moves that their past foretells. declared: the direction in the description.
     moves_acf, rest_acf: autocorrelations of the moves and of what the model leaves, at lags 1 ..; cross: correlation of
-    the moves with what is left k steps later, k = -10 .. 30. noise: sd of the measurement, where it shows.
+    the moves with what is left k steps later, k = -10 .. 30. rest: sd of what the model leaves. noise: sd of the
+    measurement, where it shows. references: what logged columns explain, where they are few.
     """
 
     node: str
@@ -63,6 +73,7 @@ class CausalCard:
     rest: float
     reasons: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
+    references: tuple[Reference, ...] = ()
 
     @property
     def alarm(self) -> bool:

@@ -6,7 +6,8 @@ together (series.critical). Beside it stands a size below which a difference doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy as np
 from revive.data.finding import sample_windows
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
-from revive.trust.card import Cards, CausalCard, Grade, Remark
+from revive.trust.card import Cards, CausalCard, Grade, Reference, Remark
 from revive.trust.evidence import Evidence, evidence_for
 from revive.trust.question import Question, declared_effect, questions
+from revive.trust.references import references
 from revive.trust.series import correlation, critical, lagged, over, score
 
 ROWS: Final = 10_000  # at most, in windows of consecutive ones
@@ -34,6 +36,7 @@ CROSS: Final = range(-10, 31)
 LATE: Final = 0.15  # correlations from which something is named
 NOISY: Final = -0.1
 LASTING: Final = 0.2
+References = Mapping[tuple[int, int], tuple[Reference, ...]]
 REMEMBERS: Final = 0.3  # share of the moves that the past of the states explains
 
 
@@ -59,7 +62,7 @@ def causal_cards(logs: Trajectories, graph: DecisionGraph) -> Cards:
             continue
         evidence = evidence_for(question, sample.ends)
         blocks = max(blocks, evidence.blocks.count)
-        cards += _cards(evidence, graph, pairs)
+        cards += _cards(evidence, graph, pairs, references(question, sample.lengths))
     return Cards(tuple(cards), sample.rows, blocks, ALARM, needed, tuple(skipped))
 
 
@@ -80,14 +83,15 @@ def _never_vary(logs: Trajectories, graph: DecisionGraph) -> list[str]:
     ]
 
 
-def _cards(evidence: Evidence, graph: DecisionGraph, pairs: int) -> list[CausalCard]:
+def _cards(evidence: Evidence, graph: DecisionGraph, pairs: int, known: References) -> list[CausalCard]:
     """One for each decision column and output; of a category that value of it whose effect is clearest, or an alarm."""
     cards: list[CausalCard] = []
     question = evidence.question
     for j in range(len(question.outputs)):
         found: dict[tuple[str, str], CausalCard] = {}
         for i, move in enumerate(question.moves):
-            card, key = _card(evidence, graph, pairs, i, j), (move.node, move.column)
+            card = replace(_card(evidence, graph, pairs, i, j), references=known.get((i, j), ()))
+            key = move.node, move.column
             if key not in found or "D-ABC".index(card.grade) < "D-ABC".index(found[key].grade):
                 found[key] = card
         cards += found.values()

@@ -30,7 +30,8 @@ class Question:
     """One transition and what moves it; arrays in physical units, one row for each row of the logs.
 
     moves, moved: the present decisions (N, k). earlier, before: the same some steps ago, as far as the transition
-    sees them (N, l). covariates: all else that the transition or the decisions see (N, p). states: the state columns
+    sees them (N, l). covariates: all else that the transition or the decisions see (N, p), and the logged column that
+    each of them comes from. states: the state columns
     among it (N, r). outputs, change: columns of the transition and how much they change in the step (N, q).
     known: (N,) rows without missing values.
     """
@@ -41,6 +42,7 @@ class Question:
     earlier: tuple[Move, ...]
     before: FloatArray
     covariates: FloatArray
+    covariate_names: tuple[str, ...]
     states: FloatArray
     outputs: tuple[str, ...]
     change: FloatArray
@@ -83,6 +85,7 @@ def _question(
         tuple(move for move, _ in behind),
         np.column_stack([values for _, values in behind]) if behind else np.zeros((logs.rows, 0)),
         design(logs, graph, known),
+        tuple(_names(logs, graph, known)),
         design(logs, graph, [name for name in graph.states if name in logs.arrays]),
         tuple(outputs),
         change,
@@ -127,6 +130,17 @@ def _earlier(logs: Trajectories, graph: DecisionGraph, node: str) -> Iterator[tu
             values = logs.arrays[node][:, frame * len(columns) + number]
             if age > 0 and column.type != "category" and values.min() < values.max():
                 yield Move(spec.source, column.name, age), values
+
+
+def _names(logs: Trajectories, graph: DecisionGraph, nodes: list[str]) -> Iterator[str]:
+    """The logged column behind each column of `design`; histories count with what they are the past of."""
+    for name in nodes:
+        if name in logs.arrays:
+            width = graph[graph.source_of(name)].width
+            for number, column in enumerate(graph.columns(name)):
+                own = graph.columns(graph.source_of(name))[number % width].name
+                levels = column.values if column.type == "category" and column.values else (None,)
+                yield from [own] * len(levels)
 
 
 def _is_past_decision(graph: DecisionGraph, name: str) -> bool:
