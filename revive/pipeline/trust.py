@@ -7,6 +7,7 @@ from typing import Any
 from revive.data.trajectories import joined
 from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.imitation import imitations, independent, is_clone_at_fault, world_of
 from revive.policy.intervals import prediction
 from revive.policy.problem import PolicyProblem
@@ -24,6 +25,7 @@ from revive.trust.card import Cards
 from revive.trust.grading import causal_cards
 from revive.venv.validation import rollout_error
 
+TIPPING_STARTS, TIPPING_STEPS = 32, 150  # of each half; a strength needs no more
 FEW = 10  # steps after which an effect is looked at, or the dead time where that is longer
 
 
@@ -64,5 +66,9 @@ def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
 
 def tipping_of(problem: PolicyProblem, chosen: Candidate) -> list[dict[str, Any]]:
     """How strong a hidden cause would have to be to cancel the gain of a candidate over the clone."""
-    found = tipping_points(problem.cards, world_of(problem), chosen.policy, problem.clone, chosen.half)
+    steps = min(problem.evaluation.horizon, TIPPING_STEPS)
+    world = EvaluationEnvironment.make(
+        problem.venv, problem.rows, problem.reward, starts=TIPPING_STARTS, horizon=steps, seed=1
+    )
+    found = tipping_points(problem.cards, world, chosen.policy, problem.clone, chosen.half)
     return [tipping.to_json() for tipping in found]

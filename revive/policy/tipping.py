@@ -34,7 +34,7 @@ from revive.trust.card import Cards, CausalCard, Reference
 from revive.venv.node_model import NodeModel
 from revive.venv.virtual_env import VirtualEnv
 
-SHARES: Final = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of the effect that may be spurious
+SHARES: Final = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)  # of the effect that may be spurious
 MOST: Final = 3  # pairs that are asked about: those of the largest effects
 
 
