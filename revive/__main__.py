@@ -131,11 +131,19 @@ def show(arguments: Sequence[str]) -> None:
     sys.stdout.write(f"{shown(Path(arguments[0]))}\n")
 
 
+def design_experiment(arguments: Sequence[str]) -> None:
+    """Say how the actions should be moved in new logs, so that they tell what these do not."""
+    from revive.pipeline.design_experiment import design_experiment as design
+
+    design(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
     "new": new,
     "show": show,
+    "design-experiment": design_experiment,
 }
 
 

@@ -71,7 +71,7 @@ def refrigerator(
     """The refrigerator of experiments/refrigerator under a proportional controller.
 
     noise: sd of the operator's own moves. door_moves, load_moves: how much power he adds while the door is open, and
-    for each unit of the load, a slow warming of sd `load` degC per step. dither: sd of a prescribed excitation.
+    for each unit of the load, a slow warming of sd `load` degC per step. dither: of a prescribed two-level excitation.
     """
     random = np.random.default_rng([seed, 7])
     door = doors(rows, random) if has_door else np.zeros(rows)
@@ -84,7 +84,7 @@ def refrigerator(
         usual = gain * (seen + setpoint_term) + door_moves * door[t] + load_moves * warming[t]
         if exploring:
             usual += random.uniform(-0.7, 0.7)
-        power = max(0.0, usual + random.normal(0.0, noise) + dither * random.normal())
+        power = max(0.0, usual + random.normal(0.0, noise) + dither * np.sign(random.normal()))
         pending.append(power)
         cooled = true - pending.pop(0)
         true = cooled + (OPEN if door[t] else SHUT) * (ROOM - cooled) + warming[t]
