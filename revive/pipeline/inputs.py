@@ -28,6 +28,7 @@ from revive.graph.found import Amendment
 from revive.pipeline.applied import to_apply
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
+from revive.trust.card import Cards
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
 from revive.venv.losses import NodeLoss, load_losses
 from revive.venv.rules import Rule, try_rule
@@ -59,6 +60,7 @@ class Inputs:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
+    cards: what the logs say about cause and effect, once that was asked.
     """
 
     graph: DecisionGraph
@@ -72,6 +74,7 @@ class Inputs:
     rule: Rule | None
     folder: Path
     applied: tuple[Proposal, ...] = ()
+    cards: Cards | None = None
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -156,10 +159,11 @@ def without_data(
     parts: Split,
     logged: Tensor | None,
     found: Sequence[Amendment] = (),
+    cards: Cards | None = None,
 ) -> Inputs:
     """What `gather` gives, around data that was read and checked before; the user's code is loaded anew.
 
-    found: what `gather` wrote into the graph.
+    found: what `gather` wrote into the graph. cards: what the logs say about cause and effect.
     """
     graph, folder = describe(settings)
     graph = amended(graph, found)
@@ -170,7 +174,7 @@ def without_data(
         task = Task(target, seen, reward, logged, smooth)
     code = UserCode.load(graph, folder)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
-    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder)
+    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder, cards=cards)
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:

@@ -95,6 +95,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         budget=chosen.budget,
         seed=seed,
         device=device,
+        cards=context.inputs.cards,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from revive.policy.conduct import Use
 from revive.policy.intervals import Interval
 from revive.policy.signs import SignOfEffect
+from revive.trust.card import Cards
 from revive.venv.validation import HORIZONS, RolloutError
 
 RELEVANT = 0.25  # spreads of the logged reward per step, and share of the gain: a gap below both is no matter
@@ -27,6 +28,7 @@ SOON = (
 EXPLODED = 3.0  # spreads of the data
 OUTSIDE = 0.05  # share of the steps
 MOVES = 3.0  # times those of the logs
+NAMED = 3  # effects that a sentence names
 HALVES = ("training", "validation")
 
 Severity = Literal["distrust", "caution"]
@@ -232,6 +234,39 @@ def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
         return []
     sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
     return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+
+
+def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
+    """What the logs say about cause and effect, before anything is learned from them.
+
+    target: the node that a policy decides. A hidden cause of another decision is a caution, and so is one against which
+    an effect is declared.
+    """
+    if cards is None:
+        return []
+    found = [Verdict("no-card", f"{said}.", "Log more of it.", "caution") for said in cards.skipped]
+    unknown = [card for card in cards.cards if card.grade == "C"]
+    if unknown:
+        listed = "; ".join(
+            f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown[:NAMED]
+        )
+        more = f"; and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        found.append(
+            Verdict(
+                "unknown-effect",
+                f"The logs do not tell what an action does (causal grade C): {listed}{more}.",
+                "Move the action by hand in new logs, or declare its effect if you know the sign; policies are judged "
+                "more strictly meanwhile.",
+                "caution",
+            )
+        )
+    for card in cards.cards:
+        for remark in card.remarks:
+            if remark.code in ("hidden-driver", "wrong-sign"):
+                settled = card.declared is not None or card.node != target
+                severity: Severity = "caution" if settled else "distrust"
+                found.append(Verdict(remark.code, remark.sentence, remark.remedy, severity))
+    return found
 
 
 def first_distrust(verdicts: Iterable[Verdict]) -> str | None:

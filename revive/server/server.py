@@ -240,5 +240,5 @@ class ReviveServer:
         choices = {key: values.pop(key) for key in _GROUPS if isinstance(values.get(key), str)}
         chosen = [f"{group}={option}" for group, option in choices.items()]
         settings = load_settings(chosen, values, self.name)
-        check_sections(settings.as_dict()).raise_if_any()
+        check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         return settings

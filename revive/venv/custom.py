@@ -6,6 +6,7 @@ model space. Its parameters get a member axis in front, and all members are run 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,9 @@ class CustomNet(nn.Module):
         stacked, buffers = stack_module_state(copies)
         if buffers:
             names = ", ".join(buffers)
-            raise UserError(Problem(f"{make.__name__} has buffers ({names}); only parameters can be learned", path))
+            raise UserError(
+                Problem(f"{make.__name__} has buffers ({names}); only parameters can be learned", path)
+            )
         self._names = [name.replace(".", "__") for name in stacked]
         self._keys = list(stacked)
         for name, value in zip(self._names, stacked.values(), strict=True):
@@ -65,8 +68,10 @@ class CustomNet(nn.Module):
         return list(self.parameters())
 
 
-def load_networks(graph: DecisionGraph, folder: Path) -> dict[str, tuple[type[nn.Module], Path]]:
-    """Custom node -> its class and file. Raises UserError with all problems of all files."""
+def load_networks(
+    graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None
+) -> dict[str, tuple[type[nn.Module], Path]]:
+    """Custom node -> its class and file; see `UserCode.load`. Raises UserError with all problems of all files."""
     problems, found = Problems(), {}
     for name in graph.learned:
         reference = graph[name].custom
@@ -74,7 +79,7 @@ def load_networks(graph: DecisionGraph, folder: Path) -> dict[str, tuple[type[nn
             continue
         path = folder / reference.file
         try:
-            module = load_module(path)
+            module = load_module(path, (sources or {}).get(reference.file))
             require_function(module, reference.name, path)
         except UserError as error:
             problems.extend(error.problems)

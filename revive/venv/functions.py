@@ -69,21 +69,32 @@ class UserCode:
     networks: Mapping[str, tuple[type[nn.Module], Path]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, graph: DecisionGraph, folder: Path) -> UserCode:
-        """Run the files beside the description. Raises UserError with all problems of all of them."""
+    def load(cls, graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None) -> UserCode:
+        """Run the files beside the description. Raises UserError with all problems of all of them.
+
+        sources: file -> what to run in place of what `folder` holds.
+        """
         problems = Problems()
         loaded: list[Any] = []
         for load in (load_functions, load_networks):
             try:
-                loaded.append(load(graph, folder))
+                loaded.append(load(graph, folder, sources or {}))
             except UserError as error:
                 problems.extend(error.problems)
         problems.raise_if_any()
         return cls(*loaded)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where it came from."""
+        paths = [function.path for function in self.functions.values()]
+        return tuple(dict.fromkeys([*paths, *(path for _, path in self.networks.values())]))
 
-def load_functions(graph: DecisionGraph, folder: Path) -> dict[str, ExpertFunction]:
-    """Function node -> its code, from the files beside the description in `folder`.
+
+def load_functions(
+    graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None
+) -> dict[str, ExpertFunction]:
+    """Function node -> its code, from the files beside the description in `folder`; see `UserCode.load`.
 
     Raises UserError with all problems of all files.
     """
@@ -94,7 +105,7 @@ def load_functions(graph: DecisionGraph, folder: Path) -> dict[str, ExpertFuncti
             continue
         path = folder / spec.code.file
         try:
-            module = load_module(path)
+            module = load_module(path, (sources or {}).get(spec.code.file))
             require_function(module, spec.code.name, path)
         except UserError as error:
             problems.extend(error.problems)

@@ -187,7 +187,7 @@ def test_a_bundle_that_is_not_whole_gives_the_next_best_one(tuned: ReviveServer,
     (server.folder / "policy" / "model.safetensors").write_bytes(b"")
     assert server.get_policy_model()[0] is not None
     (server.folder / "search" / "policy" / "trials.json").write_text('{"trials": [')
-    with pytest.raises(UserError, match="weights cannot be read"):
+    with pytest.raises(UserError, match="the manifest says"):
         server.get_policy_model()
 
 
