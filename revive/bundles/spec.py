@@ -187,6 +187,7 @@ class VenvSpec(_Spec):
     kind: Literal["venv"]
     members: Annotated[int, Field(ge=1, le=4096)]
     scales: dict[Name, Annotated[list[Number], Field(max_length=WIDEST)]]
+    observed: Names = Field(default_factory=list)
 
 
 class PolicySpec(_Spec):

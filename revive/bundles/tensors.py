@@ -7,7 +7,7 @@ name, type, shape and offset has to be the one that the description implies.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -82,8 +82,13 @@ class Widths:
         return one if frames == 1 else Layout(one.continuous * frames)
 
 
-def venv_tensors(graph: DecisionGraph, members: int, network: Mapping[str, Any]) -> Wanted:
-    """What a venv bundle must hold. `network`: hidden, activation, std."""
+def venv_tensors(
+    graph: DecisionGraph, members: int, network: Mapping[str, Any], observed: Collection[str] = ()
+) -> Wanted:
+    """What a venv bundle must hold. `network`: hidden, activation, std. observed: transitions that are readings.
+
+    Raises UserError where something is observed that is no learned transition.
+    """
     widths, shapes, free = Widths(graph), dict(_codec_tensors(graph)), []
     for name in graph.learned:
         layout, at = widths.learned(name), f"models.{name}"
@@ -95,6 +100,10 @@ def venv_tensors(graph: DecisionGraph, members: int, network: Mapping[str, Any])
             free.append(f"{at}.net.")
         shapes[f"{at}.free_log_std"] = Shape("F32", (members, 1, layout.ordered))
         shapes[f"{at}.scale"] = Shape("F32", (layout.ordered,))
+    for name in observed:
+        if name not in graph.learned or name not in graph.transitions:
+            raise UserError(f"'{name[:100]}' is observed, but it is no learned transition")
+        shapes[f"observers.{name}.logit"] = Shape("F32", (members, 1, widths.learned(name).continuous))
     return Wanted(shapes, tuple(free))
 
 
