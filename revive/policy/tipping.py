@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from revive.data.codec import Codec
 from revive.data.windows import Rows
+from revive.nn.heads import Outputs
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.policy import Policy
 from revive.trust.card import Cards, CausalCard, Reference
@@ -206,22 +207,15 @@ def _unit(codec: Codec, node: str, column: str) -> float:
 
 
 class _Leaning(NodeModel):
-    """A node's model, to one dimension of whose value is added a linear function of its inputs."""
+    """A node's model, to one dimension of whose mean is added a linear function of its inputs."""
 
     def __init__(self, inner: NodeModel, weights: Tensor, output: int) -> None:
         nn.Module.__init__(self)
         self.inner, self.output, self.layout, self.spec = inner, output, inner.layout, inner.spec
         self.register_buffer("weights", weights)
 
-    def value(self, x: Tensor, current: Tensor | None, eps: Tensor | None) -> Tensor:
-        value = self.inner.value(x, current, eps)
-        weights = self.get_buffer("weights")
-        added = x @ weights[:-1] + weights[-1]
-        return torch.cat(
-            [
-                value[..., : self.output],
-                (value[..., self.output] + added).unsqueeze(-1),
-                value[..., self.output + 1 :],
-            ],
-            dim=-1,
-        )
+    def forward(self, x: Tensor, current: Tensor | None) -> Outputs:
+        out, weights = self.inner(x, current), self.get_buffer("weights")
+        added = torch.zeros_like(out.mean)
+        added[..., self.output] = x @ weights[:-1] + weights[-1]
+        return out._replace(mean=out.mean + added)
