@@ -61,7 +61,6 @@ class _Reading:
         """The graph. Raises UserError with every problem."""
         self._check_shape()
         outline = Outline.read(self._tree, self._file, self._problems)
-        outline.add_duplicates(self._tree, self._file, self._problems)
         said = outline.declaration
         said = replace(
             said,
@@ -111,6 +110,8 @@ class _Reading:
 
     def _warn(self, graph: DecisionGraph, outline: Outline) -> None:
         said = outline.declaration
+        for sentence in outline.remarks(self._tree):
+            _log.warning("%s: %s", self._file, sentence)
         unused = [name for name in said.columns if name not in graph]
         if unused:
             names = ", ".join(unused)

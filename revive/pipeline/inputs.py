@@ -85,7 +85,7 @@ def gather(settings: Settings) -> Inputs:
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
     code = UserCode.load(graph, folder)
     raw, made = _logs(settings, graph, truth)
-    logs = _derived(raw, graph, code.functions)
+    logs = _derived(settings, raw, graph, code.functions)
     other = _validation_logs(settings, graph, code.functions)
     applied = to_apply(settings, graph, logs, other)
     graph = amended(graph, applied.changes)
@@ -178,7 +178,7 @@ def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
 
 
 def _derived(
-    logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
+    settings: Settings, logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
 ) -> Trajectories:
     """The logs with what follows from them; the user's functions are tried on them first."""
     data = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in logs.arrays.items()}
@@ -187,7 +187,8 @@ def _derived(
     def on_arrays(function: ExpertFunction) -> Function:
         return lambda inputs: function({k: torch.as_tensor(v) for k, v in inputs.items()}).numpy()
 
-    return with_functions(logs, graph, {name: on_arrays(function) for name, function in functions.items()})
+    called = {name: on_arrays(function) for name, function in functions.items()}
+    return with_functions(logs, graph, called, settings.dataset.ignore_check)
 
 
 def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
@@ -224,6 +225,7 @@ def read_options(settings: Settings) -> ReadOptions:
         time=chosen.time,
         gap=chosen.gap,
         missing=chosen.missing,
+        ignore_check=chosen.ignore_check,
     )
 
 
@@ -244,7 +246,7 @@ def _validation_logs(
     if settings.dataset.validation_path is None:
         return None
     other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
-    return _derived(other, graph, functions)
+    return _derived(settings, other, graph, functions)
 
 
 def _parts(settings: Settings, logs: Trajectories) -> Split:

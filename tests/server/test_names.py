@@ -15,12 +15,15 @@ from revive.config.instantiate import check_sections
 from revive.config.settings import Settings
 from revive.errors import UserError
 from revive.pipeline.search import require_search
-from revive.server.names import ABBREVIATIONS, NETWORKS, TABLES, Why
+from revive.server.learners import networks, tables
+from revive.server.names import ABBREVIATIONS, Why
 from revive.server.translate import from_config, translate
 from tests.server.conftest import Make
 
 FILE = Path(__file__).parent / "revive_config.json"
 """Every parameter of REVIVE 0.9.3 as its own config file holds it."""
+
+TABLES = tables("auto")
 
 LATER = {  # of 1.x, and of algorithms that only other versions have
     "base": ("venv_train_dataset_mode", "bc_loss", "controller_weight"),
@@ -53,7 +56,7 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def settings_of(values: dict[str, Any]) -> Settings:
-    choices = [f"{key}={values[key]}" for key in ("tuning", "search") if isinstance(values.get(key), str)]
+    choices = [f"{key}={values[key]}" for key in ("tuning", "search", "policy") if isinstance(values.get(key), str)]
     plain = {key: value for key, value in values.items() if f"{key}={value}" not in choices}
     settings = load_settings(choices, plain, "test")
     check_sections(settings.as_dict()).raise_if_any()
@@ -95,7 +98,7 @@ def test_every_default_of_revive_is_legal_here(algorithms: tuple[str, str]) -> N
     settings = settings_of(values)
     assert len(values) > 25
     for key, value in values.items():
-        if key != "tuning":
+        if key not in ("tuning", "policy"):
             assert value_at(settings, key) == value
 
 
@@ -161,7 +164,7 @@ def test_a_whole_config_of_revive_works_unchanged(make: Make) -> None:
     settings = server.settings
     assert settings.seed == 42
     assert (settings.search.venv_trials, settings.search.policy_trials) == (25, 10)
-    usual = make(debug=False).settings
+    usual = make(debug=False, policy="ppo").settings
     assert settings.venv.learner == {**usual.venv.learner, "curriculum": settings.venv.learner["curriculum"]}
     assert settings.policy.learner == usual.policy.learner  # what REVIVE writes by default is no wish
     assert settings.venv.space == usual.venv.space
@@ -183,7 +186,8 @@ def test_only_the_algorithm_that_is_chosen_counts(
     settings = settings_of(from_config(config).values)
     key = "lr" if algorithms[0] == "bc" else "multi_step_lr"
     assert settings.venv.learner[key] == venv
-    assert settings.policy.learner["learners"]["first_order"]["iterations"] == policy
+    assert settings.policy.learner["iterations"] == policy
+    assert settings.policy.learner["_target_"].lower().endswith(f"{algorithms[1]}.{algorithms[1]}")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +213,7 @@ def test_abbreviations() -> None:
         for name in names:
             known = any(name in table for table in TABLES.values())
             assert known or any(
-                name.startswith(f"{who}_hidden_") for table in NETWORKS.values() for who in table
+                name.startswith(f"{who}_hidden_") for table in networks("auto").values() for who in table
             )
     found = translate({"gs": 3, "vrh": 5, "tvt": 2, "phf": 16, "bep": 30}).values
     assert (found["seed"], found["search.venv_trials"], found["policy.network.hidden"]) == (3, 2, [16] * 4)

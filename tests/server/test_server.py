@@ -212,7 +212,7 @@ def test_user_module_file_path(make: Make, tmp_path: Path, refrigerator: Path) -
     module = tmp_path / "module.py"
     module.write_text(
         "def mine(data):\n    print('was asked')\n"
-        "    return (data['node_dist'].mean - data['expert_data']).abs().sum(-1)\n"
+        "    return (data['node_dist'].mean - data['expert_data'][data['node_name']]).abs().sum(-1)\n"
     )
     given = {"dataset_desc_file_path": description, "venv_mode": "once", "policy_mode": "none"}
     make(user_module_file_path=module, **given).train(wait=True)
