@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal
 
 from revive.errors import Problem, UserError, nearest
 
@@ -28,6 +30,13 @@ def load_module(path: Path) -> ModuleType:
     except Exception as error:
         raise UserError(raised_in(path, error)) from error
     return module
+
+
+def annotated_library(function: Callable[..., Any]) -> Literal["numpy", "torch"] | None:
+    """Which arrays the annotations of a function speak of; None where they are silent or speak of both."""
+    spoken = " ".join(str(note) for note in getattr(function, "__annotations__", {}).values())
+    torch, numpy = "Tensor" in spoken, "ndarray" in spoken
+    return None if torch == numpy else "torch" if torch else "numpy"
 
 
 def raised_in(path: Path, error: Exception) -> Problem:

@@ -26,6 +26,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment
 from revive.pipeline.applied import to_apply
+from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
@@ -95,11 +96,11 @@ def gather(settings: Settings) -> Inputs:
     if rule is not None and settings.venv.mode != "none":  # now, or every trial of a search would fail of it
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
-    task = _task(settings, graph, logs)
+    task = _task(settings, graph, logs, code)
     return Inputs(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
 
 
-def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
+def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: UserCode) -> Task | None:
     """What the policy is to do; None where none is to be learned and no reward is named."""
     learns, tunes = settings.policy.mode != "none", settings.tuning.mode != "none"
     if settings.reward is None:
@@ -114,8 +115,19 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     logged = reward.of_logs(logs)
     if learns and target is not None:
         _require_choice(logs, graph, target, logged, settings.reward)
-    smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
-    return Task(target, seen, reward, logged, smooth)
+    return _told(target, seen, reward, logged, logs, code)
+
+
+def _told(
+    target: str | None,
+    seen: DecisionGraph,
+    reward: Reward,
+    logged: Tensor,
+    logs: Trajectories,
+    code: UserCode,
+) -> Task:
+    smooth = target is not None and leads_to_action(reward, seen, target, code.functions, logs.arrays)
+    return Task(target, seen, reward.within(logs, logged), logged, smooth)
 
 
 def _require_choice(
@@ -163,12 +175,10 @@ def without_data(
     """
     graph, folder = describe(settings)
     graph = amended(graph, found)
-    task = None
+    code, task = UserCode.load(graph, folder), None
     if settings.reward is not None and logged is not None:
         reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
-        smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
-        task = Task(target, seen, reward, logged, smooth)
-    code = UserCode.load(graph, folder)
+        task = _told(target, seen, reward, logged, logs, code)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder)
 
