@@ -38,7 +38,7 @@ def assemble(declaration: Declaration) -> tuple[tuple[Node, ...], list[Fault]]:
 
     The declaration has no structural faults. Nodes that the graph does not use are left out.
     """
-    said = declaration.without_short_histories()
+    said = declaration.without_short_histories().with_newest_frames()
     faults = list(loop_faults(said.inputs))
     if faults:
         return (), faults

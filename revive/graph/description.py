@@ -112,6 +112,9 @@ class _Reading:
         said = outline.declaration
         for sentence in outline.remarks(self._tree):
             _log.warning("%s: %s", self._file, sentence)
+        for node in said.whole_stacks:
+            what = "%s: of '%s' the newest frame is learned; the others are what they were a step before"
+            _log.warning(what, self._file, node)
         unused = [name for name in said.columns if name not in graph]
         if unused:
             names = ", ".join(unused)

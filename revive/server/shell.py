@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,11 @@ _TASKS = (("venv", "Virtual environment", "venv_acc"), ("policy", "Policy", "pol
 
 def main(arguments: Sequence[str]) -> None:
     """Train with what the options say, and print how every task ended. Raises UserError as `ReviveServer` does."""
-    server = ReviveServer(**_arguments(dict(_pairs(arguments))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # its notes are printed instead
+        server = ReviveServer(**_arguments(dict(_pairs(arguments))))
+    for note in server.notes:
+        sys.stdout.write(f"note    {note}\n")
     server.train(wait=True)
     sys.stdout.write(_table(server.status()))
 

@@ -141,9 +141,14 @@ def test_a_window_that_a_function_shifts(describe: Describe) -> None:
     assert graph.metric_nodes == ("action", "newest_obs")
 
 
-def test_a_learned_stack(describe: Describe) -> None:
+def test_of_a_learned_stack_the_newest_frame_is_learned(
+    describe: Describe, caplog: pytest.LogCaptureFixture
+) -> None:
     graph = both_ways(describe(LEARNED))
-    assert graph.transitions == ("next_ts_temperature",)
-    assert graph["next_ts_temperature"].width == 10
-    assert graph.histories == ()
+    assert graph.learned == ("action", "next_temperature")
+    assert graph["next_temperature"].inputs == ("ts_temperature", "action")
+    assert graph["next_ts_temperature"].function == FunctionSpec("push")
+    assert graph.states == ("temperature",)
+    assert graph.histories == ("ts_temperature",)
+    assert "of 'next_ts_temperature' the newest frame is learned" in caplog.text
     assert graph.lookback == 9
