@@ -8,6 +8,7 @@ from functools import cached_property
 
 from revive.graph.columns import Column
 from revive.graph.declaration import Declaration
+from revive.graph.dynamics import is_part_of_dynamics
 from revive.graph.effects import resolve_effects
 from revive.graph.names import (
     DONE,
@@ -244,7 +245,8 @@ class _Plan:
     def _learned_kind(self, name: str) -> NodeKind:
         if state_name(name) is not None:
             return NodeKind.TRANSITION
-        return NodeKind.DECISION if change_source(name) is None else NodeKind.CHANGE
+        part = change_source(name) is not None or is_part_of_dynamics(self.said, self._inputs, name)
+        return NodeKind.CHANGE if part else NodeKind.DECISION
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """The columns of any node, its own or those it shares."""

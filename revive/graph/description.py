@@ -15,7 +15,7 @@ from revive.errors import Problem, Problems
 from revive.graph.code import CodeError, CodeFolder, Wanted
 from revive.graph.complaints import explain
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.names import history_name
+from revive.graph.names import change_source, history_name
 from revive.graph.nodes import CodeRef
 from revive.graph.outline import Outline
 from revive.graph.schema import DescriptionFile
@@ -115,6 +115,10 @@ class _Reading:
         for node in said.whole_stacks:
             what = "%s: of '%s' the newest frame is learned; the others are what they were a step before"
             _log.warning(what, self._file, node)
+        for name in graph.changes:
+            if change_source(name) is None:
+                what = "%s: '%s' is taken for a part of the plant, not for a decision: it is predicted, never replayed"
+                _log.warning(what, self._file, name)
         unused = [name for name in said.columns if name not in graph]
         if unused:
             names = ", ".join(unused)

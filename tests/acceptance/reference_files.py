@@ -34,6 +34,7 @@ from tests.acceptance.reference_data import make_logs  # noqa: E402
 REQUIRED = 20
 TIMEOUT = 900
 BUDGET = {"revive_epoch": 5, "ppo_epoch": 4, "sac_epoch": 4, "train_venv_trials": 2, "train_policy_trials": 2}
+CURRICULUM = {"venv.learner.curriculum": [[5, 3]]}  # where the venv is not cloned alone
 OK = "ok"
 
 
@@ -111,6 +112,12 @@ def cases() -> list[Case]:
     ]
 
 
+def _options(case: Case) -> dict[str, Any]:
+    """Tiny budgets, and what the case itself says."""
+    cloned = case.options.get("venv_algo") == "bc"
+    return {**BUDGET, **({} if cloned else CURRICULUM), **case.options}
+
+
 # -- one case, in a process of its own ---------------------------------------------------------
 
 
@@ -146,7 +153,7 @@ def through_server(case: Case, checkout: Path, folder: Path) -> None:
         log_dir=str(folder / "server"),
         run_id="run",
         debug=True,
-        **{**BUDGET, **case.options, "tracking": "none"},
+        **{**_options(case), "tracking": "none"},
     )
     server.train()
     venv, told, states, _ = server.get_virtualenv_env()
@@ -179,7 +186,7 @@ def _shell(case: Case, checkout: Path, folder: Path) -> list[str]:
     ]
     modes = ["-vm", "once", "-pm", "once" if "policy" in case.wanted else "None"]
     modes += ["-tm", "max"] if "tuning" in case.wanted else []
-    options = [text for name, value in {**BUDGET, **case.options}.items() for text in (f"--{name}", str(value))]
+    options = [text for name, value in _options(case).items() for text in (f"--{name}", str(value))]
     more = ["--debug", "--run_id", "run", "--log_dir", str(folder / "command"), "--tracking", "none"]
     return [sys.executable, "-m", "revive", "server", *files, *modes, *options, *more]
 
