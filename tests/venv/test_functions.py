@@ -186,13 +186,13 @@ def right() -> np.ndarray:
     return torch.cat([rows["x"] + 2 * rows["u"], rows["u"] ** 2], -1).numpy()
 
 
-def complete(make: Make, trajectories: Trajectories) -> Trajectories:
+def complete(make: Make, trajectories: Trajectories, ignore_check: bool = False) -> Trajectories:
     graph, function = make(SUM["numpy"][1])
 
     def on_arrays(inputs: object) -> np.ndarray:
         return function({k: torch.as_tensor(v) for k, v in inputs.items()}).numpy()  # type: ignore[attr-defined]
 
-    return with_functions(trajectories, graph, {"load": on_arrays})
+    return with_functions(trajectories, graph, {"load": on_arrays}, ignore_check)
 
 
 def test_what_is_not_logged_is_computed(make: Make) -> None:
@@ -211,6 +211,15 @@ def test_what_is_logged_and_differs_is_refused_with_its_row(make: Make) -> None:
     with pytest.raises(UserError, match=r"logged values of 'load' differ from its function by up to 0\.5") as caught:
         complete(make, logs(wrong))
     assert "row 17" in str(caught.value)
+
+
+def test_what_differs_is_kept_as_it_was_logged_where_that_is_asked_for(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = right()
+    wrong[17, 1] += 0.5
+    np.testing.assert_array_equal(complete(make, logs(wrong), ignore_check=True).arrays["load"], wrong)
+    assert "differ from its function by up to 0.5" in caplog.text
 
 
 def test_what_is_missing_in_the_log_does_not_differ(make: Make) -> None:
