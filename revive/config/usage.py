@@ -13,6 +13,7 @@ usage: {program} experiment=NAME [key=value ...]
        {program} new NAME --data FILE           make an experiment from a data file
            [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
            [--folder FOLDER]      where it is made; ./experiments otherwise
+       {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 

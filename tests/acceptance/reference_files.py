@@ -2,7 +2,7 @@
 
     python tests/acceptance/reference_files.py CHECKOUT [--keep DIR] [--only WORD ...] [--again]
 
-Every case is a description with its data (random logs of its shape where the checkout holds none), reward, rule, user
+Each case is a description with its data (random logs of its shape where the checkout holds none), reward, rule, user
 module and config file. It is checked by `python -m revive check`, then trained with tiny budgets once through
 `ReviveServer` and once through `python -m revive server` with REVIVE's own options; both hand over models whose answers
 have to be finite. Finished cases are lines of DIR/rows.jsonl and not run again, save those that failed, with --again.
@@ -15,11 +15,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,7 +191,7 @@ def _shell(case: Case, checkout: Path, folder: Path) -> list[str]:
     modes += ["-tm", "max"] if "tuning" in case.wanted else []
     options = [text for name, value in _options(case).items() for text in (f"--{name}", str(value))]
     more = ["--debug", "--run_id", "run", "--log_dir", str(folder / "command"), "--tracking", "none"]
-    return [sys.executable, "-m", "revive", "server", *files, *modes, *options, *more]
+    return ["server", *files, *modes, *options, *more]
 
 
 def _check(case: Case, checkout: Path, folder: Path) -> list[str]:
@@ -207,7 +209,7 @@ def _check(case: Case, checkout: Path, folder: Path) -> list[str]:
     if case.name == "nan":  # REVIVE masks without being asked, `check` asks
         values["dataset.missing"] = "mask"  # type: ignore[assignment]
     words = [f"{key}={value}" for key, value in values.items() if value is not None]
-    return [sys.executable, "-m", "revive", "check", *words]
+    return ["check", *words]
 
 
 def use_models(run: Path, code: Path, wanted: tuple[str, ...]) -> None:
@@ -230,35 +232,68 @@ def _no_constant(text: str) -> float:
 # -- the table ---------------------------------------------------------------------------------
 
 
-def _run(words: list[str]) -> tuple[str, float]:
-    """`ok`, or `refused: message`, or `failed: last line`; and the seconds."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+def _run(words: list[str], action: Callable[[list[str]], int]) -> tuple[str, float]:
+    """`ok`, or `refused: message`, or `failed: last line`; and the seconds. In a fork of this process, which has
+    the heavy imports behind it."""
     started = time.perf_counter()
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=TIMEOUT, env=environment)
-    except subprocess.TimeoutExpired:
-        return f"failed: not done after {TIMEOUT} s", TIMEOUT
+    with tempfile.TemporaryFile("w+") as said:
+        child = os.fork()
+        if child == 0:
+            os.dup2(said.fileno(), 1)
+            os.dup2(said.fileno(), 2)
+            os._exit(_code(words, action))
+        code = _waited(child)
+        said.seek(0)
+        text = said.read()
     seconds = time.perf_counter() - started
-    if done.returncode == 0:
+    if code == 0:
         return OK, seconds
-    lines = [line for line in done.stderr.strip().splitlines() if line.strip()] or ["no word"]
-    if done.returncode == 2 and "Traceback" not in done.stderr:
-        return "refused: " + " / ".join(lines[-6:]), seconds
+    if code is None:
+        return f"failed: not done after {TIMEOUT} s", seconds
+    lines = [line for line in text.strip().splitlines() if line.strip()] or ["no word"]
+    if code == 2 and "Traceback" not in text:
+        return "refused: " + " / ".join(lines[-2:]), seconds
     return f"failed: {lines[-1]}", seconds
+
+
+def _code(words: list[str], action: Callable[[list[str]], int]) -> int:
+    warnings.simplefilter("ignore")
+    try:
+        return action(words)
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+
+
+def _waited(child: int) -> int | None:
+    """The exit code; None, and the child is killed, after TIMEOUT seconds."""
+    deadline = time.monotonic() + TIMEOUT
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return None
 
 
 def row_of(case: Case, checkout: Path, folder: Path) -> dict[str, Any]:
     """The case through all of its ways."""
+    from revive.__main__ import main as command
+
     folder.mkdir(parents=True, exist_ok=True)
-    this = [sys.executable, str(Path(__file__).resolve()), str(checkout), "--one", case.name, "--folder", str(folder)]
     code = str((checkout / case.description).parent)
     row: dict[str, Any] = {"case": case.name, "wanted": list(case.wanted), "seconds": {}}
-    for way, words in (
-        ("check", _check(case, checkout, folder)),
-        ("server", this),
-        ("command", _shell(case, checkout, folder)),
+    for way, words, action in (
+        ("check", _check(case, checkout, folder), command),
+        ("server", [], lambda _: _through_server(case, checkout, folder)),
+        ("command", _shell(case, checkout, folder), command),
     ):
-        row[way], row["seconds"][way] = _run(words)
+        row[way], row["seconds"][way] = _run(words, action)
         if row[way] == OK and way != "check":
             try:
                 use_models(folder / way / "run", Path(code), case.wanted)
@@ -279,6 +314,20 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def _import_all() -> None:
+    """What every way imports, once."""
+    import matplotlib.pyplot
+    import pytorch_lightning
+    import torch
+
+    import revive.pipeline.run
+    import revive.policy.learners.auto
+    import revive.venv.learners.multi_step  # noqa: F401
+
+    torch.set_num_threads(1)
+    assert matplotlib.pyplot and pytorch_lightning
+
+
 def _known(file: Path, again: bool) -> dict[str, dict[str, Any]]:
     if not file.is_file():
         return {}
@@ -297,12 +346,9 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "reference_files")
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--again", action="store_true")
-    parser.add_argument("--one")
-    parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     checkout = given.checkout.resolve()
-    if given.one:
-        return _one(given.one, checkout, given.folder)
+    _import_all()
     given.keep.mkdir(parents=True, exist_ok=True)
     file, chosen = given.keep / "rows.jsonl", cases()
     known = _known(file, given.again)
@@ -322,10 +368,9 @@ def main() -> int:
     return int(bool(broken) or right < min(REQUIRED, len(rows)))
 
 
-def _one(name: str, checkout: Path, folder: Path) -> int:
+def _through_server(case: Case, checkout: Path, folder: Path) -> int:
     from revive.errors import UserError
 
-    case = next(case for case in cases() if case.name == name)
     try:
         through_server(case, checkout, folder)
     except UserError as error:
