@@ -29,7 +29,13 @@ class NetworkDecisionNode:
         self.network: nn.Module | None = None
 
     def initialize_network(
-        self, input_dim: int, output_dim: int, hidden_features: int, hidden_layers: int, *args: Any, **kwargs: Any
+        self,
+        input_dim: int,
+        output_dim: int,
+        hidden_features: int,
+        hidden_layers: int,
+        *args: Any,
+        **kwargs: Any,
     ) -> None:
         """Make `self.network`. input_dim: of all inputs side by side. output_dim: parameters of the distribution."""
         body = MLP(input_dim, output_dim, hidden_features, hidden_layers)

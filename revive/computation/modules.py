@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -41,7 +42,7 @@ class MLP(nn.Module):
             raise ValueError(f"norm is {norm!r}; None and 'ln' treat every row by itself")
         widths = [in_features, *[hidden_features] * hidden_layers]
         parts: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             parts += [nn.Linear(before, after), *([nn.LayerNorm(after)] if norm else [])]
             parts.append(ACTIVATIONS[hidden_activation]())
         parts += [nn.Linear(widths[-1], out_features), ACTIVATIONS[output_activation]()]

@@ -58,7 +58,8 @@ def _compare(
         problems.add(
             f"the logged values of '{name}' differ from its function by up to {worst:.3g}",
             place=f"row {row}: logged {logged[row].tolist()}, computed {computed[row].tolist()}",
-            remedy="mend the function or the data, or leave the array out: it is then computed; or write dataset.ignore_check=true",
+            remedy="mend the function or the data, or leave the array out: it is then computed; or write "
+            "dataset.ignore_check=true",
         )
     else:
         log.warning("the logged values of '%s' differ from its function by up to %.3g", name, worst)

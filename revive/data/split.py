@@ -45,9 +45,9 @@ def split(
 
     validation, test: shares of the trajectories, or of the rows where trajectories are cut
     mode: `outside_traj` whole trajectories, which are cut after all (and that is said) where there are too few of
-        them; `inside_traj` cuts each one into training, validation, test, in this order; `auto` cuts only where there are fewer trajectories than parts, or where they are so uneven that
-        a part would have less than half of its rows; then it leaves those that are too short to be cut whole, in the
-        training part
+        them; `inside_traj` cuts each one into training, validation, test, in this order; `auto` cuts only where
+        there are fewer trajectories than parts, or where they are so uneven that a part would have less than half
+        of its rows; then it leaves those that are too short to be cut whole, in the training part
     gap: rows dropped between two parts of a trajectory, so that no window sees both
     Raises UserError for impossible shares and for too little data.
     """

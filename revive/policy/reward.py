@@ -16,11 +16,12 @@ from revive.data.trajectories import FloatArray, Trajectories
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.user_code import annotated_library, load_module, raised_in, require_function
 
-
 _log = logging.getLogger("revive")
 _Way = Literal["tensors", "arrays", "detached"]  # what a reward function takes
 _WAYS: Final[tuple[_Way, ...]] = ("tensors", "arrays", "detached")
-_EDGE: Final = 1e-4  # of a column's range that a value is kept away from its ends, where slopes are often infinite
+_EDGE: Final = (
+    1e-4  # of a column's range that a value is kept away from its ends, where slopes are often infinite
+)
 
 
 class _NodeData(dict[str, Any]):
@@ -62,7 +63,9 @@ class Logged:
     def usual(self, data: Mapping[str, Tensor], where: Tensor) -> dict[str, Tensor]:
         """The data with a logged row in place of the rows `where` (N,)."""
         return {
-            name: torch.where(where.unsqueeze(-1), self.row[name].to(value), value) if name in self.row else value
+            name: torch.where(where.unsqueeze(-1), self.row[name].to(value), value)
+            if name in self.row
+            else value
             for name, value in data.items()
         }
 
@@ -112,7 +115,8 @@ class Reward:
         either. No row is evaluated where it has none, so that no gradient is NaN."""
         if not self._said:
             self._said = True
-            what = "%s: get_reward is no number at some values that were not logged; it is asked at the nearest logged ones"
+            what = "%s: get_reward is no number at some values that were not logged; "
+            what += "it is asked at the nearest logged ones"
             _log.warning(what, self.path)
         moved = logged.nearest(data, bad)
         reward = self._of_rows(moved)

@@ -61,7 +61,9 @@ def collect(named: Mapping[str, Any], kwargs: Mapping[str, Any], debug: bool, co
     found.take(_named(named))
     found.take(given)
     if learner in ("ppo", "sac"):
-        found.remarks.append(f"policy_algo: {learner} alone learns the policy; policy=auto has several compete")
+        found.remarks.append(
+            f"policy_algo: {learner} alone learns the policy; policy=auto has several compete"
+        )
     return found
 
 

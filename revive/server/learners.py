@@ -65,7 +65,9 @@ _PPO = _learner(
     ppo_runs="policy.learner.epochs",
     epsilon="policy.learner.clip_ratio",
     w_ent="policy.learner.entropy",
-    w_kl=Why("an iteration ends where the policy has moved by policy.learner.target_kl; the clone is no anchor"),
+    w_kl=Why(
+        "an iteration ends where the policy has moved by policy.learner.target_kl; the clone is no anchor"
+    ),
     w_vl2=Why("the value has no weight decay"),
     gae_gamma="policy.learner.gamma",
     gae_lambda="policy.learner.td_lambda",

@@ -88,7 +88,9 @@ def _venv_learner(value: Any) -> dict[str, Any] | Why:
     """Behaviour cloning is the one-step stage alone; the adversarial ones are answered by rollouts."""
     if str(value).lower() == "bc":
         return {"venv.learner.curriculum": []}
-    return Why("the venv is fitted by likelihood and then through rollouts of several steps, not by a matcher")
+    return Why(
+        "the venv is fitted by likelihood and then through rollouts of several steps, not by a matcher"
+    )
 
 
 _SAMPLERS = {

@@ -76,7 +76,9 @@ def translate(
     widths = {}
     known = {name: table for name, table in tables(learner).items() if section in (None, name)}
     wide = {name: sizes for name, sizes in networks(learner).items() if section in (None, name)}
-    for name, value in sorted(_named(values), key=lambda pair: pair[0] == "venv_algo"):  # whatever the horizon
+    for name, value in sorted(
+        _named(values), key=lambda pair: pair[0] == "venv_algo"
+    ):  # whatever the horizon
         entries = [table[name] for table in known.values() if name in table]
         if _network(name, wide):
             widths[name] = value

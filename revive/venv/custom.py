@@ -23,7 +23,6 @@ from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.user_code import load_module, raised_in, require_function
 
-
 MakeNetwork = Callable[[int, int], nn.Module]
 """(inputs, outputs), dimensions in model space, to a module."""
 FEATURES, LAYERS = 64, 2  # that a node of REVIVE's kind is told; there is one network for every member

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph

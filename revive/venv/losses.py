@@ -56,7 +56,9 @@ class NodeLoss:
     expert_data: node -> its logged values (B, width) in model space, those of all nodes of a time step.
     """
 
-    def __init__(self, node: str, function: Callable[[dict[str, Any]], Tensor], path: Path, graph: DecisionGraph) -> None:
+    def __init__(
+        self, node: str, function: Callable[[dict[str, Any]], Tensor], path: Path, graph: DecisionGraph
+    ) -> None:
         self.node, self.function, self.path, self.graph = node, function, path, graph
 
     def __call__(self, outputs: Outputs, layout: Layout, batch: Mapping[str, Tensor]) -> Tensor:
@@ -103,7 +105,11 @@ def load_losses(graph: DecisionGraph, path: Path | None) -> dict[str, NodeLoss]:
     if path is None:
         nodes = ", ".join(wanted)
         remedy = "name the file of the functions: venv.user_module=FILE"
-        raise UserError(Problem(f"the loss_type of {nodes} is a function of the user", place="venv.user_module", remedy=remedy))
+        raise UserError(
+            Problem(
+                f"the loss_type of {nodes} is a function of the user", place="venv.user_module", remedy=remedy
+            )
+        )
     module, problems = load_module(path), Problems()
     for function in wanted.values():
         try:
@@ -112,4 +118,3 @@ def load_losses(graph: DecisionGraph, path: Path | None) -> dict[str, NodeLoss]:
             problems.extend(error.problems)
     problems.raise_if_any()
     return {name: NodeLoss(name, getattr(module, function), path, graph) for name, function in wanted.items()}
-

@@ -117,7 +117,8 @@ def _legal(column: dict[str, Any], value: np.ndarray) -> np.ndarray:
 def _function(folder: Path, reference: str) -> Any:
     file, _, name = reference.partition(".")
     spec = importlib.util.spec_from_file_location(f"plant_{file}", folder / f"{file}.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
 

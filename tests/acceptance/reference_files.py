@@ -92,7 +92,14 @@ def _tasks() -> Iterator[Case]:
     yield _task("Refrigerator, rule", *fridge, data="refrigeration.npz", rule="refrigeration_rule.py")
     bc = {"config": None, "options": {"venv_algo": "bc"}}
     yield _task("Refrigerator, exploration", *fridge, data="refrigeration_exploration_v0.npz", **bc)
-    yield _task("Refrigerator, ts", fridge[0], "refrigeration_ts.yaml", fridge[2], data="refrigeration.npz", config=None)
+    yield _task(
+        "Refrigerator, ts",
+        fridge[0],
+        "refrigeration_ts.yaml",
+        fridge[2],
+        data="refrigeration.npz",
+        config=None,
+    )
     yield _task("Refrigerator, csv", *fridge, data="refrigerator.csv", config=None)
 
 
@@ -107,8 +114,19 @@ def cases() -> list[Case]:
         Case("data/all_config.json", "data/test.yaml", config="data/all_config.json", **_TEST),
         *(Case(name, f"tests/data/test_{name}.yaml", **_TEST, **more) for name, more in described.items()),
         Case("user_module", "tests/data/test_user_module.yaml", **_TEST, **module),
-        Case("mis_match", "data/test.yaml", "tests/data/test_mis_match.npz", _TEST["reward"], options={"ignore_check": 1}),
-        Case("nan", f"{pendulum}/Env-GAIL-pendulum.yaml", "tests/data/test_nan.npz", f"{pendulum}/pendulum-reward.py"),
+        Case(
+            "mis_match",
+            "data/test.yaml",
+            "tests/data/test_mis_match.npz",
+            _TEST["reward"],
+            options={"ignore_check": 1},
+        ),
+        Case(
+            "nan",
+            f"{pendulum}/Env-GAIL-pendulum.yaml",
+            "tests/data/test_nan.npz",
+            f"{pendulum}/pendulum-reward.py",
+        ),
         *(_function(name) for name in ("basic", "custom_node", "expert_function", "multiple_transition")),
         _function("parameter_tuning", wanted=("venv", "policy", "tuning")),
         *_tasks(),
@@ -160,14 +178,19 @@ def through_server(case: Case, checkout: Path, folder: Path) -> None:
     )
     server.train()
     venv, told, states, _ = server.get_virtualenv_env()
-    assert venv is not None and told["task_state"] == "End", told
-    assert np.isfinite(told["venv_acc"]) and {state for state, _ in states.values()} == {"finished"}, told
+    _require(venv is not None and told["task_state"] == "End", told)
+    _require(np.isfinite(told["venv_acc"]) and {state for state, _ in states.values()} == {"finished"}, told)
     if "policy" in case.wanted:
         policy, told, _, _ = server.get_policy_model()
-        assert policy is not None and np.isfinite(told["policy_acc"]), told
+        _require(policy is not None and np.isfinite(told["policy_acc"]), told)
     if tuned:
         best, told = server.get_parameter()
-        assert best and told["task_state"] == "End", told
+        _require(bool(best) and told["task_state"] == "End", told)
+
+
+def _require(holds: bool, told: dict[str, Any]) -> None:
+    if not holds:
+        raise AssertionError(f"not what polling loops wait for: {told}")
 
 
 _OPTIONS = {
@@ -316,8 +339,8 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 def _import_all() -> None:
     """What every way imports, once."""
-    import matplotlib.pyplot
-    import pytorch_lightning
+    import matplotlib.pyplot  # noqa: F401
+    import pytorch_lightning  # noqa: F401
     import torch
 
     import revive.pipeline.run
@@ -325,7 +348,6 @@ def _import_all() -> None:
     import revive.venv.learners.multi_step  # noqa: F401
 
     torch.set_num_threads(1)
-    assert matplotlib.pyplot and pytorch_lightning
 
 
 def _known(file: Path, again: bool) -> dict[str, dict[str, Any]]:
@@ -363,7 +385,11 @@ def main() -> int:
     rows = [known[case.name] for case in chosen if case.name in known]
     print(table(rows))
     right = sum(map(_right, rows))
-    broken = [row["case"] for row in rows if any(row[w].startswith("failed") for w in ("check", "server", "command"))]
+    broken = [
+        row["case"]
+        for row in rows
+        if any(row[w].startswith("failed") for w in ("check", "server", "command"))
+    ]
     print(f"\n{right} of {len(rows)} right both ways; ended in a traceback: {', '.join(broken) or 'none'}")
     return int(bool(broken) or right < min(REQUIRED, len(rows)))
 

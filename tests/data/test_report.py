@@ -208,10 +208,12 @@ def test_samples_are_windows_of_all_trajectories() -> None:
     assert sample_windows(data, 100_000) is data
 
 
-def test_a_transition_that_contradicts_the_next_row_can_be_let_through(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_transition_that_contradicts_the_next_row_can_be_let_through(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     arrays = logs()
     arrays["next_state"][7] += 1.0
-    with pytest.raises(UserError, match="dataset.ignore_check=true"):
+    with pytest.raises(UserError, match=r"dataset\.ignore_check=true"):
         report(arrays)
     data = from_arrays(arrays, GRAPH, "here", ReadOptions(ignore_check=True))
     assert "(ignored)" in caplog.text

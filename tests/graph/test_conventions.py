@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from pathlib import Path
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +17,9 @@ from revive.graph.description import parse_description
 from revive.graph.nodes import DataOrigin, FunctionSpec, HistorySpec, Origin
 
 
-def graph_of(graph: str, nodes: str = "{}", columns: str = "", more: str = "", folder: Path | None = None) -> DecisionGraph:
+def graph_of(
+    graph: str, nodes: str = "{}", columns: str = "", more: str = "", folder: Path | None = None
+) -> DecisionGraph:
     """The graph of a system with state s (2 columns), exogenous w and action a, and what is added to them."""
     text = f"""
 metadata:
@@ -125,7 +127,10 @@ def test_two_actions_that_see_each_others_past_have_no_loop() -> None:
 def test_a_history_that_a_network_of_the_user_computes_is_a_state(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("class Net:\n    pass\n", encoding="utf-8")
     graph = graph_of(
-        "{a: [ts_s], next_ts_s: [ts_s, a]}", "{s: {ts: 3}}", more="  custom_nodes: {next_ts_s: mine.Net}", folder=tmp_path
+        "{a: [ts_s], next_ts_s: [ts_s, a]}",
+        "{s: {ts: 3}}",
+        more="  custom_nodes: {next_ts_s: mine.Net}",
+        folder=tmp_path,
     )
     assert graph.states == ("ts_s",)
     assert graph.transitions == ("next_ts_s",)

@@ -43,9 +43,7 @@ def test_an_action_that_never_varies(tank: Write, capsys: pytest.CaptureFixture[
     assert "'valve' never varies in the logs (valve=1.5)" in told(capsys)
 
 
-def test_a_reward_that_is_no_number_in_rollouts_alone(
-    tank: Write, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_reward_that_is_no_number_in_rollouts_alone(tank: Write, caplog: pytest.LogCaptureFixture) -> None:
     """Finite up to the largest logged level; rollouts with noise pass it."""
     most = float(np.abs(tank_logs()["next_tank"]).max())
     body = f"x = data['next_tank']\n    return (({most} + 1e-4 - x.abs()) * 1e6).sqrt()\n"

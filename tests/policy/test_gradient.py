@@ -30,7 +30,9 @@ def answer(folder: Path, reward: str, function: str = TORCH + "data['u'] + data[
     assert moved_by(graph, "u") == {"u", "x", "next_x", "cost"}
     rng = np.random.default_rng(0)
     arrays = {name: rng.normal(size=(50, 1)) for name in ("x", "u", "w", "next_x", "cost")}
-    return leads_to_action(Reward.load(folder / "reward.py"), graph, "u", load_functions(graph, folder), arrays)
+    return leads_to_action(
+        Reward.load(folder / "reward.py"), graph, "u", load_functions(graph, folder), arrays
+    )
 
 
 @pytest.mark.parametrize(

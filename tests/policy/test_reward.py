@@ -50,7 +50,7 @@ def test_any_leading_shape_comes_back(tmp_path: Path, body: str, lead: tuple[int
         "import numpy as np\nreturn np.abs(data['next_x'][..., 0:1])",
         "import numpy as np\nx = data['next_x']\nreturn np.linalg.norm(x[:, :1], axis=-1, keepdims=True)",
         "return data['next_x'][..., :1].numpy().__abs__()",
-        "import numpy as np\nreturn abs(data['next_x'][..., 0]) if isinstance(data['next_x'], np.ndarray) else None + 1",
+        "import numpy as np\nx = data['next_x']\nreturn abs(x[..., 0]) if isinstance(x, np.ndarray) else None + 1",
     ],
 )
 def test_a_reward_of_numpy(tmp_path: Path, body: str) -> None:
@@ -89,7 +89,9 @@ def test_a_reward_that_is_no_number_beside_the_logs_is_asked_at_the_nearest_ones
 
 
 def test_a_reward_that_is_no_number_even_there_is_the_worst_that_was_logged(tmp_path: Path) -> None:
-    plain = load(tmp_path, "return torch.log(data['x'] * data['u'])")  # finite where both are, which none says
+    plain = load(
+        tmp_path, "return torch.log(data['x'] * data['u'])"
+    )  # finite where both are, which none says
     data = Trajectories({"x": np.array([[-1.0], [1.0]]), "u": np.array([[-3.0], [2.0]])}, np.array([2]))
     reward = plain.within(data, plain.of_logs(data))
     x = torch.tensor([[-1.0]], requires_grad=True)

@@ -56,7 +56,9 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def settings_of(values: dict[str, Any]) -> Settings:
-    choices = [f"{key}={values[key]}" for key in ("tuning", "search", "policy") if isinstance(values.get(key), str)]
+    choices = [
+        f"{key}={values[key]}" for key in ("tuning", "search", "policy") if isinstance(values.get(key), str)
+    ]
     plain = {key: value for key, value in values.items() if f"{key}={value}" not in choices}
     settings = load_settings(choices, plain, "test")
     check_sections(settings.as_dict()).raise_if_any()
@@ -255,7 +257,10 @@ def test_what_has_no_counterpart_is_said_once_for_each_reason(make: Make) -> Non
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"policy_algo": "ppo", "ppo_epoch": 7, "ppo_runs": 3, "epsilon": 0.1, "g_lr": 0.01}, ("ppo", 7, 3, 0.1)),
+        (
+            {"policy_algo": "ppo", "ppo_epoch": 7, "ppo_runs": 3, "epsilon": 0.1, "g_lr": 0.01},
+            ("ppo", 7, 3, 0.1),
+        ),
         ({"policy": "ppo", "ppo_epoch": 7, "ppo_runs": 3, "epsilon": 0.1, "g_lr": 0.01}, ("ppo", 7, 3, 0.1)),
     ],
 )
@@ -269,7 +274,13 @@ def test_ppo_by_name(given: dict[str, Any], expected: tuple[Any, ...], make: Mak
 
 
 def test_sac_by_name(make: Make) -> None:
-    given = {"sac_epoch": 9, "sac_rollout_horizon": 7, "sac_steps_per_epoch": 5, "polyak": 0.98, "batch_ratio": 0.5}
+    given = {
+        "sac_epoch": 9,
+        "sac_rollout_horizon": 7,
+        "sac_steps_per_epoch": 5,
+        "polyak": 0.98,
+        "batch_ratio": 0.5,
+    }
     with pytest.warns(UserWarning, match="num_q_net: there are two critics"):
         settings = make(debug=False, policy_algo="sac", q_hidden_features=16, num_q_net=4, **given).settings
     learner = settings.policy.learner

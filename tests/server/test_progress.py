@@ -54,4 +54,7 @@ def test_a_run_that_is_through_tells_the_figures_of_its_stages(tmp_path: Path) -
     assert look("finished").metrics("venv") == {**counts, **venv}
     policy = {"logged": -0.5, "predicted": -0.2, "truth": -0.3, "policy_acc": -0.2}
     assert look("finished").metrics("policy") == {**counts, **policy}
-    assert look("running").metrics("policy") == {**counts, "policy_acc": -math.inf}  # the summary may be that of an earlier command
+    assert look("running").metrics("policy") == {
+        **counts,
+        "policy_acc": -math.inf,
+    }  # the summary may be that of an earlier command

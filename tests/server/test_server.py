@@ -49,7 +49,7 @@ def test_train_gives_a_venv_and_a_policy(tuned: ReviveServer) -> None:
 def test_get_virtualenv_env(tuned: ReviveServer) -> None:
     venv, metrics, trials, bundle = tuned.get_virtualenv_env()
     assert bundle == tuned.folder / "venv"
-    assert metrics["venv_acc"] == -list(v for k, v in metrics.items() if k.startswith("rollout_mae."))[-1]
+    assert metrics["venv_acc"] == -[v for k, v in metrics.items() if k.startswith("rollout_mae.")][-1]
     assert metrics["total_num_of_trials"] == len(trials)
     assert venv is not None
     assert venv.step({"temperature": [1.0], "door_open": [0.0]})["next_temperature"].shape == (1,)

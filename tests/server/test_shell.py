@@ -42,7 +42,9 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_short_and_long_options_are_the_arguments(capsys: pytest.CaptureFixture[str]) -> None:
     Path("logs.npz").touch()
     short = ["-rf", "r.py", "-vm", "once", "-pm", "None", "-tpn", "action", "--debug"]
-    assert main(["server", *FILES, *short, "--revive_epoch=5", "-gs", "3", "--bc_lr", "1e-3", "--igc", "1"]) == 0
+    assert (
+        main(["server", *FILES, *short, "--revive_epoch=5", "-gs", "3", "--bc_lr", "1e-3", "--igc", "1"]) == 0
+    )
     assert Recorder.given == {
         "dataset_file_path": Path("logs.npz"),
         "dataset_desc_file_path": Path("description.yaml"),
@@ -83,7 +85,9 @@ def test_files_are_looked_for_in_the_folder_data_as_well() -> None:
     ],
 )
 @pytest.mark.usefixtures("asked")
-def test_what_is_wrong_is_one_message(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_one_message(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["server", *words]) == 2
     assert said in capsys.readouterr().err
 
@@ -95,9 +99,28 @@ def test_a_run(logs: Path, refrigerator: Path, tmp_path: Path, capsys: pytest.Ca
     arrays["door_open"][10] = np.nan
     np.savez(tmp_path / "one.npz", **arrays)
     reward = tmp_path / "reward.py"
-    reward.write_text("import numpy as np\ndef get_reward(data):\n    return -np.abs(np.asarray(data['next_temperature']))\n")
-    files = ["-df", str(tmp_path / "one.npz"), "-cf", str(refrigerator / "description.yaml"), "-rf", str(reward)]
-    options = ["-vm", "once", "-pm", "once", "--val_split_mode", "outside_traj", "--policy_algo", "ppo", "--debug"]
+    reward.write_text(
+        "import numpy as np\ndef get_reward(data):\n    return -np.abs(np.asarray(data['next_temperature']))\n"
+    )
+    files = [
+        "-df",
+        str(tmp_path / "one.npz"),
+        "-cf",
+        str(refrigerator / "description.yaml"),
+        "-rf",
+        str(reward),
+    ]
+    options = [
+        "-vm",
+        "once",
+        "-pm",
+        "once",
+        "--val_split_mode",
+        "outside_traj",
+        "--policy_algo",
+        "ppo",
+        "--debug",
+    ]
     run = ["--log_dir", str(tmp_path / "runs"), "--run_id", "one", "--tracking", "none"]
     assert main(["server", *files, *options, *run]) == 0
     summary = json.loads((tmp_path / "runs/one/summary.json").read_text())

@@ -99,7 +99,10 @@ def test_a_plain_module_may_use_the_same_parts(tmp_path: Path) -> None:
         (GEARED.replace("self.network = Gears", "self.other = Gears"), "no torch.nn.Module in self.network"),
         (GEARED.replace('data["gear"])', 'data["gaer"])'), "gaer"),
         (GEARED.replace("Gears(2, output_dim", "Gears(2, output_dim + 1"), "not into (3, 1)"),
-        ("\nclass Mine(MLP):\n    def __init__(self, i, o):\n        super().__init__(i, o, 8, 1, 'bn')\n", "norm is 'bn'"),
+        (
+            "\nclass Mine(MLP):\n    def __init__(self, i, o):\n        super().__init__(i, o, 8, 1, 'bn')\n",
+            "norm is 'bn'",
+        ),
     ],
 )
 def test_what_is_wrong_with_it_is_said(tmp_path: Path, body: str, said: str) -> None:

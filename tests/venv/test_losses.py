@@ -38,7 +38,9 @@ def distance(data: dict[str, Any]) -> Tensor:
 
 
 @pytest.mark.parametrize(
-    "reduced", [lambda x: x.sum(-1).mean(), lambda x: x.sum(-1), lambda x: 2 * x], ids=["scalar", "row", "column"]
+    "reduced",
+    [lambda x: x.sum(-1).mean(), lambda x: x.sum(-1), lambda x: 2 * x],
+    ids=["scalar", "row", "column"],
 )
 def test_a_mean_over_rows_is_the_same_however_it_is_returned(reduced: Any) -> None:
     out, logged = outputs(), batch()
