@@ -115,6 +115,13 @@ def new(arguments: Sequence[str]) -> None:
     sys.stdout.write(f"made {made}\nnext: {where}{_program()} check experiment={given.name}\n")
 
 
+def server(arguments: Sequence[str]) -> None:
+    """Train with the options of REVIVE's training script."""
+    from revive.server.shell import main as train_as_revive
+
+    train_as_revive(arguments)
+
+
 def _misused_new() -> UserError:
     usage = "write: new NAME --data FILE [--trajectory COLUMN] [--folder FOLDER]; a NAME of letters, digits, - and _"
     return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
@@ -144,6 +151,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "new": new,
     "show": show,
     "design-experiment": design_experiment,
+    "server": server,
 }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal
 
 from revive.errors import Problem, Problems, UserError, nearest
 
@@ -44,6 +45,13 @@ def require_inside(folder: Path, files: Iterable[str]) -> None:
         if not (folder / file).resolve().is_relative_to(home):
             problems.add(f"'{file}' lies outside this folder, so it is not run", file=folder)
     problems.raise_if_any()
+
+
+def annotated_library(function: Callable[..., Any]) -> Literal["numpy", "torch"] | None:
+    """Which arrays the annotations of a function speak of; None where they are silent or speak of both."""
+    spoken = " ".join(str(note) for note in getattr(function, "__annotations__", {}).values())
+    torch, numpy = "Tensor" in spoken, "ndarray" in spoken
+    return None if torch == numpy else "torch" if torch else "numpy"
 
 
 def raised_in(path: Path, error: Exception) -> Problem:

@@ -77,6 +77,7 @@ class Dataset(Section):
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]
+    ignore_check: bool
     proposals: Literal["apply", "ask"]
     split: Split
 

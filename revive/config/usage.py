@@ -17,6 +17,7 @@ usage: {program} experiment=NAME [key=value ...]
            [power=0.9] [steps=1000]  the chance to find an effect that matters, and the time for it
            [bound=0.5]            what it may add to an output, in spreads of that output
        {program} show BUNDLE                    what a model is, who made it, and the code it carries
+       {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.nodes import CodeRef
 from revive.user_code import load_module, raised_in, require_function
-from revive.venv.custom import load_networks
+from revive.venv.custom import MakeNetwork, load_networks
 
 
 class ExpertFunction:
@@ -66,7 +66,7 @@ class UserCode:
     """What a graph needs of the user: functions of function nodes, network classes of custom nodes."""
 
     functions: Mapping[str, ExpertFunction] = field(default_factory=dict)
-    networks: Mapping[str, tuple[type[nn.Module], Path]] = field(default_factory=dict)
+    networks: Mapping[str, tuple[MakeNetwork, Path]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None) -> UserCode:

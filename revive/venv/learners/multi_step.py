@@ -172,9 +172,19 @@ class MultiStepLearner(VenvLearner):
             return []
         charged = {hinge.node for hinge in self.effects.hinges}
         charged |= set(self.problem.rule.nodes) if self.problem.rule is not None else set()
-        return [
-            n for n in self.objective.fitted if n not in self.problem.graph.transitions and n not in charged
-        ]
+        graph = self.problem.graph
+        tested = {*graph.transitions, *(name for name in graph.changes if self._moves_a_judged_one(name))}
+        return [n for n in self.objective.fitted if n not in tested and n not in charged]
+
+    def _moves_a_judged_one(self, node: str) -> bool:
+        """Whether a transition that rollouts are compared at follows from the node within the step."""
+        graph, waiting, seen = self.problem.graph, list(self.objective.judged), set()
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += graph[name].inputs
+        return node in seen
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -220,6 +230,8 @@ class MultiStepLearner(VenvLearner):
             for group in inner.param_groups:
                 group["lr"] = lr * group["pace"]
             loss = self._loss(stage, index)
+            if not loss.requires_grad:  # nothing is learned any more in this stage, as where functions are the plant
+                return loss
             inner.zero_grad(set_to_none=True)
             loss.backward()
             clip_gradient_by_member(self.venv.parameters(), self.clip)

@@ -68,7 +68,7 @@ class Objective:
         x, current = self.venv.node_inputs(name, batch)
         model, kind = self.venv.model(name), self.venv.graph[name].loss_type
         if name in self.problem.losses:
-            return self.problem.losses[name](model(x, current), model.layout, batch[name])
+            return self.problem.losses[name](model(x, current), model.layout, batch)
         if kind in ("mae", "mse"):
             return model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
         return model.cost(x, current, batch[name])
