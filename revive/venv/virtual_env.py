@@ -217,6 +217,7 @@ class VirtualEnv(nn.Module):
         actor: Actor | None = None,
         noise: Noise | None = None,
         shifts: list[int] | None = None,
+        together: bool = False,
     ) -> dict[str, Tensor]:
         """Run the graph for `horizon` steps.
 
@@ -225,7 +226,8 @@ class VirtualEnv(nn.Module):
         (M, B, lookback * d), oldest first; the source's first value where it is not given.
         actor: decides its node in place of the model. noise: learned node -> standard normal (T, M, B, d); a node
         without noise takes its likeliest value. shifts: per step, by how many members the branches are handed
-        on within their half (the member that answers then changes along a branch).
+        on within their half (the member that answers then changes along a branch). together: the members of a half
+        answer with their mean at every step (see modes.py for the ways that have names).
         Returns every node's values, (T, M, B, d).
         """
         plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor)
@@ -242,9 +244,8 @@ class VirtualEnv(nn.Module):
             values = list(values)
             for slot, series in replay:
                 values[slot] = series[t]
-            self._step(
-                plan, values, pasts, {name: eps[t] for name, eps in drawn.items()}, shifts[t] if shifts else 0
-            )
+            now = {name: eps[t] for name, eps in drawn.items()}
+            self._step(plan, values, pasts, now, shifts[t] if shifts else 0, together)
             record.append(values)
             values = list(values)
             for source, target in plan.carry:
@@ -258,7 +259,13 @@ class VirtualEnv(nn.Module):
         }
 
     def _step(
-        self, plan: Plan, values: list[Any], pasts: list[Tensor], noise: Mapping[str, Tensor], shift: int
+        self,
+        plan: Plan,
+        values: list[Any],
+        pasts: list[Tensor],
+        noise: Mapping[str, Tensor],
+        shift: int,
+        together: bool = False,
     ) -> None:
         """One time step, in place; `pasts` moves on."""
         index = {step.slot: i for i, step in enumerate(plan.histories)}
@@ -266,7 +273,7 @@ class VirtualEnv(nn.Module):
             values[kept.slot] = kept.value(pasts[index[kept.slot]], None)
         for step in plan.steps:
             if isinstance(step, LearnedStep):
-                values[step.slot] = self._evaluate(step, values, noise.get(step.name), shift)
+                values[step.slot] = self._evaluate(step, values, noise.get(step.name), shift, together)
             elif isinstance(step, ComputedStep):
                 values[step.slot] = step.compute(*(values[i] for i in step.inputs))
             else:
@@ -291,7 +298,9 @@ class VirtualEnv(nn.Module):
             pasts.append(first.repeat(1, 1, kept.spec.lookback))
         return pasts
 
-    def _evaluate(self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int) -> Tensor:
+    def _evaluate(
+        self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int, together: bool = False
+    ) -> Tensor:
         parts = [values[i] for i in step.inputs]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         current = None if step.current is None else values[step.current]
@@ -300,12 +309,19 @@ class VirtualEnv(nn.Module):
             current = None if current is None else self.hand_on(current, shift)
             eps = None if eps is None else self.hand_on(eps, shift)
         value = self.model(step.name).value(x, current, eps)
-        if step.project:
+        if together:
+            value = self._agreed(value)
+        if step.project or together:
             value = self.codec[step.name].project(value)
         value = self.hand_on(value, -shift) if shift else value
         for source, copy in step.copies:
             value = copy(value, values[source])
         return value
+
+    def _agreed(self, value: Tensor) -> Tensor:
+        """(M, ...) with the mean of its half under every member."""
+        halves = value.reshape(self.halves, -1, *value.shape[1:])
+        return halves.mean(1, keepdim=True).expand_as(halves).reshape(value.shape)
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

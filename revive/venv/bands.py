@@ -1,0 +1,204 @@
+"""Bands that hold: how far from the venv's mean the plant may be, by what was missed on windows that no fit has read.
+
+Of every window the score at step k is `|y_k - mean_k| / std_k`, `std_k` that of sampled rollouts (noise and members).
+The band `mean +- q std` has as `q` a quantile of the scores of all windows: per step and column that of the step, for a
+whole path of a node that of the largest score over its steps and columns. This is split conformal prediction (Lei et al.
+2018, arXiv:1604.04173), and for paths that of Stankeviciute et al. 2021 and Yu et al. 2023 by the maximum; the scores of
+the two halves are pooled as cross-conformal prediction does (Vovk 2015, arXiv:1208.0806).
+
+Windows of one trajectory are no independent witnesses. How many independent ones they are worth follows from the
+correlation of their ranks: `n_eff = N / (1 + 2 sum_k (pairs_k / N) rho_k)`, pairs within a trajectory that lie k windows
+apart, correlations about the mean of all, up to the first that is not clear of nothing; of whole paths no more than stand
+side by side without overlapping. The quantile is taken at the level
+`0.9 (n_eff + 1) / n_eff`. Below nine blocks that is more than one, and no band can be promised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import beta
+
+from revive.venv.unseen import ColumnPaths, Unseen
+
+Array = NDArray[np.float64]
+COVERED = 0.9
+STEPS = (1, 10, 25, 50, 100)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """q: half the width of a band in predicted standard deviations; None where none can be promised.
+
+    windows: that were scored. stretches: trajectories, or parts of a cut one, that they come from. blocks: independent
+    windows they are worth. between: what the coverage of this very band lies in nine times in ten, the calibration being
+    one draw. across: by half, how many of its windows the band holds that the other half's windows alone would give; NaN
+    where they are too few.
+    """
+
+    q: float | None
+    windows: int
+    stretches: int
+    blocks: float
+    between: tuple[float, float] | None
+    across: tuple[float, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "q": self.q,
+            "windows": self.windows,
+            "stretches": self.stretches,
+            "blocks": self.blocks,
+            "between": self.between,
+            "across": list(self.across),
+            "why": why_none(self) if self.q is None else None,
+        }
+
+
+def fewest_blocks(covered: float = COVERED) -> float:
+    """Independent blocks below which no finite band covers so much: `covered (n + 1) <= n`."""
+    return covered / (1.0 - covered)
+
+
+def why_none(found: Calibrated, covered: float = COVERED) -> str:
+    """A sentence for where no band can be promised."""
+    return (
+        f"no band can be promised: {found.windows} windows from {found.stretches} "
+        f"stretch{'es' if found.stretches > 1 else ''} of the logs are worth {found.blocks:.1f} independent ones, "
+        f"and a band of {covered:.0%} needs {fewest_blocks(covered):.0f}"
+    )
+
+
+def spread_of(column: ColumnPaths) -> Array:
+    """(T, h, B) the standard deviation of sampled rollouts, about the mean path; never quite nothing."""
+    drawn = column.deviation
+    std = np.sqrt(np.square(drawn).mean(-1))
+    floor = 1e-6 * max(float(np.nanstd(column.truth)), 1e-12)
+    return np.maximum(std, floor)
+
+
+def scores(column: ColumnPaths) -> Array:
+    """(T, h, B) the error in predicted standard deviations, NaN where nothing is known."""
+    score = np.abs(column.error) / spread_of(column)
+    return np.where(np.isnan(score) & column.known, np.inf, score)  # a rollout that ran away
+
+
+def path_scores(columns: Sequence[ColumnPaths], steps: int) -> Array:
+    """(h, B) the largest score of each window over its first steps and all columns; NaN for shorter windows."""
+    parts = np.stack([scores(column)[:steps] for column in columns])  # (d, T, h, B)
+    whole = columns[0].known[:steps].all(0)
+    known = np.stack([column.known[:steps] for column in columns]).any((0, 1))
+    largest = np.nanmax(np.where(np.isnan(parts), -np.inf, parts), axis=(0, 1))
+    return np.where(whole | (known & _has_gaps(columns, steps)), largest, np.nan)
+
+
+def _has_gaps(columns: Sequence[ColumnPaths], steps: int) -> NDArray[np.bool_]:
+    """(h, B) whether the last step is there, and only values in between are missing."""
+    return np.stack([column.known[steps - 1] for column in columns]).any(0)
+
+
+def effective_blocks(score: Array, trajectory: NDArray[np.int64]) -> float:
+    """How many independent windows `score` (n,) in the order of the rows is worth; `trajectory` (n,) says whose."""
+    count = len(score)
+    if count < 3:
+        return float(count)
+    ranks = np.argsort(np.argsort(score, kind="stable"), kind="stable").astype(np.float64)
+    centred = ranks - ranks.mean()
+    variance = float(np.square(centred).mean())
+    if variance == 0.0:
+        return 1.0
+    total = 0.0
+    for lag in range(1, count):
+        same = trajectory[lag:] == trajectory[:-lag]
+        pairs = int(same.sum())
+        if pairs < 2:
+            break
+        rho = float((centred[lag:] * centred[:-lag])[same].mean()) / variance
+        if rho < 1.0 / np.sqrt(pairs):
+            break
+        total += pairs / count * rho
+    return count / (1.0 + 2.0 * total)
+
+
+def calibrate(
+    score: Array, trajectory: NDArray[np.int64], covered: float = COVERED, most: float = np.inf
+) -> Calibrated:
+    """score, trajectory: (h, B), of the windows of each half in order of rows; NaN scores are left out.
+
+    most: blocks that there can be at most, such as windows side by side.
+    """
+    known = ~np.isnan(score)
+    blocks = sum(effective_blocks(s[k], t[k]) for s, t, k in zip(score, trajectory, known, strict=True))
+    blocks = min(blocks, most)
+    pooled = score[known]
+    found = len(np.unique(trajectory[known]))
+    q = quantile(pooled, blocks, covered)
+    between = None
+    if q is not None:
+        k = (blocks + 1.0) * covered
+        low, high = beta.ppf([0.05, 0.95], k, blocks + 1.0 - k)
+        between = (float(low), float(high))
+    return Calibrated(q, len(pooled), found, float(blocks), between, _across(score, trajectory, covered))
+
+
+def _across(score: Array, trajectory: NDArray[np.int64], covered: float) -> tuple[float, ...]:
+    found = []
+    for half in range(len(score)):
+        own = score[half][~np.isnan(score[half])]
+        kept = [~np.isnan(s) for s in score]
+        others = [(score[i][kept[i]], trajectory[i][kept[i]]) for i in range(len(score)) if i != half]
+        blocks = sum(effective_blocks(*other) for other in others)
+        q = quantile(np.concatenate([s for s, _ in others]), blocks, covered) if others else None
+        found.append(float((own <= q).mean()) if q is not None and len(own) else float("nan"))
+    return tuple(found)
+
+
+def quantile(score: Array, blocks: float, covered: float = COVERED) -> float | None:
+    """The smallest score that a share of `covered (n + 1) / n` of all reach, n blocks; None where that is above 1."""
+    if len(score) == 0 or blocks < fewest_blocks(covered) - 1e-9:
+        return None
+    level = min(1.0, covered * (blocks + 1.0) / blocks)
+    q = float(np.quantile(score, level, method="inverted_cdf" if np.isinf(score).any() else "linear"))
+    return q if np.isfinite(q) else None
+
+
+@dataclass(frozen=True)
+class Bands:
+    """steps: column -> of every step. paths: node -> length of the path -> its band."""
+
+    steps: dict[str, list[Calibrated]]
+    paths: dict[str, dict[int, Calibrated]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The usual steps alone."""
+        return {
+            "steps": {
+                column: {str(k): found[k - 1].to_json() for k in STEPS if k <= len(found)}
+                for column, found in self.steps.items()
+            },
+            "paths": {
+                node: {str(k): found.to_json() for k, found in table.items()} for node, table in self.paths.items()
+            },
+        }
+
+
+def bands_of(unseen: Unseen, covered: float = COVERED) -> Bands:
+    """Bands by column and step, and by node and length of the path."""
+    steps = {
+        column.column: [calibrate(score, unseen.trajectory, covered) for score in scores(column)]
+        for column in unseen.columns
+    }
+    lengths = sorted({k for k in STEPS if k <= unseen.horizon} | {unseen.horizon})
+    paths = {
+        node: {
+            k: calibrate(path_scores(unseen.of_node(node), k), unseen.trajectory, covered, unseen.side_by_side(k))
+            for k in lengths
+        }
+        for node in unseen.nodes
+    }
+    return Bands(steps, paths)
