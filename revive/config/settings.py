@@ -231,6 +231,7 @@ class Settings(Section):
     reward: AnyPath | None
     simulator: AnyPath | None
     venv_path: AnyPath | None
+    report: bool
     dataset: Dataset
     venv: Venv
     policy: Policy

@@ -15,7 +15,9 @@ from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
+from revive.pipeline.study import study
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_conduct, about_errors, about_promise
 from revive.report import figures
@@ -57,10 +59,13 @@ def evaluate(
         for path in sorted(context.folder.figures.iterdir()):
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
+        if context.settings.report:
+            write_report(context.folder.path, summary.to_json(), study(context, venv, rows, errors, learned))
     summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
-    context.tracker.artifact(context.folder.path / "summary.json")
+    for name in ("summary.json", PAGE, FIGURES) if context.settings.report else ("summary.json",):
+        context.tracker.artifact(context.folder.path / name)
     context.tracker.tags({"verdicts": ", ".join(sorted({v.code for v in verdicts})) or "none"})
     context.terminal.table(summary)
     require_finite(summary)

@@ -11,7 +11,7 @@ from revive import __version__
 from revive.errors import Problem, UserError, suggestion
 from revive.report.trust.page import page
 from revive.report.trust.words import words
-from revive.runs import is_held, write_bytes, write_json
+from revive.runs import is_held, write_bytes
 
 FORMAT = 1
 PAGE, FIGURES = "report.html", "report.json"
@@ -83,11 +83,3 @@ def _read(folder: Path, name: str, missing: Problem) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(Problem("is damaged: it holds no mapping", folder / name))
     return content
-
-
-def read_summary(folder: Path) -> dict[str, Any]:
-    """What the run's summary says. Raises UserError where it is missing or damaged."""
-    return _read(folder, "summary.json", Problem("is not there", folder / "summary.json"))
-
-
-__all__ = ["FIGURES", "PAGE", "read_summary", "remake", "write_json", "write_report"]

@@ -18,7 +18,7 @@ from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.stages import Learned
 from revive.policy.input_gap import policy_input_gap
 from revive.policy.portrait import before_and_after, seen_and_done, surface, tree_of
-from revive.venv.bands import Bands, bands_of, spread_of
+from revive.venv.bands import Bands, bands_of
 from revive.venv.calibration import calibration_of, distributions_of
 from revive.venv.linear_baseline import arx_error
 from revive.venv.residuals import by_trajectory, drift_of, one_step_residuals, residual_map
@@ -48,7 +48,7 @@ def study_of_venv(context: Context, venv: VirtualEnv, rows: Rows, errors: Rollou
     targets = [t for t in (graph.decisions or graph.exogenous) if t in rows.values]
     return {
         "errors": _errors(venv, errors, rows),
-        "bands": bands.to_json(),
+        "bands": bands.to_json(unseen),
         "calibrated_on": "test" if _reads_other_half(context) else "other half",
         "trajectories": context.inputs.logs.count,
         "rollouts": _windows(unseen, bands, _spread_out(unseen)),
@@ -144,9 +144,7 @@ def _windows(unseen: Unseen, bands: Bands, chosen: list[tuple[int, int]]) -> dic
     """
     columns = []
     for column in unseen.columns[:MOST_COLUMNS]:
-        spread = spread_of(column)
-        per_step = np.array([found.q if found.q is not None else np.nan for found in bands.steps[column.column]])
-        whole = bands.paths[column.node][unseen.horizon].q
+        per_step, whole = bands.step_width(column), bands.path_width(column, unseen.horizon)
         low, high = np.quantile(column.deviation, [0.05, 0.95], axis=-1)
         entries = []
         for half, b in chosen:
@@ -155,8 +153,8 @@ def _windows(unseen: Unseen, bands: Bands, chosen: list[tuple[int, int]]) -> dic
                 {
                     "truth": np.where(known, column.truth[:, half, b], np.nan),
                     "mean": column.mean[:, half, b],
-                    "step": per_step * spread[:, half, b],
-                    "path": None if whole is None else whole * spread[:, half, b],
+                    "step": per_step[:, half, b],
+                    "path": whole[:, half, b],
                     "low": (column.mean + low)[:, half, b],
                     "high": (column.mean + high)[:, half, b],
                 }

@@ -17,7 +17,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
 from revive.report.tables import policy_table, sentences, venv_table
 
-RESULTS = ("summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
+RESULTS = ("report.html", "summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
 WIDE = 110  # characters, where the output is no terminal
 
 

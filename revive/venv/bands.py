@@ -1,10 +1,11 @@
 """Bands that hold: how far from the venv's mean the plant may be, by what was missed on windows that no fit has read.
 
 Of every window the score at step k is `|y_k - mean_k| / std_k`, `std_k` that of sampled rollouts (noise and members).
-The band `mean +- q std` has as `q` a quantile of the scores of all windows: per step and column that of the step, for a
-whole path of a node that of the largest score over its steps and columns. This is split conformal prediction (Lei et al.
-2018, arXiv:1604.04173), and for paths that of Stankeviciute et al. 2021 and Yu et al. 2023 by the maximum; the scores of
-the two halves are pooled as cross-conformal prediction does (Vovk 2015, arXiv:1208.0806).
+The band of a step, `mean +- q std`, has as `q` a quantile of the scores of all windows at that step: split conformal
+prediction (Lei et al. 2018, arXiv:1604.04173), the scores of the two halves pooled as in cross-conformal prediction
+(Vovk 2015, arXiv:1208.0806). For a whole path of a node the score is the largest of `|y_k - mean_k| / (c_k std_k)` over its
+steps and columns, and the band is `mean +- q c_k std_k`. The shape `c_k` is how the mean score goes over the steps in the other half's
+windows, so that no window shapes the band that it calibrates (modulation: Diquigiovanni et al. 2022, arXiv:2102.06746).
 
 Windows of one trajectory are no independent witnesses. How many independent ones they are worth follows from the
 correlation of their ranks: `n_eff = N / (1 + 2 sum_k (pairs_k / N) rho_k)`, pairs within a trajectory that lie k windows
@@ -28,6 +29,7 @@ from revive.venv.unseen import ColumnPaths, Unseen
 Array = NDArray[np.float64]
 COVERED = 0.9
 STEPS = (1, 10, 25, 50, 100)
+CAP = 1e3  # of a score, where a mean of them is taken
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,30 @@ def scores(column: ColumnPaths) -> Array:
     return np.where(np.isnan(score) & column.known, np.inf, score)  # a rollout that ran away
 
 
+def shape(score: Array) -> Array:
+    """(T, h, B) scores of one column -> (T, h): how large they are at each step.
+
+    The course over the steps is that of the other half's windows, the level that of all of them.
+    """
+    size = np.where(np.isinf(score), CAP, np.minimum(score, CAP))
+    known = np.isfinite(size)
+    mean = np.where(known, size, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)  # (T, h)
+    smooth = np.empty_like(mean)
+    for k in range(len(mean)):  # over a quarter of the steps so far on either side, because few windows say little
+        reach = k // 4
+        smooth[k] = mean[k - reach : k + reach + 1].mean(0)
+    smooth = np.maximum(smooth, 1e-3 * np.maximum(smooth.max(0), 1e-12))
+    level = smooth.mean(0)
+    return (smooth / level)[:, ::-1] * level.mean()  # type: ignore[no-any-return]
+
+
 def path_scores(columns: Sequence[ColumnPaths], steps: int) -> Array:
     """(h, B) the largest score of each window over its first steps and all columns; NaN for shorter windows."""
-    parts = np.stack([scores(column)[:steps] for column in columns])  # (d, T, h, B)
+    shaped = [scores(column) for column in columns]
+    parts = np.stack([(score / shape(score)[..., None])[:steps] for score in shaped])  # (d, T, h, B)
     whole = columns[0].known[:steps].all(0)
     known = np.stack([column.known[:steps] for column in columns]).any((0, 1))
-    largest = np.nanmax(np.where(np.isnan(parts), -np.inf, parts), axis=(0, 1))
+    largest = np.max(np.where(np.isnan(parts), -np.inf, parts), axis=(0, 1))
     return np.where(whole | (known & _has_gaps(columns, steps)), largest, np.nan)
 
 
@@ -169,30 +189,53 @@ def quantile(score: Array, blocks: float, covered: float = COVERED) -> float | N
 
 @dataclass(frozen=True)
 class Bands:
-    """steps: column -> of every step. paths: node -> length of the path -> its band."""
+    """steps: column -> of every step. paths: node -> length of the path -> its band. shapes: column -> (T, h), see above."""
 
     steps: dict[str, list[Calibrated]]
     paths: dict[str, dict[int, Calibrated]]
+    shapes: dict[str, Array]
 
-    def to_json(self) -> dict[str, Any]:
-        """The usual steps alone."""
-        return {
-            "steps": {
-                column: {str(k): found[k - 1].to_json() for k in STEPS if k <= len(found)}
-                for column, found in self.steps.items()
-            },
-            "paths": {
-                node: {str(k): found.to_json() for k, found in table.items()} for node, table in self.paths.items()
-            },
+    def step_width(self, column: ColumnPaths) -> Array:
+        """(T, h, B) half the width of the band at each step; NaN where none can be promised."""
+        q = np.array([np.nan if found.q is None else found.q for found in self.steps[column.column]])
+        return q[:, None, None] * spread_of(column)  # type: ignore[no-any-return]
+
+    def path_width(self, column: ColumnPaths, steps: int) -> Array:
+        """(steps, h, B) half the width of the band of whole paths of so many steps; NaN where none can be promised."""
+        q = self.paths[column.node][steps].q
+        width = self.shapes[column.column][:steps, :, None] * spread_of(column)[:steps]
+        return width * (np.nan if q is None else q)  # type: ignore[no-any-return]
+
+    def to_json(self, unseen: Unseen) -> dict[str, Any]:
+        """The usual steps alone. width: half of it in the middle of all windows, in units of the column.
+
+        {steps: {column: {step: {..., width}}}, paths: {node: {length: {..., width: {column: at its last step}}}}}.
+        """
+        columns = {column.column: column for column in unseen.columns}
+        steps = {}
+        for name, found in self.steps.items():
+            width = np.median(self.step_width(columns[name]), axis=(1, 2))
+            steps[name] = {str(k): {**found[k - 1].to_json(), "width": width[k - 1]} for k in STEPS if k <= len(found)}
+        paths = {
+            node: {
+                str(k): {
+                    **found.to_json(),
+                    "width": {c.column: float(np.median(self.path_width(c, k)[-1])) for c in unseen.of_node(node)},
+                }
+                for k, found in table.items()
+            }
+            for node, table in self.paths.items()
         }
+        return {"steps": steps, "paths": paths}
 
 
 def bands_of(unseen: Unseen, covered: float = COVERED) -> Bands:
     """Bands by column and step, and by node and length of the path."""
-    steps = {
-        column.column: [calibrate(score, unseen.trajectory, covered) for score in scores(column)]
-        for column in unseen.columns
-    }
+    steps, shapes = {}, {}
+    for column in unseen.columns:
+        score = scores(column)
+        steps[column.column] = [calibrate(at, unseen.trajectory, covered) for at in score]
+        shapes[column.column] = shape(score)
     lengths = sorted({k for k in STEPS if k <= unseen.horizon} | {unseen.horizon})
     paths = {
         node: {
@@ -201,4 +244,4 @@ def bands_of(unseen: Unseen, covered: float = COVERED) -> Bands:
         }
         for node in unseen.nodes
     }
-    return Bands(steps, paths)
+    return Bands(steps, paths, shapes)

@@ -22,7 +22,7 @@ from revive.venv.validation import Windows, judged_transitions, replay, unseen_w
 from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
-MOST_WINDOWS, DRAWS = 128, 8
+MOST_WINDOWS, DRAWS = 200, 6
 
 
 @dataclass(frozen=True)

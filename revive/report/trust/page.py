@@ -20,6 +20,7 @@ figure { margin: 1rem 0 } figcaption { color: #555; font-size: .9rem } svg { max
 pre { background: #f5f5f5; padding: .7rem; overflow-x: auto } nav a { margin-right: .9rem; white-space: nowrap }
 @media print { nav { display: none } section { break-inside: avoid } }
 """
+MOST_ROWS = 60  # of a table
 Study = Mapping[str, Any]
 
 
@@ -105,7 +106,7 @@ def _venv_sections(study: Study) -> list[str]:
             "paths in ten. Their widths were counted on rows that the venv did not learn from"
             + (", kept aside from a search too." if study["calibrated_on"] == "test" else ", half by half."),
             picture(venv_figures.windows(study["rollouts"])) if study["rollouts"]["first"] else "",
-            _band_table(study["bands"]),
+            _band_table(study["bands"], units),
         ),
         section(
             "distributions",
@@ -230,7 +231,7 @@ def _error_table(errors: Study) -> str:
             if key in entry:
                 at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
                 rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
-    return table(("mean absolute error, both halves", "1 step", "10", "50", "100"), rows[:48])
+    return table(("mean absolute error, both halves", "1 step", "10", "50", "100"), rows[:MOST_ROWS])
 
 
 def _mean(table_: Sequence[Sequence[float | None]], step: int) -> float | None:
@@ -243,26 +244,30 @@ def _unit(name: str, units: str | None) -> str:
     return f"{name} [{units}]" if units else name
 
 
-def _band_table(bands: Study) -> str:
-    rows = [(f"{name}, at step {k}", *_band_cells(band)) for name, steps in bands["steps"].items() for k, band in steps.items()]
-    rows += [(f"{node}, whole path of {k}", *_band_cells(band)) for node, lengths in bands["paths"].items() for k, band in lengths.items()]
-    heads = ("band of 90 %", "width", "windows", "worth", "this band itself covers", "half by half")
+def _band_table(bands: Study, units: Mapping[str, str | None]) -> str:
+    rows = [
+        (f"{_unit(name, units.get(name))}, at step {k}", f"± {number(band['width'])}", *_band_cells(band))
+        for name, steps in bands["steps"].items()
+        for k, band in steps.items()
+    ]
+    rows += [
+        (f"{_unit(name, units.get(name))}, whole paths of {k}", f"± {number(width)}", *_band_cells(band))
+        for lengths in bands["paths"].values()
+        for k, band in lengths.items()
+        for name, width in band["width"].items()
+    ]
+    heads = ("band of 90 %", "typical width", "windows", "worth", "this band itself covers", "checked half by half")
     notes = sorted({band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]})
-    return table(heads, rows[:60]) + listed([escape(note) for note in notes])
+    return table(heads, rows[:MOST_ROWS]) + listed([escape(note) for note in notes])
 
 
 def _band_cells(band: Study) -> tuple[str, ...]:
     across = " and ".join(percent(share) for share in band["across"])
+    worth = f"{band['blocks']:.0f} independent ones"
     if band["q"] is None:
-        return ("none can be promised", str(band["windows"]), f"{band['blocks']:.0f} independent ones", "", across)
+        return (str(band["windows"]), worth, "no band can be promised", across)
     low, high = band["between"]
-    return (
-        f"{number(band['q'])} x the venv's spread",
-        str(band["windows"]),
-        f"{band['blocks']:.0f} independent ones",
-        f"{percent(low)} to {percent(high)}",
-        across,
-    )
+    return (str(band["windows"]), worth, f"{percent(low)} to {percent(high)}", across)
 
 
 def _calibration_table(calibration: Study) -> str:
@@ -288,7 +293,7 @@ def _calibration_table(calibration: Study) -> str:
         "nothing changes",
         "what is usual",
     )
-    return table(heads, rows[:40])
+    return table(heads, rows[:MOST_ROWS])
 
 
 def _gain_table(entry: Study) -> str:

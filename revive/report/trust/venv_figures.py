@@ -38,7 +38,7 @@ def errors(study: Study) -> Figure:
                 )
         axis.set_ylim(0, top * 1.15 or 1.0)  # a linear model may run away
         axis.set_ylabel(f"error of\n{named(name, entry['units'])}")
-    axes[0].legend(fontsize=7, frameon=False, ncols=2)
+    axes[0].legend(fontsize=7, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     axes[-1].set_xlabel("steps ahead (solid: judged on the validation half; dotted: on the training half)")
     return figure
 
@@ -64,8 +64,8 @@ def windows(study: Study) -> Figure:
 def _window(axis: Axes, entry: Mapping[str, Any]) -> None:
     mean, step = numbers(entry["mean"]), numbers(entry["step"])
     steps = np.arange(1, len(mean) + 1)
-    if entry["path"] is not None:
-        path = numbers(entry["path"])
+    path = numbers(entry["path"])
+    if np.isfinite(path).any():
         axis.fill_between(steps, mean - path, mean + path, color=BAND, alpha=0.2, lw=0, label="90 % of whole paths")
     if np.isfinite(step).any():
         axis.fill_between(steps, mean - step, mean + step, color=MODEL, alpha=0.25, lw=0, label="90 % at each step")
