@@ -1,6 +1,6 @@
 """What the trust report shows, as plain values: computed once, while venv, policy and logs are at hand.
 
-`report.json` holds it, and the page is drawn from it alone (revive/report/trust). Numbers have five significant digits.
+`report.json` holds it, and the page is drawn from it alone (revive/report/trust). Numbers have six significant digits.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from revive.venv.validation import RolloutError
 from revive.venv.virtual_env import VirtualEnv
 
 SHOWN_WINDOWS, MOST_COLUMNS = 3, 8
-DIGITS = 5
+DIGITS = 6
 
 
 def study(context: Context, venv: VirtualEnv, rows: Rows, errors: RolloutError, learned: Learned | None) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _windows(unseen: Unseen, bands: Bands, chosen: list[tuple[int, int]]) -> dic
 
 
 def plain(value: Any) -> Any:
-    """The same as JSON holds it: lists, five significant digits, null for what is no finite number."""
+    """The same as JSON holds it: lists, six significant digits, null for what is no finite number."""
     if isinstance(value, Mapping):
         return {str(key): plain(inner) for key, inner in value.items()}
     if isinstance(value, torch.Tensor):

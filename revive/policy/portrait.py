@@ -21,17 +21,19 @@ GRID, POINTS, STEPS, STARTS = 33, 300, 200, 3
 MOST_ROWS = 4000
 
 
-def _names(policy: Policy) -> list[tuple[str, int, Column, str]]:
-    """(node, column of its array, column, name) of all that the policy sees, frames of a history apart."""
+def _names(policy: Policy) -> list[tuple[Column, str]]:
+    """The columns of all that the policy sees and their names, frames of a history apart."""
     found = []
     for node in policy.inputs:
         columns, history = policy.graph.columns(node), policy.graph[node].history
-        frames = 1 if history is None else history.length
-        for frame in range(frames):
-            age = 0 if history is None else history.delay + frames - 1 - frame
-            for i, column in enumerate(columns):
-                name = column.name if not age else f"{column.name}, {age} step{'s' if age > 1 else ''} ago"
-                found.append((node, frame * len(columns) + i, column, name))
+        if history is None:
+            found += [(column, column.name) for column in columns]
+            continue
+        per_frame = len(columns) // history.length
+        for i, column in enumerate(columns):
+            age = history.lookback - i // per_frame
+            own = policy.graph.columns(history.source)[i % per_frame].name
+            found.append((column, own if age == 0 else f"{own}, {age} step{'s' if age > 1 else ''} ago"))
     return found
 
 
@@ -53,7 +55,7 @@ def tree_of(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
     kept = [i for i, column in enumerate(columns) if column.type != "category"]
     if not kept or len(x) < 40:
         return {}
-    return imitate(x, y[:, kept], [name for *_, name in _names(policy)], [columns[i].name for i in kept])
+    return imitate(x, y[:, kept], [name for _, name in _names(policy)], [columns[i].name for i in kept])
 
 
 @torch.no_grad()
@@ -66,7 +68,7 @@ def surface(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
     columns = policy.graph.columns(policy.target)
     output = next((i for i, column in enumerate(columns) if column.type != "category"), None)
     names = _names(policy)
-    varied = [i for i in range(x.shape[1]) if np.ptp(x[:, i]) > 0 and names[i][2].type != "category"]
+    varied = [i for i in range(x.shape[1]) if np.ptp(x[:, i]) > 0 and names[i][0].type != "category"]
     if output is None or not varied:
         return {}
     center = np.median(x, axis=0)
@@ -78,11 +80,11 @@ def surface(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
     action = _act(policy, points)[:, output].reshape(mesh[0].shape)
     return {
         "output": {"name": columns[output].name, "units": columns[output].units},
-        "inputs": [{"name": names[i][3], "units": names[i][2].units, "grid": grids[i]} for i in axes],
+        "inputs": [{"name": names[i][1], "units": names[i][0].units, "grid": grids[i]} for i in axes],
         "action": action,
         "seen": x[:: max(1, len(x) // POINTS)][:, axes],
         "done": y[:: max(1, len(y) // POINTS), output],
-        "held": {names[i][3]: float(center[i]) for i in range(x.shape[1]) if i not in axes},
+        "held": {names[i][1]: float(center[i]) for i in range(x.shape[1]) if i not in axes},
     }
 
 
@@ -96,15 +98,9 @@ def _moved(center: Array, values: dict[int, Array]) -> Array:
 def _act(policy: Policy, points: Array) -> Array:
     """(n, inputs) physical -> (n, outputs) physical, without exploration."""
     widths = [policy.graph[name].width for name in policy.inputs]
-    widths = [_physical_width(policy, name, width) for name, width in zip(policy.inputs, widths, strict=True)]
     parts = torch.as_tensor(points).split(widths, dim=-1)
     x = torch.cat([policy.codec[n].encode(part) for n, part in zip(policy.inputs, parts, strict=True)], -1)
     return policy.codec[policy.target].decode(policy(x[None])[0].double()).numpy()
-
-
-def _physical_width(policy: Policy, name: str, width: int) -> int:
-    history = policy.graph[name].history
-    return width if history is None else len(policy.graph.columns(name)) * history.length
 
 
 @torch.no_grad()

@@ -53,7 +53,7 @@ class Tree:
 
 def grow(x: Array, y: Array, depth: int = DEPTH, fewest: float = FEWEST) -> Tree:
     """x (n, d), y (n, k), n at least 1. y is weighed by its own variance, column by column."""
-    scale = np.maximum(y.std(0), 1e-12)
+    scale = np.maximum(y.std(0), 1e-9 * (1.0 + np.abs(y).max(0)))  # what never varies is not split for rounding
     return _grown(x, y, scale, depth, max(1, int(fewest * len(x))), len(x))
 
 
@@ -75,7 +75,7 @@ def _best_split(x: Array, y: Array, fewest: int) -> tuple[int, float] | None:
     if count < 2 * fewest:
         return None
     whole = float(np.square(y - y.mean(0)).sum())
-    best, lowest = None, whole * 0.999 - 1e-9 * count
+    best, lowest = None, whole * 0.999 - 1e-6 * count
     sizes = np.arange(1, count)[:, None]
     for feature in range(x.shape[1]):
         order = np.argsort(x[:, feature], kind="stable")

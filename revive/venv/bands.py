@@ -77,9 +77,15 @@ def why_none(found: Calibrated, covered: float = COVERED) -> str:
 
 
 def spread_of(column: ColumnPaths) -> Array:
-    """(T, h, B) the standard deviation of sampled rollouts, about the mean path; never quite nothing."""
-    drawn = column.deviation
-    std = np.sqrt(np.square(drawn).mean(-1))
+    """(T, h, B) the standard deviation of sampled rollouts about the mean path; never quite nothing.
+
+    Variances are averaged over an eighth of the steps so far on either side, because draws are few.
+    """
+    variance = np.square(column.deviation).mean(-1)
+    total = np.concatenate([np.zeros_like(variance[:1]), variance.cumsum(0)])
+    reach = np.arange(len(variance)) // 8
+    first, stop = np.arange(len(variance)) - reach, np.minimum(np.arange(len(variance)) + reach + 1, len(variance))
+    std = np.sqrt(np.maximum(total[stop] - total[first], 0.0) / (stop - first)[:, None, None])
     floor = 1e-6 * max(float(np.nanstd(column.truth)), 1e-12)
     return np.maximum(std, floor)
 

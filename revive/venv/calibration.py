@@ -50,9 +50,13 @@ def _of_column(column: ColumnPaths, trajectory: NDArray[np.int64]) -> dict[str, 
 
 
 def pit_of(error: Array, drawn: Array) -> Array:
-    """(n,), (n, S) -> (n,) the share of draws below, ties split: between 0 and 1."""
+    """(n,), (n, S) -> (n,) the share of draws below, between 0 and 1.
+
+    Drawn within the step that the rank leaves open, because so few draws would favour some bins.
+    """
     below = (drawn < error[:, None]).sum(-1) + 0.5 * (drawn == error[:, None]).sum(-1)
-    return (below + 0.5) / (drawn.shape[-1] + 1.0)  # type: ignore[no-any-return]
+    inside = np.random.default_rng(0).uniform(size=len(error))
+    return (below + inside) / (drawn.shape[-1] + 1.0)  # type: ignore[no-any-return]
 
 
 def _pit_half(column: ColumnPaths, step: int, half: int) -> Array:

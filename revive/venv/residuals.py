@@ -64,11 +64,12 @@ def one_step_residuals(venv: VirtualEnv, rows: Rows) -> tuple[NDArray[np.int64],
 
 def residual_map(venv: VirtualEnv, rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]) -> dict[str, Any]:
     """Column -> input -> {edges, mean, error: standard error of it, size: root mean square}, physical units of the input."""
-    inputs = _inputs(venv, rows, where)
-    table: dict[str, Any] = {}
-    for column, residual in residuals.items():
-        table[column] = {name: _binned(value, residual) for name, value in inputs.items() if np.ptp(value) > 0}
-    return table
+    inputs = {name: (value, _edges(value)) for name, value in _inputs(venv, rows, where).items() if np.ptp(value) > 0}
+    places = {name: np.searchsorted(edges[1:-1], value, side="right") for name, (value, edges) in inputs.items()}
+    return {
+        column: {name: _binned(places[name], edges, residual) for name, (_, edges) in inputs.items()}
+        for column, residual in residuals.items()
+    }
 
 
 def _inputs(venv: VirtualEnv, rows: Rows, where: NDArray[np.int64]) -> dict[str, Array]:
@@ -82,18 +83,22 @@ def _inputs(venv: VirtualEnv, rows: Rows, where: NDArray[np.int64]) -> dict[str,
     return found
 
 
-def _binned(value: Array, residual: Array) -> dict[str, Any]:
+def _edges(value: Array) -> Array:
+    """Of bins with about as many values each."""
     edges = np.unique(np.quantile(value, np.linspace(0, 1, BINS + 1)))
-    if len(edges) < 3:
-        edges = np.linspace(value.min(), value.max(), 3)
-    which = np.clip(np.searchsorted(edges, value, side="right") - 1, 0, len(edges) - 2)
-    mean, error, size = [], [], []
-    for b in range(len(edges) - 1):
-        part = residual[(which == b) & np.isfinite(residual)]
-        mean.append(float(part.mean()) if len(part) else None)
-        error.append(float(part.std() / np.sqrt(len(part))) if len(part) > 1 else None)
-        size.append(float(np.sqrt(np.square(part).mean())) if len(part) else None)
-    return {"edges": edges, "mean": mean, "error": error, "size": size}
+    return edges if len(edges) > 2 else np.linspace(value.min(), value.max(), 3)
+
+
+def _binned(place: NDArray[np.int64], edges: Array, residual: Array) -> dict[str, Any]:
+    """place (n,) the bin of each residual (n,)."""
+    known = np.isfinite(residual)
+    place, residual, bins = place[known], residual[known], len(edges) - 1
+    count = np.bincount(place, minlength=bins).astype(np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):  # empty bins are NaN
+        mean = np.bincount(place, residual, bins) / count
+        square = np.bincount(place, np.square(residual), bins) / count
+        error = np.sqrt(np.maximum(square - np.square(mean), 0.0) / count)
+    return {"edges": edges, "mean": mean, "error": error, "size": np.sqrt(square)}
 
 
 def by_trajectory(rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array], most: int = 200) -> dict[str, Any]:

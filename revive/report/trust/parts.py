@@ -8,13 +8,36 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from revive.report.data_page import svg
 
 Array = NDArray[np.float64]
-BAND, SHADE = "#cc79a7", "#f0e6d2"
+BAND, SHADE = "#cc79a7", "#ead9b0"
+LEFT, RIGHT, TOP, BOTTOM, GAP = 0.72, 0.12, 0.12, 0.5, 0.22  # inches, of one panel; TOP of the whole
+
+
+def grid(count: int, width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """So many panels in rows of `columns`; width of all and height of one row in inches, labels included.
+
+    The margins are fixed: a layout that measures every label first takes as long as drawing.
+    """
+    rows = -(-count // columns)
+    figure = Figure(figsize=(width, height * rows + TOP))
+    across, down = width / columns, height * rows + TOP
+    axes = []
+    for i in range(count):
+        row, column = divmod(i, columns)
+        corner = (column * across + LEFT) / width, ((rows - 1 - row) * height + BOTTOM) / down
+        size = (across - LEFT - RIGHT) / width, (height - BOTTOM - GAP) / down
+        axis = figure.add_axes((*corner, *size))
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.locator_params(nbins=5)
+        axis.tick_params(labelsize=7)
+        axes.append(axis)
+    return figure, axes
 
 
 def numbers(values: Any) -> Array:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from revive.report.figures import DATA, FAINT, MODEL, MOST_PANELS, panels
-from revive.report.trust.parts import named, numbers
+from revive.report.figures import DATA, FAINT, MODEL
+from revive.report.trust.parts import grid, named, numbers
 
+MOST_ROWS = 6  # of panels
 Study = Mapping[str, Any]
 
 
@@ -19,15 +20,14 @@ def before_and_after(study: Study) -> Figure | None:
     starts = study["starts"]
     if not starts:
         return None
-    columns = starts[0]["columns"][:MOST_PANELS]
-    figure, axes = panels(len(columns) * len(starts), width=3.8 * len(starts), height=1.9, columns=len(starts))
+    columns = starts[0]["columns"][:MOST_ROWS]
+    figure, axes = grid(len(columns) * len(starts), width=3.8 * len(starts), height=1.7, columns=len(starts))
     for s, start in enumerate(starts):
         for row, column in enumerate(start["columns"][: len(columns)]):
             axis = axes[row * len(starts) + s]
             axis.plot(numbers(column["logged"]), color=FAINT, lw=0.8, label="logged")
             axis.plot(numbers(column["before"]), color=DATA, lw=0.9, label="logs' controller in the venv")
             axis.plot(numbers(column["after"]), color=MODEL, lw=1.1, label="learned policy in the venv")
-            axis.tick_params(labelsize=7)
             if row == 0:
                 axis.set_title(f"from row {start['row']}", fontsize=8)
             if s == 0:

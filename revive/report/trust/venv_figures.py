@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from revive.report.figures import DATA, FAINT, MODEL, MOST_PANELS, OTHER, panels
-from revive.report.trust.parts import BAND, SHADE, named, numbers
+from revive.report.figures import DATA, FAINT, MODEL, MOST_PANELS, OTHER
+from revive.report.trust.parts import BAND, SHADE, grid, named, numbers
 
 Study = Mapping[str, Any]
 
@@ -18,7 +18,7 @@ Study = Mapping[str, Any]
 def errors(study: Study) -> Figure:
     """Mean absolute error at each step against three simple predictors, both halves."""
     shown = list(study.items())[:MOST_PANELS]
-    figure, axes = panels(len(shown), width=8.5, height=2.6)
+    figure, axes = grid(len(shown), width=8.5, height=2.3)
     styles = {
         "venv": (MODEL, "venv"),
         "persistence": (OTHER, "nothing changes"),
@@ -47,13 +47,12 @@ def windows(study: Study) -> Figure:
     """Logged paths, what the venv foretold, and the bands."""
     columns, count = study["columns"], len(study["first"])
     columns = columns[: max(1, MOST_PANELS // 2)]
-    figure, axes = panels(max(1, len(columns) * count), width=3.6 * count, height=2.4, columns=max(1, count))
+    figure, axes = grid(max(1, len(columns) * count), width=3.6 * count, height=2.4, columns=max(1, count))
     for row, column in enumerate(columns):
         for i, entry in enumerate(column["windows"]):
             axis = axes[row * count + i]
             _window(axis, entry)
             axis.set_title(f"{'training' if study['half'][i] == 0 else 'validation'} half, from row {study['first'][i]}", fontsize=8)
-            axis.tick_params(labelsize=7)
             if i == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=9)
             axis.set_xlabel("steps ahead", fontsize=8)
@@ -82,7 +81,7 @@ def distributions(study: Study, units: Mapping[str, str | None]) -> Figure | Non
     if not shown:
         return None
     count = max(len(entry) for _, entry in shown)
-    figure, axes = panels(len(shown) * count, width=3.3 * count, height=1.9, columns=count)
+    figure, axes = grid(len(shown) * count, width=3.3 * count, height=1.8, columns=count)
     for row, (name, entry) in enumerate(shown):
         for i, (step, at) in enumerate(entry.items()):
             axis = axes[row * count + i]
@@ -92,7 +91,6 @@ def distributions(study: Study, units: Mapping[str, str | None]) -> Figure | Non
             axis.set_title(f"step {step}: distance {at['distance']:.2g} (chance {at['chance']:.2g})", fontsize=8)
             axis.set_xlabel(named(name, units.get(name)), fontsize=8)
             axis.set_yticks([])
-            axis.tick_params(labelsize=7)
         for axis in axes[row * count + len(entry) : (row + 1) * count]:
             axis.set_visible(False)
     axes[0].legend(fontsize=7, frameon=False)
@@ -105,7 +103,7 @@ def calibration(study: Study) -> Figure | None:
     if not shown:
         return None
     steps = [k for k in ("1", "10", "50") if any(k in entry["pit"] for _, entry in shown)]
-    figure, axes = panels(len(shown) * len(steps), width=3.0 * len(steps), height=1.7, columns=len(steps))
+    figure, axes = grid(len(shown) * len(steps), width=3.0 * len(steps), height=1.9, columns=len(steps))
     for row, (name, entry) in enumerate(shown):
         for i, step in enumerate(steps):
             axis = axes[row * len(steps) + i]
@@ -117,14 +115,13 @@ def calibration(study: Study) -> Figure | None:
             axis.axhline(1.0, color=DATA, lw=0.8, ls="--")
             axis.set_title(f"{name}, step {step}".replace("$", r"\$"), fontsize=8)
             axis.set_xlabel("where the logged value lay\nin the venv's distribution (0 low, 1 high)", fontsize=7)
-            axis.tick_params(labelsize=7)
     return figure
 
 
 def responses(study: Study) -> Figure:
     """One row per pair: next state, state after some steps, and the way there after a step of the input."""
     shown = study["of"][: MOST_PANELS // 2]
-    figure, axes = panels(3 * len(shown), width=11.5, height=2.8, columns=3)
+    figure, axes = grid(3 * len(shown), width=11.5, height=2.8, columns=3)
     for row, entry in enumerate(shown):
         one, after, step = axes[3 * row : 3 * row + 3]
         for axis, key, title in (
@@ -140,25 +137,25 @@ def responses(study: Study) -> Figure:
 
 def _response(axis: Axes, entry: Mapping[str, Any], curves: np.ndarray) -> None:
     """curves (points, M): the first half of the members solid, the others dotted."""
-    grid, near = numbers(entry["grid"]), np.array(entry["near"], dtype=bool)
+    at, near = numbers(entry["grid"]), np.array(entry["near"], dtype=bool)
     half = curves.shape[1] // 2
     for m in range(curves.shape[1]):
         label = {0: "members, training half", half: "members, validation half"}.get(m)
-        axis.plot(grid, curves[:, m], color=MODEL if m < half else OTHER, ls="-" if m < half else ":", lw=0.8, label=label)
-    _shade(axis, grid, ~near)
-    density = axis.twinx()
-    density.stairs(numbers(entry["logged"]["counts"]), numbers(entry["logged"]["edges"]), fill=True, color=FAINT, alpha=0.4)
-    density.set_ylim(top=density.get_ylim()[1] * 4)
-    density.set_yticks([])
-    density.spines[["top", "right"]].set_visible(False)
+        axis.plot(at, curves[:, m], color=MODEL if m < half else OTHER, ls="-" if m < half else ":", lw=0.8, label=label)
+    _shade(axis, at, ~near)
+    counts = numbers(entry["logged"]["counts"])
+    share = 0.25 * counts / max(counts.max(), 1.0)  # of the height of the panel
+    low = axis.get_ylim()
+    below = {"transform": axis.get_xaxis_transform(), "fill": True, "color": FAINT, "alpha": 0.4}
+    axis.stairs(share, numbers(entry["logged"]["edges"]), **below)
+    axis.set_ylim(low)
     axis.set_xlabel(named(**entry["input"]), fontsize=8)
     axis.set_ylabel(named(**entry["output"]), fontsize=8)
-    axis.tick_params(labelsize=7)
 
 
-def _shade(axis: Axes, grid: np.ndarray, far: np.ndarray) -> None:
+def _shade(axis: Axes, at: np.ndarray, far: np.ndarray) -> None:
     """Where the logs hold nothing like it."""
-    edges = np.concatenate([grid[:1], (grid[1:] + grid[:-1]) / 2.0, grid[-1:]])
+    edges = np.concatenate([at[:1], (at[1:] + at[:-1]) / 2.0, at[-1:]])
     label: str | None = "nothing like it was logged"
     for i in np.flatnonzero(far):
         axis.axvspan(edges[i], edges[i + 1], color=SHADE, lw=0, zorder=0, label=label)
@@ -176,7 +173,6 @@ def _step(axis: Axes, entry: Mapping[str, Any]) -> None:
     axis.set_title(f"{entry['input']['name']} from {step['from']:.3g} to {step['to']:.3g} at step 1".replace("$", r"\$"), fontsize=8)
     axis.set_xlabel("steps", fontsize=8)
     axis.set_ylabel(f"change of {named(**entry['output'])}", fontsize=8)
-    axis.tick_params(labelsize=7)
 
 
 def residual_map(study: Study) -> Figure | None:
@@ -185,7 +181,7 @@ def residual_map(study: Study) -> Figure | None:
     pairs = _largest(pairs, 2 * MOST_PANELS)
     if not pairs:
         return None
-    figure, axes = panels(len(pairs), width=11.5, height=2.0, columns=4)
+    figure, axes = grid(len(pairs), width=11.5, height=2.0, columns=4)
     for axis, (column, name, entry) in zip(axes, pairs, strict=True):
         edges, mean, error, size = (numbers(entry[key]) for key in ("edges", "mean", "error", "size"))
         middle = (edges[1:] + edges[:-1]) / 2.0
@@ -194,7 +190,6 @@ def residual_map(study: Study) -> Figure | None:
         axis.axhline(0.0, color=FAINT, lw=0.6)
         axis.set_xlabel(name.replace("$", r"\$"), fontsize=8)
         axis.set_ylabel(f"{column}: residual /\nstated spread".replace("$", r"\$"), fontsize=7)
-        axis.tick_params(labelsize=7)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -215,14 +210,13 @@ def by_trajectory(study: Study) -> Figure | None:
     shown = [(name, entry) for name, entry in study.items() if len(entry["trajectory"]) > 2][: MOST_PANELS // 2]
     if not shown:
         return None
-    figure, axes = panels(len(shown), width=8.5, height=1.6)
+    figure, axes = grid(len(shown), width=8.5, height=1.6)
     for axis, (name, entry) in zip(axes, shown, strict=True):
         at = numbers(entry["trajectory"])
         axis.bar(at, numbers(entry["size"]), 0.8, color=MODEL, alpha=0.5, label="typical size")
         axis.plot(at, numbers(entry["mean"]), ".", color=OTHER, ms=4, label="mean")
         axis.axhline(1.0, color=DATA, lw=0.6, ls="--")
         axis.set_ylabel(f"{name}:\nresidual / stated".replace("$", r"\$"), fontsize=7)
-        axis.tick_params(labelsize=7)
     axes[0].legend(fontsize=6, frameon=False)
     axes[-1].set_xlabel("trajectory (of the training half, then of the validation half)", fontsize=8)
     return figure
@@ -233,7 +227,7 @@ def drift(study: Study) -> Figure | None:
     shown = [(name, parts) for name, parts in study.items() if parts][: MOST_PANELS // 2]
     if not shown:
         return None
-    figure, axes = panels(len(shown), width=8.5, height=1.9)
+    figure, axes = grid(len(shown), width=8.5, height=1.9)
     for axis, (name, parts) in zip(axes, shown, strict=True):
         for part in parts:
             axis.plot(numbers(part["rows"]), numbers(part["cusum"]), color=OTHER if part["alarm"] else MODEL, lw=1)
@@ -242,6 +236,5 @@ def drift(study: Study) -> Figure | None:
         for level in (-1.63, 1.63):
             axis.axhline(level, color=FAINT, lw=0.8, ls="--")
         axis.set_ylabel(f"CUSUM of\n{name}".replace("$", r"\$"), fontsize=8)
-        axis.tick_params(labelsize=7)
     axes[-1].set_xlabel("row (training half, then validation half); dashed: one series in a hundred gets there by chance", fontsize=8)
     return figure
