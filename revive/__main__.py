@@ -117,7 +117,9 @@ def report(arguments: Sequence[str]) -> None:
     from revive.pipeline.report import remake
 
     named = Path(given["run"]).expanduser()
-    folder = named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
+    folder = (
+        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
+    )
     sys.stdout.write(f"made {remake(folder.absolute())}\n")
 
 

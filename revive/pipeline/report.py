@@ -39,8 +39,8 @@ def write_report(folder: Path, summary: Mapping[str, Any], study: Mapping[str, A
 def remake(folder: Path) -> Path:
     """Write the page of a finished run anew; returns it.
 
-    Raises UserError, with nothing written, for a folder that is no run, a run that is not finished or at work, one of an
-    earlier version, and files that are damaged.
+    Raises UserError, with nothing written, for a folder that is no run, a run that is not finished or at work, one of
+    an earlier version, and files that are damaged.
     """
     state = _read(folder, "state.json", _no_run(folder))
     if is_held(folder):
@@ -63,13 +63,23 @@ def remake(folder: Path) -> Path:
 
 
 def _missing(file: Path, again: str) -> Problem:
-    return Problem("is not there: the run was made by an earlier version, or with report=none", file, remedy=again)
+    return Problem(
+        "is not there: the run was made by an earlier version, or with report=none", file, remedy=again
+    )
 
 
 def _no_run(folder: Path) -> Problem:
     """What to say where there is no run folder of that name."""
-    there = sorted(p.name for p in folder.parent.glob("*") if (p / "state.json").is_file()) if folder.parent.is_dir() else []
-    remedy = suggestion(folder.name, there[-20:]) if there else "name a run: report run=NAME, and log_dir=DIR where it lies"
+    there = (
+        sorted(p.name for p in folder.parent.glob("*") if (p / "state.json").is_file())
+        if folder.parent.is_dir()
+        else []
+    )
+    remedy = (
+        suggestion(folder.name, there[-20:])
+        if there
+        else "name a run: report run=NAME, and log_dir=DIR where it lies"
+    )
     return Problem("there is no run", folder, remedy=remedy)
 
 

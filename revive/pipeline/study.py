@@ -31,7 +31,9 @@ SHOWN_WINDOWS, MOST_COLUMNS = 3, 8
 DIGITS = 6
 
 
-def study(context: Context, venv: VirtualEnv, rows: Rows, errors: RolloutError, learned: Learned | None) -> dict[str, Any]:
+def study(
+    context: Context, venv: VirtualEnv, rows: Rows, errors: RolloutError, learned: Learned | None
+) -> dict[str, Any]:
     """Every section's figures; rows: both halves, with what the venv's graph needs."""
     found = study_of_venv(context, venv, rows, errors)
     if learned is not None:
@@ -104,11 +106,18 @@ def _unseen(context: Context, venv: VirtualEnv, rows: Rows) -> Unseen:
 def _errors(venv: VirtualEnv, errors: RolloutError, rows: Rows) -> dict[str, Any]:
     """Column -> {units, spread, venv, persistence, average, linear: by half and step}."""
     linear = arx_error(venv, rows, errors.horizon) if errors.horizon else {}
-    tables = {"venv": errors.venv, "persistence": errors.persistence, "average": errors.average, "linear": linear}
+    tables = {
+        "venv": errors.venv,
+        "persistence": errors.persistence,
+        "average": errors.average,
+        "linear": linear,
+    }
     found = {}
     for node in errors.venv:
         for i, column in enumerate(venv.graph.columns(node)):
-            at = {name: table[node][:, : errors.horizon, i] for name, table in tables.items() if node in table}
+            at = {
+                name: table[node][:, : errors.horizon, i] for name, table in tables.items() if node in table
+            }
             found[column.name] = {"units": column.units, "spread": errors.spread[node][i], **at}
     return found
 
@@ -116,7 +125,11 @@ def _errors(venv: VirtualEnv, errors: RolloutError, rows: Rows) -> dict[str, Any
 def _spread_out(unseen: Unseen) -> list[tuple[int, int]]:
     """(half, window) of a few windows of the half that the first members did not see."""
     count = unseen.first.shape[1] if unseen.columns else 0
-    return [(0, int(b)) for b in np.unique(np.linspace(0, count - 1, SHOWN_WINDOWS + 2).astype(int)[1:-1])] if count else []
+    return (
+        [(0, int(b)) for b in np.unique(np.linspace(0, count - 1, SHOWN_WINDOWS + 2).astype(int)[1:-1])]
+        if count
+        else []
+    )
 
 
 def _worst(unseen: Unseen, errors: RolloutError) -> list[tuple[int, int]]:
@@ -137,7 +150,8 @@ def _worst(unseen: Unseen, errors: RolloutError) -> list[tuple[int, int]]:
 
 
 def _windows(unseen: Unseen, bands: Bands, chosen: list[tuple[int, int]]) -> dict[str, Any]:
-    """{first: rows, trajectory, columns: [{name, units, truth, mean, step, path, low, high}]}, one entry per window in each.
+    """{first: rows, trajectory, columns: [{name, units, truth, mean, step, path, low, high}]}, one entry per window
+    in each.
 
     step, path: half the widths of the bands per step and of the whole path, null where none can be promised; low, high:
     what 90 % of the sampled rollouts lie between, as the venv says it.

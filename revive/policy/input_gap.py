@@ -1,8 +1,9 @@
 """What a logged column that the policy does not see would be worth to it: `policy_input_gap`.
 
-To the decision is added `k (c - mean of c)` for one column c at a time, k on a grid on both sides of zero, and every variant
-is rolled out from the same starts under the same noise. What the best of them gains, judged on starts that it was not
-chosen by, is a lower bound of what learning with this column would gain: a straight line on top of a finished policy.
+To the decision is added `k (c - mean of c)` for one column c at a time, k on a grid on both sides of zero, and every
+variant is rolled out from the same starts under the same noise. What the best of them gains, judged on starts that it
+was not chosen by, is a lower bound of what learning with this column would gain: a straight line on top of a finished
+policy.
 """
 
 from __future__ import annotations
@@ -27,11 +28,12 @@ MOST_COLUMNS, MOST_ACTIONS, STEPS, STARTS = 6, 3, 100, 16
 def policy_input_gap(
     policy: Policy, world: EvaluationEnvironment, rows: Rows, graph: DecisionGraph, half: int
 ) -> list[dict[str, Any]]:
-    """Best first: {column, node, action, slope, gain, error, certain} per step, of columns that the policy does not see.
+    """Best first: {column, node, action, slope, gain, error, certain} per step, of columns that the policy does not
+    see.
 
     half: whose venv judges. slope: physical units of the action per unit of the column. gain: mean over members and the
-    starts that did not choose the slope; error: its standard error over starts. certain: whether it is above two of them.
-    rows: with all nodes of `graph`, the graph of the experiment.
+    starts that did not choose the slope; error: its standard error over starts. certain: whether it is above two of
+    them. rows: with all nodes of `graph`, the graph of the experiment.
     """
     seen = {policy.graph.source_of(name) for name in policy.inputs}
     unseen = [n for n in graph.leaves if n in rows.values and graph[n].history is None and n not in seen]
@@ -83,7 +85,10 @@ def _of_pair(
     chooses = torch.arange(by_start.shape[1]) % 2 == 0
     best = int(by_start[:, chooses].mean(1).argmax())
     kept = by_start[best, ~chooses]
-    gain, error = float(kept.mean()), float(kept.std() / max(1, len(kept)) ** 0.5) if len(kept) > 1 else float("nan")
+    gain, error = (
+        float(kept.mean()),
+        float(kept.std() / max(1, len(kept)) ** 0.5) if len(kept) > 1 else float("nan"),
+    )
     names = policy.graph.columns(policy.target)
     action = names[policy.codec[policy.target].terms[dimension]]
     source = policy.codec[node]

@@ -62,8 +62,8 @@ def tree_of(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
 def surface(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
     """The decision over the two inputs that it follows most, all others at their medians along its own rollouts.
 
-    {output, inputs: [{name, units, grid}], action: (n,) or (n, n), seen: (k, 1 or 2) visited points, held: {name: value}}
-    for the first column that is no category. Empty where the policy sees nothing that varies.
+    {output, inputs: [{name, units, grid}], action: (n,) or (n, n), seen: (k, 1 or 2) visited points, held: {name:
+    value}} for the first column that is no category. Empty where the policy sees nothing that varies.
     """
     columns = policy.graph.columns(policy.target)
     output = next((i for i, column in enumerate(columns) if column.type != "category"), None)
@@ -105,12 +105,17 @@ def _act(policy: Policy, points: Array) -> Array:
 
 @torch.no_grad()
 def before_and_after(
-    world: EvaluationEnvironment, rows: Rows, before: dict[str, Tensor], after: dict[str, Tensor], half: int, target: str
+    world: EvaluationEnvironment,
+    rows: Rows,
+    before: dict[str, Tensor],
+    after: dict[str, Tensor],
+    half: int,
+    target: str,
 ) -> dict[str, Any]:
     """Logs, logs' controller and policy from the same starts under the same disturbances: {starts: [...]}.
 
-    before, after: rollouts of the behaviour policy and of the learned one, (T, M, B, d), with the same noise and the same
-    exogenous values. Of the first member of `half`, which the policy did not learn in.
+    before, after: rollouts of the behaviour policy and of the learned one, (T, M, B, d), with the same noise and the
+    same exogenous values. Of the first member of `half`, which the policy did not learn in.
     """
     venv = world.venv
     member = venv.members_of(half).start
@@ -126,7 +131,9 @@ def before_and_after(
             {
                 "name": column.name,
                 "units": column.units,
-                "logged": _series(venv, name, rows.values[name][first : first + held], i) if name in rows.values else [],
+                "logged": _series(venv, name, rows.values[name][first : first + held], i)
+                if name in rows.values
+                else [],
                 "before": _series(venv, name, before[name][:steps, member, b], i),
                 "after": _series(venv, name, after[name][:steps, member, b], i),
             }

@@ -1,7 +1,7 @@
 """A small decision tree that imitates a policy, to be read, not to be used: CART for regression.
 
-A node is split where the sum of squared errors about the means of its two sides is least (Breiman et al. 1984). Thirty lines
-of numpy do for trees of depth three, so that no further library is needed for them.
+A node is split where the sum of squared errors about the means of its two sides is least (Breiman et al. 1984).
+Thirty lines of numpy do for trees of depth three, so that no further library is needed for them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class Tree:
 
 def grow(x: Array, y: Array, depth: int = DEPTH, fewest: float = FEWEST) -> Tree:
     """x (n, d), y (n, k), n at least 1. y is weighed by its own variance, column by column."""
-    scale = np.maximum(y.std(0), 1e-9 * (1.0 + np.abs(y).max(0)))  # what never varies is not split for rounding
+    scale = np.maximum(
+        y.std(0), 1e-9 * (1.0 + np.abs(y).max(0))
+    )  # what never varies is not split for rounding
     return _grown(x, y, scale, depth, max(1, int(fewest * len(x))), len(x))
 
 
@@ -92,8 +94,11 @@ def _best_split(x: Array, y: Array, fewest: int) -> tuple[int, float] | None:
     return best
 
 
-def imitate(x: Array, y: Array, inputs: Sequence[str], outputs: Sequence[str], depth: int = DEPTH) -> dict[str, Any]:
-    """A tree of what a policy does: {text, fidelity, error}. x (n, d) what it saw, y (n, k) what it did, physical units.
+def imitate(
+    x: Array, y: Array, inputs: Sequence[str], outputs: Sequence[str], depth: int = DEPTH
+) -> dict[str, Any]:
+    """A tree of what a policy does: {text, fidelity, error}. x (n, d) what it saw, y (n, k) what it did, physical
+    units.
 
     fidelity: share of the action's variance that the tree explains on every fourth row, which it was not grown from,
     by output. error: the mean absolute difference there.

@@ -3,11 +3,11 @@
     PYTHONPATH=. python tests/acceptance/bands.py [--plants 20] [--refrigerator FOLDER]
 
 Every row is a kind of logs, `--plants` plants of it, drawn from seeds 0, 1, ... None is picked. For each a venv is
-learned, bands are calibrated on the windows of the other half, and counted is how many of 2000 fresh paths stay within the
-band of 90 % throughout, in all columns. The band is itself a draw: of n independent paths that it was calibrated on, its
-coverage is Beta(.9 (n + 1), .1 (n + 1)), so that with few of them not every single plant can lie between 85 and 95 %; the
-column `expected inside` says how many should. With FOLDER, a finished run of the refrigerator: its per-step bands on
-fresh logs of the simulator. Exits with 1 where a row misses its bar.
+learned, bands are calibrated on the windows of the other half, and counted is how many of 2000 fresh paths stay
+within the band of 90 % throughout, in all columns. The band is itself a draw: of n independent paths that it was
+calibrated on, its coverage is Beta(.9 (n + 1), .1 (n + 1)), so that with few of them not every single plant can lie
+between 85 and 95 %; the column `expected inside` says how many should. With FOLDER, a finished run of the
+refrigerator: its per-step bands on fresh logs of the simulator. Exits with 1 where a row misses its bar.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ def measured(kind: Kind, seed: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         venv, rows = plant.learned(plant.logs(kind.count, kind.steps, 1000 + seed), Path(folder))
     bands = bands_of(roll_unseen(venv, rows, kind.path))
-    fresh = roll_unseen(venv, plant.fresh(venv, 2000, kind.path + 20, 2000 + seed), kind.path, windows=1000, seed=1)
+    fresh = roll_unseen(
+        venv, plant.fresh(venv, 2000, kind.path + 20, 2000 + seed), kind.path, windows=1000, seed=1
+    )
     return coverage(bands, fresh, kind.path), bands.paths["next_x"][kind.path].blocks
 
 
@@ -128,18 +130,25 @@ def refrigerator(run: Path) -> bool:
         mean = float(np.mean(found))
         fine = PER_STEP[0] <= mean <= PER_STEP[1]
         good &= fine
-        print(f"| refrigerator, step {k} | {mean:.1%} | {min(found):.1%} to {max(found):.1%} | {'' if fine else '**missed**'} |")
+        print(
+            f"| refrigerator, step {k} | {mean:.1%} | {min(found):.1%} to {max(found):.1%} | "
+            f"{'' if fine else '**missed**'} |"
+        )
     return good
 
 
 def main() -> int:
     """Print the table; 1 where a row misses its bar."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--plants", type=int, default=20)
     parser.add_argument("--refrigerator", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    print("| logs | mean coverage | of single plants | 85 to 95 % | expected inside | independent paths | seconds | |")
+    print(
+        "| logs | mean coverage | of single plants | 85 to 95 % | expected inside | independent paths | seconds | |"
+    )
     print("|" + "---|" * 8)
     good = [row(kind, given.plants) for kind in KINDS]
     if given.refrigerator:

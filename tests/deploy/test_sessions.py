@@ -7,8 +7,8 @@ import pytest
 
 from revive.deploy import PolicySession, VenvSession
 from revive.errors import UserError
-from revive.venv.modes import MODES
 from revive.policy.policy import Policy
+from revive.venv.modes import MODES
 from tests.venv.plants import scaled
 
 # -- policies ----------------------------------------------------------------------------------

@@ -16,7 +16,13 @@ from revive.__main__ import main
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished tiny run of the refrigerator."""
     log_dir = tmp_path_factory.mktemp("runs")
-    arguments = ["experiment=refrigerator", "debug=fast", "tracking=none", f"log_dir={log_dir}", "run_id=first"]
+    arguments = [
+        "experiment=refrigerator",
+        "debug=fast",
+        "tracking=none",
+        f"log_dir={log_dir}",
+        "run_id=first",
+    ]
     assert main(arguments) == 0
     return log_dir / "first"
 
@@ -35,7 +41,12 @@ def test_the_page_stands_alone_and_is_small(finished: Path) -> None:
     page = (finished / "report.html").read_text()
     assert len(page.encode()) < 6e6
     assert not re.search(r"<(script|link|img|iframe)|@import|src=|url\(http", page)  # nothing is fetched
-    for title in ("What may be concluded", "What may not be concluded", "What to do about it", "Context of use"):
+    for title in (
+        "What may be concluded",
+        "What may not be concluded",
+        "What to do about it",
+        "Context of use",
+    ):
         assert title in page
 
 

@@ -28,7 +28,9 @@ class LinearPlant:
         self.a = drawn / radius * rng.uniform(0.6, 0.9)
         self.b = rng.normal(size=(states, 1))
         self.k = 0.2 * rng.normal(size=(1, states))
-        while np.abs(np.linalg.eigvals(self.a - self.b @ self.k)).max() > 0.95:  # the operator does not upset the plant
+        while (
+            np.abs(np.linalg.eigvals(self.a - self.b @ self.k)).max() > 0.95
+        ):  # the operator does not upset the plant
             self.k /= 2.0
         self.noise = rng.uniform(0.05, 0.3, size=states)
         self.sensor = sensor
@@ -58,7 +60,9 @@ class LinearPlant:
         codec = Codec.fit(self.graph, parts[0].arrays)
         rows = Rows.of(codec, self.graph, *parts)
         problem = problem_of(self.graph, codec, rows, members=3, keep=3)
-        learner = multi_step(problem, **{"curriculum": [[5, 20]], "one_step_updates": 60, "lr": 3e-3, **changed})
+        learner = multi_step(
+            problem, **{"curriculum": [[5, 20]], "one_step_updates": 60, "lr": 3e-3, **changed}
+        )
         train(learner, folder)
         return learner.result(), rows
 

@@ -29,7 +29,9 @@ def _shifted(jump: float) -> Rows:
     for half in range(2):
         x, u, wind = (rng.normal(size=(600, 1)) for _ in range(3))
         more = jump * ((np.arange(600) >= 300) & (half == 1))[:, None]
-        parts.append({"x": x, "u": u, "wind": wind, "next_x": x + u + wind + more + 0.1 * rng.normal(size=x.shape)})
+        parts.append(
+            {"x": x, "u": u, "wind": wind, "next_x": x + u + wind + more + 0.1 * rng.normal(size=x.shape)}
+        )
     venv = _venv()
     return rows_of(venv.graph, venv.codec, *parts)
 

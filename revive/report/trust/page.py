@@ -30,7 +30,8 @@ def page(summary: Study, told: Study, study: Study) -> str:
     sections = [part for part in (*_venv_sections(study), *_policy_sections(summary, study)) if part]
     body = [
         f"<h1>{escape(title)}</h1>",
-        f"<p class='faint'>run {escape(summary['run_id'])}, seed {summary['seed']}, data {escape(summary['data']['sha256'][:12])}</p>",
+        f"<p class='faint'>run {escape(summary['run_id'])}, seed {summary['seed']}, data "
+        f"{escape(summary['data']['sha256'][:12])}</p>",
         _first_page(summary, told),
         f"<nav>{''.join(_link(part) for part in sections)}</nav>",
         *sections,
@@ -58,9 +59,12 @@ def _first_page(summary: Study, told: Study) -> str:
         parts += [f"<h3>{title}</h3>", listed(lines) or paragraph("Nothing.")]
     parts += ["<h3>Context of use</h3>", _context(summary)]
     parts.append(
-        "<p class='faint'>Words: <i>venv</i>, the virtual plant that was learned from the logs. <i>Half</i>: the logs are cut in "
-        "two; each half teaches a venv of its own, which is tested on the other. <i>Member</i>: one of the models that make up "
-        "a venv; where they disagree, the logs did not say enough. <i>Band</i>: what holds nine values in ten, counted on "
+        "<p class='faint'>Words: <i>venv</i>, the virtual plant that was learned from the logs. <i>Half</i>: the "
+        "logs are cut in "
+        "two; each half teaches a venv of its own, which is tested on the other. <i>Member</i>: one of the models "
+        "that make up "
+        "a venv; where they disagree, the logs did not say enough. <i>Band</i>: what holds nine values in ten, "
+        "counted on "
         "steps that were not learned from. <i>Policy</i>: the learned controller. A step is one row of the logs.</p>"
     )
     return "".join(parts)
@@ -82,7 +86,9 @@ def _context(summary: Study) -> str:
         for use in uses
     ]
     heads = ("column", "", "logged", "the policy visits", "steps outside", "moves, against the logs")
-    told = "The run speaks about these ranges and no others, and about the plant as it was while it was logged."
+    told = (
+        "The run speaks about these ranges and no others, and about the plant as it was while it was logged."
+    )
     return paragraph(told) + table(heads, rows)
 
 
@@ -93,8 +99,10 @@ def _venv_sections(study: Study) -> list[str]:
         section(
             "error",
             "How wrong is the venv, so many steps ahead?",
-            "The venv is started from logged states, given the logged actions, and compared with what was logged. It never saw "
-            "these rows. A venv is worth something where it errs less than the three simple guesses beside it: that nothing "
+            "The venv is started from logged states, given the logged actions, and compared with what was logged. "
+            "It never saw "
+            "these rows. A venv is worth something where it errs less than the three simple guesses beside it: "
+            "that nothing "
             "changes, that all is as it is on average, and a plain linear model (ARX of two steps).",
             picture(venv_figures.errors(study["errors"])) if study["errors"] else "",
             _error_table(study["errors"]),
@@ -102,7 +110,8 @@ def _venv_sections(study: Study) -> list[str]:
         section(
             "rollouts",
             "What does it foretell, and do the bands hold?",
-            "Rollouts from three places. The inner band holds nine logged values in ten at each step, the outer one nine whole "
+            "Rollouts from three places. The inner band holds nine logged values in ten at each step, the outer "
+            "one nine whole "
             "paths in ten. Their widths were counted on rows that the venv did not learn from"
             + (", kept aside from a search too." if study["calibrated_on"] == "test" else ", half by half."),
             picture(venv_figures.windows(study["rollouts"])) if study["rollouts"]["first"] else "",
@@ -111,14 +120,16 @@ def _venv_sections(study: Study) -> list[str]:
         section(
             "distributions",
             "Does it spread as the plant does?",
-            "Logged values and the venv's draws at single steps. The distance is how far one would have to be moved to become "
+            "Logged values and the venv's draws at single steps. The distance is how far one would have to be "
+            "moved to become "
             "the other (Wasserstein), in units of the column; by chance alone it would be about the second number.",
             _figure(venv_figures.distributions(study["distributions"], units)),
         ),
         section(
             "calibration",
             "Is it as sure as it may be?",
-            "Where the spread is right, logged values fall evenly into the ten parts of what was foretold: the bars are level. A "
+            "Where the spread is right, logged values fall evenly into the ten parts of what was foretold: the "
+            "bars are level. A "
             "hump in the middle says that the venv is less sure than it could be, high ends that it is too sure.",
             _figure(venv_figures.calibration(study["calibration"])),
             _calibration_table(study["calibration"]),
@@ -127,9 +138,10 @@ def _venv_sections(study: Study) -> list[str]:
             section(
                 f"response-{escape(target)}",
                 f"What does '{target}' do?",
-                "One input is moved, all others are held where the plant usually was. Left: the next step; middle: after a while; "
-                "right: the way there. Each line is a model; where they part, or where the ground is shaded, the logs do not say. "
-                + _held(entry),
+                "One input is moved, all others are held where the plant usually was. Left: the next step; "
+                "middle: after a while; "
+                "right: the way there. Each line is a model; where they part, or where the ground is shaded, the "
+                "logs do not say. " + _held(entry),
                 picture(venv_figures.responses(entry)) if entry["of"] else "",
                 _gain_table(entry),
             )
@@ -138,21 +150,24 @@ def _venv_sections(study: Study) -> list[str]:
         section(
             "residuals",
             "Where is it wrong?",
-            "What one step got wrong, by the value of each input: the line should lie at zero everywhere, and the dashed one at 1.",
+            "What one step got wrong, by the value of each input: the line should lie at zero everywhere, and the "
+            "dashed one at 1.",
             _figure(venv_figures.residual_map(residuals["map"])),
             _figure(venv_figures.by_trajectory(residuals["by_trajectory"])),
         ),
         section(
             "drift",
             "Does the plant stay the same?",
-            "Errors added up in time. A curve that leaves the dashed lines says that the plant was not the same throughout; dotted "
+            "Errors added up in time. A curve that leaves the dashed lines says that the plant was not the same "
+            "throughout; dotted "
             "lines stand where it probably changed.",
             _figure(venv_figures.drift(study["drift"])),
         ),
         section(
             "worst",
             "Where was it worst?",
-            "The stretches of the logs with the largest errors. Ask whether something happened there that no column tells.",
+            "The stretches of the logs with the largest errors. Ask whether something happened there that no "
+            "column tells.",
             picture(venv_figures.windows(study["worst"])) if study["worst"]["first"] else "",
         ),
     ]
@@ -180,7 +195,8 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
         section(
             "before-after",
             "What would the policy do differently?",
-            "The logs' controller and the learned policy from the same starts, under the same disturbances and the same noise, in "
+            "The logs' controller and the learned policy from the same starts, under the same disturbances and "
+            "the same noise, in "
             f"the venv of the {half} half, in which the policy did not learn. Grey is what was logged.",
             _figure(policy_figures.before_and_after(policy["before_after"])),
         ),
@@ -194,14 +210,18 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
             "tree",
             "The same in a few rules",
             "A small tree that imitates the policy, to be read and questioned, not to be used. "
-            + ", ".join(f"It explains {percent(value)} of '{escape(name)}'" for name, value in tree.get("fidelity", {}).items())
+            + ", ".join(
+                f"It explains {percent(value)} of '{escape(name)}'"
+                for name, value in tree.get("fidelity", {}).items()
+            )
             + ".",
             f"<pre>{escape(tree['text'])}</pre>" if tree else "",
         ),
         section(
             "input-gap",
             "What should it see besides?",
-            "Columns that are logged but that the policy does not see, and what a straight line in each would gain in the venv. "
+            "Columns that are logged but that the policy does not see, and what a straight line in each would "
+            "gain in the venv. "
             "It is a lower bound: a policy that learns with the column may gain more.",
             _gap_table(policy["input_gap"]),
         ),
@@ -221,13 +241,19 @@ def _medians(surface: Study) -> str:
     held = surface.get("held", {})
     if not held:
         return "."
-    return f", the others held at {', '.join(f'{escape(name)} = {number(value)}' for name, value in list(held.items())[:12])}."
+    return ", the others held at "
+    f"{', '.join(f'{escape(name)} = {number(value)}' for name, value in list(held.items())[:12])}."
 
 
 def _error_table(errors: Study) -> str:
     rows = []
     for name, entry in errors.items():
-        for key, said in (("venv", "venv"), ("linear", "linear model"), ("persistence", "nothing changes"), ("average", "always the mean")):
+        for key, said in (
+            ("venv", "venv"),
+            ("linear", "linear model"),
+            ("persistence", "nothing changes"),
+            ("average", "always the mean"),
+        ):
             if key in entry:
                 at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
                 rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
@@ -256,8 +282,17 @@ def _band_table(bands: Study, units: Mapping[str, str | None]) -> str:
         for k, band in lengths.items()
         for name, width in band["width"].items()
     ]
-    heads = ("band of 90 %", "typical width", "windows", "worth", "this band itself covers", "checked half by half")
-    notes = sorted({band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]})
+    heads = (
+        "band of 90 %",
+        "typical width",
+        "windows",
+        "worth",
+        "this band itself covers",
+        "checked half by half",
+    )
+    notes = sorted(
+        {band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]}
+    )
     return table(heads, rows[:MOST_ROWS]) + listed([escape(note) for note in notes])
 
 
@@ -299,7 +334,10 @@ def _calibration_table(calibration: Study) -> str:
 def _gain_table(entry: Study) -> str:
     rows = []
     for pair in entry["of"]:
-        step, units = pair["step"], f" {pair['output']['units'] or ''} / {pair['input']['units'] or pair['input']['name']}"
+        step, units = (
+            pair["step"],
+            f" {pair['output']['units'] or ''} / {pair['input']['units'] or pair['input']['name']}",
+        )
         gain = step["gain"]
         rows.append(
             (

@@ -82,7 +82,9 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     lines = [
-        "<tr>" + "".join(f"<td{'' if i == 0 else ' class=number'}>{escape(c)}</td>" for i, c in enumerate(row)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{'' if i == 0 else ' class=number'}>{escape(c)}</td>" for i, c in enumerate(row))
+        + "</tr>"
         for row in rows
     ]
     return f"<table><tr>{head}</tr>{''.join(lines)}</table>"

@@ -34,7 +34,11 @@ def errors(study: Study) -> Figure:
             top = max(top, float(np.nanmax(values)) if key != "linear" else 0.0)
             for half, line in enumerate(values):
                 axis.plot(
-                    np.arange(1, len(line) + 1), line, color=colour, ls="-:"[half], label=label if half == 0 else None
+                    np.arange(1, len(line) + 1),
+                    line,
+                    color=colour,
+                    ls="-:"[half],
+                    label=label if half == 0 else None,
                 )
         axis.set_ylim(0, top * 1.15 or 1.0)  # a linear model may run away
         axis.set_ylabel(f"error of\n{named(name, entry['units'])}")
@@ -52,7 +56,10 @@ def windows(study: Study) -> Figure:
         for i, entry in enumerate(column["windows"]):
             axis = axes[row * count + i]
             _window(axis, entry)
-            axis.set_title(f"{'training' if study['half'][i] == 0 else 'validation'} half, from row {study['first'][i]}", fontsize=8)
+            axis.set_title(
+                f"{'training' if study['half'][i] == 0 else 'validation'} half, from row {study['first'][i]}",
+                fontsize=8,
+            )
             if i == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=9)
             axis.set_xlabel("steps ahead", fontsize=8)
@@ -65,12 +72,18 @@ def _window(axis: Axes, entry: Mapping[str, Any]) -> None:
     steps = np.arange(1, len(mean) + 1)
     path = numbers(entry["path"])
     if np.isfinite(path).any():
-        axis.fill_between(steps, mean - path, mean + path, color=BAND, alpha=0.2, lw=0, label="90 % of whole paths")
+        axis.fill_between(
+            steps, mean - path, mean + path, color=BAND, alpha=0.2, lw=0, label="90 % of whole paths"
+        )
     if np.isfinite(step).any():
-        axis.fill_between(steps, mean - step, mean + step, color=MODEL, alpha=0.25, lw=0, label="90 % at each step")
+        axis.fill_between(
+            steps, mean - step, mean + step, color=MODEL, alpha=0.25, lw=0, label="90 % at each step"
+        )
     else:
         low, high = numbers(entry["low"]), numbers(entry["high"])
-        axis.fill_between(steps, low, high, color=FAINT, alpha=0.25, lw=0, label="90 % as the venv says, not checked")
+        axis.fill_between(
+            steps, low, high, color=FAINT, alpha=0.25, lw=0, label="90 % as the venv says, not checked"
+        )
     axis.plot(steps, numbers(entry["truth"]), color=DATA, lw=0.9, label="logged")
     axis.plot(steps, mean, color=MODEL, lw=1.1, label="foretold")
 
@@ -88,7 +101,9 @@ def distributions(study: Study, units: Mapping[str, str | None]) -> Figure | Non
             edges = numbers(at["edges"])
             axis.stairs(numbers(at["logs"]), edges, color=DATA, label="logged")
             axis.stairs(numbers(at["venv"]), edges, color=MODEL, fill=True, alpha=0.35, label="venv")
-            axis.set_title(f"step {step}: distance {at['distance']:.2g} (chance {at['chance']:.2g})", fontsize=8)
+            axis.set_title(
+                f"step {step}: distance {at['distance']:.2g} (chance {at['chance']:.2g})", fontsize=8
+            )
             axis.set_xlabel(named(name, units.get(name)), fontsize=8)
             axis.set_yticks([])
         for axis in axes[row * count + len(entry) : (row + 1) * count]:
@@ -111,10 +126,17 @@ def calibration(study: Study) -> Figure | None:
                 axis.set_visible(False)
                 continue
             shares = numbers(entry["pit"][step])
-            axis.bar((np.arange(len(shares)) + 0.5) / len(shares), shares * len(shares), 0.9 / len(shares), color=MODEL)
+            axis.bar(
+                (np.arange(len(shares)) + 0.5) / len(shares),
+                shares * len(shares),
+                0.9 / len(shares),
+                color=MODEL,
+            )
             axis.axhline(1.0, color=DATA, lw=0.8, ls="--")
             axis.set_title(f"{name}, step {step}".replace("$", r"\$"), fontsize=8)
-            axis.set_xlabel("where the logged value lay\nin the venv's distribution (0 low, 1 high)", fontsize=7)
+            axis.set_xlabel(
+                "where the logged value lay\nin the venv's distribution (0 low, 1 high)", fontsize=7
+            )
     return figure
 
 
@@ -141,7 +163,14 @@ def _response(axis: Axes, entry: Mapping[str, Any], curves: np.ndarray) -> None:
     half = curves.shape[1] // 2
     for m in range(curves.shape[1]):
         label = {0: "members, training half", half: "members, validation half"}.get(m)
-        axis.plot(at, curves[:, m], color=MODEL if m < half else OTHER, ls="-" if m < half else ":", lw=0.8, label=label)
+        axis.plot(
+            at,
+            curves[:, m],
+            color=MODEL if m < half else OTHER,
+            ls="-" if m < half else ":",
+            lw=0.8,
+            label=label,
+        )
     _shade(axis, at, ~near)
     counts = numbers(entry["logged"]["counts"])
     share = 0.25 * counts / max(counts.max(), 1.0)  # of the height of the panel
@@ -170,7 +199,10 @@ def _step(axis: Axes, entry: Mapping[str, Any]) -> None:
     for m in range(path.shape[1]):
         axis.plot(steps, path[:, m], color=MODEL if m < half else OTHER, ls="-" if m < half else ":", lw=0.8)
     axis.axhline(0.0, color=FAINT, lw=0.6)
-    axis.set_title(f"{entry['input']['name']} from {step['from']:.3g} to {step['to']:.3g} at step 1".replace("$", r"\$"), fontsize=8)
+    axis.set_title(
+        f"{entry['input']['name']} from {step['from']:.3g} to {step['to']:.3g} at step 1".replace("$", r"\$"),
+        fontsize=8,
+    )
     axis.set_xlabel("steps", fontsize=8)
     axis.set_ylabel(f"change of {named(**entry['output'])}", fontsize=8)
 
@@ -185,7 +217,9 @@ def residual_map(study: Study) -> Figure | None:
     for axis, (column, name, entry) in zip(axes, pairs, strict=True):
         edges, mean, error, size = (numbers(entry[key]) for key in ("edges", "mean", "error", "size"))
         middle = (edges[1:] + edges[:-1]) / 2.0
-        axis.errorbar(middle, mean, yerr=2.0 * error, color=MODEL, lw=1, elinewidth=0.8, label="mean, 2 standard errors")
+        axis.errorbar(
+            middle, mean, yerr=2.0 * error, color=MODEL, lw=1, elinewidth=0.8, label="mean, 2 standard errors"
+        )
         axis.plot(middle, size, color=OTHER, lw=0.8, ls="--", label="typical size (1 is as stated)")
         axis.axhline(0.0, color=FAINT, lw=0.6)
         axis.set_xlabel(name.replace("$", r"\$"), fontsize=8)
@@ -207,7 +241,9 @@ def _largest(pairs: list[Any], most: int) -> list[Any]:
 
 def by_trajectory(study: Study) -> Figure | None:
     """Size of the residuals of every trajectory."""
-    shown = [(name, entry) for name, entry in study.items() if len(entry["trajectory"]) > 2][: MOST_PANELS // 2]
+    shown = [(name, entry) for name, entry in study.items() if len(entry["trajectory"]) > 2][
+        : MOST_PANELS // 2
+    ]
     if not shown:
         return None
     figure, axes = grid(len(shown), width=8.5, height=1.6)
@@ -230,11 +266,16 @@ def drift(study: Study) -> Figure | None:
     figure, axes = grid(len(shown), width=8.5, height=1.9)
     for axis, (name, parts) in zip(axes, shown, strict=True):
         for part in parts:
-            axis.plot(numbers(part["rows"]), numbers(part["cusum"]), color=OTHER if part["alarm"] else MODEL, lw=1)
+            axis.plot(
+                numbers(part["rows"]), numbers(part["cusum"]), color=OTHER if part["alarm"] else MODEL, lw=1
+            )
             for change in part["changes"]:
                 axis.axvline(change, color=OTHER, lw=0.8, ls=":")
         for level in (-1.63, 1.63):
             axis.axhline(level, color=FAINT, lw=0.8, ls="--")
         axis.set_ylabel(f"CUSUM of\n{name}".replace("$", r"\$"), fontsize=8)
-    axes[-1].set_xlabel("row (training half, then validation half); dashed: one series in a hundred gets there by chance", fontsize=8)
+    axes[-1].set_xlabel(
+        "row (training half, then validation half); dashed: one series in a hundred gets there by chance",
+        fontsize=8,
+    )
     return figure

@@ -52,7 +52,8 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     data, policy = summary["data"], summary["policy"]
     count = study["trajectories"]
     lines = [
-        f"From {data['rows']} logged steps ({count} uninterrupted {'run' if count == 1 else 'runs'}) a virtual plant was "
+        f"From {data['rows']} logged steps ({count} uninterrupted {'run' if count == 1 else 'runs'}) a virtual "
+        "plant was "
         "learned, twice: once from each half of the logs, so that either can be tested on steps that it never saw."
     ]
     if "predicted" not in policy:
@@ -68,12 +69,15 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     lines.append(
         f"Reward {unit} (larger is better): the logs' controller earned {number(logged, 4)}; "
         f"{'the copy' if policy.get('chosen', {}).get('fallback') else 'the learned controller'} is expected to earn "
-        f"{number(mean, 4)}, and its true mean to lie between {number(low, 4)} and {number(high, 4)} nine times in ten, "
+        f"{number(mean, 4)}, and its true mean to lie between {number(low, 4)} and {number(high, 4)} nine times in "
+        "ten, "
         "if the plant is as the virtual plant says."
     )
     truth = policy.get("truth")
     if truth:
-        lines.append(f"In the simulator that this experiment has, it earns {number(truth['mean'], 4)} per step.")
+        lines.append(
+            f"In the simulator that this experiment has, it earns {number(truth['mean'], 4)} per step."
+        )
     return lines
 
 
@@ -84,7 +88,13 @@ def _reward(policy: Mapping[str, Any]) -> tuple[float, float | None, float | Non
         foretold = episodes["predicted"]
         return foretold["mean"], foretold["low"], foretold["high"], episodes["logs"]["return"], "per episode"
     interval = policy["predicted"].get("interval", {})
-    return policy["predicted"]["mean"], interval.get("low"), interval.get("high"), policy["logged"], "per step"
+    return (
+        policy["predicted"]["mean"],
+        interval.get("low"),
+        interval.get("high"),
+        policy["logged"],
+        "per step",
+    )
 
 
 def _may_venv(study: Mapping[str, Any]) -> list[str]:
@@ -97,7 +107,8 @@ def _may_venv(study: Mapping[str, Any]) -> list[str]:
             continue
         units = f" {entry['units']}" if entry["units"] else ""
         lines.append(
-            f"{step} steps ahead, with the actions known, '{name}' is foretold to {number(venv)}{units} on average, on logs "
+            f"{step} steps ahead, with the actions known, '{name}' is foretold to {number(venv)}{units} on "
+            "average, on logs "
             f"that were not learned from; assuming that nothing changes errs by {number(still)}{units}."
         )
     for name, steps in list(study["bands"]["steps"].items())[:2]:
@@ -124,23 +135,27 @@ def _may_policy(summary: Mapping[str, Any]) -> list[str]:
         return []
     return [
         f"The learned controller is expected to do better than the logged one: even the lower end of the interval, "
-        f"{number(low, 4)} {unit}, is above {number(logged, 4)}. It was worked out in the half that it did not learn in."
+        f"{number(low, 4)} {unit}, is above {number(logged, 4)}. It was worked out in the half that it did not "
+        "learn in."
     ]
 
 
 def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     lines = [verdict["sentence"] for verdict in summary.get("verdicts", [])]
     for use in summary["policy"].get("conduct", []):
-        if FAR < use["outside"]:
+        if use["outside"] > FAR:
             what = "sets" if use["is_action"] else "leads to"
             lines.append(
-                f"In {percent(use['outside'])} of its steps the controller {what} '{use['column']}' outside what was ever "
+                f"In {percent(use['outside'])} of its steps the controller {what} '{use['column']}' outside what "
+                "was ever "
                 f"logged ({number(use['logged'][0])} to {number(use['logged'][1])}). What happens there is a guess."
             )
     lines += [f"Whole paths of '{node.removeprefix('next_')}': {why}." for node, why in _no_paths(study)]
     for name, parts in study["drift"].items():
         if any(part["alarm"] for part in parts):
-            lines.append(f"That the plant stays as it was: what the venv gets wrong about '{name}' shifts within the logs.")
+            lines.append(
+                f"That the plant stays as it was: what the venv gets wrong about '{name}' shifts within the logs."
+            )
     return lines
 
 
@@ -156,7 +171,8 @@ def _no_paths(study: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _always() -> list[str]:
     return [
         "That no unlogged cause moves both the operator and the plant: logs alone can hint at it, never rule it out.",
-        "That the plant will be tomorrow what it was in the logs: wear, other products and other seasons are not in them.",
+        "That the plant will be tomorrow what it was in the logs: wear, other products and other seasons are not "
+        "in them.",
     ]
 
 
@@ -166,9 +182,14 @@ def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     for name, parts in study["drift"].items():
         changes = [str(row) for part in parts if part["alarm"] for row in part["changes"]]
         if changes:
-            lines.append(f"Ask what was changed at the plant near row {', '.join(changes)} ('{name}'); log it, or leave out what came before.")
+            lines.append(
+                f"Ask what was changed at the plant near row {', '.join(changes)} ('{name}'); log it, or leave out "
+                "what came before."
+            )
     if level_of(summary) != "stop" and "predicted" in summary["policy"]:
-        lines.append("Try it first where a mistake costs little, with the logged controller ready to take over, and compare.")
+        lines.append(
+            "Try it first where a mistake costs little, with the logged controller ready to take over, and compare."
+        )
     return lines
 
 
@@ -187,7 +208,8 @@ def _more_steps(study: Mapping[str, Any]) -> list[str]:
             if band["q"] is None:
                 needed = int((fewest_blocks() - band["blocks"]) * int(steps)) + 1
                 return [
-                    f"For bands of whole paths of {steps} steps, log about {max(needed, int(steps))} more steps, best as runs "
+                    f"For bands of whole paths of {steps} steps, log about {max(needed, int(steps))} more steps, "
+                    "best as runs "
                     "of their own."
                 ]
     return []
