@@ -220,6 +220,13 @@ class Tuning(Section):
     method: dict[str, Any]
 
 
+class Backtest(Section):
+    """Whether controllers in the logs are held out to see if the venv foretells what they earned."""
+
+    controllers: str | None
+    most: Annotated[int, Field(ge=2)]
+
+
 class Settings(Section):
     """One experiment, composed and checked: all that a run depends on besides data and versions."""
 
@@ -232,6 +239,7 @@ class Settings(Section):
     simulator: AnyPath | None
     venv_path: AnyPath | None
     report: bool
+    backtest: Backtest
     dataset: Dataset
     venv: Venv
     policy: Policy

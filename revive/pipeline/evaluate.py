@@ -27,9 +27,13 @@ from revive.venv.virtual_env import VirtualEnv
 
 
 def evaluate(
-    context: Context, venv: VirtualEnv, learned: Learned | None, tuned: dict[str, Any] | None = None
+    context: Context,
+    venv: VirtualEnv,
+    learned: Learned | None,
+    tuned: dict[str, Any] | None = None,
+    backtested: dict[str, Any] | None = None,
 ) -> None:
-    """Write summary.json and the figures, and print the table."""
+    """Write summary.json, the figures and the report, and print the table."""
     with context.stage("evaluation") as records:
         rows = context.rows(venv.codec, context.inputs.graph)
         errors = rollout_error(venv, rows)
@@ -52,6 +56,7 @@ def evaluate(
             policy=policy,
             seconds={},
             tuning=tuned or {},
+            backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
         )

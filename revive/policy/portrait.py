@@ -72,7 +72,8 @@ def surface(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
     if output is None or not varied:
         return {}
     center = np.median(x, axis=0)
-    grids = {i: np.linspace(*np.quantile(x[:, i], [0.001, 0.999]), GRID) for i in varied}
+    edges = np.quantile(x, [0.001, 0.999], axis=0)
+    grids = {i: np.linspace(float(edges[0, i]), float(edges[1, i]), GRID) for i in varied}
     swing = {i: float(np.ptp(_act(policy, _moved(center, {i: grids[i]}))[:, output])) for i in varied}
     axes = sorted(sorted(varied, key=lambda i: -swing[i])[:2])
     mesh = np.meshgrid(*(grids[i] for i in axes), indexing="ij")
@@ -127,7 +128,7 @@ def before_and_after(
         first = int(world.first[member, b])
         steps = min(STEPS, world.horizon)
         held = min(steps, int(rows.ends[first]) - first)
-        columns = [
+        columns: list[dict[str, Any]] = [
             {
                 "name": column.name,
                 "units": column.units,

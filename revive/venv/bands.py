@@ -125,7 +125,7 @@ def path_scores(columns: Sequence[ColumnPaths], steps: int) -> Array:
 
 def _has_gaps(columns: Sequence[ColumnPaths], steps: int) -> NDArray[np.bool_]:
     """(h, B) whether the last step is there, and only values in between are missing."""
-    return np.stack([column.known[steps - 1] for column in columns]).any(0)
+    return np.logical_or.reduce([column.known[steps - 1] for column in columns])  # type: ignore[no-any-return]
 
 
 def effective_blocks(score: Array, trajectory: NDArray[np.int64]) -> float:

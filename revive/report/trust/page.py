@@ -173,8 +173,35 @@ def _venv_sections(study: Study) -> list[str]:
     ]
 
 
+def _backtest(backtest: Study) -> str:
+    """A row for each controller that was held out."""
+    rows = [
+        (
+            f"{row['controller']:g}",
+            str(row["trajectories"]),
+            number(row["logged"], 4),
+            f"{number(row['predicted']['mean'], 4)} ({number(row['predicted']['low'])} .. {number(row['predicted']['high'])})",
+            "yes" if row["inside"] else "no",
+            number(row["replayed"], 4),
+        )
+        for row in backtest.get("rows", [])
+    ]
+    heads = ("controller", "trajectories", "earned per step", "foretold (90 %)", "inside", "with its recorded actions")
+    if not rows:
+        return ""
+    return table(heads, rows) + paragraph(f"{percent(backtest['ordered'])} of the pairs are put in the right order.")
+
+
 def _policy_sections(summary: Study, study: Study) -> list[str]:
-    found = []
+    found = [
+        section(
+            "backtest",
+            "Would it have foretold what other controllers earned?",
+            "The logs hold several controllers. Each was held out in turn: a venv learned from the others had to foretell "
+            "what it earned. Without this, no log can show that a venv is able to compare controllers.",
+            _backtest(summary.get("backtest", {})),
+        )
+    ]
     card = summary.get("card") or summary.get("trust") or summary["venv"].get("card")
     if isinstance(card, Mapping) and card:
         found.append(

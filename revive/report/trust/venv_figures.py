@@ -175,8 +175,8 @@ def _response(axis: Axes, entry: Mapping[str, Any], curves: np.ndarray) -> None:
     counts = numbers(entry["logged"]["counts"])
     share = 0.25 * counts / max(counts.max(), 1.0)  # of the height of the panel
     low = axis.get_ylim()
-    below = {"transform": axis.get_xaxis_transform(), "fill": True, "color": FAINT, "alpha": 0.4}
-    axis.stairs(share, numbers(entry["logged"]["edges"]), **below)
+    edges, below = numbers(entry["logged"]["edges"]), axis.get_xaxis_transform()
+    axis.stairs(share, edges, transform=below, fill=True, color=FAINT, alpha=0.4)
     axis.set_ylim(low)
     axis.set_xlabel(named(**entry["input"]), fontsize=8)
     axis.set_ylabel(named(**entry["output"]), fontsize=8)
