@@ -1,9 +1,10 @@
 """The backtest: learn from some of the controllers in the logs, foretell what the others earned.
 
-The only proof from logs alone that a venv can compare controllers. For every controller a venv is learned, by the settings of
-the run, from the trajectories of all others. In it the controller, repeated from its own rows, is run from the real first rows
-of its trajectories, and what it earns is held against what it earned in the logs. `replayed` is the same with the recorded
-actions: where that is right and the controller's return is not, the repeated controller is at fault.
+The only proof from logs alone that a venv can compare controllers. For every controller a venv is learned, by the
+settings of the run, from the trajectories of all others. In it the controller, repeated from its own rows, is run
+from the real first rows of its trajectories, and what it earns is held against what it earned in the logs. `replayed`
+is the same with the recorded actions: where that is right and the controller's return is not, the repeated controller
+is at fault.
 """
 
 from __future__ import annotations
@@ -64,14 +65,22 @@ def prepare_backtest(settings: Settings, inputs: Inputs) -> Question | None:
         return None
     place = "backtest.controllers"
     if inputs.task is None or inputs.task.decides is None:
-        raise UserError(Problem("a backtest needs a reward and a decision", place=place, remedy="backtest.controllers=null"))
+        raise UserError(
+            Problem(
+                "a backtest needs a reward and a decision", place=place, remedy="backtest.controllers=null"
+            )
+        )
     logs = inputs.logs
     found = _by_behaviour(inputs) if by == CLUSTERS else pieces_by_label(logs, _label(settings, inputs, by))
     large = {k: v for k, v in found.items() if sum(b - a for a, b in v) >= FEWEST_ROWS}
     if len(large) < 2:
         what = f"the logs hold {len(large)} controller{'' if len(large) == 1 else 's'} of {FEWEST_ROWS} rows or more"
         how = "by how the trajectories act" if by == CLUSTERS else f"by '{by}'"
-        remedy = "name the column that tells them: backtest.controllers=COLUMN" if by == CLUSTERS else "name another column"
+        remedy = (
+            "name the column that tells them: backtest.controllers=COLUMN"
+            if by == CLUSTERS
+            else "name another column"
+        )
         raise UserError(Problem(f"{what}, told {how}; a backtest needs two", place=place, remedy=remedy))
     most = sorted(large, key=lambda k: -sum(b - a for a, b in large[k]))[: settings.backtest.most]
     return Question(by, {k: large[k] for k in sorted(most)})
@@ -89,7 +98,9 @@ def _label(settings: Settings, inputs: Inputs, column: str) -> NDArray[np.float6
 def _by_behaviour(inputs: Inputs) -> dict[float, list[tuple[int, int]]]:
     assert inputs.task is not None
     arrays, graph = inputs.logs.arrays, inputs.task.graph
-    seen = [arrays[graph.source_of(n)] for n in graph[inputs.task.target].inputs if graph.source_of(n) in arrays]
+    seen = [
+        arrays[graph.source_of(n)] for n in graph[inputs.task.target].inputs if graph.source_of(n) in arrays
+    ]
     x, a = (np.asarray(v, dtype=np.float64) for v in (np.concatenate(seen, 1), arrays[inputs.task.target]))
     x, a = ((v - v.mean(0)) / np.maximum(v.std(0), 1e-9) for v in (x, a))
     return pieces_by_behaviour(inputs.logs, x, a)

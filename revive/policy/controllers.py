@@ -1,8 +1,9 @@
 """Several controllers in one set of logs: told by a label of each row, or by how the trajectories act.
 
-Clusters: of every trajectory a ridge regression of the action on what the controller sees is asked what it would do in the
-same 64 logged rows; these answers are what trajectories are compared by (k-means, two to five kinds). The number of kinds is
-that with the largest mean silhouette (Rousseeuw 1987); below 0.4 the logs hold one controller as far as can be seen.
+Clusters: of every trajectory a ridge regression of the action on what the controller sees is asked what it would do
+in the same 64 logged rows; these answers are what trajectories are compared by (k-means, two to five kinds). The
+number of kinds is that with the largest mean silhouette (Rousseeuw 1987); below 0.4 the logs hold one controller as
+far as can be seen.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from revive.data.trajectories import Trajectories
 from revive.nn.ensemble import ridge
 from revive.policy.clone import difference
 from revive.policy.policy import Policy
+import itertools
 
 Array = NDArray[np.float64]
 ROWS, MOST_KINDS, CLEAR, RIDGE = 64, 5, 0.4, 1e-2
@@ -24,11 +26,11 @@ SHORTEST = 20  # rows of a piece under one controller that is used
 
 
 def pieces_by_label(logs: Trajectories, label: Array) -> dict[float, list[tuple[int, int]]]:
-    """Label (N,) -> the runs of rows (first, behind) that hold it, within trajectories and no shorter than `SHORTEST`."""
+    """Label (N,) -> the runs of rows (first, behind) that hold it, within trajectories, of `SHORTEST` rows or more."""
     found: dict[float, list[tuple[int, int]]] = {}
     for start, stop in zip(logs.starts.tolist(), logs.ends.tolist(), strict=True):
         edges = [start, *(start + 1 + np.flatnonzero(np.diff(label[start:stop]))).tolist(), stop]
-        for first, behind in zip(edges[:-1], edges[1:], strict=True):
+        for first, behind in itertools.pairwise(edges):
             if behind - first >= SHORTEST:
                 found.setdefault(float(label[first]), []).append((first, behind))
     return dict(sorted(found.items()))
@@ -84,7 +86,9 @@ def silhouette(points: Array, label: NDArray[np.int_]) -> float:
     return float(((b - a) / np.maximum(np.maximum(a, b), 1e-12)).mean())
 
 
-def fit_controller(policy: Policy, seen: Tensor, action: Tensor, updates: int = 300, lr: float = 1e-2) -> Policy:
+def fit_controller(
+    policy: Policy, seen: Tensor, action: Tensor, updates: int = 300, lr: float = 1e-2
+) -> Policy:
     """A policy of one copy that repeats what was done: seen (N, i), action (N, width), model space.
 
     Starts at the ridge solution and is trained on all rows (Huber, cross-entropy for categories); its exploration is

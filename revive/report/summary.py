@@ -32,8 +32,8 @@ search           stage -> how its hyper-parameters were searched, empty where th
     count}, chosen (see `search/STAGE/trials.json`), training_seconds: of all trials, wall_seconds: of the stage;
     where a test part was kept aside also validation, test, optimism: of the venv the mean absolute rollout error of
     both halves' members over `steps` steps, of the policy the gain over the logs' controller per step
-backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories, rows,
-    logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
+backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories,
+    rows, logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
 verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
 seconds          by stage
 """

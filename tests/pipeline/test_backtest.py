@@ -24,7 +24,9 @@ def operators_logs(seed: int = 0, each: int = 4, steps: int = 60) -> dict[str, n
         who = run % len(TARGETS)
         level = TARGETS[who] + 0.3 * rng.normal()
         for _ in range(steps):
-            valve = float(np.clip(1.5 * (TARGETS[who] - level) + TARGETS[who] / 3.0 + 0.3 * rng.normal(), -3, 3))
+            valve = float(
+                np.clip(1.5 * (TARGETS[who] - level) + TARGETS[who] / 3.0 + 0.3 * rng.normal(), -3, 3)
+            )
             following = 0.9 * level + 0.3 * valve + 0.05 * rng.normal()
             for name, value in zip(rows, (level, valve, following, who), strict=True):
                 rows[name].append(value)
@@ -105,7 +107,9 @@ def test_pieces_are_runs_of_one_label_within_trajectories() -> None:
 
 
 def test_silhouette_and_agreement() -> None:
-    points = np.concatenate([np.zeros((5, 2)), np.full((5, 2), 4.0)]) + 0.1 * np.random.default_rng(0).normal(size=(10, 2))
+    points = np.concatenate([np.zeros((5, 2)), np.full((5, 2), 4.0)]) + 0.1 * np.random.default_rng(0).normal(
+        size=(10, 2)
+    )
     assert silhouette(points, np.repeat([0, 1], 5)) > 0.9
     assert silhouette(points, np.tile([0, 1], 5)) < 0.1
     rows = [{"logged": a, "predicted": {"mean": b}} for a, b in ((1, 1.1), (2, 1.9), (3, 1.5))]

@@ -91,10 +91,31 @@ def test_report_makes_the_same_page_again(run: Path, capsys: pytest.CaptureFixtu
 
 def test_a_causal_card_is_shown_where_there_is_one(run: Path) -> None:
     summary = json.loads((run / "summary.json").read_text())
-    summary["card"] = {"pairs": [{"input": "power", "grade": "A"}], "hidden_driver": False}
+    remark = {"code": "hidden-driver", "sentence": "Something moves both.", "remedy": "Log it."}
+    card = {
+        "action": "power",
+        "output": "temperature",
+        "grade": "D",
+        "effect": -0.9,
+        "low": -1.0,
+        "high": -0.8,
+    }
+    card |= {"overlap": 0.2, "dead_time": 1, "reasons": ["an alarm"], "remarks": [remark]}
+    card |= {"cross": [0.1] * 41, "moves_acf": [0.5, 0.2], "rest_acf": [0.1, 0.0]}
+    summary["causal"] = {"grade": "D", "cards": [card], "skipped": []}
+    summary["tipping"] = [{"sentence": "A cause of 10 % would do."}]
+    summary["gate"] = {"status": "fail", "reasons": ["an alarm"], "overridden": True}
     (run / "summary.json").write_text(json.dumps(summary))
     assert _again(run) == 0
-    assert "<section id='card'>" in (run / "report.html").read_text()
+    page = (run / "report.html").read_text()
+    assert "<section id='card'>" in page
+    for said in (
+        "Something moves both. Log it.",
+        "A cause of 10 % would do.",
+        "Do not use",
+        "gate.override=true",
+    ):
+        assert said in page
 
 
 def _unfinished(run: Path) -> None:

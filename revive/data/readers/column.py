@@ -19,8 +19,8 @@ def label_of_rows(
 ) -> FloatArray:
     """(N,) what `column` says of each row of `logs`, which were read from `source`; text as the number of its kind.
 
-    In npz and h5 it may hold one value for each row or each trajectory. Raises UserError where there is no such column or
-    its values cannot be matched to the rows.
+    In npz and h5 it may hold one value for each row or each trajectory. Raises UserError where there is no such
+    column or its values cannot be matched to the rows.
     """
     if isinstance(source, Mapping):
         return _matched(MemoryArrays(source, "make_data"), column, logs, options)
@@ -46,7 +46,9 @@ def _matched(container: Container, column: str, logs: Trajectories, options: Rea
         return values
     if values.shape == (logs.count,):
         return np.repeat(values, logs.lengths)
-    if values.shape == (logs.rows + logs.count,):  # the last row of a trajectory made the transition of the one before
+    if (
+        len(values) == logs.rows + logs.count
+    ):  # the last row of a trajectory is only the next state of the one before
         last = logs.ends + np.arange(logs.count)
         return np.delete(values, last)
     what = f"'{column}' has the shape {values.shape}, but there are {logs.rows} rows in {logs.count} trajectories"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from revive.report.trust import policy_figures, venv_figures
+from revive.report.trust.causes import causes
 from revive.report.trust.parts import escape, listed, number, paragraph, percent, picture, section, table
 
 STYLE = """
@@ -180,16 +181,26 @@ def _backtest(backtest: Study) -> str:
             f"{row['controller']:g}",
             str(row["trajectories"]),
             number(row["logged"], 4),
-            f"{number(row['predicted']['mean'], 4)} ({number(row['predicted']['low'])} .. {number(row['predicted']['high'])})",
+            f"{number(row['predicted']['mean'], 4)} ({number(row['predicted']['low'])} .. "
+            f"{number(row['predicted']['high'])})",
             "yes" if row["inside"] else "no",
             number(row["replayed"], 4),
         )
         for row in backtest.get("rows", [])
     ]
-    heads = ("controller", "trajectories", "earned per step", "foretold (90 %)", "inside", "with its recorded actions")
+    heads = (
+        "controller",
+        "trajectories",
+        "earned per step",
+        "foretold (90 %)",
+        "inside",
+        "with its recorded actions",
+    )
     if not rows:
         return ""
-    return table(heads, rows) + paragraph(f"{percent(backtest['ordered'])} of the pairs are put in the right order.")
+    return table(heads, rows) + paragraph(
+        f"{percent(backtest['ordered'])} of the pairs are put in the right order."
+    )
 
 
 def _policy_sections(summary: Study, study: Study) -> list[str]:
@@ -197,21 +208,13 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
         section(
             "backtest",
             "Would it have foretold what other controllers earned?",
-            "The logs hold several controllers. Each was held out in turn: a venv learned from the others had to foretell "
+            "The logs hold several controllers. Each was held out in turn: a venv learned from the others had to "
+            "foretell "
             "what it earned. Without this, no log can show that a venv is able to compare controllers.",
             _backtest(summary.get("backtest", {})),
         )
     ]
-    card = summary.get("card") or summary.get("trust") or summary["venv"].get("card")
-    if isinstance(card, Mapping) and card:
-        found.append(
-            section(
-                "card",
-                "Cause or coincidence?",
-                "Whether the effects of the actions can be told from the logs at all.",
-                table(("", ""), [(name, str(value)) for name, value in policy_figures.card(card)]),
-            )
-        )
+    found.append(causes(summary))
     policy = study.get("policy")
     if not policy:
         return found

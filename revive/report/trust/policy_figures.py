@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from revive.report.figures import DATA, FAINT, MODEL
@@ -62,31 +61,3 @@ def surface(study: Study) -> Figure | None:
         axis.legend(fontsize=8, loc="upper right")
     axis.spines[["top", "right"]].set_visible(False)
     return figure
-
-
-def card(study: Study) -> list[tuple[str, Any]]:
-    """A nested mapping as rows of dotted names and values; lists of numbers are told by their length."""
-    rows: list[tuple[str, Any]] = []
-
-    def walk(place: str, value: Any) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                walk(f"{place}.{key}" if place else str(key), inner)
-        elif isinstance(value, list) and len(value) > 6:
-            rows.append((place, f"{len(value)} values"))
-        elif isinstance(value, list) and any(isinstance(v, Mapping | list) for v in value):
-            for i, inner in enumerate(value, 1):
-                walk(f"{place} {i}", inner)
-        elif isinstance(value, list):
-            rows.append((place, ", ".join(_said(v) for v in value)))
-        else:
-            rows.append((place, _said(value)))
-
-    walk("", study)
-    return rows
-
-
-def _said(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}" if np.isfinite(value) else "–"
-    return "–" if value is None else str(value)

@@ -56,6 +56,10 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         "plant was "
         "learned, twice: once from each half of the logs, so that either can be tested on steps that it never saw."
     ]
+    if isinstance(gate := summary.get("gate"), Mapping) and gate.get("overridden"):
+        lines.append(
+            "The run failed its gate, and somebody accepted that (gate.override=true). Read why below."
+        )
     if "predicted" not in policy:
         return lines
     if policy.get("chosen", {}).get("fallback"):
