@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
+from revive.pipeline.inputs import row_numbers
 from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.stages import Learned
 from revive.policy.input_gap import policy_input_gap
@@ -38,6 +40,7 @@ def study(
     found = study_of_venv(context, venv, rows, errors)
     if learned is not None:
         found |= study_of_policy(context, venv, learned)
+    _say_where(found, row_numbers(context.settings, context.inputs), rows)
     return plain(found)  # type: ignore[no-any-return]
 
 
@@ -63,8 +66,6 @@ def study_of_venv(context: Context, venv: VirtualEnv, rows: Rows, errors: Rollou
             "by_trajectory": by_trajectory(rows, where, residuals),
         },
         "drift": drift_of(rows, where, residuals),
-        "starts": rows.starts,
-        "parts": [[part.start, part.stop] for part in rows.parts],
     }
 
 
@@ -87,6 +88,24 @@ def study_of_policy(context: Context, venv: VirtualEnv, learned: Learned) -> dic
             "input_gap": policy_input_gap(policy, world, rows, venv.graph, other),
         }
     }
+
+
+def _say_where(found: dict[str, Any], numbers: Trajectories, rows: Rows) -> None:
+    """Turn rows and trajectories of the halves, one after the other, into those of the logs, in place."""
+    row, run = numbers.arrays["place"].astype(int).T
+    if found["calibrated_on"] != "test":
+        for key in ("rollouts", "worst"):
+            found[key]["first"] = [int(row[first]) for first in found[key]["first"]]
+    for entry in found["responses"].values():
+        entry["row"] = int(row[entry["row"]])
+    starts = rows.starts.cpu().numpy()
+    for entry in found["residuals"]["by_trajectory"].values():
+        entry["trajectory"] = run[starts[entry["trajectory"]]]
+    for parts in found["drift"].values():
+        for part in parts:
+            part["rows"], part["changes"] = row[part["rows"]], [int(row[at]) for at in part["changes"]]
+    for start in found.get("policy", {}).get("before_after", {}).get("starts", []):
+        start["row"] = int(row[start["row"]])
 
 
 def _reads_other_half(context: Context) -> bool:
@@ -150,7 +169,7 @@ def _worst(unseen: Unseen, errors: RolloutError) -> list[tuple[int, int]]:
 
 
 def _windows(unseen: Unseen, bands: Bands, chosen: list[tuple[int, int]]) -> dict[str, Any]:
-    """{first: rows, trajectory, columns: [{name, units, truth, mean, step, path, low, high}]}, one entry per window
+    """{first: rows, half, columns: [{name, units, truth, mean, step, path, low, high}]}, one entry per window
     in each.
 
     step, path: half the widths of the bands per step and of the whole path, null where none can be promised; low, high:
@@ -177,7 +196,6 @@ def _windows(unseen: Unseen, bands: Bands, chosen: list[tuple[int, int]]) -> dic
     return {
         "first": [int(unseen.first[c]) for c in chosen],
         "half": [1 - half for half, _ in chosen],
-        "trajectory": [int(unseen.trajectory[c]) for c in chosen],
         "columns": columns,
     }
 

@@ -8,6 +8,8 @@ far as can be seen.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -18,7 +20,6 @@ from revive.data.trajectories import Trajectories
 from revive.nn.ensemble import ridge
 from revive.policy.clone import difference
 from revive.policy.policy import Policy
-import itertools
 
 Array = NDArray[np.float64]
 ROWS, MOST_KINDS, CLEAR, RIDGE = 64, 5, 0.4, 1e-2

@@ -3,7 +3,7 @@
 Residuals are those of half 0's members on the rows of half 1 and the reverse, in standard deviations that the members state.
 Drift: the largest excursion of the CUSUM of residuals, over their long-run standard deviation (Bartlett weights) and the
 square root of their number; the limit law is that of a Brownian bridge (Kolmogorov), so that correlated residuals raise no
-alarm by themselves (Ploberger and Kraemer 1992). Change points: binary segmentation by the same test, at most three.
+alarm by themselves (Ploberger and Kraemer 1992); nor do trajectories that differ from one another without order. Change points: binary segmentation by the same test, at most three.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
 MOST_ROWS, BINS, MOST_CHANGES, SHORTEST = 20_000, 12, 3, 40
+FEWEST_TRAJECTORIES = 5  # from which the spread between them is told
 ALARM = 0.01  # of a false alarm, over all columns together
 
 
@@ -130,10 +131,12 @@ def drift_of(rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]) 
             series, at = residual[inside], where[inside]
             if len(series) < SHORTEST:
                 continue
-            statistic, path, _ = cusum(series)
+            owner = np.searchsorted(rows.starts.cpu().numpy(), at, side="right")
+            spread = between_trajectories(series, owner)
+            statistic, path, _ = cusum(series, spread)
             thin = slice(None, None, max(1, len(series) // 300))
             p = float(kstwobign.sf(statistic))
-            changes = [int(at[i]) for i in change_points(series, level)]
+            changes = [int(at[i]) for i in change_points(series, level, spread)]
             table[column].append(
                 {
                     "rows": at[thin],
@@ -147,11 +150,26 @@ def drift_of(rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]) 
     return table
 
 
-def cusum(series: Array) -> tuple[float, Array, int]:
-    """(n,) -> the largest absolute value of the scaled CUSUM (n,), which is returned beside it, and where it is."""
+def between_trajectories(series: Array, owner: NDArray[np.int64]) -> float:
+    """The long-run variance that trajectories of levels of their own bring: mean length times variance of their means.
+
+    series, owner (n,): the residuals, and whose they are. 0 for fewer than five trajectories.
+    """
+    _, which, count = np.unique(owner, return_inverse=True, return_counts=True)
+    if len(count) < FEWEST_TRAJECTORIES:
+        return 0.0
+    means = np.bincount(which, series) / count
+    return float(count.mean() * means.var(ddof=1))
+
+
+def cusum(series: Array, least: float = 0.0) -> tuple[float, Array, int]:
+    """(n,) -> the largest absolute value of the scaled CUSUM (n,), which is returned beside it, and where it is.
+
+    least: of the long-run variance that it is scaled by.
+    """
     centred = series - series.mean()
     count = len(series)
-    path = np.cumsum(centred) / (np.sqrt(count) * np.sqrt(long_run_variance(centred)))
+    path = np.cumsum(centred) / (np.sqrt(count) * np.sqrt(max(long_run_variance(centred), least)))
     at = int(np.abs(path).argmax())
     return float(np.abs(path[at])), path, at
 
@@ -167,7 +185,7 @@ def long_run_variance(centred: Array) -> float:
     return max(total, 0.1 * variance, 1e-12)
 
 
-def change_points(series: Array, level: float) -> list[int]:
+def change_points(series: Array, level: float, least: float = 0.0) -> list[int]:
     """Where the level of a series changes, by binary segmentation: at most `MOST_CHANGES` positions, in order."""
     found: list[int] = []
     parts = [(0, len(series))]
@@ -175,7 +193,7 @@ def change_points(series: Array, level: float) -> list[int]:
         start, stop = parts.pop(0)
         if stop - start < 2 * SHORTEST:
             continue
-        statistic, _, at = cusum(series[start:stop])
+        statistic, _, at = cusum(series[start:stop], least)
         if kstwobign.sf(statistic) < level and SHORTEST // 2 <= at < stop - start - SHORTEST // 2:
             found.append(start + at + 1)
             parts += [(start, start + at + 1), (start + at + 1, stop)]

@@ -11,6 +11,7 @@ from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.venv.linear_baseline import arx_error
 from revive.venv.residuals import (
+    between_trajectories,
     by_trajectory,
     change_points,
     cusum,
@@ -103,3 +104,13 @@ def test_short_trajectories_and_missing_rows_do_not_count() -> None:
     _, residuals = one_step_residuals(venv, rows)
     assert np.isnan(residuals["x0"]).sum() == 2
     assert drift_of(rows, *one_step_residuals(venv, rows))["x0"] == []
+
+
+def test_trajectories_that_differ_without_order_are_no_drift() -> None:
+    rng, alarms = np.random.default_rng(0), 0
+    owner = np.repeat(np.arange(10), 50)
+    for _ in range(100):
+        series = rng.normal(size=500) + np.repeat(rng.normal(size=10), 50)
+        alarms += cusum(series, between_trajectories(series, owner))[0] > 1.63
+    assert alarms <= 5
+    assert between_trajectories(series[:100], owner[:100]) == 0.0

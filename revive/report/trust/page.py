@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from revive.report.trust import policy_figures, venv_figures
 from revive.report.trust.causes import causes
-from revive.report.trust.parts import escape, listed, number, paragraph, percent, picture, section, table
+from revive.report.trust.parts import escape, listed, number, paragraph, percent, picture, section
+from revive.report.trust.tables import (
+    backtest_table,
+    band_table,
+    calibration_table,
+    context_of_use,
+    error_table,
+    gain_table,
+    gap_table,
+)
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1.2rem; color: #222 }
@@ -21,7 +30,6 @@ figure { margin: 1rem 0 } figcaption { color: #555; font-size: .9rem } svg { max
 pre { background: #f5f5f5; padding: .7rem; overflow-x: auto } nav a { margin-right: .9rem; white-space: nowrap }
 @media print { nav { display: none } section { break-inside: avoid } }
 """
-MOST_ROWS = 60  # of a table
 Study = Mapping[str, Any]
 
 
@@ -58,7 +66,7 @@ def _first_page(summary: Study, told: Study) -> str:
     ):
         lines = [escape(line) for line in told[key]]
         parts += [f"<h3>{title}</h3>", listed(lines) or paragraph("Nothing.")]
-    parts += ["<h3>Context of use</h3>", _context(summary)]
+    parts += ["<h3>Context of use</h3>", context_of_use(summary)]
     parts.append(
         "<p class='faint'>Words: <i>venv</i>, the virtual plant that was learned from the logs. <i>Half</i>: the "
         "logs are cut in "
@@ -69,28 +77,6 @@ def _first_page(summary: Study, told: Study) -> str:
         "steps that were not learned from. <i>Policy</i>: the learned controller. A step is one row of the logs.</p>"
     )
     return "".join(parts)
-
-
-def _context(summary: Study) -> str:
-    uses = summary["policy"].get("conduct", [])
-    if not uses:
-        return paragraph("No policy was learned; what was logged is in the data report (data_report.html).")
-    rows = [
-        (
-            use["column"],
-            "action" if use["is_action"] else "state",
-            f"{number(use['logged'][0])} to {number(use['logged'][1])}",
-            f"{number(use['visited'][0])} to {number(use['visited'][1])}",
-            percent(use["outside"]),
-            f"{use['moves']:.1f} x" if use.get("moves") is not None else "",
-        )
-        for use in uses
-    ]
-    heads = ("column", "", "logged", "the policy visits", "steps outside", "moves, against the logs")
-    told = (
-        "The run speaks about these ranges and no others, and about the plant as it was while it was logged."
-    )
-    return paragraph(told) + table(heads, rows)
 
 
 def _venv_sections(study: Study) -> list[str]:
@@ -106,7 +92,7 @@ def _venv_sections(study: Study) -> list[str]:
             "that nothing "
             "changes, that all is as it is on average, and a plain linear model (ARX of two steps).",
             picture(venv_figures.errors(study["errors"])) if study["errors"] else "",
-            _error_table(study["errors"]),
+            error_table(study["errors"]),
         ),
         section(
             "rollouts",
@@ -116,7 +102,7 @@ def _venv_sections(study: Study) -> list[str]:
             "paths in ten. Their widths were counted on rows that the venv did not learn from"
             + (", kept aside from a search too." if study["calibrated_on"] == "test" else ", half by half."),
             picture(venv_figures.windows(study["rollouts"])) if study["rollouts"]["first"] else "",
-            _band_table(study["bands"], units),
+            band_table(study["bands"], units),
         ),
         section(
             "distributions",
@@ -133,7 +119,7 @@ def _venv_sections(study: Study) -> list[str]:
             "bars are level. A "
             "hump in the middle says that the venv is less sure than it could be, high ends that it is too sure.",
             _figure(venv_figures.calibration(study["calibration"])),
-            _calibration_table(study["calibration"]),
+            calibration_table(study["calibration"]),
         ),
         *(
             section(
@@ -144,7 +130,7 @@ def _venv_sections(study: Study) -> list[str]:
                 "right: the way there. Each line is a model; where they part, or where the ground is shaded, the "
                 "logs do not say. " + _held(entry),
                 picture(venv_figures.responses(entry)) if entry["of"] else "",
-                _gain_table(entry),
+                gain_table(entry),
             )
             for target, entry in study["responses"].items()
         ),
@@ -174,35 +160,6 @@ def _venv_sections(study: Study) -> list[str]:
     ]
 
 
-def _backtest(backtest: Study) -> str:
-    """A row for each controller that was held out."""
-    rows = [
-        (
-            f"{row['controller']:g}",
-            str(row["trajectories"]),
-            number(row["logged"], 4),
-            f"{number(row['predicted']['mean'], 4)} ({number(row['predicted']['low'])} .. "
-            f"{number(row['predicted']['high'])})",
-            "yes" if row["inside"] else "no",
-            number(row["replayed"], 4),
-        )
-        for row in backtest.get("rows", [])
-    ]
-    heads = (
-        "controller",
-        "trajectories",
-        "earned per step",
-        "foretold (90 %)",
-        "inside",
-        "with its recorded actions",
-    )
-    if not rows:
-        return ""
-    return table(heads, rows) + paragraph(
-        f"{percent(backtest['ordered'])} of the pairs are put in the right order."
-    )
-
-
 def _policy_sections(summary: Study, study: Study) -> list[str]:
     found = [
         section(
@@ -211,7 +168,7 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
             "The logs hold several controllers. Each was held out in turn: a venv learned from the others had to "
             "foretell "
             "what it earned. Without this, no log can show that a venv is able to compare controllers.",
-            _backtest(summary.get("backtest", {})),
+            backtest_table(summary.get("backtest", {})),
         )
     ]
     found.append(causes(summary))
@@ -253,7 +210,7 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
             "Columns that are logged but that the policy does not see, and what a straight line in each would "
             "gain in the venv. "
             "It is a lower bound: a policy that learns with the column may gain more.",
-            _gap_table(policy["input_gap"]),
+            gap_table(policy["input_gap"]),
         ),
     ]
 
@@ -273,121 +230,3 @@ def _medians(surface: Study) -> str:
         return "."
     return ", the others held at "
     f"{', '.join(f'{escape(name)} = {number(value)}' for name, value in list(held.items())[:12])}."
-
-
-def _error_table(errors: Study) -> str:
-    rows = []
-    for name, entry in errors.items():
-        for key, said in (
-            ("venv", "venv"),
-            ("linear", "linear model"),
-            ("persistence", "nothing changes"),
-            ("average", "always the mean"),
-        ):
-            if key in entry:
-                at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
-                rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
-    return table(("mean absolute error, both halves", "1 step", "10", "50", "100"), rows[:MOST_ROWS])
-
-
-def _mean(table_: Sequence[Sequence[float | None]], step: int) -> float | None:
-    found = [half[step - 1] for half in table_ if step <= len(half)]
-    known = [value for value in found if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def _unit(name: str, units: str | None) -> str:
-    return f"{name} [{units}]" if units else name
-
-
-def _band_table(bands: Study, units: Mapping[str, str | None]) -> str:
-    rows = [
-        (f"{_unit(name, units.get(name))}, at step {k}", f"± {number(band['width'])}", *_band_cells(band))
-        for name, steps in bands["steps"].items()
-        for k, band in steps.items()
-    ]
-    rows += [
-        (f"{_unit(name, units.get(name))}, whole paths of {k}", f"± {number(width)}", *_band_cells(band))
-        for lengths in bands["paths"].values()
-        for k, band in lengths.items()
-        for name, width in band["width"].items()
-    ]
-    heads = (
-        "band of 90 %",
-        "typical width",
-        "windows",
-        "worth",
-        "this band itself covers",
-        "checked half by half",
-    )
-    notes = sorted(
-        {band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]}
-    )
-    return table(heads, rows[:MOST_ROWS]) + listed([escape(note) for note in notes])
-
-
-def _band_cells(band: Study) -> tuple[str, ...]:
-    across = " and ".join(percent(share) for share in band["across"])
-    worth = f"{band['blocks']:.0f} independent ones"
-    if band["q"] is None:
-        return (str(band["windows"]), worth, "no band can be promised", across)
-    low, high = band["between"]
-    return (str(band["windows"]), worth, f"{percent(low)} to {percent(high)}", across)
-
-
-def _calibration_table(calibration: Study) -> str:
-    rows = []
-    for name, entry in calibration.items():
-        for k in entry["pit"]:
-            crps = entry["crps"][k]
-            cells = (
-                percent(entry["cover"]["50"][k]),
-                percent(entry["cover"]["90"][k]),
-                number(entry["p"][k], 2),
-                number(crps["venv"]),
-                number(crps["still"]),
-                number(crps["usual"]),
-            )
-            rows.append((f"{name}, step {k}", *cells))
-    heads = (
-        "the venv's own spread, before the bands",
-        "of its 50 %",
-        "of its 90 %",
-        "p of level bars",
-        "CRPS (error)",
-        "nothing changes",
-        "what is usual",
-    )
-    return table(heads, rows[:MOST_ROWS])
-
-
-def _gain_table(entry: Study) -> str:
-    rows = []
-    for pair in entry["of"]:
-        step, units = (
-            pair["step"],
-            f" {pair['output']['units'] or ''} / {pair['input']['units'] or pair['input']['name']}",
-        )
-        gain = step["gain"]
-        rows.append(
-            (
-                f"{pair['input']['name']} → {pair['output']['name']}",
-                f"{number(gain['mean'])} ({number(gain['low'])} .. {number(gain['high'])}){units}",
-                f"{step['dead_time']} steps" if step["dead_time"] is not None else "–",
-                f"{step['settling']} steps" if step["settling"] is not None else "not within the rollout",
-            )
-        )
-    return table(("step response", "gain (models from .. to)", "dead time", "settling time (5 %)"), rows)
-
-
-def _gap_table(gaps: Sequence[Study]) -> str:
-    rows = [
-        (
-            _unit(gap["column"], gap["units"]),
-            f"{number(gap['gain'])} ± {number(gap['error'])}",
-            f"{gap['action']} moves by {number(gap['slope'])} per unit",
-            "yes" if gap["certain"] else "no",
-        )
-        for gap in gaps
-    ]
-    return table(("column", "gain per step", "by", "above two standard errors"), rows)

@@ -254,7 +254,7 @@ def by_trajectory(study: Study) -> Figure | None:
         axis.axhline(1.0, color=DATA, lw=0.6, ls="--")
         axis.set_ylabel(f"{name}:\nresidual / stated".replace("$", r"\$"), fontsize=7)
     axes[0].legend(fontsize=6, frameon=False)
-    axes[-1].set_xlabel("trajectory (of the training half, then of the validation half)", fontsize=8)
+    axes[-1].set_xlabel("trajectory of the logs", fontsize=8)
     return figure
 
 
@@ -275,7 +275,7 @@ def drift(study: Study) -> Figure | None:
             axis.axhline(level, color=FAINT, lw=0.8, ls="--")
         axis.set_ylabel(f"CUSUM of\n{name}".replace("$", r"\$"), fontsize=8)
     axes[-1].set_xlabel(
-        "row (training half, then validation half); dashed: one series in a hundred gets there by chance",
+        "row of the logs, either half by itself; dashed: one series in a hundred gets there by chance",
         fontsize=8,
     )
     return figure

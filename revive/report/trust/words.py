@@ -14,6 +14,7 @@ HEADLINES: dict[str, str] = {
     "care": "Use with care",
     "stop": "Do not use the learned policy on the plant",
 }
+MOST_CHANGES = 6  # rows that are told
 FAR = 0.01  # share of the steps outside what was logged, from which it is said
 
 
@@ -115,13 +116,17 @@ def _may_venv(study: Mapping[str, Any]) -> list[str]:
             "average, on logs "
             f"that were not learned from; assuming that nothing changes errs by {number(still)}{units}."
         )
-    for name, steps in list(study["bands"]["steps"].items())[:2]:
+    held: dict[str, list[str]] = {}
+    for name, steps in study["bands"]["steps"].items():
         promised = [k for k, band in steps.items() if band["q"] is not None]
         if promised:
-            lines.append(
-                f"The bands around '{name}' up to {promised[-1]} steps ahead held {COVERED:.0%} of what was logged, on "
-                "steps that were not learned from. They may be relied on under the logs' way of controlling."
-            )
+            held.setdefault(promised[-1], []).append(name)
+    for steps_ahead, names in held.items():
+        lines.append(
+            f"The bands around {_listed(names)} up to {steps_ahead} steps ahead hold {COVERED:.0%} of what is "
+            "logged, counted "
+            "on steps that were not learned from. They may be relied on under the logs' way of controlling."
+        )
     return lines
 
 
@@ -155,11 +160,10 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
                 f"logged ({number(use['logged'][0])} to {number(use['logged'][1])}). What happens there is a guess."
             )
     lines += [f"Whole paths of '{node.removeprefix('next_')}': {why}." for node, why in _no_paths(study)]
-    for name, parts in study["drift"].items():
-        if any(part["alarm"] for part in parts):
-            lines.append(
-                f"That the plant stays as it was: what the venv gets wrong about '{name}' shifts within the logs."
-            )
+    drifting = [name for name, parts in study["drift"].items() if any(part["alarm"] for part in parts)]
+    if drifting:
+        what = f"what the venv gets wrong about {_listed(drifting)} shifts within the logs"
+        lines.append(f"That the plant stays as it was: {what}.")
     return lines
 
 
@@ -183,18 +187,31 @@ def _always() -> list[str]:
 def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     lines = list(dict.fromkeys(verdict["remedy"] for verdict in summary.get("verdicts", [])))
     lines += _gap(study) + _more_steps(study)
-    for name, parts in study["drift"].items():
-        changes = [str(row) for part in parts if part["alarm"] for row in part["changes"]]
-        if changes:
-            lines.append(
-                f"Ask what was changed at the plant near row {', '.join(changes)} ('{name}'); log it, or leave out "
-                "what came before."
-            )
+    lines += _changes(study)
     if level_of(summary) != "stop" and "predicted" in summary["policy"]:
         lines.append(
             "Try it first where a mistake costs little, with the logged controller ready to take over, and compare."
         )
     return lines
+
+
+def _changes(study: Mapping[str, Any]) -> list[str]:
+    """Where to look for what was changed at the plant."""
+    rows: dict[int, list[str]] = {}
+    for name, parts in study["drift"].items():
+        for part in parts:
+            for row in part["changes"] if part["alarm"] else []:
+                rows.setdefault(row, []).append(name)
+    if not rows:
+        return []
+    told = ", ".join(f"{row} ({_listed(names, 2)})" for row, names in sorted(rows.items())[:MOST_CHANGES])
+    return [f"Ask what was changed at the plant near row {told}; log it, or leave out what came before."]
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    """Names in quotes, no more than so many."""
+    told = ", ".join(f"'{name}'" for name in names[:most])
+    return told if len(names) <= most else f"{told} and {len(names) - most} more"
 
 
 def _gap(study: Mapping[str, Any]) -> list[str]:
