@@ -145,6 +145,21 @@ def design_experiment(arguments: Sequence[str]) -> None:
     design(arguments)
 
 
+def report(arguments: Sequence[str]) -> None:
+    """Write the trust report of a finished run anew."""
+    given = dict(text.partition("=")[::2] for text in arguments)
+    if set(given) - {"run", "log_dir"} or not given.get("run"):
+        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
+        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
+    from revive.pipeline.report import remake
+
+    named = Path(given["run"]).expanduser()
+    folder = (
+        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
+    )
+    sys.stdout.write(f"made {remake(folder.absolute())}\n")
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
@@ -152,6 +167,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "show": show,
     "design-experiment": design_experiment,
     "server": server,
+    "report": report,
 }
 
 

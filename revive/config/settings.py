@@ -241,6 +241,13 @@ class GateSettings(Section):
     override: bool
 
 
+class Backtest(Section):
+    """Whether controllers in the logs are held out to see if the venv foretells what they earned."""
+
+    controllers: str | None
+    most: Annotated[int, Field(ge=2)]
+
+
 class Settings(Section):
     """One experiment, composed and checked: all that a run depends on besides data and versions."""
 
@@ -252,6 +259,8 @@ class Settings(Section):
     reward: AnyPath | None
     simulator: AnyPath | None
     venv_path: AnyPath | None
+    report: bool
+    backtest: Backtest
     dataset: Dataset
     venv: Venv
     policy: Policy

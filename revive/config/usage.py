@@ -10,6 +10,8 @@ evidence for both.
 
 usage: {program} experiment=NAME [key=value ...]
        {program} check experiment=NAME          is the data fit for it? prints and writes a report
+       {program} report run=NAME                write the trust report of a finished run again
+           [log_dir=DIR]          where the run folders are; ./runs otherwise
        {program} new NAME --data FILE           make an experiment from a data file
            [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
            [--folder FOLDER]      where it is made; ./experiments otherwise

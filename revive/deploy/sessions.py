@@ -12,6 +12,7 @@ from revive.errors import Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.policy.memory import Controller, controller
 from revive.policy.policy import Policy
+from revive.venv.modes import check_mode, roll
 from revive.venv.virtual_env import Actor, VirtualEnv
 
 Arrays = dict[str, NDArray[np.float64]]
@@ -89,12 +90,15 @@ class VenvSession:
         policy: PolicySession | None = None,
         deterministic: bool = True,
         seed: int | None = None,
+        mode: str | None = None,
     ) -> Arrays:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
         given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
         horizon: number of steps; the length of `given` where there is one.
         policy: decides its target node; otherwise the behaviour policy does.
+        mode: what is drawn and who answers, in place of `deterministic`: `mean` the members together without noise,
+        `sample` together with noise, `member` one member drawn for each branch, `mixture` another one at every step.
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
         given = given or {}
@@ -118,7 +122,9 @@ class VenvSession:
                     f"has {value.shape[1]} branches, the start has {rows.pop()}", place=f"given['{name}']"
                 )
         problems.raise_if_any()
-        return self._run(arrays, series, steps, policy, deterministic, seed)
+        if mode is not None:
+            check_mode(mode)
+        return self._run(arrays, series, steps, policy, deterministic, seed, mode)
 
     def _kept(self, values: Mapping[str, ArrayLike]) -> tuple[str, ...]:
         """What a rollout is started with: states, and the step counter and histories that are given."""
@@ -134,6 +140,7 @@ class VenvSession:
         policy: PolicySession | None,
         deterministic: bool,
         seed: int | None,
+        mode: str | None = None,
     ) -> Arrays:
         venv, members = self.model, self.model.members
         batch = next(iter(start.values())).shape[0] if start else next(iter(given.values())).shape[1]
@@ -147,10 +154,14 @@ class VenvSession:
             generator.seed()
         else:
             generator.manual_seed(seed)
-        noise = None if deterministic else venv.noise(horizon, batch, generator)
         actor = self._actor(policy) if policy else None
         codec = (actor.codec if actor else None) or venv.codec
-        rolled = venv.rollout(first, series, horizon, past=past, actor=actor, noise=noise)
+        if mode is None:
+            noise = None if deterministic else venv.noise(horizon, batch, generator)
+            rolled = venv.rollout(first, series, horizon, past=past, actor=actor, noise=noise)
+        else:
+            deterministic = mode == "mean"
+            rolled = roll(venv, first, series, horizon, mode, generator, past=past, actor=actor)
         if deterministic:
             picked = {name: value.mean(1) for name, value in rolled.items()}
         else:

@@ -17,7 +17,9 @@ from revive.pipeline.context import Context
 from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
+from revive.pipeline.study import study
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
@@ -28,9 +30,13 @@ from revive.venv.virtual_env import VirtualEnv
 
 
 def evaluate(
-    context: Context, venv: VirtualEnv, learned: Learned | None, tuned: dict[str, Any] | None = None
+    context: Context,
+    venv: VirtualEnv,
+    learned: Learned | None,
+    tuned: dict[str, Any] | None = None,
+    backtested: dict[str, Any] | None = None,
 ) -> Gate:
-    """Write summary.json and the figures, and print the table; returns whether the run may be believed."""
+    """Write summary.json, the figures and the report, and print the table; returns whether the run may be believed."""
     with context.stage("evaluation") as records:
         rows = context.rows(venv.codec, context.inputs.graph)
         errors = rollout_error(venv, rows)
@@ -54,6 +60,7 @@ def evaluate(
             policy=policy,
             seconds={},
             tuning=tuned or {},
+            backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
             causal=context.inputs.cards.as_dict() if context.inputs.cards else {},
@@ -64,10 +71,13 @@ def evaluate(
         for path in sorted(context.folder.figures.iterdir()):
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
+        if context.settings.report:
+            write_report(context.folder.path, summary.to_json(), study(context, venv, rows, errors, learned))
     summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
-    context.tracker.artifact(context.folder.path / "summary.json")
+    for name in ("summary.json", PAGE, FIGURES) if context.settings.report else ("summary.json",):
+        context.tracker.artifact(context.folder.path / name)
     codes = ", ".join(sorted({v.code for v in verdicts})) or "none"
     context.tracker.tags({"verdicts": codes, "gate": gate.status})
     note_in_bundles(context.folder.path, gate)

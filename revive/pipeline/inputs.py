@@ -263,6 +263,27 @@ def _validation_logs(
     return _derived(settings, other, graph, functions)
 
 
+def row_numbers(settings: Settings, inputs: Inputs) -> Trajectories:
+    """Where the rows of both halves, one after the other, stand in the logs: (N, 2) arrays `place`, row and trajectory.
+
+    With a file of its own for validation its rows are counted from 0 again.
+    """
+    logs = inputs.logs
+    place = np.stack([np.arange(logs.rows), np.repeat(np.arange(logs.count), logs.lengths)], axis=1)
+    numbered = Trajectories({"place": place.astype(np.float64)}, logs.ends)
+    if settings.dataset.validation_path is None:
+        parts = _parts(settings, numbered)
+        return _joined(parts.train, parts.validation)
+    other = inputs.parts.validation
+    place = np.stack([np.arange(other.rows), np.repeat(np.arange(other.count), other.lengths)], axis=1)
+    return _joined(numbered, Trajectories({"place": place.astype(np.float64)}, other.ends))
+
+
+def _joined(one: Trajectories, other: Trajectories) -> Trajectories:
+    place = np.concatenate([one.arrays["place"], other.arrays["place"]])
+    return Trajectories({"place": place}, np.concatenate([one.ends, one.rows + other.ends]))
+
+
 def _parts(settings: Settings, logs: Trajectories) -> Split:
     chosen = settings.dataset.split
     parts = split(

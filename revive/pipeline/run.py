@@ -11,6 +11,7 @@ from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
 from revive.data.report import applied_line
 from revive.errors import Problem
+from revive.pipeline.backtest import backtest, prepare_backtest
 from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
@@ -40,6 +41,7 @@ def run(settings: Settings, stop: Event | None = None) -> Problem | None:
     require_search(settings)
     inputs = gather(settings)
     question = prepare_tuning(settings, inputs)
+    held_out = prepare_backtest(settings, inputs)
     report = report_on(inputs, settings)
     require_no_errors(report, settings)
     data_hash = inputs.logs.hash()
@@ -62,7 +64,7 @@ def run(settings: Settings, stop: Event | None = None) -> Problem | None:
             learned = learn_policy(context, venv) if venv is not None else None
             if venv is not None:
                 tuned = tune_parameters(context, venv, learned, question)
-                gate = evaluate(context, venv, learned, tuned)
+                gate = evaluate(context, venv, learned, tuned, backtest(context, held_out))
         terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
         return failed(folder.path, gate) if venv is not None else None
 

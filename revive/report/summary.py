@@ -38,6 +38,8 @@ tipping          of each action and the outputs that it moves most (revive/polic
     gains: per step over the clone when so many times the effect are spurious, at: the share that cancels the gain or
     null, strength, product, reach, columns [{column, moves, response}], sentence}]; empty where a clone was taken
 gate             {status: pass | warn | fail, reasons, overridden: accepted in spite of it (gate.override=true)}
+backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories,
+    rows, logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
 verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
 seconds          by stage
 """
@@ -83,6 +85,7 @@ class Summary:
     seconds: dict[str, float]
     tuning: dict[str, Any] = field(default_factory=dict)
     search: dict[str, Any] = field(default_factory=dict)
+    backtest: dict[str, Any] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
     causal: dict[str, Any] = field(default_factory=dict)
     gate: dict[str, Any] = field(default_factory=dict)

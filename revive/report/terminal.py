@@ -18,7 +18,7 @@ from revive.report.summary import Summary
 from revive.report.tables import card_lines, policy_table, sentences, venv_table
 from revive.trust.card import Cards
 
-RESULTS = ("summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
+RESULTS = ("report.html", "summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
 WIDE = 110  # characters, where the output is no terminal
 
 

@@ -222,16 +222,17 @@ class VirtualEnv(nn.Module):
         past: Mapping[str, Tensor],
         noise: Noise | None = None,
         readings: Mapping[str, Readings] | None = None,
+        latent: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Open-loop rollout over windows of data, node -> (T, M, B, d): recorded decisions, own states.
 
-        readings: as of `rollout`.
+        readings, latent: as of `rollout`.
         """
         recorded = (*self.replayed_nodes, *(name for name in self.graph.decisions if name in data))
         given = {name: data[name] for name in recorded}
         start = {name: data[name][0] for name in self.start_nodes}
         steps = len(next(iter(data.values())))
-        return self.rollout(start, given, steps, past=past, noise=noise, readings=readings)
+        return self.rollout(start, given, steps, past=past, noise=noise, readings=readings, latent=latent)
 
     # -- what a rollout needs ------------------------------------------------------------------
 
@@ -269,6 +270,8 @@ class VirtualEnv(nn.Module):
         noise: Noise | None = None,
         shifts: list[int] | None = None,
         readings: Mapping[str, Readings] | None = None,
+        latent: Mapping[str, Tensor] | None = None,
+        together: bool = False,
     ) -> dict[str, Tensor]:
         """Run the graph for `horizon` steps.
 
@@ -279,6 +282,8 @@ class VirtualEnv(nn.Module):
         without noise takes its likeliest value. shifts: per step, by how many members the branches are handed
         on within their half (the member that answers then changes along a branch). readings: transition -> what was
         logged at the first steps: the next step then goes on from there, or from what an observer makes of it.
+        latent: observed transition -> the state behind the first reading, (M, B, d), where it is known better than by it.
+        together: the members of a half answer with their mean at every step (see modes.py for the ways that have names).
         Returns every node's values, (T, M, B, d).
         """
         plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor, self.observed)
@@ -289,17 +294,16 @@ class VirtualEnv(nn.Module):
         values: list[Tensor | None] = [None] * plan.size
         for name, value in start.items():
             values[plan.slots[name]] = value
-        for name, (now, _) in plan.latents.items():
-            values[now] = start[self.graph.state_of(name)]
+        for name, (behind, _) in plan.latents.items():
+            values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
         pasts = self._pasts(plan, past or {}, start, given)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
             values = list(values)
             for slot, series in replay:
                 values[slot] = series[t]
-            self._step(
-                plan, values, pasts, {name: eps[t] for name, eps in drawn.items()}, shifts[t] if shifts else 0
-            )
+            now = {name: eps[t] for name, eps in drawn.items()}
+            self._step(plan, values, pasts, now, shifts[t] if shifts else 0, together)
             record.append(values)
             values = list(values)
             for source, target in plan.carry:
@@ -314,7 +318,13 @@ class VirtualEnv(nn.Module):
         }
 
     def _step(
-        self, plan: Plan, values: list[Any], pasts: list[Tensor], noise: Mapping[str, Tensor], shift: int
+        self,
+        plan: Plan,
+        values: list[Any],
+        pasts: list[Tensor],
+        noise: Mapping[str, Tensor],
+        shift: int,
+        together: bool = False,
     ) -> None:
         """One time step, in place; `pasts` moves on."""
         index = {step.slot: i for i, step in enumerate(plan.histories)}
@@ -322,7 +332,7 @@ class VirtualEnv(nn.Module):
             values[kept.slot] = kept.value(pasts[index[kept.slot]], None)
         for step in plan.steps:
             if isinstance(step, LearnedStep):
-                self._evaluate(step, values, noise.get(step.name), shift)
+                self._evaluate(step, values, noise.get(step.name), shift, together)
             elif isinstance(step, ComputedStep):
                 values[step.slot] = step.compute(*(values[i] for i in step.inputs))
             else:
@@ -347,7 +357,9 @@ class VirtualEnv(nn.Module):
             pasts.append(first.repeat(1, 1, kept.spec.lookback))
         return pasts
 
-    def _evaluate(self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int) -> None:
+    def _evaluate(
+        self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int, together: bool = False
+    ) -> None:
         """The value of a learned node, and the latent state behind it where it is a reading; in place."""
         parts = [values[i] for i in step.inputs]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
@@ -358,15 +370,21 @@ class VirtualEnv(nn.Module):
             eps = None if eps is None else self.hand_on(eps, shift)
         model = self.model(step.name)
         out = model(x, current)
-        value = self._finished(step, values, model.drawn(out, eps), shift)
+        value = self._finished(step, values, model.drawn(out, eps), shift, together)
         values[step.slot] = value
         if step.latent is not None:
-            predicted = value if eps is None else self._finished(step, values, model.drawn(out, None), shift)
+            predicted = value
+            if eps is not None:
+                predicted = self._finished(step, values, model.drawn(out, None), shift, together)
             values[step.latent] = self.observer(step.name).update(predicted, value)
 
-    def _finished(self, step: LearnedStep, values: list[Any], value: Tensor, shift: int) -> Tensor:
+    def _finished(
+        self, step: LearnedStep, values: list[Any], value: Tensor, shift: int, together: bool
+    ) -> Tensor:
         """A model's answer within its bounds, back under its branch, with what is copied."""
-        if step.project:
+        if together:
+            value = self._agreed(value)
+        if step.project or together:
             value = self.codec[step.name].project(value)
         value = self.hand_on(value, -shift) if shift else value
         for source, copy in step.copies:
@@ -384,6 +402,11 @@ class VirtualEnv(nn.Module):
             values[plan.slots[self.graph.state_of(name)]] = reading = series.at(step, predicted)
             if name in plan.latents:
                 values[plan.latents[name][0]] = self.observer(name).update(predicted, reading)
+
+    def _agreed(self, value: Tensor) -> Tensor:
+        """(M, ...) with the mean of its half under every member."""
+        halves = value.reshape(self.halves, -1, *value.shape[1:])
+        return halves.mean(1, keepdim=True).expand_as(halves).reshape(value.shape)
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""
