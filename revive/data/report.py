@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from revive.data import causal_checks, column_checks, row_checks
+from revive.data import causal_checks, column_checks, order_checks, row_checks
 from revive.data.checks import ValueChecks
 from revive.data.detectors import Proposal, propose
+from revive.data.effect_detectors import Effects
 from revive.data.finding import Evidence, Finding
 from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
@@ -142,8 +143,16 @@ def check_data(
             findings += column_checks.missing_values(evidence)
             findings += row_checks.duplicated_rows(evidence)
             findings += row_checks.drift(evidence, split)
+            effects = Effects(evidence)
+            stuck = [*order_checks.stuck_sensors(evidence)]
+            findings += stuck
+            unordered = [*order_checks.rows_in_no_order(evidence)]
+            findings += unordered or order_checks.actions_without_effect(evidence, effects)
             findings += causal_checks.undecided(evidence)
-            proposals = propose(evidence)
+            spoilt = {finding.where for finding in stuck}
+            proposals = (
+                [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
+            )
         findings += row_checks.time_gaps(evidence)
         findings += row_checks.rows_after_done(evidence)
         findings += row_checks.short_trajectories(evidence, horizon)
