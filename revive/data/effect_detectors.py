@@ -19,6 +19,10 @@ from revive.graph.names import history_name
 _LONGEST: Final = 30  # steps of dead time that are looked for
 _SHARE: Final = 0.2  # of a usual trajectory that a dead time may take
 _MOST: Final = 60  # pairs of an action and a state that are looked at
+_ECHO: Final = (
+    3  # steps by which an effect may come later where the same action acts on another state at once
+)
+_MATTERS: Final = 0.05  # share of what is unexplained that an action has to explain
 _OTHERS: Final = 6  # other columns whose past is taken into account
 
 Column = tuple[str, int]
@@ -89,7 +93,11 @@ def dead_times(evidence: Evidence, effects: Effects) -> Iterator[Proposal]:
     for ((action, number), (node, k)), effect in effects.found.items():
         steps = effect.dead_time or 0
         transition = graph.next_of(node)
-        if steps <= _seen(evidence, transition, action):
+        at_once = any(e.dead_time == 0 for (doer, _), e in effects.found.items() if doer == (action, number))
+        shortest = (
+            _ECHO if at_once else 0
+        )  # what passes through another state that is logged needs no history
+        if steps <= max(shortest, _seen(evidence, transition, action)) or effect.share < _MATTERS:
             continue
         doer, done_to = graph.columns(action)[number].name, graph.columns(node)[k].name
         history = history_name(action)

@@ -51,10 +51,12 @@ class Effect:
     """What the past of u says about y.
 
     likelihood: the largest likelihood ratio of a model with u, from some delay on, against one without u.
-    dead_time: the steps after which u begins to act, where the data tell them; None where they do not.
+    share: of the variance of y's change that its own past leaves, what u explains. dead_time: the steps after which
+    u begins to act, where the data tell them; None where they do not.
     """
 
     likelihood: float
+    share: float
     dead_time: int | None
 
 
@@ -93,18 +95,21 @@ class Past:
         coarse = {delay: self._likelihood(mine, delay) for delay in tried}
         most = max(coarse.values())
         if most < ACTS:
-            return Effect(most, None)
+            return self._effect(most, None)
         near = max(coarse, key=lambda delay: coarse[delay])
         span = range(max(0, near - _COARSE), min(self._longest, near + _COARSE) + 1)
         fine = coarse | {delay: self._likelihood(mine, delay) for delay in span if delay not in coarse}
         most = max(fine.values())
         dead = max(delay for delay, value in fine.items() if value > most - _NEAR)
         if dead == 0 or dead == self._longest:
-            return Effect(most, 0 if dead == 0 else None)
+            return self._effect(most, 0 if dead == 0 else None)
         later = self._likelihood(mine, dead + 1)
         early = self._likelihood(mine, dead, range(dead))
         clear = fine[dead] - later > _CLEAR and early - fine[dead] < _CHANCE + 3 * dead
-        return Effect(most, dead if clear else None)
+        return self._effect(most, dead if clear else None)
+
+    def _effect(self, likelihood: float, dead_time: int | None) -> Effect:
+        return Effect(likelihood, 1 - float(np.exp(-likelihood / len(self._rows))), dead_time)
 
     def _likelihood(self, mine: FloatArray, delay: int, single: Sequence[int] = ()) -> float:
         """The likelihood ratio of the past of u from `delay` on, and of its values `single` steps ago."""
