@@ -60,7 +60,7 @@ class Effects:
         longest = min(_LONGEST, int(_SHARE * np.median(sample.lengths)))
         if longest < 2 or len(self.actions) * len(self.states) > _MOST:
             return {}
-        effects = {}
+        effects: dict[tuple[Column, Column], Effect] = {}
         for state in self.states:
             following = sample.arrays[self.evidence.graph.next_of(state[0])][:, state[1]]
             others = [self._values(other) for other in self._beside(state)]
