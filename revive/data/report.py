@@ -158,8 +158,11 @@ def check_data(
             stuck = [*order_checks.stuck_sensors(evidence)]
             findings += stuck
             unordered = [*order_checks.rows_in_no_order(evidence)]
-            findings += unordered or order_checks.actions_without_effect(evidence, effects)
-            findings += causal_checks.undecided(evidence)
+            undecided = [*causal_checks.undecided(evidence)]  # then no effect can be told anyway
+            findings += unordered + undecided
+            findings += (
+                [] if unordered + undecided else order_checks.actions_without_effect(evidence, effects)
+            )
             spoilt = {finding.where for finding in stuck}
             proposals = (
                 [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
