@@ -78,7 +78,7 @@ def test_constants_labels_and_row_numbers_are_left_out_by_name(tmp_path: Path) -
     of, roles = taken(tmp_path, {**columns(), **extra})
     assert {name for name, role in roles.items() if role == "no node"} == {"site", "anomaly", "row"}
     assert roles["outdoor"] == Role.OUTSIDE
-    assert "site (3 in all rows), anomaly (a label), row (it counts the rows)" in of.description
+    assert "anomaly (a label), site (3 in all rows), row (it counts the rows)" in of.description
 
 
 def test_what_is_told_is_taken(tmp_path: Path) -> None:
