@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from revive import __version__
-from revive.errors import Problem, RunFailed, UserError, suggestion
+from revive.errors import NotBelieved, Problem, RunFailed, UserError, suggestion
 
-DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, WRONG, DISTRUSTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 # What a file system says when the user's choice of a folder is at fault, or its size.
 _FOLDER_TROUBLE = {
     getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 130 interrupted, 143 ended by
-        SIGTERM. Anything else is a mistake of ours and leaves as an exception, so that Python shows its traceback
-        and exits with 1.
+        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 3 all done and written but the gate
+        fails, 130 interrupted, 143 ended by SIGTERM. Anything else is a mistake of ours and leaves as an exception,
+        so that Python shows its traceback and exits with 1.
     """
     from revive.runs import sigterm_interrupts
 
@@ -40,6 +40,9 @@ def _outcome(given: list[str]) -> int:
         _dispatch(given)
     except UserError as error:
         return _complain(str(error))
+    except NotBelieved as error:
+        _complain(str(error))
+        return DISTRUSTED
     except RunFailed as error:
         _complain(str(error))
         return FAILED
@@ -47,6 +50,10 @@ def _outcome(given: list[str]) -> int:
         if isinstance(stop, SystemExit) and not _was_interrupt(stop):
             raise
         return _interrupted(stop, given)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        return _complain(_too_large(error))
     except OSError as error:
         if error.errno not in _FOLDER_TROUBLE:
             raise
@@ -59,13 +66,18 @@ def train(arguments: Sequence[str]) -> None:
     from revive.config import Settings, check_sections
     from revive.config.launch import launch
 
+    distrusted: list[Problem] = []  # of the runs of a multirun, each one
+
     def run(settings: Settings) -> None:
-        check_sections(settings.as_dict()).raise_if_any()
+        check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
 
-        run_pipeline(settings)
+        problem = run_pipeline(settings)
+        distrusted.extend([problem] if problem else [])
 
     launch(arguments, run)
+    if distrusted:
+        raise NotBelieved("\n".join(map(str, distrusted)))
 
 
 def check(arguments: Sequence[str]) -> None:
@@ -103,6 +115,13 @@ def new(arguments: Sequence[str]) -> None:
     sys.stdout.write(f"made {made}\nnext: {where}{_program()} check experiment={given.name}\n")
 
 
+def server(arguments: Sequence[str]) -> None:
+    """Train with the options of REVIVE's training script."""
+    from revive.server.shell import main as train_as_revive
+
+    train_as_revive(arguments)
+
+
 def _misused_new() -> UserError:
     usage = "write: new NAME --data FILE [--trajectory COLUMN] [--folder FOLDER]; a NAME of letters, digits, - and _"
     return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
@@ -123,11 +142,32 @@ def report(arguments: Sequence[str]) -> None:
     sys.stdout.write(f"made {remake(folder.absolute())}\n")
 
 
+def show(arguments: Sequence[str]) -> None:
+    """Say what a bundle is, who made it, and which code of the user it carries."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise UserError(
+            Problem("'show' takes one folder", remedy="write: show BUNDLE, e.g. show runs/NAME/policy")
+        )
+    from revive.bundles.show import show as shown
+
+    sys.stdout.write(f"{shown(Path(arguments[0]))}\n")
+
+
+def design_experiment(arguments: Sequence[str]) -> None:
+    """Say how the actions should be moved in new logs, so that they tell what these do not."""
+    from revive.pipeline.design_experiment import design_experiment as design
+
+    design(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
     "new": new,
     "report": report,
+    "show": show,
+    "design-experiment": design_experiment,
+    "server": server,
 }
 
 
@@ -173,6 +213,16 @@ def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
         line += "\n(that is this run alone; the combinations after it were not begun)"
     sys.stderr.write(f"\n{line}\n")
     return INTERRUPTED
+
+
+def _too_large(error: BaseException) -> str:
+    """Which number did not fit, as far as the error says it."""
+    from revive.config.memory import machine_memory, shown
+
+    asked = re.search(r"(\d+) bytes", str(error))
+    needed = f"{shown(int(asked[1]))} more than was left" if asked else "more than was left"
+    what = f"takes too much memory: {needed}; this machine has {shown(machine_memory())}"
+    return str(Problem(what, remedy="choose smaller networks, batches or horizons, or fewer members"))
 
 
 def _complain(message: str) -> int:

@@ -24,6 +24,10 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError | None:
     """
     if isinstance(error, UserError):
         return error
+    if isinstance(error, RecursionError):
+        return UserError(
+            Problem("values refer to each other in a circle, or are nested too deeply", place="${...}")
+        )
     if isinstance(error, OverrideParseException):
         return _syntax(error)
     if isinstance(error, MissingConfigException):

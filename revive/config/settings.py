@@ -13,7 +13,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
@@ -37,7 +36,16 @@ def _absolute(path: Path) -> Path:
     return Path.cwd() / path.expanduser()
 
 
-Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+def _no_file_of_ours(name: str) -> str:
+    """MLflow's database and artifacts, and the folders of -m, lie beside the runs."""
+    if name.startswith("mlflow.db") or name in ("mlartifacts", "mlruns", "multirun"):
+        raise ValueError(f"must be another name: '{name}' lies beside the runs and is none")
+    return name
+
+
+MOST_THREADS = 256
+Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+RunId = Annotated[Word, AfterValidator(_no_file_of_ours)]
 AnyPath = Annotated[Path, BeforeValidator(_no_blank), BeforeValidator(_word), AfterValidator(_absolute)]
 """A path; a relative one starts at the working directory, because experiments have made theirs absolute."""
 
@@ -69,6 +77,7 @@ class Dataset(Section):
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]
+    ignore_check: bool
     proposals: Literal["apply", "ask"]
     split: Split
 
@@ -77,8 +86,8 @@ class Trainer(Section):
     """The machine that a run uses, in Lightning's words."""
 
     accelerator: Literal["cpu", "gpu"]
-    devices: PositiveInt
-    threads: PositiveInt
+    devices: Annotated[int, Field(ge=1, le=64)]
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"]
 
 
@@ -157,7 +166,7 @@ class Policy(Section):
     mode: Literal["tune", "once", "none"]
     target: str | None
     inputs: list[str] | None
-    history: Count
+    history: Annotated[int, Field(ge=1, le=10_000)]
     network: Network
     clone: Clone
     starts: Starts
@@ -227,13 +236,25 @@ class Backtest(Section):
     most: Annotated[int, Field(ge=2)]
 
 
+class Trust(Section):
+    """Whose code may run: `targets` are classes outside this package that a `_target_` may name."""
+
+    targets: list[str]
+
+
+class GateSettings(Section):
+    """What becomes of a run that may not be believed."""
+
+    override: bool
+
+
 class Settings(Section):
     """One experiment, composed and checked: all that a run depends on besides data and versions."""
 
     experiment: Word
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     log_dir: AnyPath
-    run_id: Word | None
+    run_id: RunId | None
     resume: Literal["auto", "fresh"]
     reward: AnyPath | None
     simulator: AnyPath | None
@@ -248,6 +269,8 @@ class Settings(Section):
     ray: Ray
     trainer: Trainer
     tracking: dict[str, Any]
+    trust: Trust
+    gate: GateSettings
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Settings:

@@ -15,6 +15,11 @@ usage: {program} experiment=NAME [key=value ...]
        {program} new NAME --data FILE           make an experiment from a data file
            [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
            [--folder FOLDER]      where it is made; ./experiments otherwise
+       {program} design-experiment run=NAME     how to move the actions so that logs tell what they do
+           [power=0.9] [steps=1000]  the chance to find an effect that matters, and the time for it
+           [bound=0.5]            what it may add to an output, in spreads of that output
+       {program} show BUNDLE                    what a model is, who made it, and the code it carries
+       {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 
@@ -34,8 +39,7 @@ often used
   tracking=none        no MLflow
   debug=fast           tiny limits, to see whether everything runs
 
-Every key of the config can be set; a relative path starts at the working directory. More flags of the
-configuration system: --hydra-help.
+Every key of the config can be set; a relative path starts at the working directory.
 """
 
 

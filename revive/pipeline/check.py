@@ -45,7 +45,9 @@ def report_on(inputs: Inputs, settings: Settings) -> DataReport:
     """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
     curriculum = settings.venv.learner.get("curriculum") or []  # of a learner that has one
     horizon = max((int(steps) for steps, updates in curriculum if updates > 0), default=None)
-    return check_data(inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied)
+    return check_data(
+        inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied, settings.dataset.ignore_check
+    )
 
 
 def require_no_errors(report: DataReport, settings: Settings) -> None:

@@ -26,8 +26,10 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment
 from revive.pipeline.applied import to_apply
+from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
+from revive.trust.card import Cards
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
 from revive.venv.losses import NodeLoss, load_losses
 from revive.venv.rules import Rule, try_rule
@@ -59,6 +61,7 @@ class Inputs:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
+    cards: what the logs say about cause and effect, once that was asked.
     """
 
     graph: DecisionGraph
@@ -72,6 +75,7 @@ class Inputs:
     rule: Rule | None
     folder: Path
     applied: tuple[Proposal, ...] = ()
+    cards: Cards | None = None
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -85,7 +89,7 @@ def gather(settings: Settings) -> Inputs:
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
     code = UserCode.load(graph, folder)
     raw, made = _logs(settings, graph, truth)
-    logs = _derived(raw, graph, code.functions)
+    logs = _derived(settings, raw, graph, code.functions)
     other = _validation_logs(settings, graph, code.functions)
     applied = to_apply(settings, graph, logs, other)
     graph = amended(graph, applied.changes)
@@ -95,11 +99,11 @@ def gather(settings: Settings) -> Inputs:
     if rule is not None and settings.venv.mode != "none":  # now, or every trial of a search would fail of it
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
-    task = _task(settings, graph, logs)
+    task = _task(settings, graph, logs, code)
     return Inputs(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
 
 
-def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
+def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: UserCode) -> Task | None:
     """What the policy is to do; None where none is to be learned and no reward is named."""
     learns, tunes = settings.policy.mode != "none", settings.tuning.mode != "none"
     if settings.reward is None:
@@ -114,8 +118,19 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     logged = reward.of_logs(logs)
     if learns and target is not None:
         _require_choice(logs, graph, target, logged, settings.reward)
-    smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
-    return Task(target, seen, reward, logged, smooth)
+    return _told(target, seen, reward, logged, logs, code)
+
+
+def _told(
+    target: str | None,
+    seen: DecisionGraph,
+    reward: Reward,
+    logged: Tensor,
+    logs: Trajectories,
+    code: UserCode,
+) -> Task:
+    smooth = target is not None and leads_to_action(reward, seen, target, code.functions, logs.arrays)
+    return Task(target, seen, reward.within(logs, logged), logged, smooth)
 
 
 def _require_choice(
@@ -156,21 +171,20 @@ def without_data(
     parts: Split,
     logged: Tensor | None,
     found: Sequence[Amendment] = (),
+    cards: Cards | None = None,
 ) -> Inputs:
     """What `gather` gives, around data that was read and checked before; the user's code is loaded anew.
 
-    found: what `gather` wrote into the graph.
+    found: what `gather` wrote into the graph. cards: what the logs say about cause and effect.
     """
     graph, folder = describe(settings)
     graph = amended(graph, found)
-    task = None
+    code, task = UserCode.load(graph, folder), None
     if settings.reward is not None and logged is not None:
         reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
-        smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
-        task = Task(target, seen, reward, logged, smooth)
-    code = UserCode.load(graph, folder)
+        task = _told(target, seen, reward, logged, logs, code)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
-    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder)
+    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder, cards=cards)
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
@@ -178,7 +192,7 @@ def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
 
 
 def _derived(
-    logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
+    settings: Settings, logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
 ) -> Trajectories:
     """The logs with what follows from them; the user's functions are tried on them first."""
     data = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in logs.arrays.items()}
@@ -187,7 +201,8 @@ def _derived(
     def on_arrays(function: ExpertFunction) -> Function:
         return lambda inputs: function({k: torch.as_tensor(v) for k, v in inputs.items()}).numpy()
 
-    return with_functions(logs, graph, {name: on_arrays(function) for name, function in functions.items()})
+    called = {name: on_arrays(function) for name, function in functions.items()}
+    return with_functions(logs, graph, called, settings.dataset.ignore_check)
 
 
 def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
@@ -224,6 +239,7 @@ def read_options(settings: Settings) -> ReadOptions:
         time=chosen.time,
         gap=chosen.gap,
         missing=chosen.missing,
+        ignore_check=chosen.ignore_check,
     )
 
 
@@ -244,7 +260,7 @@ def _validation_logs(
     if settings.dataset.validation_path is None:
         return None
     other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
-    return _derived(other, graph, functions)
+    return _derived(settings, other, graph, functions)
 
 
 def row_numbers(settings: Settings, inputs: Inputs) -> Trajectories:

@@ -15,7 +15,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
-from revive.report.tables import policy_table, sentences, venv_table
+from revive.report.tables import card_lines, policy_table, sentences, venv_table
+from revive.trust.card import Cards
 
 RESULTS = ("report.html", "summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
 WIDE = 110  # characters, where the output is no terminal
@@ -43,6 +44,11 @@ class Terminal:
         if warnings or proposals:
             found = f"{_counted(warnings, 'warning')}, {_counted(proposals, 'proposal')}"
             self.note(f"data    {found}: revive check experiment={experiment}")
+
+    def cards(self, cards: Cards) -> None:
+        """What the logs say about cause and effect: a line for each pair that is not well known, or one for all."""
+        for line in card_lines(cards):
+            self.note(line)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

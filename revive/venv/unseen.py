@@ -17,7 +17,6 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.venv.judging import affordable
-from revive.venv.modes import replay_in
 from revive.venv.validation import Windows, judged_transitions, replay, unseen_windows
 from revive.venv.virtual_env import VirtualEnv
 
@@ -112,9 +111,7 @@ def roll_unseen(
     chosen = unseen_windows(venv, rows, horizon, most=windows)
     mean = replay(venv, chosen)
     draws = max(2, min(draws, affordable(draws, size * chosen.first.shape[1])))
-    generator = torch.Generator(venv.device).manual_seed(seed)
-    many = _repeated(chosen, draws)
-    drawn = replay_in(venv, many.data, many.past, "member", generator)
+    drawn = replay(venv, _repeated(chosen, draws), noise_seed=seed)
     columns = [
         found
         for node in judged_transitions(venv, rows)
@@ -129,11 +126,18 @@ def roll_unseen(
 
 def _repeated(windows: Windows, times: int) -> Windows:
     """The same windows so many times, side by side."""
+
+    def again(table: dict[str, Tensor], axis: int) -> dict[str, Tensor]:
+        return {name: torch.cat([value] * times, axis) for name, value in table.items()}
+
+    readings = {name: series.repeated(times) for name, series in windows.readings.items()}
     return Windows(
         torch.cat([windows.index] * times, 2),
-        {name: torch.cat([value] * times, 2) for name, value in windows.data.items()},
-        {name: torch.cat([value] * times, 1) for name, value in windows.past.items()},
+        again(windows.data, 2),
+        again(windows.past, 1),
         torch.cat([windows.valid] * times, 2),
+        again(windows.lead, 2),
+        readings,
     )
 
 

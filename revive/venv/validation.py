@@ -12,6 +12,8 @@ from torch import Tensor
 
 from revive.data.codec import NodeCodec
 from revive.data.windows import Rows
+from revive.venv.judging import readings_of
+from revive.venv.observer import Readings
 from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
@@ -50,7 +52,8 @@ class RolloutError:
     def in_model_space(self, venv: VirtualEnv, step: int = 10) -> dict[str, Tensor]:
         """Transition -> (d,): about the standard deviation of the error at a step, mean of both halves, model space.
 
-        Transitions with columns that are not scaled linearly are left out. No more than one spread of the data.
+        Transitions with columns that are not scaled linearly are left out. No more than one spread of the data. The
+        noise of a reading is no error of the state behind it.
         """
         found = {}
         for name, table in self.venv.items():
@@ -59,7 +62,8 @@ class RolloutError:
                 continue
             at = np.nanmean(table[:, min(step, table.shape[1]) - 1], 0) * np.sqrt(np.pi / 2.0)  # of a normal
             spread = np.nan_to_num(at)[list(codec.terms)] / codec.scale.cpu().numpy()
-            found[name] = torch.as_tensor(spread, dtype=torch.float32, device=venv.device).clamp_max(1.0)
+            error = torch.as_tensor(spread, dtype=torch.float32, device=venv.device).clamp_max(1.0)
+            found[name] = (error.square() - venv.reading_noise(name).square()).clamp_min(0.0).sqrt()
         return found
 
     def by_horizon(self, half: int | None = 0, of: str = "venv") -> dict[str, float]:
@@ -99,12 +103,17 @@ class RolloutError:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B)."""
+    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B).
+
+    lead: the rows before them, (L, M, B, d), whose readings observers estimate the first state from. past: before those.
+    """
 
     index: Tensor
     data: dict[str, Tensor]
     past: dict[str, Tensor]
     valid: Tensor
+    lead: dict[str, Tensor]
+    readings: dict[str, Readings]
 
     @property
     def first(self) -> Tensor:
@@ -113,29 +122,42 @@ class Windows:
 
 
 def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) -> Windows:
-    """At most `most` windows, evenly spread over the half that a member did not learn from."""
+    """At most `most` windows, evenly spread over the half that a member did not learn from.
+
+    A venv with observers is given the readings before a window, unless none is left with as many before it.
+    """
     per_half = venv.members // venv.halves
-    firsts = []
+    firsts, lead = [], venv.burn_in
     for half in range(venv.halves):
         part = rows.parts[1 - half]
         room = torch.arange(part.start, part.stop, device=rows.device)
         fits = room[rows.ends[room] - room >= horizon]
         firsts.append(fits if len(fits) else room)
+    late = [first[first - rows.start_of(first) >= lead] for first in firsts]
+    firsts, lead = (late, lead) if all(map(len, late)) else (firsts, 0)
     size = min(most, *(len(first) for first in firsts))
     even = [first[torch.linspace(0, len(first) - 1, size).long()] for first in firsts]
     first = torch.cat([half.expand(per_half, -1) for half in even])
     index, valid = rows.windows(first, horizon)
-    return Windows(index, rows.at(index), rows.past(first), valid)
+    begin = first - lead
+    before, _ = rows.windows(begin, lead)
+    led = rows.at(before)
+    readings = readings_of(venv, rows, before, led)
+    return Windows(index, rows.at(index), rows.past(begin), valid, led, readings)
 
 
 @torch.no_grad()
 def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) -> dict[str, Tensor]:
     """Open-loop rollout of the windows, node -> (T, M, B, d) in model space; sampled with a seed."""
+    steps, _, branches = windows.valid.shape
+    data = {name: torch.cat([windows.lead[name], value]) for name, value in windows.data.items()}
+    lead = len(next(iter(data.values()))) - steps
     noise = None
     if noise_seed is not None:
-        steps, _, branches = windows.valid.shape
-        noise = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
-    return venv.replay(windows.data, windows.past, noise)
+        drawn = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
+        noise = {name: torch.nn.functional.pad(eps, (0, 0, 0, 0, 0, 0, lead, 0)) for name, eps in drawn.items()}
+    rolled = venv.replay(data, windows.past, noise, windows.readings)
+    return {name: value[lead:] for name, value in rolled.items()}
 
 
 def judged_transitions(venv: VirtualEnv, rows: Rows) -> tuple[str, ...]:

@@ -62,7 +62,11 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     if ends is not None and rows is not None:
         _spread_tunable(loaded, graph, ends, source, problems)
     masked = options.missing == "mask"
-    ValueChecks(graph, loaded.arrays, None if rows is None else ends, source, problems, masked).run()
+    breaks = Problems() if options.ignore_check else None
+    known = None if rows is None else ends
+    ValueChecks(graph, loaded.arrays, known, source, problems, masked, breaks=breaks).run()
+    for found in breaks or ():
+        _log.warning("%s (ignored)", found)
     absent = [name for name in graph.transitions if name not in plan and is_read(graph, name)]
     if absent and ends is not None and not problems:
         _check_lengths(ends, absent, source, problems)
