@@ -91,7 +91,9 @@ def tipping_points(
     """For the clearest effects of the decision that are known (grades A and B). half: in which the policy learned; the other one's venv is asked."""
     if cards is None:
         return []
-    known = [card for card in cards.cards if card.grade in ("A", "B")]  # else there is no effect to start from
+    known = [
+        card for card in cards.cards if card.grade in ("A", "B")
+    ]  # else there is no effect to start from
     mine = [card for card in known if card.node == policy.target and card.rest > 0 and card.moved > 0]
     mine.sort(key=lambda card: -card.share)
     found = []

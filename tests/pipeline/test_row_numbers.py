@@ -11,7 +11,7 @@ from tests.pipeline.conftest import Write
 
 def test_rows_of_the_halves_are_those_of_the_logs(tank: Write) -> None:
     tank()
-    settings = load_settings("tank", ["seed=3"])
+    settings = load_settings(["experiment=tank", "seed=3"])
     inputs = gather(settings)
     place = row_numbers(settings, inputs).arrays["place"].astype(int)
     both = np.concatenate([inputs.parts.train.arrays["tank"], inputs.parts.validation.arrays["tank"]])

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from revive.report.figures import FAINT, MODEL, OTHER
+from revive.report.tipping_figure import tipping_figure
 from revive.report.trust.parts import (
     escape,
     grid,
@@ -57,6 +58,7 @@ def causes(summary: Study) -> str:
         picture(_drawn(cards[:MOST_DRAWN])) if any(card.get("cross") for card in cards[:MOST_DRAWN]) else "",
         paragraph("How strong a hidden cause would have to be to cancel the gain:") if tipping else "",
         listed([escape(pair["sentence"]) for pair in tipping]),
+        picture(tipping_figure(tipping[:MOST_DRAWN])) if tipping and "gains" in tipping[0] else "",
     )
 
 
