@@ -114,7 +114,8 @@ class _Wrapped(nn.Module):
 
 def load_networks(graph: DecisionGraph, folder: Path) -> dict[str, tuple[MakeNetwork, Path]]:
     """Custom node -> what makes its network, and its file. Raises UserError with all problems of all files."""
-    problems, found = Problems(), {}
+    problems = Problems()
+    found: dict[str, tuple[MakeNetwork, Path]] = {}
     for name in graph.learned:
         reference = graph[name].custom
         if reference is None:

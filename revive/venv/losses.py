@@ -73,7 +73,8 @@ class NodeLoss:
     ) -> Tensor:
         """The loss of one member on its rows, (B,)."""
         rows = batch[self.node].shape[1]
-        own = Outputs(*(None if part is None else part[member] for part in outputs))
+        logits = None if outputs.logits is None else outputs.logits[member]
+        own = Outputs(outputs.mean[member], outputs.log_std[member], logits)
         said = {
             "node_name": self.node,
             "node_dist": NodeDistribution(own, layout),
