@@ -71,6 +71,7 @@ class Dataset(Section):
     path: AnyPath | None
     description: AnyPath | dict[str, Any] | None
     validation_path: AnyPath | None
+    sha256: Annotated[str, Field(min_length=64, max_length=64)] | None
     index: Literal["ends", "starts"]
     table: dict[str, list[str]] | None
     trajectory: str | None

@@ -13,6 +13,7 @@ from revive.data.derive import is_read, with_derived
 from revive.data.missing import Filler
 from revive.data.readers.container import Container, Loaded, MemoryArrays, Plan
 from revive.data.readers.ends import Ends, index_ends, plain_time
+from revive.data.readers.masks import hide_missing
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.planning import Planner
@@ -54,6 +55,7 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     planner = Planner(container, graph, options, problems)
     plan, labels = planner.plan(), planner.labels()
     loaded = load_within(container, plan, labels, options, problems)
+    hide_missing(loaded, container.owns, source, problems)
     rows = _rows(loaded, graph, source, problems)
     time = plain_time(loaded.labels.get("time"))
     ends = None

@@ -13,7 +13,7 @@ from revive.data.readers.container import PLAIN_ARRAYS, WRITE_NUMBERS, Container
 from revive.data.readers.options import ReadOptions
 from revive.errors import Problems, suggestion
 from revive.graph.decision_graph import DecisionGraph, NodeKind
-from revive.graph.names import transition_name
+from revive.graph.names import mask_name, transition_name
 
 _SLICE: Final = re.compile(r"(.+)\[(\d+)(?::(\d+))?\]$", re.DOTALL)
 _SHOWN: Final = 20  # names listed in one message
@@ -188,6 +188,9 @@ class Planner:
                 labels[role] = source
         if not self.container.is_table and "index" in infos and self.options.trajectory is None:
             labels["index"] = "index"
+        if not self.container.is_table:
+            masks = {mask_name(node) for node in self.graph.nodes}
+            labels |= {name: name for name in infos if name in masks}
         return labels
 
     def _label_fits(self, role: str, source: str) -> bool:
