@@ -22,7 +22,7 @@ class Memory:
     """
 
     def __init__(self, graph: DecisionGraph, inputs: Sequence[str], middle: Callable[[str], Array]) -> None:
-        self._middle = middle
+        self.middle = middle
         self.specs: dict[str, HistorySpec] = {
             name: spec for name in inputs if (spec := graph[name].history) is not None
         }
@@ -67,7 +67,7 @@ class Memory:
             raise UserError(f"'{spec.source}' is missing, of which the policy needs the last values")
         past = self.past.get(name)
         if past is None or len(past) != rows or np.isnan(past).any():
-            first = np.tile(self._middle(spec.source), (rows, 1)) if present is None else np.asarray(present)
+            first = np.tile(self.middle(spec.source), (rows, 1)) if present is None else np.asarray(present)
             fresh = np.tile(first, (1, spec.lookback))
             kept = past is not None and len(past) == rows
             past = np.where(np.isnan(past), fresh, past) if kept else fresh  # type: ignore[arg-type]

@@ -41,8 +41,7 @@ class PolicySession:
         with torch.no_grad():
             x = torch.cat(parts, dim=-1)[None]
             action = self.model(x, None if deterministic else self._generator)[0]
-            physical = self.model.codec[self.target].decode(action.double())
-        out = physical.numpy()
+            out = self.model.physical(action).numpy()
         return {self.target: out[0] if single else out}
 
     def start(self) -> Controller:

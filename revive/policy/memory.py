@@ -38,7 +38,7 @@ def controller(policy: Policy) -> Controller:
             raise UserError(f"{', '.join(missing)} is not shown, but the policy needs it")
         parts = [policy.codec[n].encode(torch.as_tensor(full[n], dtype=torch.float64)) for n in policy.inputs]
         decided = policy(torch.cat(parts, dim=-1)[None])[0]
-        action = {policy.target: policy.codec[policy.target].decode(decided.double()).numpy()}
+        action = {policy.target: policy.physical(decided).numpy()}
         memory.advance(seen, action)
         return action
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from revive.bundles.opened import Bundle
+from revive.data.layout import limits_of
 from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
@@ -52,6 +53,8 @@ class Policy:
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
+        limits = [limits_of(column) for column in graph.columns(target)]
+        self._least, self._most = (np.array(edge) for edge in zip(*limits, strict=True))
         self._widths = tuple((name, graph[name].width) for name in self.inputs)
         codecs = [self.codecs[name] for name in self.inputs]
         self._affine = all(codec.is_affine for codec in codecs)
@@ -82,7 +85,7 @@ class Policy:
         x = parts[0] if len(parts) == 1 else self._joined(parts, observation)
         if not np.isfinite(x).all():
             raise self._refused(observation)
-        action = self._act(x[None] if single else x)
+        action = self.decided(x[None] if single else x)
         return {self.target: action[0] if single else action}
 
     def _joined(self, parts: list[Array], observation: Mapping[str, ArrayLike]) -> Array:
@@ -91,9 +94,10 @@ class Policy:
         except ValueError:
             raise self._refused(observation) from None
 
-    def _act(self, x: Array) -> Array:
-        """(B, all columns of the inputs) physical -> (B, d) physical."""
-        return self.codecs[self.target].decode(self.decide(self.encode(x)))
+    def decided(self, x: Array) -> Array:
+        """(B, all columns of the inputs, side by side) -> (B, d), both physical; declared limits are hard."""
+        action = self.codecs[self.target].decode(self.decide(self.encode(x)))
+        return np.minimum(np.maximum(action, self._least), self._most)
 
     def encode(self, x: Array) -> Array:
         """(B, all columns of the inputs) physical -> (B, width) in model space."""

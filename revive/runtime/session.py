@@ -24,7 +24,7 @@ class Session:
     def __init__(self, act: Act, memory: Memory, graph: DecisionGraph, target: str, plants: int = 1) -> None:
         if plants < 1:
             raise UserError(Problem(f"is {plants}, but there is at least one plant", place="plants"))
-        self._act, self._memory, self._graph = act, memory, graph
+        self._act, self.memory, self._graph = act, memory, graph
         self.target, self.plants = target, plants
         kept = {*memory.specs, memory.counter}
         sources = [
@@ -48,12 +48,12 @@ class Session:
 
     def reset(self, rows: Sequence[int] | None = None) -> None:
         """Begin anew: all plants, or those with these numbers."""
-        self._memory.forget(None if rows is None else np.asarray(rows, dtype=np.int64))
+        self.memory.forget(None if rows is None else np.asarray(rows, dtype=np.int64))
 
     def _step(self, arrays: Mapping[str, Array]) -> Array:
-        full = self._memory.complete(arrays)
+        full = self.memory.complete(arrays)
         action = np.asarray(self._act(full)[self.target])
-        self._memory.advance(arrays, {self.target: action})
+        self.memory.advance(arrays, {self.target: action})
         return action
 
     def _array(self, name: str, value: ArrayLike) -> Array:

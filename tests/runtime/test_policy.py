@@ -150,11 +150,13 @@ def test_importing_it_is_light() -> None:
         "print(taken, int(peak.split()[1]) / 1024,"
         "*(m for m in ('torch', 'scipy', 'pandas', 'safetensors', 'hydra') if m in sys.modules))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    seconds, megabytes, *heavy = done.stdout.split()
-    assert not heavy
-    assert float(seconds) < 0.3 * (3 if sys.gettrace() else 1)
-    assert float(megabytes) < 60
+    told = []
+    for _ in range(3):  # the best of them: other processes make a loaded machine slower
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        told.append(done.stdout.split())
+    assert all(len(words) == 2 for words in told), told
+    assert min(float(seconds) for seconds, _ in told) < 0.3
+    assert min(float(megabytes) for _, megabytes in told) < 60
 
 
 def test_one_action_takes_microseconds(tmp_path: Path) -> None:
