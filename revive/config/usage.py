@@ -14,7 +14,7 @@ usage: {program} experiment=NAME [key=value ...]
            [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
            [--folder FOLDER]      where it is made; ./experiments otherwise
        {program} show BUNDLE                    what a model is, who made it, and the code it carries
-       {program} export BUNDLE --out FOLDER     a policy as C99, for a controller without Python
+       {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 

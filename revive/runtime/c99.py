@@ -316,7 +316,7 @@ double {name}_selftest(void);
     # -- test ----------------------------------------------------------------------------------
 
     def _selftest(self) -> Iterator[str]:
-        name, (full, action) = self.name, _test_vector(self.policy)
+        name, (full, action) = self.name, test_vector(self.policy)
         self._constant("TEST_FULL", full)
         self._constant("TEST_ACTION", action)
         span = self._constant("SPAN", _span(self.policy))
@@ -328,7 +328,7 @@ double {name}_selftest(void);
         yield "      if (!(error <= worst)) worst = error;\n    }\n  }\n  return worst;\n}"
 
 
-def _test_vector(policy: Policy) -> tuple[Array, Array]:
+def test_vector(policy: Policy) -> tuple[Array, Array]:
     """Inputs around the logged values, (rows, columns), and what numpy makes of them, both in physical units."""
     rng, parts = np.random.default_rng(0), []
     for node in policy.inputs:

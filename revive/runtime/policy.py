@@ -54,7 +54,7 @@ class Policy:
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
         limits = [limits_of(column) for column in graph.columns(target)]
-        self._least, self._most = (np.array(edge) for edge in zip(*limits, strict=True))
+        self.least, self.most = (np.array(edge) for edge in zip(*limits, strict=True))
         self._widths = tuple((name, graph[name].width) for name in self.inputs)
         codecs = [self.codecs[name] for name in self.inputs]
         self._affine = all(codec.is_affine for codec in codecs)
@@ -97,7 +97,7 @@ class Policy:
     def decided(self, x: Array) -> Array:
         """(B, all columns of the inputs, side by side) -> (B, d), both physical; declared limits are hard."""
         action = self.codecs[self.target].decode(self.decide(self.encode(x)))
-        return np.minimum(np.maximum(action, self._least), self._most)
+        return np.minimum(np.maximum(action, self.least), self.most)
 
     def encode(self, x: Array) -> Array:
         """(B, all columns of the inputs) physical -> (B, width) in model space."""
