@@ -12,8 +12,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from revive import __version__
-from revive.bundles import Bundle, Gate, Kind
-from revive.bundles.writing import write_bundle
+from revive.bundles import Bundle, Gate, Kind, write_bundle
 from revive.deploy.sessions import PolicySession, VenvSession
 from revive.deploy.trial import try_policy, try_venv
 from revive.errors import Problem, UserError

@@ -15,9 +15,9 @@ import numpy as np
 
 from revive.errors import Problem, UserError
 from revive.runtime.c99 import test_vector
-from revive.runtime.codec import Circle, ColumnCodec, Logarithm, NodeCodec, NormalScore, OneHot
+from revive.runtime.codec import Array, Circle, ColumnCodec, Logarithm, NodeCodec, NormalScore, OneHot
 from revive.runtime.network import SOFTNESS
-from revive.runtime.policy import Array, Policy
+from revive.runtime.policy import Policy
 
 TOLERANCE: Final = 1e-5  # of the round trip, in units of model space
 _OPSET: Final = 18

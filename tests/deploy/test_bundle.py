@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import revive
-from revive.bundles import Gate
-from revive.bundles.writing import set_gate
+from revive.bundles import Gate, set_gate
 from revive.deploy import load_policy, load_venv, save_policy, save_venv
 from revive.errors import UserError
 from revive.policy.policy import Policy

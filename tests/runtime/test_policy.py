@@ -14,8 +14,7 @@ import pytest
 import torch
 
 from revive import runtime
-from revive.bundles import Gate
-from revive.bundles.writing import set_gate
+from revive.bundles import Gate, set_gate
 from revive.deploy import PolicySession, load_policy, save_policy
 from revive.errors import UserError
 from tests.runtime.plants import Kind, arrays_of, graph_of, policy_of

@@ -186,8 +186,8 @@ def linked_h5(folder: Path, arrays: Arrays, rng: random.Random) -> Path:
                 del file[name]
                 file[name] = h5py.SoftLink(rng.choice((f"/{name}", "/nowhere", ".", "/")))
             case 5:
-                del file[name]
-                file.create_group(name)[name] = 1.0
+                del file["x"]
+                file.create_group("x")["x"] = 1.0
             case _:
                 first, second = file.create_group("a"), file.create_group("b")
                 first["b"], second["a"] = second, first
