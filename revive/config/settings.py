@@ -74,7 +74,10 @@ class Dataset(Section):
     sha256: Annotated[str, Field(min_length=64, max_length=64)] | None
     index: Literal["ends", "starts"]
     table: dict[str, list[str]] | None
-    trajectory: str | None
+    trajectory: str | list[str] | None
+    done: list[str] | None
+    resets: str | None
+    where: str | None
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]

@@ -5,7 +5,6 @@ Grouping them lets a distribution treat each kind as one slice; the codec puts c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,11 +56,3 @@ class Layout:
             spans.append((start, start + size))
             start += size
         return tuple(spans)
-
-
-def limits_of(column: Column) -> tuple[float, float]:
-    """The declared limits of a column, physical; infinite where it has none, is a category, or turns in a circle."""
-    if column.type == "category" or column.scale == "cyclic":
-        return -math.inf, math.inf
-    low = -math.inf if column.min is None else float(column.min)
-    return low, math.inf if column.max is None else float(column.max)

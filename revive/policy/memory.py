@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from revive.data.memory import Memory
 from revive.errors import UserError
+from revive.graph.limits import clipped
 from revive.policy.policy import Policy
 
 Array = NDArray[np.float64]
@@ -38,7 +39,8 @@ def controller(policy: Policy) -> Controller:
             raise UserError(f"{', '.join(missing)} is not shown, but the policy needs it")
         parts = [policy.codec[n].encode(torch.as_tensor(full[n], dtype=torch.float64)) for n in policy.inputs]
         decided = policy(torch.cat(parts, dim=-1)[None])[0]
-        action = {policy.target: policy.physical(decided).numpy()}
+        physical = policy.codec[policy.target].decode(decided.double()).numpy()
+        action = {policy.target: clipped(policy.graph.columns(policy.target), physical)}
         memory.advance(seen, action)
         return action
 

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from revive.data.codec import Codec
-from revive.data.layout import limits_of
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn import heads
 from revive.nn.ensemble import LinearSkipNet
@@ -101,13 +100,6 @@ class Policy(nn.Module):
         logits = out[..., ordered:] if ordered < self.layout.width else None
         mean = out[..., :ordered]
         return Outputs(mean, self.noise.clamp_min(1e-6).log().expand_as(mean), logits)
-
-    def physical(self, action: Tensor) -> Tensor:
-        """(..., width) in model space -> (..., d) physical in double precision, inside the declared limits."""
-        limits = [limits_of(column) for column in self.graph.columns(self.target)]
-        least, most = (torch.tensor(edge, dtype=torch.float64) for edge in zip(*limits, strict=True))
-        decoded = self.codec[self.target].decode(action.double())
-        return torch.minimum(torch.maximum(decoded, least.to(decoded)), most.to(decoded))
 
     def actor(self, *, swap: bool = False, generator: torch.Generator | None = None) -> Actor:
         """As a part of a rollout over (M, B): a half's variants share its members and split the branches evenly.

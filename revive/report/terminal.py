@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
+from revive.data.finding import counted
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
@@ -32,7 +33,7 @@ class Terminal:
 
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
         """What is about to happen, with what."""
-        size = f"{_counted(logs.rows, 'row')}, {_counted(logs.count, 'trajectory', 'trajectories')}"
+        size = f"{counted(logs.rows, 'row')}, {counted(logs.count, 'trajectory', 'trajectories')}"
         self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}")
         for name in graph.order:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
@@ -41,7 +42,7 @@ class Terminal:
     def findings(self, warnings: int, proposals: int, experiment: str) -> None:
         """How much the data report has to say."""
         if warnings or proposals:
-            found = f"{_counted(warnings, 'warning')}, {_counted(proposals, 'proposal')}"
+            found = f"{counted(warnings, 'warning')}, {counted(proposals, 'proposal')}"
             self.note(f"data    {found}: revive check experiment={experiment}")
 
     @contextmanager
@@ -101,10 +102,6 @@ def _search_line(stage: str, searched: dict[str, Any]) -> str:
     what = "rollout error" if stage == "venv" else "gain over the logs' controller"
     figures = f"{searched['validation']:.3f} in validation, {searched['test']:.3f} on the test part"
     return f"{line};\n        {what} {figures} (optimism {searched['optimism']:.3f})"
-
-
-def _counted(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _short(path: Path) -> str:

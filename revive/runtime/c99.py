@@ -219,7 +219,6 @@ double {name}_selftest(void);
         """Statements from y, as the network says it, to action[]."""
         layout, bounds = self.policy.layout, self.policy.bounds
         for part, where, i in zip(codec.parts, codec.slices, codec.order, strict=True):
-            column = codec.columns[i]
             latent = []
             for k in range(where.start, where.stop):
                 if k < layout.continuous:
@@ -231,8 +230,8 @@ double {name}_selftest(void);
                     continue
                 latent.append(f"({value} * {float(codec.scale[k])!r} + {float(codec.center[k])!r})")
             yield f"  action[{i}] = {self._physical(part, where, latent, i)};"
-            for test, limit in (("<", column.min), (">", column.max)):
-                if limit is not None and column.type == "continuous" and column.scale != "cyclic":
+            for test, limit in (("<", self.policy.least[i]), (">", self.policy.most[i])):
+                if np.isfinite(limit):
                     yield f"  if (action[{i}] {test} {float(limit)!r}) action[{i}] = {float(limit)!r};"
 
     def _physical(self, part: object, where: slice, latent: list[str], i: int) -> str:

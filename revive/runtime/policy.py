@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from revive.bundles.opened import Bundle
-from revive.data.layout import limits_of
 from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.limits import limits
 from revive.runtime.codec import Array, NodeCodec, to_level
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
@@ -53,8 +53,7 @@ class Policy:
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
-        limits = [limits_of(column) for column in graph.columns(target)]
-        self.least, self.most = (np.array(edge) for edge in zip(*limits, strict=True))
+        self.least, self.most = limits(graph.columns(target))
         self._widths = tuple((name, graph[name].width) for name in self.inputs)
         codecs = [self.codecs[name] for name in self.inputs]
         self._affine = all(codec.is_affine for codec in codecs)
