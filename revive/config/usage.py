@@ -20,6 +20,8 @@ usage: {program} experiment=NAME [key=value ...]
            [bound=0.5]            what it may add to an output, in spreads of that output
        {program} show BUNDLE                    what a model is, who made it, and the code it carries
        {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
+       {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
+       {program} report run=NAME                make a run's report.html anew
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
-from revive.policy.memory import Controller, controller
+from revive.policy.memory import Controller, controller, memory_of
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
+from revive.runtime.session import Session
 from revive.venv.modes import check_mode, roll
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -78,6 +79,10 @@ class PolicySession:
         counters among the inputs are kept by itself.
         """
         return controller(self.model)
+
+    def session(self, plants: int = 1) -> Session:
+        """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""
+        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants)
 
     def __repr__(self) -> str:
         return f"PolicySession({self.target} <- {', '.join(self.inputs)})"

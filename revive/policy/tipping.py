@@ -88,7 +88,10 @@ class Tipping:
 def tipping_points(
     cards: Cards | None, world: EvaluationEnvironment, policy: Policy, clone: Policy, half: int
 ) -> list[Tipping]:
-    """For the clearest effects of the decision that are known (grades A and B). half: in which the policy learned; the other one's venv is asked."""
+    """For the clearest effects of the decision that are known (grades A and B).
+
+    half: in which the policy learned; the other one's venv is asked.
+    """
     if cards is None:
         return []
     known = [

@@ -75,22 +75,6 @@ def roll(
     )
 
 
-def replay_in(
-    venv: VirtualEnv,
-    data: Mapping[str, Tensor],
-    past: Mapping[str, Tensor],
-    mode: str,
-    generator: torch.Generator,
-    latent: Mapping[str, Tensor] | None = None,
-) -> dict[str, Tensor]:
-    """Open loop over windows of data (T, M, B, d): recorded decisions and exogenous values, own states."""
-    recorded = (*venv.replayed_nodes, *(name for name in venv.graph.decisions if name in data))
-    given = {name: data[name] for name in recorded}
-    start = {name: data[name][0] for name in venv.start_nodes}
-    steps = len(next(iter(data.values())))
-    return roll(venv, start, given, steps, mode, generator, past=past, latent=latent)
-
-
 def _shared(venv: VirtualEnv, eps: Tensor) -> Tensor:
     """The noise of a half's first member for all of them: (T, M, B, d)."""
     per_half = venv.members // venv.halves

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.venv.judging import affordable
-from revive.venv.modes import replay_in
 from revive.venv.validation import Windows, judged_transitions, replay, unseen_windows
 from revive.venv.virtual_env import VirtualEnv
 
@@ -112,9 +111,7 @@ def roll_unseen(
     chosen = unseen_windows(venv, rows, horizon, most=windows)
     mean = replay(venv, chosen)
     draws = max(2, min(draws, affordable(draws, size * chosen.first.shape[1])))
-    generator = torch.Generator(venv.device).manual_seed(seed)
-    many = chosen.repeated(draws)
-    drawn = replay_in(venv, many.data, many.past, "member", generator, latent=many.latent)
+    drawn = replay(venv, chosen.repeated(draws), noise_seed=seed)
     columns = [
         found
         for node in judged_transitions(venv, rows)
