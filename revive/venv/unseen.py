@@ -8,6 +8,7 @@ to stop, by a mean over all of them. Where a search chose by the error on the ot
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from revive.data.windows import Rows
-from revive.venv.judging import affordable
+from revive.venv.judging import MOST_VALUES, affordable
 from revive.venv.validation import Windows, judged_transitions, replay, unseen_windows
 from revive.venv.virtual_env import VirtualEnv
 
@@ -110,13 +111,12 @@ def roll_unseen(
     windows = affordable(windows, size * 2)
     chosen = unseen_windows(venv, rows, horizon, most=windows)
     mean = replay(venv, chosen)
-    draws = max(2, min(draws, affordable(draws, size * chosen.first.shape[1])))
+    draws = max(2, min(draws, MOST_VALUES // (size * chosen.first.shape[1])))
     drawn = replay(venv, chosen.repeated(draws), noise_seed=seed)
     columns = [
         found
         for node in judged_transitions(venv, rows)
-        for i in range(venv.graph[node].width)
-        if (found := _column(venv, rows, chosen, mean, drawn, node, i)) is not None
+        for found in _columns(venv, rows, chosen, mean[node], drawn[node], node)
     ]
     per_half = venv.members // venv.halves
     first = chosen.first[::per_half]
@@ -124,39 +124,35 @@ def roll_unseen(
     return Unseen(columns, first.cpu().numpy(), trajectory.cpu().numpy(), rows.lengths.cpu().numpy())
 
 
-def _column(
-    venv: VirtualEnv,
-    rows: Rows,
-    windows: Windows,
-    mean: dict[str, Tensor],
-    drawn: dict[str, Tensor],
-    node: str,
-    index: int,
-) -> ColumnPaths | None:
-    codec, column = venv.codec[node], venv.graph.columns(node)[index]
-    if column.type == "category":
-        return None
-    halves, per_half = venv.halves, venv.members // venv.halves
+def _columns(
+    venv: VirtualEnv, rows: Rows, windows: Windows, mean: Tensor, drawn: Tensor, node: str
+) -> Iterator[ColumnPaths]:
+    """Of every column of a transition that is no category; mean (T, M, B, d), drawn (T, M, draws * B, d), model space."""
+    codec, halves, per_half = venv.codec[node], venv.halves, venv.members // venv.halves
     steps, _, count = windows.valid.shape
-
-    def physical(value: Tensor) -> Tensor:
-        return codec.decode(value.double())[..., index]
-
-    known = windows.valid[:, ::per_half]
+    # (T, M, B, d) each, physical: in the precision of the rollouts, because draws are many
+    truth, middle, many = (codec.decode(value) for value in (windows.data[node], mean, drawn))
     weight = rows.weight(node, windows.index)
-    if weight is not None:
-        known = known & (weight[:, ::per_half, :, codec.terms.index(index)] > 0)
-    truth = physical(windows.data[node])[:, ::per_half]
-    middle = physical(mean[node]).reshape(steps, halves, per_half, count).mean(2)
-    many = physical(drawn[node]).reshape(steps, halves, per_half, -1, count)  # draws stand in front of windows
-    samples = many.permute(0, 1, 4, 2, 3).reshape(steps, halves, count, -1)
-    return ColumnPaths(
-        node,
-        column.name,
-        column.units,
-        truth.cpu().numpy(),
-        middle.cpu().numpy(),
-        samples.cpu().numpy(),
-        known.cpu().numpy(),
-        column.cycle,
-    )
+    for index, column in enumerate(venv.graph.columns(node)):
+        if column.type == "category":
+            continue
+        known = windows.valid[:, ::per_half]
+        if weight is not None:
+            known = known & (weight[:, ::per_half, :, codec.terms.index(index)] > 0)
+        path = middle[..., index].double().reshape(steps, halves, per_half, count).mean(2)
+        samples = many[..., index].reshape(steps, halves, per_half, -1, count)  # draws stand in front of windows
+        yield ColumnPaths(
+            node,
+            column.name,
+            column.units,
+            _array(truth[:, ::per_half, :, index].double()),
+            _array(path),
+            _array(samples.permute(0, 1, 4, 2, 3).reshape(steps, halves, count, -1)),
+            known.cpu().numpy(),
+            column.cycle,
+        )
+
+
+def _array(value: Tensor) -> Array:
+    """A copy, because a view would keep all columns."""
+    return value.cpu().numpy().copy()
