@@ -65,6 +65,7 @@ def train(arguments: Sequence[str]) -> None:
     """Learn what the experiment asks for."""
     from revive.config import Settings, check_sections
     from revive.config.launch import launch
+    from revive.report.sweep import Sweep
 
     distrusted: list[Problem] = []  # of the runs of a multirun, each one
 
@@ -72,10 +73,14 @@ def train(arguments: Sequence[str]) -> None:
         check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
 
-        problem = run_pipeline(settings)
+        problem = run_pipeline(settings, opened=lambda folder: sweep.add(settings.as_dict(), folder))
         distrusted.extend([problem] if problem else [])
 
-    launch(arguments, run)
+    sweep = Sweep()
+    try:
+        launch(arguments, run)
+    finally:
+        sys.stdout.write("".join(f"{line}\n" for line in sweep.lines()))
     if distrusted:
         raise NotBelieved("\n".join(map(str, distrusted)))
 
@@ -95,24 +100,21 @@ def check(arguments: Sequence[str]) -> None:
 
 def new(arguments: Sequence[str]) -> None:
     """Make an experiment from a data file."""
-    import argparse
+    from revive.config.new_arguments import NewArguments
+    from revive.config.usage import new_usage
 
-    parser = argparse.ArgumentParser(prog=f"{_program()} new", exit_on_error=False)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, default=Path("experiments"))
-    parser.add_argument("--trajectory")
-    try:
-        given, unknown = parser.parse_known_args(list(arguments))
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise _misused_new() from error
-    if unknown or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", given.name):
-        raise _misused_new()
+    if {"-h", "--help"} & {*arguments}:
+        sys.stdout.write(new_usage(_program()))
+        return
+    given = NewArguments.parse(arguments)
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder, given.trajectory)
-    where = "" if given.folder == parser.get_default("folder") else f"REVIVE_EXPERIMENTS={given.folder} "
-    sys.stdout.write(f"made {made}\nnext: {where}{_program()} check experiment={given.name}\n")
+    made = make(given.name, given.data, given.folder, given.wishes)
+    where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
+    lines = "\n".join(made.lines)
+    sys.stdout.write(
+        f"made {made.folder}\n{lines}\nnext: {where}{_program()} check experiment={given.name}\n"
+    )
 
 
 def server(arguments: Sequence[str]) -> None:
@@ -120,26 +122,6 @@ def server(arguments: Sequence[str]) -> None:
     from revive.server.shell import main as train_as_revive
 
     train_as_revive(arguments)
-
-
-def _misused_new() -> UserError:
-    usage = "write: new NAME --data FILE [--trajectory COLUMN] [--folder FOLDER]; a NAME of letters, digits, - and _"
-    return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
-
-
-def report(arguments: Sequence[str]) -> None:
-    """Write the trust report of a finished run anew."""
-    given = dict(text.partition("=")[::2] for text in arguments)
-    if set(given) - {"run", "log_dir"} or not given.get("run"):
-        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
-        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
-    from revive.pipeline.report import remake
-
-    named = Path(given["run"]).expanduser()
-    folder = (
-        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
-    )
-    sys.stdout.write(f"made {remake(folder.absolute())}\n")
 
 
 def show(arguments: Sequence[str]) -> None:
@@ -160,19 +142,71 @@ def design_experiment(arguments: Sequence[str]) -> None:
     design(arguments)
 
 
+def report(arguments: Sequence[str]) -> None:
+    """Write the trust report of a finished run anew."""
+    given = dict(text.partition("=")[::2] for text in arguments)
+    if set(given) - {"run", "log_dir"} or not given.get("run"):
+        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
+        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
+    from revive.pipeline.report import remake
+
+    named = Path(given["run"]).expanduser()
+    folder = (
+        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
+    )
+    sys.stdout.write(f"made {remake(folder.absolute())}\n")
+
+
+def export(arguments: Sequence[str]) -> None:
+    """Write a policy as C99 or as ONNX."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"{_program()} export", exit_on_error=False, add_help=False)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--to", choices=["c99", "onnx"], default="c99")
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--name", default="policy")
+    parser.add_argument("--accept-failed-gate", action="store_true")
+    try:
+        given, unknown = parser.parse_known_args(list(arguments))
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise _misused_export() from error
+    if unknown:
+        raise _misused_export()
+    from revive.runtime import load_policy
+
+    policy = load_policy(given.bundle, accept_failed_gate=given.accept_failed_gate)
+    if given.to == "onnx":
+        from revive.runtime.onnx_file import export_onnx
+
+        made = given.out / f"{given.name}.onnx"
+        sys.stdout.write(f"made {made}; {export_onnx(policy, made)}\n")
+        return
+    from revive.runtime.c99 import export_c99
+
+    checked = export_c99(policy, given.out, given.name)
+    sys.stdout.write(f"made {given.out / given.name}.h and .c; {checked}\n")
+
+
+def _misused_export() -> UserError:
+    usage = "write: export BUNDLE [--to c99|onnx] [--out FOLDER] [--name NAME] [--accept-failed-gate]"
+    return UserError(Problem("these arguments of 'export' cannot be understood", remedy=usage))
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
     "new": new,
-    "report": report,
     "show": show,
     "design-experiment": design_experiment,
     "server": server,
+    "report": report,
+    "export": export,
 }
 
 
 def _dispatch(arguments: list[str]) -> None:
-    if {"-h", "--help"} & set(arguments):
+    if {"-h", "--help"} & set(arguments) and arguments[0] != "new":
         from revive.config.usage import usage
 
         sys.stdout.write(usage(_program()))

@@ -102,6 +102,15 @@ class Bundle:
         names = [name for name in self.manifest.files if name.startswith(f"{CODE}/")]
         return {Path(name).name: _verified(self.folder, name, self.manifest) for name in names}
 
+    def require_gate(self, accept_failed: bool) -> None:
+        """Raises UserError where the run failed its gate and nobody has accepted that."""
+        gate = self.manifest.gate
+        if gate is not None and gate.status == "fail" and not (gate.overridden or accept_failed):
+            what = "did not pass its gate: " + ("; ".join(gate.reasons) or "no reason is given")
+            raise UserError(
+                Problem(what, self.folder, remedy="accept_failed_gate=True loads it all the same")
+            )
+
     def verify(self) -> None:
         """Read and hash every file. Raises UserError for one that is missing or changed."""
         for name in self.manifest.files:

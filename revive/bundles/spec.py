@@ -12,8 +12,7 @@ from pydantic import Field, model_validator
 from revive.bundles.manifest import Kind, Strict
 from revive.graph.columns import ColumnType, Scale
 from revive.graph.names import name_fault, state_name
-from revive.graph.nodes import Builtin, Direction, NodeKind
-from revive.graph.schema import LONGEST_HISTORY
+from revive.graph.nodes import LONGEST_HISTORY, Builtin, Direction, NodeKind
 
 MOST_COLUMNS: Final = 20_000  # of all nodes together
 WIDEST: Final = 100_000  # columns of one node, the frames of a history side by side

@@ -32,6 +32,11 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError | None:
         return _syntax(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
+    if isinstance(
+        error, TypeError | OSError | AttributeError
+    ):  # of Hydra, which expected other kinds of values
+        what = f"cannot be composed: {type(error).__name__}: {str(error)[:200]}"
+        return UserError(Problem(what, "command line", remedy="write key=value, and group=NAME"))
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         return None
     return _unknown_overrides(overrides) or _several_values(error, overrides) or UserError(_text(error))

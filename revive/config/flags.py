@@ -13,6 +13,7 @@ _SHOWN: Final = "-m, --cfg job, --resolve, --package KEY"
 _HYDRA: Final = ("hydra.sweep.dir",)  # keys of Hydra's own section that can be set
 _PARTS: Final = ("job", "hydra", "all")  # of the config, that --cfg shows
 _LONGEST: Final = 100_000
+_LONGEST_NAME: Final = 200
 
 
 def check_arguments_given(arguments: Sequence[str]) -> None:
@@ -25,7 +26,11 @@ def _problems(arguments: Sequence[str]) -> Iterator[Problem]:
     pending = ""  # a flag whose value comes next
     for text in arguments:
         flag, equals, value = text.partition("=")
-        if len(text) > _LONGEST or "\x00" in text:
+        if flag == "experiment" and len(value) > _LONGEST_NAME:
+            yield _wrong(
+                f"there is no experiment '{_cut(value)}'", "python -m revive --help lists those there are"
+            )
+        elif len(text) > _LONGEST or "\x00" in text:
             yield _wrong(f"'{_cut(text)}' is {len(text)} characters long, or holds a NUL")
         elif pending:
             yield from _of_value(pending, text)

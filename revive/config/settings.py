@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from revive.config.problems import problems_of
-from revive.errors import Problems
+from revive.errors import Problems, UserError
 
 
 def _word(value: object) -> object:
@@ -71,9 +71,13 @@ class Dataset(Section):
     path: AnyPath | None
     description: AnyPath | dict[str, Any] | None
     validation_path: AnyPath | None
+    sha256: Annotated[str, Field(min_length=64, max_length=64)] | None
     index: Literal["ends", "starts"]
     table: dict[str, list[str]] | None
-    trajectory: str | None
+    trajectory: str | list[str] | None
+    done: list[str] | None
+    resets: str | None
+    where: str | None
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]
@@ -229,13 +233,6 @@ class Tuning(Section):
     method: dict[str, Any]
 
 
-class Backtest(Section):
-    """Whether controllers in the logs are held out to see if the venv foretells what they earned."""
-
-    controllers: str | None
-    most: Annotated[int, Field(ge=2)]
-
-
 class Trust(Section):
     """Whose code may run: `targets` are classes outside this package that a `_target_` may name."""
 
@@ -246,6 +243,13 @@ class GateSettings(Section):
     """What becomes of a run that may not be believed."""
 
     override: bool
+
+
+class Backtest(Section):
+    """Whether controllers in the logs are held out to see if the venv foretells what they earned."""
+
+    controllers: str | None
+    most: Annotated[int, Field(ge=2)]
 
 
 class Settings(Section):
@@ -280,7 +284,11 @@ class Settings(Section):
             UserError: with every value that is missing, unknown or of the wrong kind.
         """
         try:
-            return cls.model_validate_json(json.dumps(dict(values), default=str))
+            text = json.dumps(dict(values), default=str)
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits
+            raise UserError(f"the config cannot be read: {str(error)[:200]}") from error
+        try:
+            return cls.model_validate_json(text)
         except ValidationError as error:
             problems = Problems(problems_of(error))
             problems.raise_if_any()

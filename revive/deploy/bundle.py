@@ -91,7 +91,7 @@ def load_venv(
     Raises UserError where the bundle was changed, cannot be read, or needs what was not allowed.
     """
     bundle = Bundle.open("venv", path)
-    require_gate(bundle, accept_failed_gate)
+    bundle.require_gate(accept_failed_gate)
     return VenvSession(_venv(bundle, _code(bundle, code, trust)))
 
 
@@ -101,16 +101,8 @@ def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> Policy
     accept_failed_gate: also load what did not pass its gate. Raises UserError as `load_venv` does.
     """
     bundle = Bundle.open("policy", path)
-    require_gate(bundle, accept_failed_gate)
+    bundle.require_gate(accept_failed_gate)
     return PolicySession(_policy(bundle))
-
-
-def require_gate(bundle: Bundle, accept_failed_gate: bool) -> None:
-    """Raises UserError where the run failed its gate and nobody has accepted that."""
-    gate = bundle.manifest.gate
-    if gate is not None and gate.status == "fail" and not (gate.overridden or accept_failed_gate):
-        what = "did not pass its gate: " + ("; ".join(gate.reasons) or "no reason is given")
-        raise UserError(Problem(what, bundle.folder, remedy="accept_failed_gate=True loads it all the same"))
 
 
 def check_bundle(kind: Kind, folder: Path) -> dict[str, Any]:

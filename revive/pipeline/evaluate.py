@@ -36,7 +36,7 @@ def evaluate(
     tuned: dict[str, Any] | None = None,
     backtested: dict[str, Any] | None = None,
 ) -> Gate:
-    """Write summary.json, the figures and the report, print the table; returns whether the run may be believed."""
+    """Write summary.json, the figures and the report, and print the table; returns whether the run may be believed."""
     with context.stage("evaluation") as records:
         rows = context.rows(venv.codec, context.inputs.graph)
         errors = rollout_error(venv, rows)

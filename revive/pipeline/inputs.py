@@ -17,6 +17,7 @@ from revive.data.codec import Codec
 from revive.data.computed import Function, known_values, with_functions
 from revive.data.proposal import Proposal
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
+from revive.data.readers.checksum import require_sha256
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
@@ -236,6 +237,9 @@ def read_options(settings: Settings) -> ReadOptions:
         index=chosen.index,
         table=chosen.table,
         trajectory=chosen.trajectory,
+        done=chosen.done,
+        resets=chosen.resets,
+        where=chosen.where,
         time=chosen.time,
         gap=chosen.gap,
         missing=chosen.missing,
@@ -247,6 +251,8 @@ def _logs(
     settings: Settings, graph: DecisionGraph, truth: GroundTruth | None
 ) -> tuple[Trajectories, dict[str, np.ndarray] | None]:
     if settings.dataset.path is not None:
+        if settings.dataset.sha256 is not None:
+            require_sha256(settings.dataset.path, settings.dataset.sha256)
         return read_trajectories(settings.dataset.path, graph, read_options(settings)), None
     if truth is None:
         raise UserError(Problem("no data is given", place="dataset.path", remedy="name the file of the logs"))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -27,12 +29,14 @@ from revive.tracking.base import Tracker, status_of
 from revive.versions import device
 
 
-def run(settings: Settings, stop: Event | None = None) -> Problem | None:
+def run(
+    settings: Settings, stop: Event | None = None, opened: Callable[[Path], None] | None = None
+) -> Problem | None:
     """Inputs -> venv -> policy -> evaluation, in a run folder and in the records.
 
     Returns what speaks against believing it, where the gate fails and nobody has accepted that.
-    stop: ends the run as Ctrl-C does, once it is set. Raises UserError for whatever the user gave that is
-    wrong, before anything is written.
+    stop: ends the run as Ctrl-C does, once it is set. opened: is told the run folder, as soon as there is one.
+    Raises UserError for whatever the user gave that is wrong, before anything is written.
     """
     started = time.perf_counter()
     settings = with_test_part(settings)
@@ -48,6 +52,8 @@ def run(settings: Settings, stop: Event | None = None) -> Problem | None:
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
     made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
+        if opened is not None:
+            opened(folder.path)
         terminal = Terminal()
         terminal.opening(settings.experiment, folder.path, inputs.graph, inputs.logs)
         for proposal in inputs.applied:

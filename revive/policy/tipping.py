@@ -88,10 +88,16 @@ class Tipping:
 def tipping_points(
     cards: Cards | None, world: EvaluationEnvironment, policy: Policy, clone: Policy, half: int
 ) -> list[Tipping]:
-    """For the clearest effects of the decision. half: in which the policy learned; the other one's venv is asked."""
+    """For the clearest effects of the decision that are known (grades A and B).
+
+    half: in which the policy learned; the other one's venv is asked.
+    """
     if cards is None:
         return []
-    mine = [card for card in cards.cards if card.node == policy.target and card.rest > 0 and card.moved > 0]
+    known = [
+        card for card in cards.cards if card.grade in ("A", "B")
+    ]  # else there is no effect to start from
+    mine = [card for card in known if card.node == policy.target and card.rest > 0 and card.moved > 0]
     mine.sort(key=lambda card: -card.share)
     found = []
     for card in mine[:MOST]:

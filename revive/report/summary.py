@@ -32,14 +32,14 @@ search           stage -> how its hyper-parameters were searched, empty where th
     count}, chosen (see `search/STAGE/trials.json`), training_seconds: of all trials, wall_seconds: of the stage;
     where a test part was kept aside also validation, test, optimism: of the venv the mean absolute rollout error of
     both halves' members over `steps` steps, of the policy the gain over the logs' controller per step
-backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories,
-    rows, logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
 causal           what the logs say about cause and effect (revive/trust/card.py): grade, rows, blocks, false_alarms,
     rows_needed, skipped, cards [{action, output, grade, overlap, effect, low, high, ..., reasons, remarks}]
 tipping          of each action and the outputs that it moves most (revive/policy/tipping.py): [{action, output, shares,
     gains: per step over the clone when so many times the effect are spurious, at: the share that cancels the gain or
     null, strength, product, reach, columns [{column, moves, response}], sentence}]; empty where a clone was taken
 gate             {status: pass | warn | fail, reasons, overridden: accepted in spite of it (gate.override=true)}
+backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories,
+    rows, logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
 verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
 seconds          by stage
 """

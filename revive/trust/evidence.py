@@ -10,8 +10,13 @@ Notation, for one transition: a the decisions (N, k), s what else was known, y t
 
 A cause that is not logged, lasts, and moves both a and y makes theta differ from theta_fast: most of it lies in p, the
 part of the moves that lasts, while u is mostly the operator's own noise. Without such a cause both are estimates of one
-effect, whatever the controller remembers; the comparison is that of Hausman (1978, Econometrica 46). Moves far outside
-the usual size of u (a door that opens) are left out of u: selecting on a regressor does not bias an effect.
+effect, whatever the controller remembers; the comparison is that of Hausman (1978, Econometrica 46). It is made twice,
+with all u and without those far outside the usual size (a door that opens; selecting on a regressor does not bias an
+effect), because for moves that are held it is the large ones that are fresh.
+
+Noise of the measurement biases theta as well where moves last: s is not quite what the plant was in. Summed over
+several steps, moves and responses grow and the noise of the two ends does not, so theta of the sums then lies nearer to
+theta_fast; a hidden cause is summed like the moves, and takes it farther away.
 """
 
 from __future__ import annotations
@@ -24,7 +29,7 @@ import numpy as np
 from revive.data.trajectories import BoolArray, FloatArray, IntArray
 from revive.trust.nuisance import Blocks, blocks_of, crossfitted, features, inside, standard
 from revive.trust.question import Question
-from revive.trust.series import clipped, faded, lagged, summed
+from revive.trust.series import clipped, faded, lagged, over, summed
 
 MEMORIES: Final = (2.0, 8.0, 30.0)  # steps over which a controller may average what it saw
 OWN_LAGS: Final = 5  # moves from which the next one is foretold, and means over
@@ -33,6 +38,7 @@ STEADY: Final = (
     0.3  # of the spread of fresh moves, that their robust spread must reach to tell which are usual
 )
 USUAL: Final = 3.0  # robust spreads up to which a fresh move is a usual one
+TOGETHER: Final = 8  # steps that are summed, to tell measurement noise from a hidden cause
 DRAWS: Final = 400  # of the block bootstrap
 MOST_STATES: Final = 20  # state columns whose past is looked at
 
@@ -51,7 +57,8 @@ class Evidence:
     """Arrays of one question; see the module's docstring. moves r, fresh u, lasting p; wide: y - E[y | s].
 
     kept: (N,) rows within the range of those that their predictions were fitted on. lasts: (k,) share of the variance
-    of h that its own past foretells. effect, earlier: theta of the present moves and of earlier ones; fast: theta_fast.
+    of h that its own past foretells. effect, earlier: theta of the present moves and of earlier ones;
+    fast, usual: theta_fast, of all fresh moves and of those of usual size; summed: theta of sums over `TOGETHER` steps.
     """
 
     question: Question
@@ -66,6 +73,8 @@ class Evidence:
     lasts: FloatArray
     effect: Estimate
     fast: Estimate
+    usual: Estimate
+    summed: Estimate
     earlier: Estimate | None
 
 
@@ -82,7 +91,6 @@ def evidence_for(question: Question, ends: IntArray) -> Evidence:
     remembered = crossfitted(np.column_stack([plain, _past(question, ends)]), np.column_stack([a, y]), blocks)
     own, narrow = a - remembered[:, :k], clipped(y - remembered[:, k:], 8.0)
     fresh = own - crossfitted(_own_past(own, ends), own, blocks)
-    usual = kept & _usual(fresh, kept)
     rest = clipped(y - crossfitted(_with_moves(plain, s, a), y, blocks))
     return Evidence(
         question,
@@ -96,9 +104,17 @@ def evidence_for(question: Question, ends: IntArray) -> Evidence:
         rest,
         1.0 - fresh[kept].var(axis=0) / np.maximum(own[kept].var(axis=0), 1e-300),
         _estimate(moves, moves, wide, kept, blocks),
-        _estimate(fresh, own, narrow, usual, blocks),
+        _estimate(fresh, own, narrow, kept, blocks),
+        _estimate(fresh, own, narrow, kept & _usual(fresh, kept), blocks),
+        _summed(moves, wide, kept, blocks, ends),
         _earlier(question, s, a, y, kept, blocks),
     )
+
+
+def _summed(moves: FloatArray, wide: FloatArray, kept: BoolArray, blocks: Blocks, ends: IntArray) -> Estimate:
+    """theta of sums over `TOGETHER` steps: measurement noise shrinks beside them, a hidden cause does not."""
+    r, y = (over(np.where(kept[:, None], x, 0.0), range(TOGETHER), ends) for x in (moves, wide))
+    return _estimate(r, r, y, kept, blocks)
 
 
 def _past(question: Question, ends: IntArray) -> FloatArray:

@@ -16,7 +16,7 @@ from revive.data.finding import sample_windows
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.trust.card import Cards, CausalCard, Grade, Reference, Remark
-from revive.trust.evidence import Evidence, evidence_for
+from revive.trust.evidence import Estimate, Evidence, evidence_for
 from revive.trust.question import Question, declared_effect, questions
 from revive.trust.references import references
 from revive.trust.series import correlation, critical, lagged, over, score
@@ -30,7 +30,7 @@ NARROW: Final = 0.005  # overlap below which nothing is told
 WIDE: Final = 0.1  # overlap above which there is plenty
 NIL: Final = 0.1  # share of the usual change of the output that a usual move makes: no effect to speak of
 MATTERS: Final = 0.25  # of the effect: a difference between slow and fresh moves that is no trifle
-SEEN: Final = 0.01  # of the variance of the response that the difference explains
+SEEN: Final = 0.02  # of the variance of the response that the difference explains
 LAGS: Final = range(1, 41)
 CROSS: Final = range(-10, 31)
 LATE: Final = 0.15  # correlations from which something is named
@@ -105,7 +105,8 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
     wide = critical(INTERVAL, pairs * (1 + len(question.earlier)), evidence.blocks.count) * se
     low, high = effect - wide, effect + wide
     overlap = _overlap(evidence, i)
-    fast, fast_se = float(evidence.fast.value[i, j]), float(evidence.fast.se[i, j])
+    fresh = _fast(evidence, i, j)
+    fast, fast_se = float(fresh.value[i, j]), float(fresh.se[i, j])
     declared = declared_effect(graph, question.transition, move, output)
     scale = float(question.moved[kept, i].std() / question.change[kept, j].std())
     shift = _shift(evidence, i, j)
@@ -169,21 +170,29 @@ def _overlap(evidence: Evidence, i: int) -> float:
     return min(1.0, alone / max(float(evidence.question.moved[evidence.kept, i].var()), 1e-300))
 
 
+def _fast(evidence: Evidence, i: int, j: int) -> Estimate:
+    """Of the two estimates by fresh moves that which is nearer to the effect."""
+    effect = evidence.effect.value[i, j]
+    return min((evidence.fast, evidence.usual), key=lambda found: abs(float(found.value[i, j] - effect)))
+
+
 def _shift(evidence: Evidence, i: int, j: int) -> float:
     """The effect less that of the fresh moves, in standard errors of the difference."""
-    own, fast = evidence.effect, evidence.fast
+    own, fast = evidence.effect, _fast(evidence, i, j)
     error = float(np.sqrt(np.square(own.influence[:, i, j] - fast.influence[:, i, j]).sum()))
     return float(own.value[i, j] - fast.value[i, j]) / max(error, 1e-300)
 
 
 def _hidden(evidence: Evidence, pairs: int, i: int, j: int, overlap: float, shift: float) -> list[Remark]:
-    effect, fast = float(evidence.effect.value[i, j]), float(evidence.fast.value[i, j])
-    differs = abs(effect - fast)
+    effect, fast = float(evidence.effect.value[i, j]), float(_fast(evidence, i, j).value[i, j])
+    gaps = [effect - float(found.value[i, j]) for found in (evidence.fast, evidence.usual)]
+    summed = float(evidence.summed.value[i, j]) - effect
     moves, wide = evidence.moves[evidence.kept, i], evidence.wide[evidence.kept, j]
-    explains = differs**2 * float(moves.var()) / max(float(wide.var()), 1e-300)
-    certain = abs(shift) > critical(ALARM, pairs, evidence.blocks.count)
-    large = differs > MATTERS * max(abs(effect), abs(fast)) and explains > SEEN
-    if not (certain and large and overlap > NARROW):
+    explains = (effect - fast) ** 2 * float(moves.var()) / max(float(wide.var()), 1e-300)
+    certain = abs(shift) > critical(ALARM, pairs, evidence.blocks.count) and gaps[0] * gaps[1] > 0
+    large = abs(effect - fast) > MATTERS * max(abs(effect), abs(fast)) and explains > SEEN
+    by_noise = summed * (effect - fast) < 0
+    if by_noise or not (certain and large and overlap > NARROW):
         return []
     action, output = evidence.question.moves[i].column, evidence.question.outputs[j]
     return [

@@ -70,6 +70,21 @@ def readings_of(
     return found
 
 
+@torch.no_grad()
+def latent_states(venv: VirtualEnv, rows: Rows, first: Tensor, lead: int) -> dict[str, Tensor]:
+    """Observed transition -> what observers make of the state at the rows `first` (M, B) from `lead` rows before."""
+    if not lead:
+        return {}
+    index, _ = rows.windows(first - lead, lead)
+    data = rows.at(index)
+    rolled = venv.replay(data, rows.past(index[0]), readings=readings_of(venv, rows, index, data))
+    readings = readings_of(venv, rows, index[-1:], {name: value[-1:] for name, value in data.items()})
+    return {
+        name: venv.observer(name).update(rolled[name][-1], readings[name].at(0, rolled[name][-1]))
+        for name in venv.observed
+    }
+
+
 def nothing_changes(
     venv: VirtualEnv,
     rows: Rows,

@@ -42,10 +42,11 @@ def roll(
     *,
     past: Mapping[str, Tensor] | None = None,
     actor: Actor | None = None,
+    latent: Mapping[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
     """`VirtualEnv.rollout` in a mode: node -> (T, M, B, d), model space.
 
-    start, given, past, actor: as there. generator: draws noise, and the members of `mixture`. Under `mean` and
+    start, given, past, actor, latent: as there. generator: draws noise, and the members of `mixture`. Under `mean` and
     `sample` all members of a half say the same; a category is then the one that most of them speak for.
     Raises UserError for a mode that there is not.
     """
@@ -62,7 +63,15 @@ def roll(
         shifts = [int(shift) for shift in drawn]
     together = mode in ("mean", "sample")
     return venv.rollout(
-        start, given, horizon, past=past, actor=actor, noise=noise, shifts=shifts, together=together
+        start,
+        given,
+        horizon,
+        past=past,
+        actor=actor,
+        noise=noise,
+        shifts=shifts,
+        latent=latent,
+        together=together,
     )
 
 

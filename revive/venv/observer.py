@@ -36,11 +36,6 @@ class Readings(NamedTuple):
         value = self.value[step]
         return value if self.known is None else torch.where(self.known[step] > 0, value, predicted)
 
-    def repeated(self, times: int) -> Readings:
-        """The same for so many times the branches, side by side."""
-        known = None if self.known is None else torch.cat([self.known] * times, 2)
-        return Readings(torch.cat([self.value] * times, 2), known)
-
 
 class Observer(nn.Module):
     """The gains of one transition's columns, member by member; 1 for columns that are no numbers.

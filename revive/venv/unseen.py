@@ -111,7 +111,7 @@ def roll_unseen(
     chosen = unseen_windows(venv, rows, horizon, most=windows)
     mean = replay(venv, chosen)
     draws = max(2, min(draws, affordable(draws, size * chosen.first.shape[1])))
-    drawn = replay(venv, _repeated(chosen, draws), noise_seed=seed)
+    drawn = replay(venv, chosen.repeated(draws), noise_seed=seed)
     columns = [
         found
         for node in judged_transitions(venv, rows)
@@ -122,23 +122,6 @@ def roll_unseen(
     first = chosen.first[::per_half]
     trajectory = torch.searchsorted(rows.starts, first.contiguous(), right=True) - 1
     return Unseen(columns, first.cpu().numpy(), trajectory.cpu().numpy(), rows.lengths.cpu().numpy())
-
-
-def _repeated(windows: Windows, times: int) -> Windows:
-    """The same windows so many times, side by side."""
-
-    def again(table: dict[str, Tensor], axis: int) -> dict[str, Tensor]:
-        return {name: torch.cat([value] * times, axis) for name, value in table.items()}
-
-    readings = {name: series.repeated(times) for name, series in windows.readings.items()}
-    return Windows(
-        torch.cat([windows.index] * times, 2),
-        again(windows.data, 2),
-        again(windows.past, 1),
-        torch.cat([windows.valid] * times, 2),
-        again(windows.lead, 2),
-        readings,
-    )
 
 
 def _column(

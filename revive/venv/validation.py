@@ -12,8 +12,7 @@ from torch import Tensor
 
 from revive.data.codec import NodeCodec
 from revive.data.windows import Rows
-from revive.venv.judging import readings_of
-from revive.venv.observer import Readings
+from revive.venv.judging import latent_states
 from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
@@ -105,20 +104,28 @@ class RolloutError:
 class Windows:
     """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B).
 
-    lead: the rows before them, (L, M, B, d), whose readings observers estimate the first state from. past: before those.
+    past: of histories, before them. latent: what observers make of the state that they begin in (see `VirtualEnv.rollout`).
     """
 
     index: Tensor
     data: dict[str, Tensor]
     past: dict[str, Tensor]
     valid: Tensor
-    lead: dict[str, Tensor]
-    readings: dict[str, Readings]
+    latent: dict[str, Tensor]
 
     @property
     def first(self) -> Tensor:
         """The first row of each window, (M, B)."""
         return self.index[0]
+
+    def repeated(self, times: int) -> Windows:
+        """The same windows so many times, side by side."""
+
+        def again(table: dict[str, Tensor], axis: int) -> dict[str, Tensor]:
+            return {name: torch.cat([value] * times, axis) for name, value in table.items()}
+
+        index, valid = (torch.cat([table] * times, 2) for table in (self.index, self.valid))
+        return Windows(index, again(self.data, 2), again(self.past, 1), valid, again(self.latent, 1))
 
 
 def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) -> Windows:
@@ -139,25 +146,19 @@ def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) 
     even = [first[torch.linspace(0, len(first) - 1, size).long()] for first in firsts]
     first = torch.cat([half.expand(per_half, -1) for half in even])
     index, valid = rows.windows(first, horizon)
-    begin = first - lead
-    before, _ = rows.windows(begin, lead)
-    led = rows.at(before)
-    readings = readings_of(venv, rows, before, led)
-    return Windows(index, rows.at(index), rows.past(begin), valid, led, readings)
+    return Windows(
+        index, rows.at(index), rows.past(first), valid, latent_states(venv, rows, first, lead)
+    )
 
 
 @torch.no_grad()
 def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) -> dict[str, Tensor]:
     """Open-loop rollout of the windows, node -> (T, M, B, d) in model space; sampled with a seed."""
-    steps, _, branches = windows.valid.shape
-    data = {name: torch.cat([windows.lead[name], value]) for name, value in windows.data.items()}
-    lead = len(next(iter(data.values()))) - steps
     noise = None
     if noise_seed is not None:
-        drawn = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
-        noise = {name: torch.nn.functional.pad(eps, (0, 0, 0, 0, 0, 0, lead, 0)) for name, eps in drawn.items()}
-    rolled = venv.replay(data, windows.past, noise, windows.readings)
-    return {name: value[lead:] for name, value in rolled.items()}
+        steps, _, branches = windows.valid.shape
+        noise = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
+    return venv.replay(windows.data, windows.past, noise, latent=windows.latent)
 
 
 def judged_transitions(venv: VirtualEnv, rows: Rows) -> tuple[str, ...]:

@@ -222,16 +222,17 @@ class VirtualEnv(nn.Module):
         past: Mapping[str, Tensor],
         noise: Noise | None = None,
         readings: Mapping[str, Readings] | None = None,
+        latent: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Open-loop rollout over windows of data, node -> (T, M, B, d): recorded decisions, own states.
 
-        readings: as of `rollout`.
+        readings, latent: as of `rollout`.
         """
         recorded = (*self.replayed_nodes, *(name for name in self.graph.decisions if name in data))
         given = {name: data[name] for name in recorded}
         start = {name: data[name][0] for name in self.start_nodes}
         steps = len(next(iter(data.values())))
-        return self.rollout(start, given, steps, past=past, noise=noise, readings=readings)
+        return self.rollout(start, given, steps, past=past, noise=noise, readings=readings, latent=latent)
 
     # -- what a rollout needs ------------------------------------------------------------------
 
@@ -269,6 +270,7 @@ class VirtualEnv(nn.Module):
         noise: Noise | None = None,
         shifts: list[int] | None = None,
         readings: Mapping[str, Readings] | None = None,
+        latent: Mapping[str, Tensor] | None = None,
         together: bool = False,
     ) -> dict[str, Tensor]:
         """Run the graph for `horizon` steps.
@@ -280,7 +282,8 @@ class VirtualEnv(nn.Module):
         without noise takes its likeliest value. shifts: per step, by how many members the branches are handed
         on within their half (the member that answers then changes along a branch). readings: transition -> what was
         logged at the first steps: the next step then goes on from there, or from what an observer makes of it.
-        together: the members of a half answer with their mean at every step (see modes.py for the ways with names).
+        latent: observed transition -> the state behind the first reading, (M, B, d), where it is known better than by it.
+        together: the members of a half answer with their mean at every step (see modes.py for the ways that have names).
         Returns every node's values, (T, M, B, d).
         """
         plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor, self.observed)
@@ -291,8 +294,8 @@ class VirtualEnv(nn.Module):
         values: list[Tensor | None] = [None] * plan.size
         for name, value in start.items():
             values[plan.slots[name]] = value
-        for name, (now, _) in plan.latents.items():
-            values[now] = start[self.graph.state_of(name)]
+        for name, (behind, _) in plan.latents.items():
+            values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
         pasts = self._pasts(plan, past or {}, start, given)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
@@ -388,11 +391,6 @@ class VirtualEnv(nn.Module):
             value = copy(value, values[source])
         return value
 
-    def _agreed(self, value: Tensor) -> Tensor:
-        """(M, ...) with the mean of its half under every member."""
-        halves = value.reshape(self.halves, -1, *value.shape[1:])
-        return halves.mean(1, keepdim=True).expand_as(halves).reshape(value.shape)
-
     def _correct(
         self, plan: Plan, values: list[Any], readings: Mapping[str, Readings], step: int
     ) -> None:
@@ -404,6 +402,11 @@ class VirtualEnv(nn.Module):
             values[plan.slots[self.graph.state_of(name)]] = reading = series.at(step, predicted)
             if name in plan.latents:
                 values[plan.latents[name][0]] = self.observer(name).update(predicted, reading)
+
+    def _agreed(self, value: Tensor) -> Tensor:
+        """(M, ...) with the mean of its half under every member."""
+        halves = value.reshape(self.halves, -1, *value.shape[1:])
+        return halves.mean(1, keepdim=True).expand_as(halves).reshape(value.shape)
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

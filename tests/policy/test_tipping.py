@@ -84,7 +84,7 @@ def test_a_policy_without_gain_has_no_tipping_point(plant: Plant) -> None:
 
 def test_effects_of_other_decisions_and_other_nodes_are_not_asked(plant: Plant) -> None:
     clone, policy = plant.linear_policy(BEHAVIOUR, BEHAVIOUR), plant.linear_policy(-1.0)
-    for other in (card(node="v"), card(output="y0"), card(action="u1")):
+    for other in (card(node="v"), card(output="y0"), card(action="u1"), card(grade="C"), card(grade="D")):
         assert tipping_points(cards(other), plant.bed, policy, clone, half=0) == []
     assert tipping_points(None, plant.bed, policy, clone, half=0) == []
 

@@ -6,8 +6,9 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from revive.data.readers.where import where_problems
 from revive.errors import Problems, suggestion
 
 _INDEX: Final = ("ends", "starts")
@@ -22,7 +23,12 @@ class ReadOptions:
     table:      node -> the table columns, or the arrays, that make it up, in the order of the description;
                 `name[2]` and `name[0:3]` take columns out of an array. Nodes that it does not name are looked
                 up by name
-    trajectory: the column or array that says which trajectory a row belongs to
+    trajectory: the column or array that says which trajectory a row belongs to; several of them together
+    done:       columns or arrays that are 1 in the last row of a trajectory; None for those whose names say so,
+                where nothing else tells trajectories
+    resets:     a column or array that counts inside a trajectory (a step, a minute): one begins where it falls
+    where:      an expression about columns or arrays (`mode == 'AUTO' and row >= 100`); other rows are left out,
+                and trajectories are cut there
     time:       the column or array that holds the time of a row, in seconds or as date and time
     gap:        a time difference, in the unit of `time` (seconds for dates), above which a trajectory is cut
     missing:    whether NaN is an error, or a missing value that is masked and filled
@@ -33,7 +39,10 @@ class ReadOptions:
 
     index: Literal["ends", "starts"] = "ends"
     table: Mapping[str, Sequence[str]] | None = None
-    trajectory: str | None = None
+    trajectory: str | Sequence[str] | None = None
+    done: Sequence[str] | None = None
+    resets: str | None = None
+    where: str | None = None
     time: str | None = None
     gap: float | None = None
     missing: Literal["error", "mask"] = "error"
@@ -48,9 +57,14 @@ class ReadOptions:
                 problems.add(
                     f"'{key}' cannot be {value!r}", place=key, remedy=suggestion(str(value), choices)
                 )
-        for key in ("trajectory", "time"):
+        for key in ("time", "resets"):
             if not isinstance(getattr(self, key), str | None):
                 problems.add(f"'{key}' is no name: {getattr(self, key)!r}", place=key)
+        for key in ("trajectory", "done"):
+            if not all(isinstance(name, str) for name in _listed(getattr(self, key))):
+                problems.add(f"'{key}' names no columns: {getattr(self, key)!r}", place=key)
+        if self.where is not None:
+            problems.extend(where_problems(self.where))
         self._check_gap(problems)
         self._check_table(problems)
         if self.size_limit_bytes is not None and not _is_number(self.size_limit_bytes):
@@ -78,11 +92,22 @@ class ReadOptions:
                 problems.add(f"'{node}' lists no columns", place=f"table.{node}", remedy=remedy)
 
     @property
+    def trajectories(self) -> tuple[str, ...]:
+        """The columns or arrays that together name a trajectory."""
+        return tuple(_listed(self.trajectory))
+
+    @property
     def size_limit(self) -> int:
         """Bytes that the arrays may take."""
         if self.size_limit_bytes is not None:
             return self.size_limit_bytes
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 9 // 10
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    if value is None:
+        return ()
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else (value,)
 
 
 def _is_number(value: object) -> bool:
