@@ -302,8 +302,8 @@ class VirtualEnv(nn.Module):
             values = list(values)
             for slot, series in replay:
                 values[slot] = series[t]
-            now = {name: eps[t] for name, eps in drawn.items()}
-            self._step(plan, values, pasts, now, shifts[t] if shifts else 0, together)
+            noise_now = {name: eps[t] for name, eps in drawn.items()}
+            self._step(plan, values, pasts, noise_now, shifts[t] if shifts else 0, together)
             record.append(values)
             values = list(values)
             for source, target in plan.carry:

@@ -72,7 +72,7 @@ def test_unknown_keys_of_the_experiment_name_the_nearest(experiments: Path) -> N
     assert f"{file}, sede: unknown key\n    -> did you mean 'seed'?" in text
     assert "dataset.pth: unknown key\n    -> did you mean 'dataset.path'?" in text
     assert "dataset.split.gapp: unknown key\n    -> did you mean 'dataset.split.gap'?" in text
-    assert "zzz: unknown key\n    -> possible: dataset, " in text
+    assert "zzz: unknown key\n    -> possible: backtest, dataset, " in text
 
 
 def test_a_key_added_on_the_command_line_is_unknown_too(experiments: Path) -> None:

@@ -61,6 +61,7 @@ def test_every_section_of_a_run_with_a_policy_is_there(finished: Path) -> None:
         "residuals",
         "drift",
         "worst",
+        "card",
         "before-after",
         "policy",
         "tree",
