@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 
@@ -12,6 +12,7 @@ from revive.policy.reward import Reward
 from revive.venv.functions import ExpertFunction
 
 _ROWS = 64  # that a function is tried on
+_READ = 1000  # that a reward is
 
 
 def leads_to_action(
@@ -21,21 +22,31 @@ def leads_to_action(
     functions: Mapping[str, ExpertFunction],
     arrays: Mapping[str, FloatArray],
 ) -> bool:
-    """False where a function of the user stops the gradient of anything that the action moves: a part of it alone
-    would point the wrong way; and where the reward reads nothing that the action moves, or compares only.
+    """False where a function of the user stops the gradient between the action and what the reward reads: the rest of
+    it alone would point the wrong way; and where the reward reads nothing that the action moves, or compares only.
 
     arrays: node -> (N, d) in physical units.
     """
-    moved = moved_by(graph, target)
+    moved, stopped = moved_by(graph, target), set()
     for name in moved & functions.keys():
         if not passes_gradient(functions[name], {n: arrays.get(n) for n in graph[name].inputs}):
-            return False
-    return reward.has_gradient(arrays, sorted(moved))
+            stopped |= moved_by(graph, name)
+    return not reads(reward, arrays, sorted(stopped)) and reward.has_gradient(arrays, sorted(moved))
 
 
-def moved_by(graph: DecisionGraph, target: str) -> set[str]:
-    """The nodes that depend on the action, in its step or in later ones, itself included."""
-    moved = {target}
+@torch.no_grad()
+def reads(reward: Reward, arrays: Mapping[str, FloatArray], nodes: Sequence[str]) -> bool:
+    """Whether the reward of some logged rows is another one when any of `nodes` has the values of other rows."""
+    data = {name: torch.as_tensor(value[:_READ], dtype=torch.float32) for name, value in arrays.items()}
+    plain = reward(data)
+    return any(
+        not torch.equal(reward({**data, name: data[name].flip(0)}), plain) for name in nodes if name in data
+    )
+
+
+def moved_by(graph: DecisionGraph, node: str) -> set[str]:
+    """The nodes that depend on `node`, in its step or in later ones, itself included."""
+    moved = {node}
     while True:
         more = {name for name in graph.nodes if name not in moved and _follows(graph, name, moved)}
         if not more:

@@ -107,7 +107,9 @@ class Reward:
         reward = self._of_rows(flat)
         bad = ~torch.isfinite(reward)
         if self.logged is not None and bool(bad.any()):
-            reward = self._at_the_nearest(flat, bad, self.logged)
+            for value in flat.values():  # where a rollout has run away, nothing is near
+                bad &= torch.isfinite(value).all(-1)
+            reward = self._at_the_nearest(flat, bad, self.logged) if bool(bad.any()) else reward
         return reward.reshape(lead)
 
     def _at_the_nearest(self, data: Mapping[str, Tensor], bad: Tensor, logged: Logged) -> Tensor:

@@ -53,3 +53,8 @@ def test_it_leads_through_states_and_functions(tmp_path: Path, reward: str, expe
 def test_a_function_that_stops_it_leaves_none(tmp_path: Path, function: str) -> None:
     assert answer(tmp_path, "-data['cost']", function) is False
     assert answer(tmp_path, "-data['u'] ** 2 - data['cost']", function) is False
+
+
+@pytest.mark.parametrize("function", [NUMPY + "data['u'] ** 2", TORCH + "(data['u'] > 0).float()"])
+def test_a_function_that_the_reward_does_not_read_stops_nothing(tmp_path: Path, function: str) -> None:
+    assert answer(tmp_path, "-data['next_x'].abs()", function) is True

@@ -88,6 +88,13 @@ def test_a_reward_that_is_no_number_beside_the_logs_is_asked_at_the_nearest_ones
     assert caplog.text.count("nearest") == 1  # said once
 
 
+def test_where_a_rollout_has_run_away_the_reward_stays_no_number(tmp_path: Path) -> None:
+    plain = load(tmp_path, "return -data['x'].abs()")
+    data = Trajectories({"x": np.linspace(-1.0, 1.0, 101)[:, None]}, np.array([101]))
+    found = plain.within(data, plain.of_logs(data))({"x": torch.tensor([[0.5], [torch.nan], [torch.inf]])})
+    assert torch.isfinite(found).tolist() == [True, False, False]
+
+
 def test_a_reward_that_is_no_number_even_there_is_the_worst_that_was_logged(tmp_path: Path) -> None:
     plain = load(
         tmp_path, "return torch.log(data['x'] * data['u'])"
