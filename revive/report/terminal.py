@@ -46,7 +46,8 @@ class Pace:
             return None
         self._said = now
         left = (now - self._started) * max(total - done, 0) / done
-        return f"{self._stage:<8} {min(done / total, 1):4.0%}  after {now - self._started:.0f} s, at most {left:.0f} s left"
+        share = f"{min(done / total, 1):4.0%}"
+        return f"{self._stage:<8} {share}  after {now - self._started:.0f} s, at most {left:.0f} s left"
 
 
 class Terminal:
