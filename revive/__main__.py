@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from revive import __version__
-from revive.errors import Problem, RunFailed, UserError, suggestion
+from revive.errors import NotBelieved, Problem, RunFailed, UserError, suggestion
 
-DONE, FAILED, WRONG, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+DONE, FAILED, WRONG, DISTRUSTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 # What a file system says when the user's choice of a folder is at fault, or its size.
 _FOLDER_TROUBLE = {
     getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
@@ -23,9 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 130 interrupted, 143 ended by
-        SIGTERM. Anything else is a mistake of ours and leaves as an exception, so that Python shows its traceback
-        and exits with 1.
+        The exit code: 0 done, 1 all trials failed, 2 something the user can mend, 3 all done and written but the gate
+        fails, 130 interrupted, 143 ended by SIGTERM. Anything else is a mistake of ours and leaves as an exception,
+        so that Python shows its traceback and exits with 1.
     """
     from revive.runs import sigterm_interrupts
 
@@ -40,6 +40,9 @@ def _outcome(given: list[str]) -> int:
         _dispatch(given)
     except UserError as error:
         return _complain(str(error))
+    except NotBelieved as error:
+        _complain(str(error))
+        return DISTRUSTED
     except RunFailed as error:
         _complain(str(error))
         return FAILED
@@ -47,6 +50,10 @@ def _outcome(given: list[str]) -> int:
         if isinstance(stop, SystemExit) and not _was_interrupt(stop):
             raise
         return _interrupted(stop, given)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
+            raise
+        return _complain(_too_large(error))
     except OSError as error:
         if error.errno not in _FOLDER_TROUBLE:
             raise
@@ -60,17 +67,22 @@ def train(arguments: Sequence[str]) -> None:
     from revive.config.launch import launch
     from revive.report.sweep import Sweep
 
+    distrusted: list[Problem] = []  # of the runs of a multirun, each one
+
     def run(settings: Settings) -> None:
-        check_sections(settings.as_dict()).raise_if_any()
+        check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
 
-        run_pipeline(settings, opened=lambda folder: sweep.add(settings.as_dict(), folder))
+        problem = run_pipeline(settings, opened=lambda folder: sweep.add(settings.as_dict(), folder))
+        distrusted.extend([problem] if problem else [])
 
     sweep = Sweep()
     try:
         launch(arguments, run)
     finally:
         sys.stdout.write("".join(f"{line}\n" for line in sweep.lines()))
+    if distrusted:
+        raise NotBelieved("\n".join(map(str, distrusted)))
 
 
 def check(arguments: Sequence[str]) -> None:
@@ -105,7 +117,92 @@ def new(arguments: Sequence[str]) -> None:
     )
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "check": check, "new": new}
+def server(arguments: Sequence[str]) -> None:
+    """Train with the options of REVIVE's training script."""
+    from revive.server.shell import main as train_as_revive
+
+    train_as_revive(arguments)
+
+
+def show(arguments: Sequence[str]) -> None:
+    """Say what a bundle is, who made it, and which code of the user it carries."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        raise UserError(
+            Problem("'show' takes one folder", remedy="write: show BUNDLE, e.g. show runs/NAME/policy")
+        )
+    from revive.bundles.show import show as shown
+
+    sys.stdout.write(f"{shown(Path(arguments[0]))}\n")
+
+
+def design_experiment(arguments: Sequence[str]) -> None:
+    """Say how the actions should be moved in new logs, so that they tell what these do not."""
+    from revive.pipeline.design_experiment import design_experiment as design
+
+    design(arguments)
+
+
+def report(arguments: Sequence[str]) -> None:
+    """Write the trust report of a finished run anew."""
+    given = dict(text.partition("=")[::2] for text in arguments)
+    if set(given) - {"run", "log_dir"} or not given.get("run"):
+        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
+        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
+    from revive.pipeline.report import remake
+
+    named = Path(given["run"]).expanduser()
+    folder = (
+        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
+    )
+    sys.stdout.write(f"made {remake(folder.absolute())}\n")
+
+
+def export(arguments: Sequence[str]) -> None:
+    """Write a policy as C99 or as ONNX."""
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"{_program()} export", exit_on_error=False, add_help=False)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--to", choices=["c99", "onnx"], default="c99")
+    parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--name", default="policy")
+    parser.add_argument("--accept-failed-gate", action="store_true")
+    try:
+        given, unknown = parser.parse_known_args(list(arguments))
+    except (argparse.ArgumentError, SystemExit) as error:
+        raise _misused_export() from error
+    if unknown:
+        raise _misused_export()
+    from revive.runtime import load_policy
+
+    policy = load_policy(given.bundle, accept_failed_gate=given.accept_failed_gate)
+    if given.to == "onnx":
+        from revive.runtime.onnx_file import export_onnx
+
+        made = given.out / f"{given.name}.onnx"
+        sys.stdout.write(f"made {made}; {export_onnx(policy, made)}\n")
+        return
+    from revive.runtime.c99 import export_c99
+
+    checked = export_c99(policy, given.out, given.name)
+    sys.stdout.write(f"made {given.out / given.name}.h and .c; {checked}\n")
+
+
+def _misused_export() -> UserError:
+    usage = "write: export BUNDLE [--to c99|onnx] [--out FOLDER] [--name NAME] [--accept-failed-gate]"
+    return UserError(Problem("these arguments of 'export' cannot be understood", remedy=usage))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": train,
+    "check": check,
+    "new": new,
+    "show": show,
+    "design-experiment": design_experiment,
+    "server": server,
+    "report": report,
+    "export": export,
+}
 
 
 def _dispatch(arguments: list[str]) -> None:
@@ -150,6 +247,16 @@ def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
         line += "\n(that is this run alone; the combinations after it were not begun)"
     sys.stderr.write(f"\n{line}\n")
     return INTERRUPTED
+
+
+def _too_large(error: BaseException) -> str:
+    """Which number did not fit, as far as the error says it."""
+    from revive.config.memory import machine_memory, shown
+
+    asked = re.search(r"(\d+) bytes", str(error))
+    needed = f"{shown(int(asked[1]))} more than was left" if asked else "more than was left"
+    what = f"takes too much memory: {needed}; this machine has {shown(machine_memory())}"
+    return str(Problem(what, remedy="choose smaller networks, batches or horizons, or fewer members"))
 
 
 def _complain(message: str) -> int:

@@ -42,6 +42,10 @@ class RunFailed(RuntimeError):
     """Raised where a run cannot end well for reasons that its message tells in full; the exit code is 1."""
 
 
+class NotBelieved(RuntimeError):
+    """Raised when all is done and written, but may not be believed (the gate fails); the exit code is 3."""
+
+
 class Problems(list[Problem]):
     """A list to collect problems in; `raise_if_any` ends the collection."""
 

@@ -5,15 +5,20 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal
 
-from revive.errors import Problem, UserError, nearest
+from revive.errors import Problem, Problems, UserError, nearest
 
 
-def load_module(path: Path) -> ModuleType:
-    """Execute the file as a module of its own. Raises UserError where it is missing or fails."""
-    if not path.is_file():
+def load_module(path: Path, source: bytes | None = None) -> ModuleType:
+    """Execute the file as a module of its own. Raises UserError where it is missing or fails.
+
+    source: what to execute in place of what the file holds now (or of a cached compilation of it).
+    """
+    if source is None and not path.is_file():
         close = nearest(path.name, (entry.name for entry in path.parent.glob("*.py")))
         hint = f"did you mean '{close}'?" if close else None
         raise UserError(Problem("no such file", path, remedy=hint))
@@ -24,10 +29,29 @@ def load_module(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        if source is None:
+            spec.loader.exec_module(module)
+        else:
+            exec(compile(source, str(path), "exec"), vars(module))
     except Exception as error:
         raise UserError(raised_in(path, error)) from error
     return module
+
+
+def require_inside(folder: Path, files: Iterable[str]) -> None:
+    """Raises UserError for files that lie, or lead by a link, outside `folder`."""
+    home, problems = folder.resolve(), Problems()
+    for file in files:
+        if not (folder / file).resolve().is_relative_to(home):
+            problems.add(f"'{file}' lies outside this folder, so it is not run", file=folder)
+    problems.raise_if_any()
+
+
+def annotated_library(function: Callable[..., Any]) -> Literal["numpy", "torch"] | None:
+    """Which arrays the annotations of a function speak of; None where they are silent or speak of both."""
+    spoken = " ".join(str(note) for note in getattr(function, "__annotations__", {}).values())
+    torch, numpy = "Tensor" in spoken, "ndarray" in spoken
+    return None if torch == numpy else "torch" if torch else "numpy"
 
 
 def raised_in(path: Path, error: Exception) -> Problem:

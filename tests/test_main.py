@@ -73,7 +73,7 @@ def raising(error: BaseException) -> Callable[[Any], None]:
         ("experiment=demo run_id=../up", ["run_id: must be made of letters, digits"]),
         ("experiment=demo reward=", ["reward: must not be empty"]),
         ("experiment=demo dataset.split=5", ["dataset.split: must be a mapping"]),
-        ("experiment=demo --nonsense", ["unrecognized arguments: --nonsense"]),
+        ("experiment=demo --nonsense", ["there is no flag '--nonsense'"]),
     ],
 )
 def test_bad_input(
@@ -180,3 +180,22 @@ def test_as_a_program(experiments: Path) -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("there is no experiment 'dmo'")
+
+
+def test_show_and_export_of_a_policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from revive.deploy import save_policy
+    from tests.runtime.plants import policy_of
+
+    save_policy(policy_of("plain"), tmp_path / "policy", {"run_id": "r7"})
+    assert main(["show", str(tmp_path)]) == 0
+    assert "run       r7" in capsys.readouterr().out
+    assert main(["export", str(tmp_path / "policy"), "--out", str(tmp_path / "c"), "--name", "pump"]) == 0
+    assert sorted(path.name for path in (tmp_path / "c").iterdir()) == ["pump.c", "pump.h"]
+    for wrong in (
+        ["show"],
+        ["export"],
+        ["export", str(tmp_path / "policy"), "--to", "pascal"],
+        ["show", str(tmp_path / "c")],
+    ):
+        assert main(wrong) == 2
+        assert "->" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from revive.config import experiments
 from revive.config.explain import explain, override_key
 from revive.config.keys import dotted_keys, unknown_key, unknown_keys
+from revive.config.memory import memory_problems
 from revive.config.settings import Settings
 from revive.config.shipped import shipped
 from revive.errors import Problem, Problems, UserError
@@ -105,6 +106,8 @@ def to_settings(
             settings = Settings.check({"experiment": name or str(chosen), **values})
         except UserError as error:
             problems.extend(error.problems)
+        else:
+            problems.extend(memory_problems(settings.as_dict()))
     if problems:
         origin = _Origin(overrides, experiment, typed)
         raise UserError(*(origin.add(problem) for problem in problems))
@@ -140,6 +143,9 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
         values = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise UserError(Problem(f"cannot be resolved: {error.msg}", place=error.full_key)) from error
+    except RecursionError as error:
+        what = "values refer to each other in a circle, or are nested too deeply"
+        raise UserError(Problem(what, place="${...}")) from error
     if missing:
         raise UserError(*(Problem("has no value", None, key, f"give it one: {key}=VALUE") for key in missing))
     assert isinstance(values, dict)

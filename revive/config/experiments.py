@@ -13,13 +13,16 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigLoadError, ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
+from revive.config.own_yaml import check_sections_of, read_small
 from revive.config.shipped import shipped
 from revive.errors import Problem, UserError, suggestion
 
 FILE = "experiment.yaml"
 GROUP = "experiment"
 VARIABLE = "REVIVE_EXPERIMENTS"
+LONGEST_NAME = 200
 
 # What an experiment names by path; relative ones start at the experiment's own folder.
 PATHS = (
@@ -82,6 +85,10 @@ def find_experiment(name: str) -> Experiment:
     found = find_experiments()
     if name in found:
         return found[name]
+    if len(name) > LONGEST_NAME or "\x00" in name:
+        raise UserError(
+            Problem(f"there is no experiment '{name[:40]}...'", remedy=_choices(name[:40], found))
+        )
     for folder in search_folders():
         if (folder / name).is_dir():
             raise UserError(Problem(f"no experiment: the folder holds no {FILE}", file=folder / name))
@@ -108,16 +115,18 @@ def load_experiment(experiment: Experiment) -> DictConfig:
         UserError: the file cannot be read, is no YAML, or holds no mapping.
     """
     try:
+        read_small(experiment.file)
         config = OmegaConf.load(experiment.file)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else None
         raise UserError(Problem(f"not valid YAML: {error.problem}", experiment.file, place)) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UserError(Problem(f"cannot be read: {error}", experiment.file)) from error
     if not isinstance(config, DictConfig):
         raise UserError(Problem("must hold a mapping of keys to values", experiment.file))
     plain = OmegaConf.to_container(config, resolve=False)
+    check_sections_of(plain, experiment.file)
     for key in PATHS:
         value = _look_up(plain, key)
         if isinstance(value, str) and "${" not in value and value != "???":

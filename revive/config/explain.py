@@ -24,10 +24,19 @@ def explain(error: Exception, overrides: Sequence[str]) -> UserError | None:
     """
     if isinstance(error, UserError):
         return error
+    if isinstance(error, RecursionError):
+        return UserError(
+            Problem("values refer to each other in a circle, or are nested too deeply", place="${...}")
+        )
     if isinstance(error, OverrideParseException):
         return _syntax(error)
     if isinstance(error, MissingConfigException):
         return _missing_option(error)
+    if isinstance(
+        error, TypeError | OSError | AttributeError
+    ):  # of Hydra, which expected other kinds of values
+        what = f"cannot be composed: {type(error).__name__}: {str(error)[:200]}"
+        return UserError(Problem(what, "command line", remedy="write key=value, and group=NAME"))
     if not isinstance(error, HydraException | OmegaConfBaseException | ValueError):
         return None
     return _unknown_overrides(overrides) or _several_values(error, overrides) or UserError(_text(error))

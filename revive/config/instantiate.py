@@ -21,7 +21,10 @@ _RESERVED = {"_target_", "_convert_", "_recursive_", "_partial_"}
 
 
 def check_arguments(
-    section: Mapping[str, Any], path: str, supplied: Collection[str] | None = None
+    section: Mapping[str, Any],
+    path: str,
+    supplied: Collection[str] | None = None,
+    trusted: Collection[str] = (),
 ) -> Problems:
     """Everything that is wrong with the arguments of a section, nested sections included.
 
@@ -33,10 +36,11 @@ def check_arguments(
         section: `_target_` and the arguments, as plain values.
         path: the dotted key of the section, for messages.
         supplied: names of arguments that come from elsewhere.
+        trusted: classes outside this package that a `_target_` may name.
     """
     problems = Problems()
     try:
-        target = find_target(section.get("_target_"), path)
+        target = find_target(section.get("_target_"), path, trusted)
     except UserError as error:
         problems.extend(error.problems)
         return problems
@@ -50,8 +54,10 @@ def check_arguments(
         if supplied is not None and key in supplied:
             problems.add("cannot be set here: the program fills it in", place=place)
         elif key in names:
-            problems.extend(_check_value(value, parameters[key].annotation, place))
-        elif not open_ended:
+            problems.extend(_check_value(value, parameters[key].annotation, place, trusted))
+        elif open_ended:
+            problems.extend(_check_nested(value, place, trusted))
+        else:
             remedy = suggestion(key, [name for name in names if name not in (supplied or ())])
             problems.add(f"{section['_target_']} takes no such argument", place=place, remedy=remedy)
     if supplied is not None:
@@ -63,25 +69,27 @@ def check_arguments(
     return problems
 
 
-def check_sections(values: Mapping[str, Any], path: str = "") -> Problems:
+def check_sections(values: Mapping[str, Any], path: str = "", trusted: Collection[str] = ()) -> Problems:
     """`check_arguments` for every section with a `_target_` that nested values hold; imports the targets."""
     problems = Problems()
     for key, value in values.items():
         place = f"{path}.{key}" if path else key
-        if isinstance(value, Mapping):
-            problems.extend(
-                check_arguments(value, place) if "_target_" in value else check_sections(value, place)
-            )
+        if isinstance(value, Mapping) and "_target_" not in value:
+            problems.extend(check_sections(value, place, trusted))
+        elif isinstance(value, Mapping):
+            problems.extend(check_arguments(value, place, trusted=trusted))
     return problems
 
 
-def instantiate(section: Mapping[str, Any], path: str, **extra: Any) -> Any:
+def instantiate(section: Mapping[str, Any], path: str, trusted: Collection[str] = (), **extra: Any) -> Any:
     """Call the constructor of a section with its arguments and `extra`, after checking them.
+
+    trusted: as for `check_arguments`.
 
     Raises:
         UserError: the section is wrong, or the constructor says so.
     """
-    check_arguments(section, path, supplied=extra.keys()).raise_if_any()
+    check_arguments(section, path, supplied=extra.keys(), trusted=trusted).raise_if_any()
     try:
         # Partial first: what is in `extra` must reach the constructor untouched by OmegaConf.
         make = hydra.utils.instantiate(dict(section), _partial_=True, _convert_="all")
@@ -92,8 +100,8 @@ def instantiate(section: Mapping[str, Any], path: str, **extra: Any) -> Any:
         raise
 
 
-def find_target(name: object, path: str) -> Callable[..., Any]:
-    """The class or function that a `_target_` names; only those of this package are allowed.
+def find_target(name: object, path: str, trusted: Collection[str] = ()) -> Callable[..., Any]:
+    """The class that a `_target_` names: one of this package, or of those that are `trusted`.
 
     Raises:
         UserError: there is none of that name, or it belongs to another package.
@@ -102,16 +110,22 @@ def find_target(name: object, path: str) -> Callable[..., Any]:
     if not isinstance(name, str):
         raise UserError(Problem(f"must name a class, not {shown(name)}", place=place))
     module_name, _, attribute = name.rpartition(".")
-    if name.partition(".")[0] != PACKAGE or not module_name:
-        raise UserError(Problem(f"must start with '{PACKAGE}.', not {shown(name)}", place=place))
+    package = module_name.partition(".")[0]
+    if not module_name or (package != PACKAGE and name not in trusted):
+        remedy = (
+            f"to run it all the same: 'trust.targets=[{name}]' on the command line" if module_name else None
+        )
+        raise UserError(Problem(f"must start with '{PACKAGE}.', not {shown(name)}", None, place, remedy))
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
+    except (ModuleNotFoundError, ValueError) as error:
+        missing = getattr(error, "name", None) or ""
+        if isinstance(error, ModuleNotFoundError) and not (missing and module_name.startswith(missing)):
             raise
-        raise UserError(Problem(f"there is no module '{module_name}'", place=place)) from error
+        raise UserError(Problem(f"there is no module {shown(module_name)}", place=place)) from error
     target = getattr(module, attribute, None)
-    if not callable(target) or str(getattr(target, "__module__", "")).partition(".")[0] != PACKAGE:
+    # A function is no target: those of this package may run files.
+    if not inspect.isclass(target) or str(target.__module__).partition(".")[0] != package:
         own = [
             key for key, value in vars(module).items() if inspect.isclass(value) and not key.startswith("_")
         ]
@@ -128,17 +142,24 @@ def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(target).parameters
 
 
-def _check_value(value: Any, annotation: Any, place: str) -> list[Problem]:
+def _check_nested(value: Any, place: str, trusted: Collection[str]) -> list[Problem]:
+    """Every section with a `_target_` in a value, however deep: Hydra would make what it names."""
     if isinstance(value, Mapping) and "_target_" in value:
-        return check_arguments(value, place)
-    if isinstance(value, Mapping):
-        inner = {k: v for k, v in value.items() if isinstance(v, Mapping) and "_target_" in v}
-        if inner:
-            return [problem for k, v in inner.items() for problem in check_arguments(v, f"{place}.{k}")]
-    if isinstance(value, list):
-        nested = [(i, v) for i, v in enumerate(value) if isinstance(v, Mapping) and "_target_" in v]
-        if nested:
-            return [problem for i, v in nested for problem in check_arguments(v, f"{place}.{i}")]
+        return check_arguments(value, place, trusted=trusted)
+    inner = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    )
+    return [problem for k, v in inner for problem in _check_nested(v, f"{place}.{k}", trusted)]
+
+
+def _holds_target(value: Any) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return (isinstance(value, Mapping) and "_target_" in value) or any(map(_holds_target, inner))
+
+
+def _check_value(value: Any, annotation: Any, place: str, trusted: Collection[str]) -> list[Problem]:
+    if _holds_target(value):
+        return _check_nested(value, place, trusted)
     if annotation is inspect.Parameter.empty or isinstance(annotation, str):
         return []
     try:

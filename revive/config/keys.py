@@ -7,6 +7,7 @@ from typing import Any
 
 from revive.errors import Problem, nearest
 
+_LONGEST = 100  # of a key in a message
 FREE_SECTION = "space"  # holds keys of its neighbours; the search checks them
 
 
@@ -41,6 +42,7 @@ def unknown_keys(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str
 def unknown_key(key: str, known: Iterable[str]) -> Problem:
     """The problem of a key that does not exist, with the one that was probably meant."""
     known = list(known)
+    key = key if len(key) <= _LONGEST else f"{key[:_LONGEST]}..."
     parent, _, last = key.rpartition(".")
     siblings = {name.rpartition(".")[2]: name for name in known if name.rpartition(".")[0] == parent}
     starts = sorted(name for name in siblings if name.startswith(last))

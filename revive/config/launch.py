@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from revive.config import experiments
 from revive.config.compose import CONFIG_NAME, VERSION_BASE, hydra_ready, to_settings
 from revive.config.explain import explain
+from revive.config.flags import check_arguments_given
 from revive.config.settings import Settings
 from revive.config.shipped import shipped
 from revive.errors import Problem, UserError
@@ -59,6 +60,7 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None], unnamed: 
         except Exception as error:
             raise _Raised(error) from error
 
+    check_arguments_given(arguments)
     if {"-m", "--multirun"} & set(arguments) and any(_asks_to_tune(text) for text in arguments):
         raise _two_searches()  # before Hydra makes a folder
     experiments.register()

@@ -13,13 +13,12 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PositiveInt,
     ValidationError,
     model_validator,
 )
 
 from revive.config.problems import problems_of
-from revive.errors import Problems
+from revive.errors import Problems, UserError
 
 
 def _word(value: object) -> object:
@@ -37,7 +36,16 @@ def _absolute(path: Path) -> Path:
     return Path.cwd() / path.expanduser()
 
 
-Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+def _no_file_of_ours(name: str) -> str:
+    """MLflow's database and artifacts, and the folders of -m, lie beside the runs."""
+    if name.startswith("mlflow.db") or name in ("mlartifacts", "mlruns", "multirun"):
+        raise ValueError(f"must be another name: '{name}' lies beside the runs and is none")
+    return name
+
+
+MOST_THREADS = 256
+Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
+RunId = Annotated[Word, AfterValidator(_no_file_of_ours)]
 AnyPath = Annotated[Path, BeforeValidator(_no_blank), BeforeValidator(_word), AfterValidator(_absolute)]
 """A path; a relative one starts at the working directory, because experiments have made theirs absolute."""
 
@@ -63,6 +71,7 @@ class Dataset(Section):
     path: AnyPath | None
     description: AnyPath | dict[str, Any] | None
     validation_path: AnyPath | None
+    sha256: Annotated[str, Field(min_length=64, max_length=64)] | None
     index: Literal["ends", "starts"]
     table: dict[str, list[str]] | None
     trajectory: str | list[str] | None
@@ -72,6 +81,7 @@ class Dataset(Section):
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]
+    ignore_check: bool
     proposals: Literal["apply", "ask"]
     split: Split
 
@@ -80,8 +90,8 @@ class Trainer(Section):
     """The machine that a run uses, in Lightning's words."""
 
     accelerator: Literal["cpu", "gpu"]
-    devices: PositiveInt
-    threads: PositiveInt
+    devices: Annotated[int, Field(ge=1, le=64)]
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"]
 
 
@@ -160,7 +170,7 @@ class Policy(Section):
     mode: Literal["tune", "once", "none"]
     target: str | None
     inputs: list[str] | None
-    history: Count
+    history: Annotated[int, Field(ge=1, le=10_000)]
     network: Network
     clone: Clone
     starts: Starts
@@ -223,17 +233,38 @@ class Tuning(Section):
     method: dict[str, Any]
 
 
+class Trust(Section):
+    """Whose code may run: `targets` are classes outside this package that a `_target_` may name."""
+
+    targets: list[str]
+
+
+class GateSettings(Section):
+    """What becomes of a run that may not be believed."""
+
+    override: bool
+
+
+class Backtest(Section):
+    """Whether controllers in the logs are held out to see if the venv foretells what they earned."""
+
+    controllers: str | None
+    most: Annotated[int, Field(ge=2)]
+
+
 class Settings(Section):
     """One experiment, composed and checked: all that a run depends on besides data and versions."""
 
     experiment: Word
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     log_dir: AnyPath
-    run_id: Word | None
+    run_id: RunId | None
     resume: Literal["auto", "fresh"]
     reward: AnyPath | None
     simulator: AnyPath | None
     venv_path: AnyPath | None
+    report: bool
+    backtest: Backtest
     dataset: Dataset
     venv: Venv
     policy: Policy
@@ -242,6 +273,8 @@ class Settings(Section):
     ray: Ray
     trainer: Trainer
     tracking: dict[str, Any]
+    trust: Trust
+    gate: GateSettings
 
     @classmethod
     def check(cls, values: Mapping[str, Any]) -> Settings:
@@ -251,7 +284,11 @@ class Settings(Section):
             UserError: with every value that is missing, unknown or of the wrong kind.
         """
         try:
-            return cls.model_validate_json(json.dumps(dict(values), default=str))
+            text = json.dumps(dict(values), default=str)
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits
+            raise UserError(f"the config cannot be read: {str(error)[:200]}") from error
+        try:
+            return cls.model_validate_json(text)
         except ValidationError as error:
             problems = Problems(problems_of(error))
             problems.raise_if_any()

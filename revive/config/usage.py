@@ -10,9 +10,18 @@ evidence for both.
 
 usage: {program} experiment=NAME [key=value ...]
        {program} check experiment=NAME          is the data fit for it? prints and writes a report
+       {program} report run=NAME                write the trust report of a finished run again
+           [log_dir=DIR]          where the run folders are; ./runs otherwise
        {program} new NAME --data FILE           make an experiment from a data file
            [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
            [--folder FOLDER]      where it is made; ./experiments otherwise
+       {program} design-experiment run=NAME     how to move the actions so that logs tell what they do
+           [power=0.9] [steps=1000]  the chance to find an effect that matters, and the time for it
+           [bound=0.5]            what it may add to an output, in spreads of that output
+       {program} show BUNDLE                    what a model is, who made it, and the code it carries
+       {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
+       {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
+       {program} report run=NAME                make a run's report.html anew
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 
@@ -32,8 +41,7 @@ often used
   tracking=none        no MLflow
   debug=fast           tiny limits, to see whether everything runs
 
-Every key of the config can be set; a relative path starts at the working directory. More flags of the
-configuration system: --hydra-help.
+Every key of the config can be set; a relative path starts at the working directory.
 """
 
 

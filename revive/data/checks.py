@@ -33,6 +33,7 @@ class ValueChecks:
     """Checks of the values of well-formed arrays. `ends` None: the trajectories are not known.
 
     `masked`: NaN is a missing value and no finding. `ranges`: the extremes of arrays where they are known.
+    `breaks`: where to add transitions that contradict the next row; None: to `problems` as well.
     """
 
     graph: DecisionGraph
@@ -42,6 +43,7 @@ class ValueChecks:
     problems: Problems
     masked: bool = False
     ranges: Mapping[str, tuple[FloatArray, FloatArray]] = field(default_factory=dict)
+    breaks: Problems | None = None
 
     def run(self) -> None:
         """Adds every finding to `problems`."""
@@ -114,16 +116,26 @@ class ValueChecks:
             row = int(np.argmax(mask))
             is_, next_ = following[row, number], now[row + 1, number]
             what = f"is {is_:g}, but '{state}' in the row after it is {next_:g}"
-            remedy = "a trajectory that breaks off belongs into 'index'"
-            self._add(transition, self.graph.columns(state)[number], mask, what, remedy)
+            remedy = "a trajectory that breaks off belongs into 'index'; or write dataset.ignore_check=true"
+            column = self.graph.columns(state)[number]
+            self._add(transition, column, mask, what, remedy, self.breaks)
 
-    def _add(self, node: str, column: Column, wrong: BoolArray, what: str, remedy: str) -> None:
+    def _add(
+        self,
+        node: str,
+        column: Column,
+        wrong: BoolArray,
+        what: str,
+        remedy: str,
+        problems: Problems | None = None,
+    ) -> None:
         rows = np.flatnonzero(wrong)
         place = f"{node}.{column.name}, {self._where(int(rows[0]))}"
         shown = _shown([str(row) for row in rows[: _SHOWN + 1]])
         more = f" (in {len(rows)} rows: {shown})" if len(rows) > 1 else ""
         what = f"'{column.name}' of '{node}' {what}{more}"
-        self.problems.add(what, file=self.source, place=place, remedy=remedy)
+        wanted = self.problems if problems is None else problems
+        wanted.add(what, file=self.source, place=place, remedy=remedy)
 
     def _where(self, row: int) -> str:
         if self.ends is None:

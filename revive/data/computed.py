@@ -22,11 +22,12 @@ LARGEST_DIFFERENCE = 1e-4  # between logged and computed values of a function no
 
 
 def with_functions(
-    logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, Function]
+    logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, Function], ignore_check: bool = False
 ) -> Trajectories:
     """The same logs with the nodes that functions of the user compute, in physical units.
 
-    functions: function node -> its code on arrays (N, d). Raises UserError where a logged function node is not
+    functions: function node -> its code on arrays (N, d). ignore_check: a logged function node that differs from
+    its function is kept as it was logged, and said. Raises UserError where a logged function node is not
     what its function says.
     """
     arrays = dict(logs.arrays)
@@ -36,14 +37,16 @@ def with_functions(
             continue
         computed = functions[name]({source: arrays[source] for source in graph[name].inputs})
         if name in arrays:
-            _compare(name, arrays[name], computed, logs, problems)
+            _compare(name, arrays[name], computed, logs, problems, ignore_check)
         else:
             arrays[name] = computed
     problems.raise_if_any()
     return replace(logs, arrays=arrays)
 
 
-def _compare(name: str, logged: Array, computed: Array, logs: Trajectories, problems: Problems) -> None:
+def _compare(
+    name: str, logged: Array, computed: Array, logs: Trajectories, problems: Problems, ignored: bool
+) -> None:
     known = ~(logs.missing or {}).get(name, np.zeros(logged.shape, dtype=bool))
     difference = np.abs(logged - computed) * known
     worst = float(difference.max(initial=0.0))
@@ -51,11 +54,12 @@ def _compare(name: str, logged: Array, computed: Array, logs: Trajectories, prob
         return
     allowed = LARGEST_DIFFERENCE * max(1.0, float(logged.std()))
     row = int(difference.max(axis=1).argmax())
-    if worst > allowed:
+    if worst > allowed and not ignored:
         problems.add(
             f"the logged values of '{name}' differ from its function by up to {worst:.3g}",
             place=f"row {row}: logged {logged[row].tolist()}, computed {computed[row].tolist()}",
-            remedy="mend the function or the data, or leave the array out: it is then computed",
+            remedy="mend the function or the data, or leave the array out: it is then computed; or write "
+            "dataset.ignore_check=true",
         )
     else:
         log.warning("the logged values of '%s' differ from its function by up to %.3g", name, worst)

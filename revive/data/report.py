@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -131,10 +131,12 @@ def check_data(
     split: Split | None = None,
     horizon: int | None = None,
     applied: Sequence[Proposal] = (),
+    ignore_check: bool = False,
 ) -> DataReport:
     """Errors, warnings and proposals about `trajectories` as data of `graph`, in which `applied` ones are already.
 
-    split: the parts to look for drift between; horizon: the rollout length in steps to hold lengths against.
+    split: the parts to look for drift between; horizon: the rollout length in steps to hold lengths against;
+    ignore_check: a transition that contradicts the next row is no error but a warning.
     One pass over all rows per check; statistics come from about 20 000 rows of them. Raises nothing.
     """
     evidence = Evidence(trajectories, graph)
@@ -142,8 +144,10 @@ def check_data(
     usable = all(np.isfinite(bounds).all() for bounds in evidence.ranges.values())
     arrays = _as_logged(trajectories) if usable else trajectories.arrays
     known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
-    ValueChecks(graph, arrays, trajectories.ends, "data", problems, usable, known).run()
-    findings = [_error(problem) for problem in problems]
+    breaks = Problems()
+    ValueChecks(graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
+    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
+    findings += [replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())]
     proposals: Sequence[Proposal] = ()
     with one_blas_thread():
         if usable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ import numpy as np
 
 from revive.data.trajectories import Trajectories
 from revive.errors import Problems, UserError
+
+_log = logging.getLogger("revive")
 
 SplitMode = Literal["auto", "outside_traj", "inside_traj"]
 
@@ -41,23 +44,38 @@ def split(
     """Splits by whole trajectories drawn with `seed`, or cuts each trajectory in time.
 
     validation, test: shares of the trajectories, or of the rows where trajectories are cut
-    mode: `outside_traj` whole trajectories; `inside_traj` cuts each one into training, validation, test, in
-        this order; `auto` cuts only where there are fewer trajectories than parts, or where they are so uneven that
-        a part would have less than half of its rows; then it leaves those that are too short to be cut whole, in the
-        training part
+    mode: `outside_traj` whole trajectories, which are cut after all (and that is said) where there are too few of
+        them; `inside_traj` cuts each one into training, validation, test, in this order; `auto` cuts only where
+        there are fewer trajectories than parts, or where they are so uneven that a part would have less than half
+        of its rows; then it leaves those that are too short to be cut whole, in the training part
     gap: rows dropped between two parts of a trajectory, so that no window sees both
     Raises UserError for impossible shares and for too little data.
     """
     shares = {"validation": validation, "test": test} if test else {"validation": validation}
     _check(shares, mode, gap)
-    parts = len(shares) + 1
-    whole = mode == "outside_traj" or (mode == "auto" and trajectories.count >= parts)
-    if not whole:
+    enough = trajectories.count >= _fewest(trajectories.count, shares)
+    if mode == "outside_traj" and not enough:
+        _log.warning(
+            "%d trajectories are too few for training, %s: each of them is cut in time instead",
+            trajectories.count,
+            " and ".join(shares),
+        )
+    if mode == "inside_traj" or not enough:
         return _by_time(trajectories, shares, gap)
     drawn = _by_trajectory(trajectories, shares, seed)
     if mode == "outside_traj" or not _is_uneven(drawn, shares):
         return drawn
     return _by_time(trajectories, shares, gap, spare_short=True)
+
+
+def _fewest(count: int, shares: Mapping[str, float]) -> int:
+    """How many trajectories it takes to give every part its share of `count` of them, at least one each."""
+    return 1 + sum(_sizes(count, shares).values())
+
+
+def _sizes(count: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Trajectories of each part but the training part."""
+    return {name: max(1, _floor(count * share)) for name, share in shares.items()}
 
 
 def _is_uneven(parts: Split, shares: Mapping[str, float]) -> bool:
@@ -85,15 +103,9 @@ def _check(shares: Mapping[str, float], mode: str, gap: int) -> None:
 
 
 def _by_trajectory(trajectories: Trajectories, shares: Mapping[str, float], seed: int) -> Split:
-    sizes = {name: max(1, _floor(trajectories.count * share)) for name, share in shares.items()}
-    if sum(sizes.values()) >= trajectories.count:
-        raise UserError(
-            f"{trajectories.count} trajectories are too few for training, {' and '.join(shares)}; "
-            "mode 'inside_traj' cuts each trajectory instead"
-        )
     shuffled = np.random.default_rng(seed).permutation(trajectories.count)
     chosen: dict[str, Trajectories] = {}
-    for name, size in sizes.items():
+    for name, size in _sizes(trajectories.count, shares).items():
         ids, shuffled = shuffled[:size], shuffled[size:]
         chosen[name] = trajectories.select(np.sort(ids))
     return Split(trajectories.select(np.sort(shuffled)), chosen["validation"], chosen.get("test"))

@@ -118,3 +118,20 @@ class Trajectories:
         length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
         masked = f", {sum(int(mask.sum()) for mask in self.missing.values())} missing" if self.missing else ""
         return f"Trajectories({self.count} of {length} rows, {self.rows} in all{masked}: {widths})"
+
+
+def joined(first: Trajectories, second: Trajectories) -> Trajectories:
+    """The trajectories of both, one after the other, without their time."""
+    names = [name for name in first.arrays if name in second.arrays]
+    arrays = {name: np.concatenate([first.arrays[name], second.arrays[name]]) for name in names}
+    missing = None
+    if first.missing is not None or second.missing is not None:
+        masks = [(part.missing or {}, part.arrays) for part in (first, second)]
+        missing = {
+            name: np.concatenate(
+                [mask.get(name, np.zeros(held[name].shape, dtype=bool)) for mask, held in masks]
+            )
+            for name in names
+            if any(name in mask for mask, _ in masks)
+        }
+    return Trajectories(arrays, np.concatenate([first.ends, first.rows + second.ends]), missing)

@@ -122,7 +122,7 @@ class Rows:
 
     def _frames(self, source: str, index: Tensor, ages: range) -> Tensor:
         """Rows of `source` so many steps ago, side by side; a trajectory's first row stands for earlier ones."""
-        first, values = self._start_of(index), self.values[source]
+        first, values = self.start_of(index), self.values[source]
         if len(ages) == 0:
             return values.new_empty(*index.shape, 0)
         return torch.cat([values[torch.maximum(index - age, first)] for age in ages], dim=-1)
@@ -145,12 +145,13 @@ class Rows:
         """
         steps = torch.arange(length, device=first.device).view(-1, *[1] * first.dim())
         stop = self.ends[first]
-        start = self._start_of(first)
+        start = self.start_of(first)
         span = (stop - start).clamp_min(2)
         phase = (first - start + steps) % (2 * (span - 1))
         return start + torch.minimum(torch.minimum(phase, 2 * (span - 1) - phase), stop - start - 1)
 
-    def _start_of(self, row: Tensor) -> Tensor:
+    def start_of(self, row: Tensor) -> Tensor:
+        """The first row of the trajectory that a row belongs to, of any shape."""
         which = torch.searchsorted(self.starts, row.contiguous(), right=True) - 1
         return self.starts[which]
 

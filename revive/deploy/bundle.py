@@ -1,130 +1,159 @@
-"""A bundle: a folder with one safetensors file and one JSON file. No pickle is written or read."""
+"""Bundles as models: saving them, and loading them after everything in them was checked. No pickle either way."""
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import nn
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
 
+from revive import __version__
+from revive.bundles import Bundle, Gate, Kind, write_bundle
 from revive.deploy.sessions import PolicySession, VenvSession
+from revive.deploy.trial import try_policy, try_venv
 from revive.errors import Problem, UserError
-from revive.graph.decision_graph import DecisionGraph
 from revive.policy.policy import Policy
-from revive.runs import write_bytes
+from revive.user_code import require_inside
 from revive.venv.functions import UserCode
 from revive.venv.virtual_env import VirtualEnv
 
-FORMAT = 1
-WEIGHTS = "model.safetensors"
-Kind = Literal["venv", "policy"]
+_BROKEN = (  # what building from values that contradict each other may end in
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    RuntimeError,
+    ArithmeticError,
+    MemoryError,
+    AssertionError,
+)
 
 
-def save_venv(venv: VirtualEnv, folder: Path, provenance: Mapping[str, Any]) -> None:
-    """Write a venv bundle; `provenance` says what it was made of."""
-    _save("venv", venv, venv.to_json(), folder, provenance)
+def save_venv(
+    venv: VirtualEnv, folder: Path, provenance: Mapping[str, Any], gate: Gate | None = None
+) -> None:
+    """Write a venv bundle; `provenance` says what it was made of. The user's functions travel as source."""
+    code = {path.name: path.read_bytes() for path in venv.code.files}
+    _save("venv", venv, venv.to_json(), folder, code=code, provenance=provenance, gate=gate)
 
 
-def save_policy(policy: Policy, folder: Path, provenance: Mapping[str, Any]) -> None:
+def save_policy(
+    policy: Policy, folder: Path, provenance: Mapping[str, Any], gate: Gate | None = None
+) -> None:
     """Write a policy bundle of one copy; `provenance` says what it was made of."""
-    _save("policy", policy, policy.to_json(), folder, provenance)
+    _save("policy", policy, policy.to_json(), folder, code={}, provenance=provenance, gate=gate)
+
+
+def _save(kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, **rest: Any) -> None:
+    tensors = {name: _storable(name, value) for name, value in model.state_dict().items()}
+    write_bundle(kind, folder, spec, save(tensors), written_by=f"revive {__version__}", **rest)
+
+
+def _storable(name: str, value: Tensor) -> Tensor:
+    """Codecs keep double precision, networks single precision, whatever they were trained in."""
+    exact = name.rpartition(".")[2] in ("center", "scale", "knots", "scores") and name.startswith("codec.")
+    return value.detach().cpu().to(torch.float64 if exact else torch.float32).contiguous()
 
 
 def read_venv(folder: str | Path, code: UserCode | None = None) -> VirtualEnv:
     """The model of a venv bundle. Raises UserError where the folder holds none that can be read.
 
-    code: of the user, for function nodes and custom networks; a bundle names it, but holds and runs none.
+    code: of the user, for function nodes and custom networks; what the bundle carries is not run.
     """
-    spec = check_bundle("venv", Path(folder))
-    return _filled(lambda: VirtualEnv.from_json(spec, code), Path(folder), "venv")
+    return _venv(Bundle.open("venv", folder), code)
 
 
 def read_policy(folder: str | Path) -> Policy:
     """The model of a policy bundle. Raises UserError where the folder holds none that can be read."""
-    spec = check_bundle("policy", Path(folder))
-    return _filled(lambda: Policy.from_json(spec), Path(folder), "policy")
+    return _policy(Bundle.open("policy", folder))
 
 
-def load_venv(path: str | Path, code: str | Path | None = None) -> VenvSession:
+def load_venv(
+    path: str | Path,
+    code: str | Path | None = None,
+    *,
+    trust: bool = False,
+    accept_failed_gate: bool = False,
+) -> VenvSession:
     """A venv bundle, ready to step and roll out on numpy arrays in physical units.
 
-    code: the folder of the description, where the graph has functions of the user; they are run from there.
+    Args:
+        path: the folder of the bundle.
+        code: a folder of yours with the Python files that the graph names; they are run from there.
+        trust: run the source that the bundle carries (`python -m revive show BUNDLE` prints it).
+        accept_failed_gate: also load what did not pass its gate.
+
+    Raises UserError where the bundle was changed, cannot be read, or needs what was not allowed.
     """
-    graph = DecisionGraph.from_json(check_bundle("venv", Path(path))["graph"])
-    if graph.code_files and code is None:
-        needed = ", ".join(graph.code_files)
-        raise UserError(Problem(f"this venv needs {needed}", path, remedy="load_venv(path, code=FOLDER)"))
-    return VenvSession(read_venv(path, UserCode.load(graph, Path(code)) if code else None))
+    bundle = Bundle.open("venv", path)
+    bundle.require_gate(accept_failed_gate)
+    return VenvSession(_venv(bundle, _code(bundle, code, trust)))
 
 
-def load_policy(path: str | Path) -> PolicySession:
-    """A policy bundle, ready to act on numpy arrays in physical units."""
-    return PolicySession(read_policy(path))
+def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> PolicySession:
+    """A policy bundle, ready to act on numpy arrays in physical units.
 
-
-def _save(
-    kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, provenance: Mapping[str, Any]
-) -> None:
-    for litter in folder.parent.glob(f".{folder.name}.*.tmp"):  # of processes that were killed
-        shutil.rmtree(litter, ignore_errors=True)
-    draft = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
-    text = json.dumps({"format": FORMAT, "kind": kind, **spec, "provenance": dict(provenance)}, indent=2)
-    try:
-        weights = save({name: value.contiguous() for name, value in model.state_dict().items()})
-        write_bytes(draft / WEIGHTS, weights)
-        write_bytes(draft / f"{kind}.json", f"{text}\n".encode())
-    except OSError:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
-    former = folder.with_name(f".{folder.name}.{os.getpid()}.old")
-    if folder.exists():
-        folder.replace(former)
-    draft.replace(folder)
-    shutil.rmtree(former, ignore_errors=True)
+    accept_failed_gate: also load what did not pass its gate. Raises UserError as `load_venv` does.
+    """
+    bundle = Bundle.open("policy", path)
+    bundle.require_gate(accept_failed_gate)
+    return PolicySession(_policy(bundle))
 
 
 def check_bundle(kind: Kind, folder: Path) -> dict[str, Any]:
-    """What a bundle says of itself. Raises UserError where the folder is none of this kind."""
-    file = folder / f"{kind}.json"
-    if not file.is_file():
-        others = sorted(entry.parent.name for entry in folder.glob(f"*/{kind}.json"))
-        hint = (
-            f"did you mean {folder / others[0]}?"
-            if others
-            else f"a bundle is a folder with {kind}.json in it"
+    """What a bundle says of itself. Raises UserError where the folder is none of this kind, or was changed."""
+    return dict(Bundle.open(kind, folder).spec)
+
+
+def _code(bundle: Bundle, folder: str | Path | None, trust: bool) -> UserCode | None:
+    """The user's functions and networks, where the graph has any and their source is allowed to run."""
+    files = bundle.graph.code_files
+    if not files:
+        return None
+    if folder is not None:
+        require_inside(Path(folder), files)
+        return UserCode.load(bundle.graph, Path(folder))
+    if not trust:
+        remedy = "read them with 'python -m revive show', then load_venv(path, trust=True); or code=FOLDER for your own"
+        raise UserError(
+            Problem(f"this venv runs code of yours: {', '.join(files)}", bundle.folder, remedy=remedy)
         )
-        raise UserError(Problem(f"no {kind} bundle is here", folder, remedy=hint))
-    try:
-        spec = json.loads(file.read_text(encoding="utf-8"))
-        if spec["kind"] != kind or spec["format"] != FORMAT:
-            raise UserError(Problem(f"format {spec['format']} of a {spec['kind']} cannot be read", file))
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(Problem(f"this is no {kind} bundle: {error}", file)) from error
-    assert isinstance(spec, dict)
-    return spec
+    sources = bundle.code()
+    if missing := [file for file in files if file not in sources]:
+        what = f"the bundle does not carry {', '.join(missing)}"
+        raise UserError(Problem(what, bundle.folder, remedy="load_venv(path, code=FOLDER)"))
+    return UserCode.load(bundle.graph, bundle.folder / "code", sources)
+
+
+def _venv(bundle: Bundle, code: UserCode | None) -> VirtualEnv:
+    def make() -> VirtualEnv:
+        return VirtualEnv.from_json(dict(bundle.spec), code)
+
+    return _filled(bundle, make, try_venv)
+
+
+def _policy(bundle: Bundle) -> Policy:
+    return _filled(bundle, lambda: Policy.from_json(dict(bundle.spec)), try_policy)
 
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def _filled(make: Callable[[], M], folder: Path, kind: Kind) -> M:
+def _filled(bundle: Bundle, make: Callable[[], M], attempt: Callable[[M], None]) -> M:
+    """The model with its weights, tried once."""
+    tensors = bundle.tensors()
     try:
         model = make()
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"this is no {kind} bundle: {type(error).__name__} {error}"
-        raise UserError(Problem(what, folder / f"{kind}.json")) from error
-    file = folder / WEIGHTS
-    try:
-        model.load_state_dict(load_file(file))
-    except (OSError, SafetensorError, RuntimeError) as error:
-        detail = " ".join(line.strip() for line in str(error).splitlines()[:2])
-        raise UserError(
-            Problem(f"the weights cannot be read: {detail}", file, remedy="train it again")
-        ) from error
-    return model.requires_grad_(False).eval()
+        model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()})
+        model.requires_grad_(False).eval()
+        attempt(model)
+    except _BROKEN as error:
+        detail = " ".join(str(error).split())[:300]
+        what = f"this is no {bundle.kind} that can be run: {type(error).__name__} {detail}"
+        raise UserError(Problem(what, bundle.file, remedy="make the bundle again")) from error
+    return model

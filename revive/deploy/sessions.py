@@ -13,9 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
-from revive.policy.memory import Controller, controller
+from revive.policy.memory import Controller, controller, memory_of
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
+from revive.runtime.session import Session
+from revive.venv.modes import check_mode, roll
 from revive.venv.virtual_env import Actor, VirtualEnv
 
 Arrays = dict[str, NDArray[np.float64]]
@@ -78,6 +80,10 @@ class PolicySession:
         """
         return controller(self.model)
 
+    def session(self, plants: int = 1) -> Session:
+        """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""
+        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants)
+
     def __repr__(self) -> str:
         return f"PolicySession({self.target} <- {', '.join(self.inputs)})"
 
@@ -122,6 +128,7 @@ class VenvSession:
         policy: PolicySession | None = None,
         deterministic: bool = True,
         seed: int | None = None,
+        mode: str | None = None,
         outside: Outside = "refuse",
         reward: Callable[[Mapping[str, torch.Tensor]], torch.Tensor] | str | Path | None = None,
     ) -> Arrays:
@@ -130,6 +137,8 @@ class VenvSession:
         given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
         horizon: number of steps; the length of `given` where there is one.
         policy: decides its target node; otherwise the behaviour policy does.
+        mode: what is drawn and who answers, in place of `deterministic`: `mean` the members together without noise,
+        `sample` together with noise, `member` one member drawn for each branch, `mixture` another one at every step.
         reward: a reward file, or its get_reward; what it pays then stands beside the nodes as `reward`, (T, B, 1).
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
@@ -154,8 +163,10 @@ class VenvSession:
                     f"has {value.shape[1]} branches, the start has {rows.pop()}", place=f"given['{name}']"
                 )
         problems.raise_if_any()
+        if mode is not None:
+            check_mode(mode)
         arrays, series = self._legal(arrays, outside), self._legal(series, outside)
-        rolled = self._run(arrays, series, steps, policy, deterministic, seed)
+        rolled = self._run(arrays, series, steps, policy, deterministic, seed, mode)
         return rolled if reward is None else {**rolled, "reward": self._rewards(rolled, series, reward)}
 
     def _legal(self, arrays: Arrays, outside: Outside) -> Arrays:
@@ -201,6 +212,7 @@ class VenvSession:
         policy: PolicySession | None,
         deterministic: bool,
         seed: int | None,
+        mode: str | None = None,
     ) -> Arrays:
         venv, members = self.model, self.model.members
         batch = next(iter(start.values())).shape[0] if start else next(iter(given.values())).shape[1]
@@ -214,10 +226,14 @@ class VenvSession:
             generator.seed()
         else:
             generator.manual_seed(seed)
-        noise = None if deterministic else venv.noise(horizon, batch, generator)
         actor = self._actor(policy) if policy else None
         codec = (actor.codec if actor else None) or venv.codec
-        rolled = venv.rollout(first, series, horizon, past=past, actor=actor, noise=noise)
+        if mode is None:
+            noise = None if deterministic else venv.noise(horizon, batch, generator)
+            rolled = venv.rollout(first, series, horizon, past=past, actor=actor, noise=noise)
+        else:
+            deterministic = mode == "mean"
+            rolled = roll(venv, first, series, horizon, mode, generator, past=past, actor=actor)
         if deterministic:
             picked = {name: value.mean(1) for name, value in rolled.items()}
         else:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from revive.graph.columns import Column
 from revive.graph.declaration import Declaration
+from revive.graph.dynamics import is_part_of_dynamics
 from revive.graph.effects import resolve_effects
 from revive.graph.names import (
     DONE,
@@ -38,7 +39,7 @@ def assemble(declaration: Declaration) -> tuple[tuple[Node, ...], list[Fault]]:
 
     The declaration has no structural faults. Nodes that the graph does not use are left out.
     """
-    said = declaration.without_short_histories()
+    said = declaration.without_short_histories().with_newest_frames()
     faults = list(loop_faults(said.inputs))
     if faults:
         return (), faults
@@ -244,7 +245,8 @@ class _Plan:
     def _learned_kind(self, name: str) -> NodeKind:
         if state_name(name) is not None:
             return NodeKind.TRANSITION
-        return NodeKind.DECISION if change_source(name) is None else NodeKind.CHANGE
+        part = change_source(name) is not None or is_part_of_dynamics(self.said, self._inputs, name)
+        return NodeKind.CHANGE if part else NodeKind.DECISION
 
     def columns(self, name: str) -> tuple[Column, ...]:
         """The columns of any node, its own or those it shares."""

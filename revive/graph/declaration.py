@@ -109,6 +109,38 @@ class Declaration:
             metric_nodes=None if self.metric_nodes is None else tuple(map(plain, self.metric_nodes)),
         )
 
+    @property
+    def whole_stacks(self) -> tuple[str, ...]:
+        """The next_ts_X that are to be learned frame by frame, although all frames but the newest are known."""
+        return tuple(node for node in self.inputs if self._newest_frame(node) is not None)
+
+    def _newest_frame(self, node: str) -> str | None:
+        """The next_X to be learned in place of `node`, where this is a next_ts_X that is learned whole; else None."""
+        state = state_name(node)
+        source = None if state is None else self.stacked(state)
+        if source is None or self.is_push(node) or node in self.functions or node in self.custom:
+            return None
+        busy = {source, transition_name(source)} & set(self.inputs) or self.option(source).ts_length
+        return None if busy else transition_name(source)
+
+    def with_newest_frames(self) -> Declaration:
+        """The same, in which of a history that is learned whole the newest frame is learned, and pushed."""
+        newest = {node: frame for node in self.inputs if (frame := self._newest_frame(node)) is not None}
+        if not newest:
+            return self
+        inputs: dict[str, Sequence[str]] = {}
+        for node, sources in self.inputs.items():
+            inputs[newest.get(node, node)] = sources
+            if node in newest:
+                inputs[node] = (state_name(node) or node, newest[node])
+        judged = self.metric_nodes
+        return replace(
+            self,
+            inputs=inputs,
+            options={newest.get(node, node): option for node, option in self.options.items()},
+            metric_nodes=None if judged is None else tuple(newest.get(node, node) for node in judged),
+        )
+
     def _plain_option(self, node: str) -> NodeOptions:
         """The options of `node`, or of the history of one value that is called `node` now."""
         said = next(

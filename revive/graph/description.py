@@ -15,7 +15,7 @@ from revive.errors import Problem, Problems
 from revive.graph.code import CodeError, CodeFolder, Wanted
 from revive.graph.complaints import explain
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.names import history_name
+from revive.graph.names import change_source, history_name
 from revive.graph.nodes import CodeRef
 from revive.graph.outline import Outline
 from revive.graph.schema import DescriptionFile
@@ -61,7 +61,6 @@ class _Reading:
         """The graph. Raises UserError with every problem."""
         self._check_shape()
         outline = Outline.read(self._tree, self._file, self._problems)
-        outline.add_duplicates(self._tree, self._file, self._problems)
         said = outline.declaration
         said = replace(
             said,
@@ -111,6 +110,15 @@ class _Reading:
 
     def _warn(self, graph: DecisionGraph, outline: Outline) -> None:
         said = outline.declaration
+        for sentence in outline.remarks(self._tree):
+            _log.warning("%s: %s", self._file, sentence)
+        for node in said.whole_stacks:
+            what = "%s: of '%s' the newest frame is learned; the others are what they were a step before"
+            _log.warning(what, self._file, node)
+        for name in graph.changes:
+            if change_source(name) is None:
+                what = "%s: '%s' is taken for a part of the plant, not for a decision: it is predicted, never replayed"
+                _log.warning(what, self._file, name)
         unused = [name for name in said.columns if name not in graph]
         if unused:
             names = ", ".join(unused)

@@ -18,13 +18,13 @@ _ROUNDING: Final = 1e-6  # of the size of a limit: what a float32 may be off
 
 def clipped(columns: Sequence[Column], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values (..., d), physical units, no farther than the declared limits; categories and angles as they are."""
-    low, high = _limits(columns)
+    low, high = limits(columns)
     return values if np.isneginf(low).all() and np.isposinf(high).all() else np.clip(values, low, high)
 
 
 def beyond(node: str, columns: Sequence[Column], values: NDArray[np.float64]) -> Iterator[Problem]:
     """A problem for each column (of values (..., d), physical units) that leaves its limits by more than rounding."""
-    low, high = _limits(columns)
+    low, high = limits(columns)
     for number, column in enumerate(columns):
         mine = values[..., number]
         ends = (
@@ -39,7 +39,8 @@ def beyond(node: str, columns: Sequence[Column], values: NDArray[np.float64]) ->
                 yield Problem(what, place=f"node '{node}'", remedy=remedy)
 
 
-def _limits(columns: Sequence[Column]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def limits(columns: Sequence[Column]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The least and the largest legal value of each column, (d,), physical; infinite where nothing is declared."""
     held = [
         column.type != "category" and column.scale != "cyclic" and column.clamp is not False
         for column in columns

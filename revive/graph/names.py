@@ -57,6 +57,11 @@ def _behind(prefix: str, node: str) -> str | None:
     return rest if rest and rest != node else None
 
 
+def mask_name(node: str) -> str:
+    """The array that says which values of `node` are missing: 1 where one is."""
+    return node + _MASK
+
+
 def name_fault(name: str) -> str | None:
     """Why `name` cannot name a node, as a clause, or None where it can."""
     if not name.strip() or name != name.strip():

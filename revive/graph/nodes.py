@@ -26,6 +26,9 @@ class NodeKind(StrEnum):
     FUNCTION = "function"  # computed by a function: a built-in one or the user's
 
 
+LONGEST_HISTORY: Final = 10_000
+"""Time steps that a history may reach back."""
+
 LEARNED: Final = frozenset({NodeKind.DECISION, NodeKind.TRANSITION, NodeKind.CHANGE, NodeKind.TERMINATION})
 """Kinds that are networks where the node has inputs."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from revive.errors import Problems, UserError
 from revive.graph.columns import Column
 from revive.graph.declaration import Declaration, NodeOptions
+from revive.graph.names import state_name
 from revive.graph.nodes import CodeRef
 from revive.graph.schema import Circles, Code, ColumnSpec, FunctionEntry, OptionsSpec
 from revive.graph.structure import Fault
@@ -24,13 +25,15 @@ class Outline:
     """A description's declaration as far as it can be read, and where its parts stand.
 
     `complete` is false where part of it is missing or malformed, so that what seems to be missing elsewhere
-    may only have been overlooked. A column whose attributes are wrong takes part as a continuous one.
+    may only have been overlooked. A column whose attributes are wrong takes part as a continuous one. `shared` are
+    the transitions that have columns of their own in the description, which repeat those of their states.
     """
 
     declaration: Declaration
     described: Mapping[str, KeyPath]
     columns: tuple[tuple[str, str, KeyPath], ...]
     complete: bool
+    shared: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, tree: YamlTree, file: Place, problems: Problems) -> Outline:
@@ -40,18 +43,23 @@ class Outline:
         columns: list[Column] = []
         places: list[tuple[str, str, KeyPath]] = []
         described: dict[str, KeyPath] = {}
-        for name, attributes, at in parts.column_entries():
+        taken: set[tuple[str, str]] = set()
+        for written, attributes, at in parts.column_entries():
             dim = as_map(attributes).get("dim")
             if not isinstance(dim, str):
                 parts.complete = False
                 continue
+            name = _free_name(written, dim, taken)
+            taken.add((dim, name))
             column = _column(name, attributes, at, tree, file, problems)
             columns.append(column or Column(name, dim, "continuous"))
             places.append((name, dim, at))
             described.setdefault(dim, (*at, "dim"))
+        inputs = {node: parts.names(sources) for node, sources in parts.section("graph").items()}
+        shared = tuple(node for node in inputs if _is_shared(node, columns))
         declaration = Declaration.of(
-            columns,
-            {node: parts.names(sources) for node, sources in parts.section("graph").items()},
+            [column for column in columns if column.node not in shared],
+            inputs,
             options=parts.options(),
             functions=parts.functions(),
             custom=parts.custom(),
@@ -61,17 +69,15 @@ class Outline:
             else tuple(parts.names(metadata["metric_nodes"])),
             circle=parts.circle(),
         )
-        return cls(declaration, described, tuple(places), parts.complete)
+        return cls(declaration, described, tuple(places), parts.complete, shared)
 
-    def add_duplicates(self, tree: YamlTree, file: Place, problems: Problems) -> None:
-        """Adds the columns that stand in their node a second time."""
-        first: dict[tuple[str, str], KeyPath] = {}
+    def remarks(self, tree: YamlTree) -> Iterator[str]:
+        """A sentence for each column whose name its node has already, and for columns that say nothing."""
         for name, dim, at in self.columns:
-            if (dim, name) in first:
-                line = tree.lines.get(first[dim, name])
-                what = f"node '{dim}' has a column '{name}' already" + (f", in line {line}" if line else "")
-                problems.add(what, file=file, place=tree.place(at), remedy="give one of them another name")
-            first.setdefault((dim, name), at)
+            if name != at[-1]:
+                yield f"{tree.place(at)}: node '{dim}' has a column '{at[-1]}' already: this one is '{name}'"
+        for node in self.shared:
+            yield f"the columns of '{node}' are not read: it has those of '{state_name(node)}'"
 
     def locate(self, fault: Fault) -> KeyPath:
         """The key path of a fault."""
@@ -149,6 +155,23 @@ class _Parts:
 
 _CODE: TypeAdapter[CodeRef] = TypeAdapter(Code)
 _CIRCLES: TypeAdapter[tuple[tuple[str, str], ...]] = TypeAdapter(Circles)
+
+
+def _is_shared(node: str, columns: Sequence[Column]) -> bool:
+    """Whether a transition's own columns are of the kinds that those of its state are, one by one."""
+    own, of_state = (
+        [column.type for column in columns if column.node == name] for name in (node, state_name(node))
+    )
+    return bool(own) and own == of_state
+
+
+def _free_name(written: str, node: str, taken: Collection[tuple[str, str]]) -> str:
+    """The name of a column, with a number behind it where its node has one of that name."""
+    name, number = written, 1
+    while (node, name) in taken:
+        number += 1
+        name = f"{written}_{number}"
+    return name
 
 
 def _column(

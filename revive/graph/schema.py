@@ -11,11 +11,10 @@ from pydantic_core import PydanticCustomError
 from revive.errors import suggestion
 from revive.graph.columns import Column, ColumnType, Scale
 from revive.graph.declaration import EffectRule, NodeOptions
-from revive.graph.nodes import CodeRef
+from revive.graph.nodes import LONGEST_HISTORY, CodeRef
 
 _LOSSES: Final = ("log_prob", "nll", "mae", "mse")
 _MAX_SLOPE: Final = "max_slope"
-LONGEST_HISTORY: Final = 10_000
 
 
 class _Strict(BaseModel):

@@ -46,7 +46,8 @@ def report_on(inputs: Inputs, settings: Settings) -> DataReport:
     """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
     curriculum = settings.venv.learner.get("curriculum") or []  # of a learner that has one
     horizon = max((int(steps) for steps, updates in curriculum if updates > 0), default=None)
-    report = check_data(inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied)
+    ignored = settings.dataset.ignore_check
+    report = check_data(inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied, ignored)
     return replace(report, findings=(*report.findings, *unfinished(settings)))
 
 

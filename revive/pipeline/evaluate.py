@@ -9,30 +9,40 @@ from typing import Any
 import numpy as np
 import torch
 
+from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
+from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
+from revive.pipeline.study import study
 from revive.policy.simulator import Truth
-from revive.policy.verdicts import Verdict, about_conduct, about_errors, about_promise
+from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
 from revive.report.summary import Summary
+from revive.report.tipping_figure import tipping_figure
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
 
 def evaluate(
-    context: Context, venv: VirtualEnv, learned: Learned | None, tuned: dict[str, Any] | None = None
-) -> None:
-    """Write summary.json and the figures, and print the table."""
+    context: Context,
+    venv: VirtualEnv,
+    learned: Learned | None,
+    tuned: dict[str, Any] | None = None,
+    backtested: dict[str, Any] | None = None,
+) -> Gate:
+    """Write summary.json, the figures and the report, and print the table; returns whether the run may be believed."""
     with context.stage("evaluation") as records:
         rows = context.rows(venv.codec, context.inputs.graph)
         errors = rollout_error(venv, rows)
         truth = _truth(context, learned)
         policy, verdicts = _policy_summary(context, venv, errors, learned, truth)
+        gate = gate_of(verdicts, context.settings.gate.override)
         summary = Summary(
             experiment=context.settings.experiment,
             run_id=context.folder.run_id,
@@ -50,20 +60,30 @@ def evaluate(
             policy=policy,
             seconds={},
             tuning=tuned or {},
+            backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
+            causal=context.inputs.cards.as_dict() if context.inputs.cards else {},
+            gate=gate.model_dump(mode="json"),
+            tipping=learned.tipping if learned else [],
         )
         _draw(context, venv, rows, errors, learned, truth)
         for path in sorted(context.folder.figures.iterdir()):
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
+        if context.settings.report:
+            write_report(context.folder.path, summary.to_json(), study(context, venv, rows, errors, learned))
     summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
-    context.tracker.artifact(context.folder.path / "summary.json")
-    context.tracker.tags({"verdicts": ", ".join(sorted({v.code for v in verdicts})) or "none"})
+    for name in ("summary.json", PAGE, FIGURES) if context.settings.report else ("summary.json",):
+        context.tracker.artifact(context.folder.path / name)
+    codes = ", ".join(sorted({v.code for v in verdicts})) or "none"
+    context.tracker.tags({"verdicts": codes, "gate": gate.status})
+    note_in_bundles(context.folder.path, gate)
     context.terminal.table(summary)
     require_finite(summary)
+    return gate
 
 
 def _policy_summary(
@@ -71,10 +91,10 @@ def _policy_summary(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
     if context.inputs.task is None:
-        return {}, about_errors(errors)
+        return {}, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     if learned is None:
-        return figures, about_errors(errors)
+        return figures, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]
@@ -150,6 +170,8 @@ def _draw(
         if any(target in inputs.graph[name].inputs for name in inputs.graph.transitions):
             name = "response" if task and target == task.decides else f"response_{target}"
             figures.save(figures.response_curves(venv, rows, target), folder / f"{name}.png")
+    if learned is not None and learned.tipping:
+        figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
         series, title = _series(context, venv, learned)
         figures.save(figures.control(inputs.graph, series, title), folder / "control.png")

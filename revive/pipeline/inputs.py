@@ -17,6 +17,7 @@ from revive.data.codec import Codec
 from revive.data.computed import Function, known_values, with_functions
 from revive.data.proposal import Proposal
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
+from revive.data.readers.checksum import require_sha256
 from revive.data.split import Split, split
 from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
@@ -26,8 +27,10 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment
 from revive.pipeline.applied import to_apply
+from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
+from revive.trust.card import Cards
 from revive.venv.functions import ExpertFunction, UserCode, check_batches
 from revive.venv.losses import NodeLoss, load_losses
 from revive.venv.rules import Rule, try_rule
@@ -59,6 +62,7 @@ class Inputs:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
+    cards: what the logs say about cause and effect, once that was asked.
     """
 
     graph: DecisionGraph
@@ -72,6 +76,7 @@ class Inputs:
     rule: Rule | None
     folder: Path
     applied: tuple[Proposal, ...] = ()
+    cards: Cards | None = None
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -85,7 +90,7 @@ def gather(settings: Settings) -> Inputs:
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
     code = UserCode.load(graph, folder)
     raw, made = _logs(settings, graph, truth)
-    logs = _derived(raw, graph, code.functions)
+    logs = _derived(settings, raw, graph, code.functions)
     other = _validation_logs(settings, graph, code.functions)
     applied = to_apply(settings, graph, logs, other)
     graph = amended(graph, applied.changes)
@@ -95,11 +100,11 @@ def gather(settings: Settings) -> Inputs:
     if rule is not None and settings.venv.mode != "none":  # now, or every trial of a search would fail of it
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
-    task = _task(settings, graph, logs)
+    task = _task(settings, graph, logs, code)
     return Inputs(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
 
 
-def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task | None:
+def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: UserCode) -> Task | None:
     """What the policy is to do; None where none is to be learned and no reward is named."""
     learns, tunes = settings.policy.mode != "none", settings.tuning.mode != "none"
     if settings.reward is None:
@@ -114,8 +119,19 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories) -> Task 
     logged = reward.of_logs(logs)
     if learns and target is not None:
         _require_choice(logs, graph, target, logged, settings.reward)
-    smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
-    return Task(target, seen, reward, logged, smooth)
+    return _told(target, seen, reward, logged, logs, code)
+
+
+def _told(
+    target: str | None,
+    seen: DecisionGraph,
+    reward: Reward,
+    logged: Tensor,
+    logs: Trajectories,
+    code: UserCode,
+) -> Task:
+    smooth = target is not None and leads_to_action(reward, seen, target, code.functions, logs.arrays)
+    return Task(target, seen, reward.within(logs, logged), logged, smooth)
 
 
 def _require_choice(
@@ -156,21 +172,20 @@ def without_data(
     parts: Split,
     logged: Tensor | None,
     found: Sequence[Amendment] = (),
+    cards: Cards | None = None,
 ) -> Inputs:
     """What `gather` gives, around data that was read and checked before; the user's code is loaded anew.
 
-    found: what `gather` wrote into the graph.
+    found: what `gather` wrote into the graph. cards: what the logs say about cause and effect.
     """
     graph, folder = describe(settings)
     graph = amended(graph, found)
-    task = None
+    code, task = UserCode.load(graph, folder), None
     if settings.reward is not None and logged is not None:
         reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
-        smooth = target is not None and reward.has_gradient(logs.arrays, (*graph.transitions, target))
-        task = Task(target, seen, reward, logged, smooth)
-    code = UserCode.load(graph, folder)
+        task = _told(target, seen, reward, logged, logs, code)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
-    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder)
+    return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder, cards=cards)
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
@@ -178,7 +193,7 @@ def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
 
 
 def _derived(
-    logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
+    settings: Settings, logs: Trajectories, graph: DecisionGraph, functions: Mapping[str, ExpertFunction]
 ) -> Trajectories:
     """The logs with what follows from them; the user's functions are tried on them first."""
     data = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in logs.arrays.items()}
@@ -187,7 +202,8 @@ def _derived(
     def on_arrays(function: ExpertFunction) -> Function:
         return lambda inputs: function({k: torch.as_tensor(v) for k, v in inputs.items()}).numpy()
 
-    return with_functions(logs, graph, {name: on_arrays(function) for name, function in functions.items()})
+    called = {name: on_arrays(function) for name, function in functions.items()}
+    return with_functions(logs, graph, called, settings.dataset.ignore_check)
 
 
 def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
@@ -227,6 +243,7 @@ def read_options(settings: Settings) -> ReadOptions:
         time=chosen.time,
         gap=chosen.gap,
         missing=chosen.missing,
+        ignore_check=chosen.ignore_check,
     )
 
 
@@ -234,6 +251,8 @@ def _logs(
     settings: Settings, graph: DecisionGraph, truth: GroundTruth | None
 ) -> tuple[Trajectories, dict[str, np.ndarray] | None]:
     if settings.dataset.path is not None:
+        if settings.dataset.sha256 is not None:
+            require_sha256(settings.dataset.path, settings.dataset.sha256)
         return read_trajectories(settings.dataset.path, graph, read_options(settings)), None
     if truth is None:
         raise UserError(Problem("no data is given", place="dataset.path", remedy="name the file of the logs"))
@@ -247,7 +266,28 @@ def _validation_logs(
     if settings.dataset.validation_path is None:
         return None
     other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
-    return _derived(other, graph, functions)
+    return _derived(settings, other, graph, functions)
+
+
+def row_numbers(settings: Settings, inputs: Inputs) -> Trajectories:
+    """Where the rows of both halves, one after the other, stand in the logs: (N, 2) arrays `place`, row and trajectory.
+
+    With a file of its own for validation its rows are counted from 0 again.
+    """
+    logs = inputs.logs
+    place = np.stack([np.arange(logs.rows), np.repeat(np.arange(logs.count), logs.lengths)], axis=1)
+    numbered = Trajectories({"place": place.astype(np.float64)}, logs.ends)
+    if settings.dataset.validation_path is None:
+        parts = _parts(settings, numbered)
+        return _joined(parts.train, parts.validation)
+    other = inputs.parts.validation
+    place = np.stack([np.arange(other.rows), np.repeat(np.arange(other.count), other.lengths)], axis=1)
+    return _joined(numbered, Trajectories({"place": place.astype(np.float64)}, other.ends))
+
+
+def _joined(one: Trajectories, other: Trajectories) -> Trajectories:
+    place = np.concatenate([one.arrays["place"], other.arrays["place"]])
+    return Trajectories({"place": place}, np.concatenate([one.ends, one.rows + other.ends]))
 
 
 def _parts(settings: Settings, logs: Trajectories) -> Split:

@@ -12,7 +12,7 @@ from revive.errors import Problem, UserError
 from revive.pipeline.context import TrainingContext
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.horizon import Horizon, dead_time, trusted_steps
+from revive.policy.horizon import Horizon, response, trusted_steps
 from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
@@ -79,7 +79,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     evaluation = evaluation_environment(context, venv, rows)
     evaluation.require_finite()
     evaluation = evaluation.with_error(errors.in_model_space(venv), seed)
-    delay = dead_time(venv, rows, task.target, task.reward, trusted)
+    shown = response(venv, rows, task.target, task.reward, trusted)
     return PolicyProblem(
         graph=task.graph,
         target=task.target,
@@ -90,11 +90,12 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         starts=starts,
         evaluation=evaluation,
         clone=clone.requires_grad_(False),
-        horizon=Horizon.of(delay, trusted, int(rows.lengths.max()), chosen.horizon),
+        horizon=Horizon.of(shown, trusted, int(rows.lengths.max()), chosen.horizon),
         has_gradient=task.has_gradient,
         budget=chosen.budget,
         seed=seed,
         device=device,
+        cards=context.inputs.cards,
     )
 
 

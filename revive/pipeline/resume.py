@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from revive.bundles.manifest import WEIGHTS
 from revive.config.settings import Settings
-from revive.deploy.bundle import WEIGHTS
 from revive.errors import Problem, UserError
 from revive.graph.found import amendment_to_json
 from revive.pipeline.inputs import Inputs

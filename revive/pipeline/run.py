@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -11,22 +12,29 @@ from typing import Any
 from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
 from revive.data.report import applied_line
+from revive.errors import Problem
+from revive.pipeline.backtest import backtest, prepare_backtest
 from revive.pipeline.check import report_on, require_no_errors, write_report
 from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
-from revive.pipeline.inputs import gather
+from revive.pipeline.gate import failed
+from revive.pipeline.inputs import Inputs, gather
 from revive.pipeline.resume import ingredients, open_run, with_test_part
 from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
+from revive.pipeline.trust import cards_of
 from revive.pipeline.tune import prepare_tuning, tune_parameters
 from revive.report.terminal import Terminal
 from revive.tracking.base import Tracker, status_of
 from revive.versions import device
 
 
-def run(settings: Settings, stop: Event | None = None, opened: Callable[[Path], None] | None = None) -> None:
+def run(
+    settings: Settings, stop: Event | None = None, opened: Callable[[Path], None] | None = None
+) -> Problem | None:
     """Inputs -> venv -> policy -> evaluation, in a run folder and in the records.
 
+    Returns what speaks against believing it, where the gate fails and nobody has accepted that.
     stop: ends the run as Ctrl-C does, once it is set. opened: is told the run folder, as soon as there is one.
     Raises UserError for whatever the user gave that is wrong, before anything is written.
     """
@@ -37,6 +45,7 @@ def run(settings: Settings, stop: Event | None = None, opened: Callable[[Path], 
     require_search(settings)
     inputs = gather(settings)
     question = prepare_tuning(settings, inputs)
+    held_out = prepare_backtest(settings, inputs)
     report = report_on(inputs, settings)
     require_no_errors(report, settings)
     data_hash = inputs.logs.hash()
@@ -52,6 +61,7 @@ def run(settings: Settings, stop: Event | None = None, opened: Callable[[Path], 
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
         write_report(report, inputs, settings.experiment, folder.path)
         inputs.save_made_data(folder.path)
+        inputs = _with_cards(inputs, terminal)
         context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)
         context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
@@ -60,12 +70,27 @@ def run(settings: Settings, stop: Event | None = None, opened: Callable[[Path], 
             learned = learn_policy(context, venv) if venv is not None else None
             if venv is not None:
                 tuned = tune_parameters(context, venv, learned, question)
-                evaluate(context, venv, learned, tuned)
+                gate = evaluate(context, venv, learned, tuned, backtest(context, held_out))
         terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
+        return failed(folder.path, gate) if venv is not None else None
+
+
+def _with_cards(inputs: Inputs, terminal: Terminal) -> Inputs:
+    """Ask the logs for cause and effect, and say it in a few lines."""
+    inputs = replace(inputs, cards=cards_of(inputs))
+    if inputs.cards is not None:
+        terminal.cards(inputs.cards)
+    return inputs
 
 
 def _tracker(settings: Settings) -> Tracker:
-    tracker = instantiate(settings.tracking, "tracking", log_dir=settings.log_dir, name=settings.experiment)
+    tracker = instantiate(
+        settings.tracking,
+        "tracking",
+        settings.trust.targets,
+        log_dir=settings.log_dir,
+        name=settings.experiment,
+    )
     tracker.warm_up()
     return tracker  # type: ignore[no-any-return]
 

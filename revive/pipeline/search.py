@@ -36,7 +36,7 @@ def require_search(settings: Settings) -> None:
     if settings.search.sampler is None:
         remedy = "search=optuna, random or grid; or mode=once"
         raise UserError(Problem(f"{tuned[0]}.mode=tune needs a search", place="search", remedy=remedy))
-    find_target(settings.search.sampler, "search.sampler")
+    find_target(settings.search.sampler, "search.sampler", settings.trust.targets)
     if any(_on_ray(settings, name) for name in tuned):
         check_address(settings.ray.address, *_tracking(settings))
 
@@ -115,12 +115,14 @@ def _work_item(context: Context, section: Section) -> WorkItem:
         inputs.graph.found,
         venv_bundle(context),
         context.provenance,
+        inputs.cards,
     )
 
 
 def _course(settings: Settings, section: Section, book: TrialBook) -> Course:
     chosen, space, trials = settings.search, read_space(settings, section), settings.search.trials_of(section)
-    sampler: Sampler = find_target(chosen.sampler, "search.sampler")(space, settings.seed, trials)
+    make = find_target(chosen.sampler, "search.sampler", settings.trust.targets)
+    sampler: Sampler = make(space, settings.seed, trials)
     if chosen.scheduler != "pbt":
         return Proposals(book, sampler, trials, settings.seed)
     return Population(

@@ -17,7 +17,7 @@ from revive.errors import Problem, UserError
 from revive.pipeline.context import Context, TrainingContext
 from revive.pipeline.problems import earlier_venv, policy_problem, venv_problem
 from revive.pipeline.resume import uses_other_venv, was_finished
-from revive.pipeline.trust import gain_verdicts, venv_verdicts
+from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
 from revive.policy.choice import Choice, Court
 from revive.policy.learners.base import PolicyLearner
@@ -106,7 +106,9 @@ def fit_venv(context: Context, records: StageTracker) -> VirtualEnv:
 def venv_learner(context: TrainingContext) -> VenvLearner:
     """The venv's learner, ready."""
     problem = venv_problem(context)
-    learner = instantiate(context.settings.venv.learner, "venv.learner", problem=problem)
+    learner = instantiate(
+        context.settings.venv.learner, "venv.learner", context.settings.trust.targets, problem=problem
+    )
     return learner  # type: ignore[no-any-return]
 
 
@@ -116,7 +118,7 @@ class Learned:
 
     half: in whose venv, or from whose rows, it learned. source: which learner made it, and which variant it is.
     fallback: why a clone of the logs' controller was taken, where that is so. verdicts: on the venv, passed before.
-    horizon: of training rollouts, and what it follows from.
+    horizon: of training rollouts, and what it follows from. tipping: how strong a hidden cause would cancel its gain.
     """
 
     policy: Policy
@@ -127,6 +129,7 @@ class Learned:
     fallback: str | None
     verdicts: list[Verdict] = field(default_factory=list)
     horizon: dict[str, Any] = field(default_factory=dict)
+    tipping: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """How it was chosen, for beside its bundle."""
@@ -138,6 +141,7 @@ class Learned:
             "fallback": self.fallback,
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "horizon": self.horizon,
+            "tipping": self.tipping,
         }
 
 
@@ -214,6 +218,7 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
         choice.fallback,
         verdicts,
         learner.problem.horizon.to_json(),
+        [] if choice.fallback else tipping_of(learner.problem, taken),
     )
 
 
@@ -238,5 +243,7 @@ def policy_learner(context: TrainingContext, venv: VirtualEnv) -> PolicyLearner:
 def _made(context: TrainingContext, problem: PolicyProblem) -> PolicyLearner:
     """What the settings name; the same weights every time."""
     torch.manual_seed(problem.seed)
-    learner = instantiate(context.settings.policy.learner, "policy.learner", problem=problem)
+    learner = instantiate(
+        context.settings.policy.learner, "policy.learner", context.settings.trust.targets, problem=problem
+    )
     return learner  # type: ignore[no-any-return]

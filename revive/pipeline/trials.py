@@ -26,6 +26,7 @@ from revive.search.space import Section, with_values
 from revive.search.trials import ALL, CHECKPOINT, Leg, Objective, Order, Report, at
 from revive.tracking.base import NullTracker
 from revive.training import Learner, draft_of
+from revive.trust.card import Cards
 
 Tell = Callable[[Report], None]
 REPORT = "report.json"  # the last one, in the folder of a trial
@@ -40,7 +41,7 @@ def objective(settings: Settings, section: Section) -> Objective:
 class WorkItem:
     """What every trial of a stage needs, once for all of them; the user's code is read again where it runs.
 
-    found: what the data added to the described graph.
+    found: what the data added to the described graph. cards: what the logs say about cause and effect.
     """
 
     settings: Settings
@@ -51,9 +52,10 @@ class WorkItem:
     found: tuple[Amendment, ...]
     venv: Path
     provenance: dict[str, Any]
+    cards: Cards | None = None
 
     def inputs(self, settings: Settings) -> Inputs:
-        return without_data(settings, self.logs, self.parts, self.logged_reward, self.found)
+        return without_data(settings, self.logs, self.parts, self.logged_reward, self.found, self.cards)
 
 
 @dataclass

@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from revive.data.trajectories import joined
+from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
+from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.imitation import imitations, independent, is_clone_at_fault, world_of
 from revive.policy.intervals import prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
-from revive.policy.verdicts import Verdict, about_errors, about_gain, about_imitation, about_signs
+from revive.policy.tipping import tipping_points
+from revive.policy.verdicts import (
+    Verdict,
+    about_cards,
+    about_errors,
+    about_gain,
+    about_imitation,
+    about_signs,
+)
+from revive.trust.card import Cards
+from revive.trust.grading import causal_cards
 from revive.venv.validation import rollout_error
 
+TIPPING_STARTS, TIPPING_STEPS = 32, 150  # of each half; a strength needs no more
 FEW = 10  # steps after which an effect is looked at, or the dead time where that is longer
+
+
+def cards_of(inputs: Inputs) -> Cards:
+    """The causal cards of what both halves learn from; the test part is not read."""
+    parts = inputs.parts
+    if parts.test is None and parts.train.rows + parts.validation.rows <= inputs.logs.rows:
+        return causal_cards(inputs.logs, inputs.graph)
+    return causal_cards(joined(parts.train, parts.validation), inputs.graph)
 
 
 def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
@@ -22,12 +46,22 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
     ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
     signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
     found = imitations(problem)
-    clone_at_fault = any(i.is_real for i in found) and is_clone_at_fault(problem)
+    acquitted = _acquitted(problem) if any(i.is_real for i in found) else None
     return [
-        *about_imitation(found, gain, clone_at_fault),
+        *about_cards(problem.cards, problem.target),
+        *about_imitation(found, gain, acquitted),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),
     ]
+
+
+def _acquitted(problem: PolicyProblem) -> str | None:
+    """What clears the venv where the clone does not earn in it what the logs' controller earned in the logs."""
+    if is_clone_at_fault(problem):
+        return "With the controller's departures from the clone replayed it does"
+    if problem.cards is not None and problem.cards.are_clear_of(problem.target):
+        return "The logs show what its moves do, and no cause that is hidden or late"
+    return None
 
 
 def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
@@ -37,3 +71,13 @@ def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
     own, other = (gains[venv.members_of(half)] for half in (chosen.half, 1 - chosen.half))
     at_home = float(own.double().mean())
     return about_gain(prediction(other, at_home, independent(world, 1 - chosen.half)), at_home)
+
+
+def tipping_of(problem: PolicyProblem, chosen: Candidate) -> list[dict[str, Any]]:
+    """How strong a hidden cause would have to be to cancel the gain of a candidate over the clone."""
+    steps = min(problem.evaluation.horizon, TIPPING_STEPS)
+    world = EvaluationEnvironment.make(
+        problem.venv, problem.rows, problem.reward, starts=TIPPING_STARTS, horizon=steps, seed=1
+    )
+    found = tipping_points(problem.cards, world, chosen.policy, problem.clone, chosen.half)
+    return [tipping.to_json() for tipping in found]

@@ -69,7 +69,7 @@ def prepare_tuning(settings: Settings, inputs: Inputs) -> Question | None:
         if name in parts[0].arrays
     }
     space = Space.of(inputs.graph, logged)
-    method: Method = instantiate(chosen.method, "tuning.method")
+    method: Method = instantiate(chosen.method, "tuning.method", settings.trust.targets)
     method.check(space)
     _require_policy(settings, inputs.graph)
     initial = chosen.initial_state

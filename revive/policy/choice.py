@@ -97,10 +97,12 @@ class Court:
     """Scores candidates, each one once.
 
     caution: c above. doubt_weight: spreads of the logged reward that are taken off for each unit of excess doubt.
+    Both count up to twice where the logs do not tell what an action does (causal grades C and D).
     """
 
     def __init__(self, problem: PolicyProblem, caution: float = 1.0, doubt_weight: float = 1.0) -> None:
-        self.problem, self.caution, self.doubt_weight = problem, caution, doubt_weight
+        self.problem = problem
+        self.caution, self.doubt_weight = caution * problem.pessimism, doubt_weight * problem.pessimism
         self.doubt = Doubt(problem.venv, problem.rows)
         self._known: dict[str, Score] = {}
         self._clone_reward, self._clone_doubt = self._run(problem.clone)

@@ -19,31 +19,49 @@ LOOKED_AT = 100  # steps after an action
 CLEAR = 0.5  # share of what one step's noise does to the reward, that a response must reach
 SMALLEST = 0.01  # share of the largest response that it must reach
 AGREED = 2.0  # times its spread over members that a response must reach
+MOST = 0.8  # of a response that settles, that a training rollout is to see
+SETTLED = 0.25  # of its peak: what is left of such a response at most, in the last tenth of what is looked at
+
+
+@dataclass(frozen=True)
+class Response:
+    """What the reward shows of an action.
+
+    dead_time: steps until it first shows, counted from 1; None where it never does. settled: steps by which `MOST` of
+    the response has come; None where it does not die away within what is looked at.
+    """
+
+    dead_time: int | None
+    settled: int | None
 
 
 @dataclass(frozen=True)
 class Horizon:
     """steps of a training rollout, and what they follow from.
 
-    dead_time: steps until an action first shows in the reward, counted from 1; None where it never does.
+    dead_time, settled: as of `Response`.
     trusted: steps over which the venv's error stays below that of "nothing changes".
     longest: of a trajectory. given: by the user.
     """
 
     steps: int
     dead_time: int | None
+    settled: int | None
     trusted: int
     longest: int
     given: bool = False
 
     @classmethod
-    def of(cls, dead_time: int | None, trusted: int, longest: int, wanted: int | None) -> Horizon:
-        """`wanted` steps, or what the figures allow: the larger of 30 and 5 dead times within what can be trusted."""
+    def of(cls, shown: Response, trusted: int, longest: int, wanted: int | None) -> Horizon:
+        """`wanted` steps, or what the figures allow.
+
+        These are the largest of 30, 5 dead times, and what most of a response takes, within what can be trusted.
+        """
         if wanted is not None:
-            return cls(wanted, dead_time, trusted, longest, True)
-        needed = max(USUAL, PER_DEAD_TIME * (dead_time or 1))
+            return cls(wanted, shown.dead_time, shown.settled, trusted, longest, True)
+        needed = max(USUAL, PER_DEAD_TIME * (shown.dead_time or 1), shown.settled or 1)
         steps = max(SHORTEST, min(needed, trusted))
-        return cls(min(steps, longest), dead_time, trusted, longest)
+        return cls(min(steps, longest), shown.dead_time, shown.settled, trusted, longest)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,6 +71,8 @@ class Horizon:
         delay = (
             "an action never shows in the reward" if self.dead_time is None else f"dead time {self.dead_time}"
         )
+        if self.settled is not None:
+            delay += f", most of the response within {self.settled}"
         if self.given:
             return f"{self.steps} steps as given; {delay}, the venv can be trusted for {self.trusted}"
         return f"{self.steps} steps: {delay}, the venv can be trusted for {self.trusted}"
@@ -80,11 +100,11 @@ def _in_spreads(errors: RolloutError, table: dict[str, Any]) -> Tensor:
 
 
 @torch.no_grad()
-def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within: int) -> int | None:
-    """Steps until a change of the action first shows in what the reward reads of the states, counted from 1.
+def response(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within: int) -> Response:
+    """How a change of the action shows in what the reward reads of the states.
 
     Two open-loop rollouts of the recorded actions, one of them with the first action moved by half a spread. What
-    the reward charges for the action itself is left out. The first response counts that stands out of the noise: half
+    the reward charges for the action itself is left out. A response shows where it stands out of the noise: half
     of what one step's noise does to the reward, a hundredth of the largest response within `within` steps, and twice
     its own spread over the members.
     """
@@ -102,19 +122,35 @@ def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within:
         return reward(venv.codec.decode({**rolled, target: data[target]})).nan_to_num(0.0)
 
     usual = rewards(data)
-    noise = venv.noise(1, first.shape[1], torch.Generator(venv.device).manual_seed(0))
-    still = {
-        name: torch.nn.functional.pad(eps, (0, 0, 0, 0, 0, 0, 0, horizon - 1)) for name, eps in noise.items()
-    }
     usually = robust_scale(usual[valid].double().cpu().numpy()[:, None])[0]  # a cliff is no measure of noise
-    floor = float((rewards(data, still)[0] - usual[0]).abs().clamp_max(usually).mean())
+    jolted = rewards(data, _one_step_noise(venv, horizon, first.shape[1]))
+    floor = float((jolted[0] - usual[0]).abs().clamp_max(usually).mean())
     effect = (rewards(moved) - usual).clamp(-usually, usually) * valid
     size = effect.abs().sum((1, 2)) / valid.sum((1, 2)).clamp_min(1)  # (T,)
     by_member = effect.reshape(horizon, venv.halves, per_half, -1)
     doubt = by_member.std(2, unbiased=False).mean((1, 2)) / per_half**0.5
     agreed = by_member.mean(2).abs().mean((1, 2)) >= AGREED * doubt
     clear = (size >= max(CLEAR * floor, SMALLEST * float(size.max()))) & agreed & (size > 0)
-    return int(clear.float().argmax()) + 1 if bool(clear.any()) else None
+    if not bool(clear.any()):
+        return Response(None, None)
+    return Response(int(clear.float().argmax()) + 1, _settled(size))
+
+
+def _one_step_noise(venv: VirtualEnv, horizon: int, branches: int) -> dict[str, Tensor]:
+    """Noise of the first step alone; of a reading only what stays in the latent state behind it."""
+    noise = venv.noise(1, branches, torch.Generator(venv.device).manual_seed(0))
+    for name in venv.observed:
+        noise[name] = noise[name] * venv.observer(name).gain
+    later = (0, 0, 0, 0, 0, 0, 0, horizon - 1)
+    return {name: torch.nn.functional.pad(eps, later) for name, eps in noise.items()}
+
+
+def _settled(size: Tensor) -> int | None:
+    """Steps by which most of a response (T,) has come; None where it does not die away."""
+    last = size[-max(1, len(size) // 10) :].mean()
+    if len(size) < LOOKED_AT or float(last) > SETTLED * float(size.max()):
+        return None
+    return int((size.cumsum(0) < MOST * size.sum()).sum()) + 1
 
 
 def _elsewhere(venv: VirtualEnv, target: str, action: Tensor) -> Tensor:

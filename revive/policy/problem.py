@@ -15,6 +15,7 @@ from revive.policy.horizon import Horizon
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.policy.starts import Starts
+from revive.trust.card import Cards
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -30,6 +31,7 @@ class PolicyProblem:
     noise: of exploration, in model space. horizon: of training rollouts.
     has_gradient: whether autograd leads from the reward to the action.
     budget: simulated steps that may be spent. device: where all of it is computed.
+    cards: what the logs say about cause and effect; None where nobody asked.
     """
 
     graph: DecisionGraph
@@ -46,6 +48,7 @@ class PolicyProblem:
     budget: int
     seed: int
     device: torch.device
+    cards: Cards | None = None
 
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""
@@ -63,6 +66,11 @@ class PolicyProblem:
     def reward_spread(self) -> float:
         """Standard deviation of the logged reward; learners divide by it."""
         return max(float(self.row_reward.std()), 1e-6)
+
+    @property
+    def pessimism(self) -> float:
+        """By how much doubt counts more than usual: 1 where all effects are known, 2 where none is."""
+        return 1.0 + (self.cards.doubtful if self.cards else 0.0)
 
     @property
     def reward_limit(self) -> float:

@@ -2,30 +2,87 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from revive.data.trajectories import FloatArray, Trajectories
 from revive.errors import Problem, Problems, UserError, suggestion
-from revive.user_code import load_module, raised_in, require_function
+from revive.user_code import annotated_library, load_module, raised_in, require_function
+
+_log = logging.getLogger("revive")
+_Way = Literal["tensors", "arrays", "detached"]  # what a reward function takes
+_WAYS: Final[tuple[_Way, ...]] = ("tensors", "arrays", "detached")
+_EDGE: Final = (
+    1e-4  # of a column's range that a value is kept away from its ends, where slopes are often infinite
+)
 
 
-class _NodeData(dict[str, Tensor]):
+class _NodeData(dict[str, Any]):
     """The dict a reward function gets; a wrong node name ends in a message that lists the right ones."""
 
-    def __missing__(self, key: str) -> Tensor:
+    def __missing__(self, key: str) -> Any:
         raise KeyError(f"there is no node '{key}' ({suggestion(key, self)})")
 
 
-class Reward:
-    """`get_reward(data)`: node -> (N, d) in physical units, to (N, 1) or (N,), larger is better."""
+@dataclass(frozen=True)
+class Logged:
+    """Where the reward is known to be a number: node -> the least and the largest logged value, (d,) each, and a row
+    (1, d) in between; and the lowest reward that was logged."""
 
-    def __init__(self, function: Callable[[dict[str, Tensor]], Tensor], path: Path) -> None:
-        self.function = function
-        self.path = path
+    low: Mapping[str, Tensor]
+    high: Mapping[str, Tensor]
+    row: Mapping[str, Tensor]
+    worst: float
+
+    @classmethod
+    def of(cls, logs: Trajectories, reward: Tensor) -> Logged:
+        """reward: of the rows of `logs`, (N,)."""
+        data = {k: torch.as_tensor(v, dtype=torch.float32) for k, v in logs.arrays.items()}
+        usual = int(reward.argsort()[len(reward) // 2])
+        margin = {k: _EDGE * (v.amax(0) - v.amin(0)) for k, v in data.items()}
+        low = {k: v.amin(0) + margin[k] for k, v in data.items()}
+        high = {k: v.amax(0) - margin[k] for k, v in data.items()}
+        return cls(low, high, {k: v[usual : usual + 1] for k, v in data.items()}, float(reward.min()))
+
+    def nearest(self, data: Mapping[str, Tensor], where: Tensor) -> dict[str, Tensor]:
+        """The data with the rows `where` (N,) moved into the logged range."""
+        moved = dict(data)
+        for name in self.low.keys() & data.keys():
+            value = data[name]
+            inside = value.clamp(self.low[name].to(value), self.high[name].to(value))
+            moved[name] = torch.where(where.unsqueeze(-1), inside, value)
+        return moved
+
+    def usual(self, data: Mapping[str, Tensor], where: Tensor) -> dict[str, Tensor]:
+        """The data with a logged row in place of the rows `where` (N,)."""
+        return {
+            name: torch.where(where.unsqueeze(-1), self.row[name].to(value), value)
+            if name in self.row
+            else value
+            for name, value in data.items()
+        }
+
+
+class Reward:
+    """`get_reward(data)`: node -> (N, d) in physical units, to (N, 1) or (N,), larger is better.
+
+    A function of numpy arrays is called with those, and passes on no gradient. logged: where a reward that is no
+    number is asked again, at the nearest logged values; None lets it through.
+    """
+
+    def __init__(
+        self, function: Callable[[dict[str, Any]], Any], path: Path, logged: Logged | None = None
+    ) -> None:
+        self.function, self.path, self.logged = function, path, logged
+        self._said = False
+        self.takes: _Way = "arrays" if annotated_library(function) == "numpy" else "tensors"
 
     @classmethod
     def load(cls, path: Path) -> Reward:
@@ -34,21 +91,48 @@ class Reward:
         require_function(module, "get_reward", path)
         return cls(module.get_reward, path)
 
+    def within(self, logs: Trajectories, reward: Tensor) -> Reward:
+        """The same, which is a number wherever it is asked. reward: of the rows of `logs`, (N,)."""
+        made = Reward(self.function, self.path, Logged.of(logs, reward))
+        made.takes = self.takes
+        return made
+
     def __call__(self, data: Mapping[str, Tensor]) -> Tensor:
         """data: node -> (..., d) in physical units of one shape (...) -> reward (...).
 
         Raises UserError for a wrong type or shape.
         """
         lead = next(iter(data.values())).shape[:-1]
-        flat = _NodeData({name: value.reshape(-1, value.shape[-1]) for name, value in data.items()})
-        rows = next(iter(flat.values())).shape[0]
-        try:
-            reward = self.function(flat)
-        except Exception as error:
-            raise UserError(raised_in(self.path, error)) from error
+        flat = {name: value.reshape(-1, value.shape[-1]) for name, value in data.items()}
+        reward = self._of_rows(flat)
+        bad = ~torch.isfinite(reward)
+        if self.logged is not None and bool(bad.any()):
+            reward = self._at_the_nearest(flat, bad, self.logged)
+        return reward.reshape(lead)
+
+    def _at_the_nearest(self, data: Mapping[str, Tensor], bad: Tensor, logged: Logged) -> Tensor:
+        """The reward with the rows `bad` asked inside the logged range; the worst logged one where that is no number
+        either. No row is evaluated where it has none, so that no gradient is NaN."""
+        if not self._said:
+            self._said = True
+            what = "%s: get_reward is no number at some values that were not logged; "
+            what += "it is asked at the nearest logged ones"
+            _log.warning(what, self.path)
+        moved = logged.nearest(data, bad)
+        reward = self._of_rows(moved)
+        still = bad & ~torch.isfinite(reward)
+        if not bool(still.any()):
+            return reward
+        reward = self._of_rows(logged.usual(moved, still))
+        return torch.where(still, torch.full_like(reward, logged.worst), reward)
+
+    def _of_rows(self, data: Mapping[str, Tensor]) -> Tensor:
+        """node -> (N, d) to (N,). Raises UserError for a wrong type or shape."""
+        like = next(iter(data.values()))
+        reward = self._asked(data)
         if not isinstance(reward, Tensor):
-            found = type(reward).__name__
-            raise UserError(Problem(f"get_reward returned a {found}, not a tensor", self.path))
+            reward = _as_tensor(reward, self.path)
+        rows = len(like)
         if tuple(reward.shape) not in {(rows, 1), (rows,)}:
             raise UserError(
                 Problem(
@@ -57,7 +141,24 @@ class Reward:
                     remedy=f"return ({rows}, 1): slice columns with data[node][..., 0:1], and reduce no rows",
                 )
             )
-        return reward.to(torch.float32).reshape(lead)
+        return reward.to(like.device, torch.float32).reshape(rows)
+
+    def _asked(self, data: Mapping[str, Tensor]) -> Any:
+        """What the function returns for tensors; for arrays, or for tensors without a gradient, where that fails.
+
+        The way that worked is kept. Raises UserError with what went wrong for the first way.
+        """
+        first: Exception | None = None
+        for way in _WAYS[_WAYS.index(self.takes) :]:
+            try:
+                found = self.function(_given(way, data))
+            except Exception as error:
+                first = first or error
+                continue
+            self.takes = way
+            return found
+        assert first is not None
+        raise UserError(raised_in(self.path, first)) from first
 
     @torch.no_grad()
     def of_logs(self, logs: Trajectories) -> Tensor:
@@ -98,3 +199,19 @@ class Reward:
             return False
         found = torch.autograd.grad(reward.sum(), list(leaves.values()), allow_unused=True)
         return any(g is not None and bool((g != 0).any()) for g in found)
+
+
+def _given(way: _Way, data: Mapping[str, Tensor]) -> _NodeData:
+    if way == "tensors":
+        return _NodeData(data)
+    plain = {name: value.detach() for name, value in data.items()}
+    if way == "detached":
+        return _NodeData(plain)
+    return _NodeData({name: value.cpu().numpy().astype(np.float64) for name, value in plain.items()})
+
+
+def _as_tensor(reward: Any, path: Path) -> Tensor:
+    if not isinstance(reward, np.ndarray) or reward.dtype.kind not in "fiub":
+        found = type(reward).__name__
+        raise UserError(Problem(f"get_reward returned a {found}, not a tensor or an array", path))
+    return torch.as_tensor(reward.astype(np.float64))

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from revive.policy.conduct import Use
 from revive.policy.intervals import Interval
 from revive.policy.signs import SignOfEffect
+from revive.trust.card import Cards
 from revive.venv.validation import HORIZONS, RolloutError
 
 RELEVANT = 0.25  # spreads of the logged reward per step, and share of the gain: a gap below both is no matter
@@ -27,6 +28,7 @@ SOON = (
 EXPLODED = 3.0  # spreads of the data
 OUTSIDE = 0.05  # share of the steps
 MOVES = 3.0  # times those of the logs
+NAMED = 3  # effects that a sentence names
 HALVES = ("training", "validation")
 
 Severity = Literal["distrust", "caution"]
@@ -70,12 +72,12 @@ class Imitation:
 
 
 def about_imitation(
-    imitations: Sequence[Imitation], gain: float | None, clone_at_fault: bool = False
+    imitations: Sequence[Imitation], gain: float | None, acquitted: str | None = None
 ) -> list[Verdict]:
     """gain: per step, that the best policy promises over the clone; None where none is learned.
 
-    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the second replay
-    (imitation.py).
+    A gap that is small beside the gain leaves the gain standing. acquitted: what clears the venv, as the beginning of a
+    sentence; None where nothing does.
     """
     wrong = [i for i in imitations if i.is_real]
     if not wrong:
@@ -88,10 +90,8 @@ def about_imitation(
         f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: {venv} "
         f"against {logs} per step on the same rows of the two halves."
     )
-    if clone_at_fault:
-        sentence += (
-            " With the controller's departures from the clone replayed it does: the clone is at fault."
-        )
+    if acquitted:
+        sentence += f" {acquitted}: the clone is at fault."
         remedy = (
             "Let the policy see what the controller saw (policy.inputs, policy.history, declared histories)."
         )
@@ -232,6 +232,39 @@ def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
         return []
     sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
     return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+
+
+def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
+    """What the logs say about cause and effect, before anything is learned from them.
+
+    target: the node that a policy decides. A hidden cause of another decision is a caution, and so is one against which
+    an effect is declared.
+    """
+    if cards is None:
+        return []
+    found = [Verdict("no-card", f"{said}.", "Log more of it.", "caution") for said in cards.skipped]
+    unknown = [card for card in cards.cards if card.grade == "C"]
+    if unknown:
+        listed = "; ".join(
+            f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown[:NAMED]
+        )
+        more = f"; and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        found.append(
+            Verdict(
+                "unknown-effect",
+                f"The logs do not tell what an action does (causal grade C): {listed}{more}.",
+                "Move the action by hand in new logs, or declare its effect if you know the sign; policies are judged "
+                "more strictly meanwhile.",
+                "caution",
+            )
+        )
+    for card in cards.cards:
+        for remark in card.remarks:
+            if remark.code in ("hidden-driver", "wrong-sign"):
+                settled = card.declared is not None or card.node != target
+                severity: Severity = "caution" if settled else "distrust"
+                found.append(Verdict(remark.code, remark.sentence, remark.remedy, severity))
+    return found
 
 
 def first_distrust(verdicts: Iterable[Verdict]) -> str | None:

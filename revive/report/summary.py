@@ -19,7 +19,7 @@ policy.episodes  where the logs hold several trajectories or `done`, from their 
     reached `done`}; predicted {mean, low, high}: the return in the other half's venv and the interval for the true one;
     truth {return, se, length, ended}
 policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}
-policy.horizon   {steps, dead_time, trusted, longest, given}: of training rollouts
+policy.horizon   {steps, dead_time, settled, trusted, longest, given}: of training rollouts
 policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
     outside: share of the steps, moves: mean change per step over that of the logs, null for states and categories}
 tuning           empty where nothing was tuned; else what `tuning.yaml` holds:
@@ -32,6 +32,14 @@ search           stage -> how its hyper-parameters were searched, empty where th
     count}, chosen (see `search/STAGE/trials.json`), training_seconds: of all trials, wall_seconds: of the stage;
     where a test part was kept aside also validation, test, optimism: of the venv the mean absolute rollout error of
     both halves' members over `steps` steps, of the policy the gain over the logs' controller per step
+causal           what the logs say about cause and effect (revive/trust/card.py): grade, rows, blocks, false_alarms,
+    rows_needed, skipped, cards [{action, output, grade, overlap, effect, low, high, ..., reasons, remarks}]
+tipping          of each action and the outputs that it moves most (revive/policy/tipping.py): [{action, output, shares,
+    gains: per step over the clone when so many times the effect are spurious, at: the share that cancels the gain or
+    null, strength, product, reach, columns [{column, moves, response}], sentence}]; empty where a clone was taken
+gate             {status: pass | warn | fail, reasons, overridden: accepted in spite of it (gate.override=true)}
+backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories,
+    rows, logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
 verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
 seconds          by stage
 """
@@ -77,7 +85,11 @@ class Summary:
     seconds: dict[str, float]
     tuning: dict[str, Any] = field(default_factory=dict)
     search: dict[str, Any] = field(default_factory=dict)
+    backtest: dict[str, Any] = field(default_factory=dict)
     verdicts: list[dict[str, str]] = field(default_factory=list)
+    causal: dict[str, Any] = field(default_factory=dict)
+    gate: dict[str, Any] = field(default_factory=dict)
+    tipping: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from revive.report.summary import Summary
+from revive.trust.card import Cards, CausalCard
 
 PLAIN: dict[str, Any] = {
     "title_justify": "left",
@@ -100,14 +101,46 @@ def _figures(errors: Mapping[str, float]) -> list[str]:
     return [f"{value:.3f}" for value in errors.values()]
 
 
+def card_lines(cards: Cards, most: int = 6) -> list[str]:
+    """The causal cards in a few lines: the worst grades first, the well known ones counted."""
+    ordered = sorted(cards.cards, key=lambda card: "DCBA-".index(card.grade))
+    shown = [card for card in ordered if card.grade in "CD"] or ordered[:2]
+    lines = [f"causes  {_card(card)}" for card in shown[:most]]
+    rest = [card.grade for card in ordered if card not in shown[:most]]
+    if rest:
+        counted = ", ".join(f"{rest.count(grade)} {grade}" for grade in "DCBA" if grade in rest)
+        lines.append(f"causes  and {len(rest)} more pairs of action and state: grade {counted}")
+    return [*lines, *(f"causes  {said}" for said in cards.skipped)]
+
+
+def _card(card: CausalCard) -> str:
+    """`power -> temperature  A: effect -0.99 (-1.05 .. -0.938), overlap 18%; measurement-noise`."""
+    named = "".join(f"; {remark.code}" for remark in card.remarks)
+    effect = f"effect {card.effect:.3g} ({card.low:.3g} .. {card.high:.3g}), overlap {card.overlap:.2g}"
+    return f"{card.action} -> {card.output}  {card.grade}: {effect}{named}"
+
+
 def sentences(summary: Summary) -> list[str]:
     """What stands below the tables: the prediction, the choice, how the policy acts, and the verdicts."""
-    policy = summary.policy
+    policy, gate = summary.policy, _gate(summary.gate)
     if "predicted" not in policy:
-        return _verdicts(summary, "")
+        return [*_verdicts(summary, ""), *gate]
     lines = [*_prediction(policy), _choice(policy), *_conduct(policy)]
     sound = "verdict    nothing was found that speaks against the estimate (docs/trust.md says what was looked for)"
-    return ["\n".join(line for line in lines if line), *_verdicts(summary, sound)]
+    tipping = [f"tipping    {pair['sentence']}" for pair in summary.tipping[:1]]
+    return ["\n".join(line for line in [*lines, *tipping] if line), *_verdicts(summary, sound), *gate]
+
+
+def _gate(gate: Mapping[str, Any]) -> list[str]:
+    if not gate:
+        return []
+    accepted = " (accepted: gate.override=true)" if gate["overridden"] else ""
+    words = {
+        "pass": "pass",
+        "warn": "warn: see above",
+        "fail": "FAIL: do not use what was learned on the plant",
+    }
+    return [f"gate       {words[gate['status']]}{accepted}"]
 
 
 def _prediction(policy: Mapping[str, Any]) -> list[str]:

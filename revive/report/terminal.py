@@ -24,9 +24,10 @@ from revive.data.finding import counted
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
-from revive.report.tables import policy_table, sentences, venv_table
+from revive.report.tables import card_lines, policy_table, sentences, venv_table
+from revive.trust.card import Cards
 
-RESULTS = ("summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
+RESULTS = ("report.html", "summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
 PROGRESS = "progress.log"
 PERIOD = 30.0  # seconds between lines about progress
 WIDE = 110  # characters, where the output is no terminal
@@ -46,8 +47,8 @@ class Pace:
             return None
         self._said = now
         left = (now - self._started) * max(total - done, 0) / done
-        share = f"{min(done / total, 1):4.0%}"
-        return f"{self._stage:<8} {share}  after {now - self._started:.0f} s, at most {left:.0f} s left"
+        spent = now - self._started
+        return f"{self._stage:<8} {min(done / total, 1):4.0%}  after {spent:.0f} s, at most {left:.0f} s left"
 
 
 class Terminal:
@@ -75,6 +76,11 @@ class Terminal:
         if warnings or proposals:
             found = f"{counted(warnings, 'warning')}, {counted(proposals, 'proposal')}"
             self.note(f"data    {found}: revive check experiment={experiment}")
+
+    def cards(self, cards: Cards) -> None:
+        """What the logs say about cause and effect: a line for each pair that is not well known, or one for all."""
+        for line in card_lines(cards):
+            self.note(line)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The run folder: what one execution of an experiment was made of, how far it came, and who holds it."""
 
 from revive.runs.changes import Change, changes_between, leaves
-from revive.runs.files import disk_trouble, write_bytes, write_json, write_yaml
+from revive.runs.files import disk_trouble, plain_json, write_bytes, write_json, write_yaml
 from revive.runs.folder import RunFolder, stages_finished
 from revive.runs.locks import alone_in, is_held
 from revive.runs.names import fresh_name
@@ -19,6 +19,7 @@ __all__ = [
     "is_held",
     "is_interrupt",
     "leaves",
+    "plain_json",
     "sigterm_interrupts",
     "stages_finished",
     "write_bytes",

@@ -18,7 +18,7 @@ _DISK = {getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS", "EIO", "
 
 def write_json(path: Path, value: Any) -> Path:
     """Nested values as JSON. Arrays become lists; numbers that are not finite become null."""
-    return write_text(path, json.dumps(_plain(value), indent=2, ensure_ascii=False) + "\n")
+    return write_text(path, json.dumps(plain_json(value), indent=2, ensure_ascii=False) + "\n")
 
 
 def write_yaml(path: Path, values: Mapping[str, Any]) -> Path:
@@ -56,14 +56,14 @@ def disk_trouble(error: BaseException | None) -> OSError | None:
     return None
 
 
-def _plain(value: Any) -> Any:
-    """Nested values as JSON knows them."""
+def plain_json(value: Any) -> Any:
+    """Nested values as JSON knows them: arrays as lists, null for numbers that are not finite, text for the rest."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(inner) for key, inner in value.items()}
+        return {str(key): plain_json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(inner) for inner in value]
+        return [plain_json(inner) for inner in value]
     if hasattr(value, "tolist"):  # arrays, tensors and their scalars
-        return _plain(value.tolist())
+        return plain_json(value.tolist())
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     return value if value is None or isinstance(value, bool | int | str) else str(value)

@@ -91,7 +91,7 @@ def _try_edges(settings: Settings, section: Section, key: str, domain: Domain) -
         tried = with_values(settings, section, {key: value}, settings.seed)
         if key.startswith("learner."):
             learner = getattr(tried, section).learner
-            check_arguments(learner, f"{section}.learner").raise_if_any()
+            check_arguments(learner, f"{section}.learner", trusted=settings.trust.targets).raise_if_any()
 
 
 def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -11,10 +11,11 @@ import numpy as np
 import yaml
 
 from revive.errors import Problem, Problems, UserError
-from revive.server.translate import Translation, from_config, translate
+from revive.server.translate import Translation, chosen_learner, from_config, translate
 
 MODES = {"venv_mode": "venv.mode", "policy_mode": "policy.mode", "tuning_mode": "tuning.mode"}
-_USUAL_MODES = {"venv.mode": "tune", "policy.mode": "tune", "tuning.mode": "none"}
+# REVIVE's defaults where ours differ; what is missing in the logs is masked there without being asked.
+_USUAL = {"venv.mode": "tune", "policy.mode": "tune", "tuning.mode": "none", "dataset.missing": "mask"}
 _KEYS = {
     "dataset_file_path": "dataset.path",
     "dataset_desc_file_path": "dataset.description",
@@ -49,15 +50,20 @@ def collect(named: Mapping[str, Any], kwargs: Mapping[str, Any], debug: bool, co
     named: the constructor's arguments by name; a `Usual` one counts as not given.
     Raises UserError with what cannot be understood.
     """
-    found = Translation(dict(_USUAL_MODES))
+    found = Translation(dict(_USUAL))
     if debug:
         found.values |= {"debug": "fast", "ray.enabled": False}
-    given = translate(kwargs)
-    if config is not None:
-        chosen = {key: str(kwargs[key]) for key in _ALGORITHMS if key in kwargs}
-        found.take(from_config(_read(Path(config)), chosen))
+    written = {} if config is None else _read(Path(config))
+    learner = chosen_learner(kwargs, written)
+    given = translate(kwargs, learner=learner)
+    chosen = {key: str(kwargs[key]) for key in _ALGORITHMS if key in kwargs}
+    found.take(from_config(written, chosen, learner))
     found.take(_named(named))
     found.take(given)
+    if learner in ("ppo", "sac"):
+        found.remarks.append(
+            f"policy_algo: {learner} alone learns the policy; policy=auto has several compete"
+        )
     return found
 
 

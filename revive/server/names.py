@@ -21,13 +21,11 @@ class Why:
 
 
 Section = Literal["base", "venv", "policy"]
+LEARNERS = ("ppo", "sac", "auto", "first_order", "td3_bc", "clones")
+"""Learners of the policy: REVIVE's two by its names, then those that it does not have."""
 Entry = str | Why | Callable[[Any], "dict[str, Any] | Why"]
 
-GRADIENT = "policy.learner.learners.first_order"  # a part of `policy=auto`
 ADVERSARIAL = Why("no matcher judges the venv: it is fitted by likelihood and then through rollouts")
-ON_POLICY = Why(
-    "the policy climbs the gradient through the venv with one critic; there is no PPO or SAC in it"
-)
 DOUBT = Why(
     "where policies are compared, a standard deviation over the members is taken off their gain, and more for what "
     "the members disagree about more than about the logs' controller"
@@ -55,7 +53,7 @@ def _only(usual: Any, why: str) -> Callable[[Any], dict[str, Any] | Why]:
     return lambda value: {} if value in names else Why(why)
 
 
-def _above(least: int, key: str, why: str) -> Callable[[Any], dict[str, Any] | Why]:
+def above(least: int, key: str, why: str) -> Callable[[Any], dict[str, Any] | Why]:
     """The key, where the value is larger than `least`."""
     return lambda value: {key: int(value)} if value is not None and int(value) > least else Why(why)
 
@@ -80,10 +78,19 @@ def _parallel(value: Any) -> dict[str, Any]:
     return {"search.concurrency": None if value in (None, "auto") else int(value)}
 
 
-def _activation(key: str) -> Callable[[Any], dict[str, Any] | Why]:
+def activation(key: str) -> Callable[[Any], dict[str, Any] | Why]:
     ours = {"relu": "relu", "tanh": "tanh", "gelu": "gelu", "swish": "silu"}
     why = Why(f"of the activations here are silu, tanh, relu and gelu: {key}")
     return lambda value: {key: ours[value]} if value in ours else why
+
+
+def _venv_learner(value: Any) -> dict[str, Any] | Why:
+    """Behaviour cloning is the one-step stage alone; the adversarial ones are answered by rollouts."""
+    if str(value).lower() == "bc":
+        return {"venv.learner.curriculum": []}
+    return Why(
+        "the venv is fitted by likelihood and then through rollouts of several steps, not by a matcher"
+    )
 
 
 _SAMPLERS = {
@@ -99,7 +106,7 @@ BASE: dict[str, Entry] = {
     "global_seed": "seed",
     "val_split_ratio": "dataset.split.validation",
     "val_split_mode": "dataset.split.mode",
-    "ignore_check": _only(False, "what the data report finds is mended, or accepted in the description"),
+    "ignore_check": lambda value: {"dataset.ignore_check": bool(value)},
     "data_workers": Why("the whole data set is preloaded; there are no loader processes"),
     "venv_train_dataset_mode": Why("first single rows, then windows: venv.learner.curriculum"),
     # nodes
@@ -116,7 +123,7 @@ BASE: dict[str, Entry] = {
     "venv_rollout_horizon": _curriculum,
     "venv_gpus_per_worker": CPU,
     "venv_metric": lambda value: _METRICS.get(str(value), _NO_METRIC),
-    "venv_algo": Why("there is one venv learner; with venv.learner.curriculum=[] it clones behaviour alone"),
+    "venv_algo": _venv_learner,
     "save_start_epoch": Why("members are judged at the end of every stage of their training"),
     "num_venv_store": _kept,
     "num_venv_in_use": Why("a policy is learned in all members that venv.keep leaves"),
@@ -130,9 +137,7 @@ BASE: dict[str, Entry] = {
     "policy_gpus_per_worker": CPU,
     "task": _only(None, "a ground truth is a Python file: simulator=FILE"),
     "behavioral_policy_init": _only(True, "the policy always starts as a clone of the behaviour policy"),
-    "policy_algo": Why(
-        "several learners compete, and the best of their policies is taken: policy.learner.learners"
-    ),
+    "policy_algo": "policy",
     "test_gamma": _only(1.0, "policies are compared by their mean reward per step"),
     "test_horizon": "policy.evaluation.horizon",
     "deterministic_test": _only(True, "policies are compared without noise of their own"),
@@ -165,13 +170,13 @@ BASE: dict[str, Entry] = {
 
 VENV: dict[str, Entry] = {
     "bc_batch_size": "venv.learner.batch_size",
-    "bc_epoch": _above(0, "venv.learner.one_step_updates", "there is always a one-step stage"),
+    "bc_epoch": above(0, "venv.learner.one_step_updates", "there is always a one-step stage"),
     "bc_lr": "venv.learner.lr",
     "bc_weight_decay": "venv.learner.weight_decay",
     "weight_decay": "venv.learner.weight_decay",
     "revive_batch_size": "venv.learner.window_batch",
     "g_lr": "venv.learner.multi_step_lr",
-    "transition_activation": _activation("venv.network.activation"),
+    "transition_activation": activation("venv.network.activation"),
     "policy_activation": Why("the nodes of a venv share venv.network.activation"),
     "bc_horizon": Why("the one-step stage learns from single rows; later stages from windows"),
     "lr_decay": Why("the step size falls as a cosine within every stage"),
@@ -200,37 +205,7 @@ VENV: dict[str, Entry] = {
          "replace_with_expert", "replace_ratio", "value_lr"), ADVERSARIAL),
 }  # fmt: skip
 
-POLICY: dict[str, Entry] = {
-    "ppo_batch_size": f"{GRADIENT}.branches",
-    "sac_batch_size": f"{GRADIENT}.critic_batch",
-    "policy_bc_epoch": _above(0, "policy.clone.updates", "the policy always starts as a clone"),
-    "ppo_epoch": f"{GRADIENT}.iterations",
-    "sac_epoch": f"{GRADIENT}.iterations",
-    "sac_steps_per_epoch": f"{GRADIENT}.critic_steps",
-    "ppo_rollout_horizon": "policy.horizon",
-    "sac_rollout_horizon": "policy.horizon",
-    "policy_hidden_activation": _activation("policy.network.activation"),
-    "policy_activation": _activation("policy.network.activation"),
-    "gae_gamma": f"{GRADIENT}.gamma",
-    "gamma": f"{GRADIENT}.gamma",
-    "gae_lambda": f"{GRADIENT}.td_lambda",
-    "g_lr": "policy.learner.lr",
-    "reward_uncertainty_weight": DOUBT,
-    "policy_backbone": SHAPE,
-    "num_venv_in_use": Why("a policy is learned in all members that venv.keep leaves"),
-    **dict.fromkeys(
-        ("value_hidden_features", "value_hidden_layers", "q_hidden_features", "q_hidden_layers"),
-        Why("the critic is as large as the policy: policy.network.hidden")),
-    **dict.fromkeys(
-        ("ppo_runs", "epsilon", "w_vl2", "w_ent", "w_kl", "num_q_net", "buffer_size", "alpha", "polyak",
-         "batch_ratio", "interval", "generate_deter", "critic_pretrain"), ON_POLICY),
-    **dict.fromkeys(
-        ("penalty_type", "penalty_sample_num", "candidate_num", "ensemble_size", "ensemble_choosing_interval",
-         "filter"), DOUBT),
-}  # fmt: skip
-
-TABLES: dict[Section, dict[str, Entry]] = {"base": BASE, "venv": VENV, "policy": POLICY}
-NETWORKS: dict[str, dict[str, str]] = {
+NETWORKS: dict[Section, dict[str, str]] = {
     "venv": {"transition": "venv.network.hidden", "policy": "venv.network.hidden"},
     "policy": {"policy": "policy.network.hidden"},
 }

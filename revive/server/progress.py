@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,14 +35,14 @@ class Progress:
         """Whether a process of this machine is at work on the run."""
         return is_held(self.folder)
 
-    def state(self, stage: str, running: bool) -> TaskState:
-        """How a stage stands; `running` says whether the run is being trained."""
+    def state(self, stage: str, running: bool, asked: bool = True) -> TaskState:
+        """How a stage stands; `running` says whether the run is being trained, `asked` whether this stage is to be."""
         told = self._state().get("stages", {}).get(stage)
         if told == "finished":
             return "End"
         if told == "running":
             return "Run" if running else "Shutdown"
-        return "Wait"
+        return "End" if not asked and self._state().get("state") == "finished" else "Wait"
 
     def trials(self, stage: str, running: bool) -> TrialStates:
         """Every trial so far; a stage that was not tuned is one trial."""
@@ -57,21 +58,27 @@ class Progress:
         state = "finished" if told == "finished" else "failed" if whole == "failed" else under_way
         return {0: (state, (self._state().get("error") or "") if state == "failed" else "")}
 
-    def metrics(self, stage: str) -> dict[str, Any]:
-        """Of a tuned stage how many trials are over, of how many, and the best metric so far under its name; of a
-        stage whose run is through also its figures, as `summary.json` names them."""
+    def metrics(self, stage: str, planned: int = 1) -> dict[str, Any]:
+        """How many trials are over, of how many (`planned` where the run does not say), the accuracy under REVIVE's
+        name, and of a tuned stage the best metric so far under its own; of a stage whose run is through also its
+        figures, as `summary.json` names them."""
         book, state = self._book(stage), self._state()
-        told: dict[str, Any] = {}
+        finished = state.get("stages", {}).get(stage) == "finished"
+        told: dict[str, Any] = {"current_num_of_trials": int(finished)}
         if book["trials"]:
             told["current_num_of_trials"] = sum(t["state"] not in _UNDER_WAY for t in book["trials"])
-            planned = state.get("made_of", {}).get(stage, {}).get("search.trials")
-            told |= {} if planned is None else {"total_num_of_trials": planned}
+            planned = state.get("made_of", {}).get(stage, {}).get("search.trials") or planned
+        told["total_num_of_trials"] = max(planned, told["current_num_of_trials"])
         best = next(iter(self._best_first(book)), None)
         if best is not None:
             told[book["metric"]] = best["metric"]
-        if state.get("state") == "finished" and state.get("stages", {}).get(stage) == "finished":
+        if state.get("state") == "finished" and finished:
             told |= _figures(stage, _json(self.folder / "summary.json"))
-        return told
+        return told | _accuracy(stage, told, None if best is None else _sign(book) * best["metric"])
+
+    def best(self, stage: str) -> Path | None:
+        """The bundle that `model` loads; None before there is one."""
+        return next(self._bundles(stage), None)
 
     def model(self, stage: str, load: Callable[[Path], T]) -> T | None:
         """The best model there is: that of the finished stage, or else of the best finished trial."""
@@ -105,15 +112,30 @@ class Progress:
                 yield bundle
 
     def _best_first(self, book: dict[str, Any]) -> list[dict[str, Any]]:
-        sign = 1.0 if book.get("better") == "min" else -1.0
         done = [t for t in book["trials"] if t["state"] == "finished" and t["metric"] is not None]
-        return sorted(done, key=lambda trial: sign * trial["metric"])
+        return sorted(done, key=lambda trial: -_sign(book) * trial["metric"])
 
     def _book(self, stage: str) -> dict[str, Any]:
         return {"trials": [], **_json(self.folder / "search" / stage / TRIALS)}
 
     def _state(self) -> dict[str, Any]:
         return _json(self.folder / "state.json")
+
+
+def _sign(book: dict[str, Any]) -> float:
+    """What a trial's metric is multiplied by for larger to be better."""
+    return -1.0 if book.get("better") == "min" else 1.0
+
+
+def _accuracy(stage: str, told: dict[str, Any], best: float | None) -> dict[str, float]:
+    """`venv_acc`: minus the rollout error over the longest of the rollouts, or that of the best trial so far;
+    `policy_acc`: the reward that is predicted, or the metric of the best trial. -inf before there is any."""
+    if stage == "tuning":
+        return {}
+    longest = [-error for key, error in told.items() if key.startswith("rollout_mae.")][-1:]
+    figures = [told["predicted"]] if "predicted" in told else longest
+    found = [*figures, *([] if best is None else [best]), -math.inf]
+    return {f"{stage}_acc": float(found[0])}
 
 
 def _figures(stage: str, summary: dict[str, Any]) -> dict[str, Any]:

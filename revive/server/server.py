@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from revive.config.compose import load_settings
@@ -144,26 +145,35 @@ class ReviveServer:
         """What training has printed."""
         return self._training.log() if self._training is not None else ""
 
-    def get_virtualenv_env(self) -> tuple[VenvSession | None, dict[str, Any], TrialStates]:
+    def get_virtualenv_env(self) -> tuple[VenvSession | None, dict[str, Any], TrialStates, Path | None]:
         """The virtual environment (the best one so far while trials run; None before there is one), how its
-        training stands, and its trials."""
+        training stands, its trials, and the bundle of the best one."""
         description = self.settings.dataset.description
         code = description.parent if isinstance(description, Path) else None
         model = self._progress.model("venv", lambda bundle: load_venv(bundle, code))
-        return model, *self._told("venv")
+        return model, *self._told("venv"), self._progress.best("venv")
 
-    def get_policy_model(self) -> tuple[PolicySession | None, dict[str, Any], TrialStates]:
+    def get_policy_model(self) -> tuple[PolicySession | None, dict[str, Any], TrialStates, Path | None]:
         """The policy (the best one so far while trials run; None before there is one), how its training stands,
-        and its trials."""
-        return self._progress.model("policy", load_policy), *self._told("policy")
+        its trials, and the bundle of the best one."""
+        model = self._progress.model("policy", load_policy)
+        return model, *self._told("policy"), self._progress.best("policy")
 
-    def get_parameter(self) -> dict[str, Any] | None:
-        """What parameter tuning found, as `tuning.yaml` of the run holds it; None before that."""
-        return self._progress.tuned(TUNED)
+    def get_parameter(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """The best parameters, tunable node -> array (d,), None before there are any; how tuning stands, with all
+        that `tuning.yaml` of the run holds."""
+        found = self._progress.tuned(TUNED)
+        told = {**self._told("tuning")[0], **(found or {})}
+        if found is None:
+            return None, told
+        values = {node: np.array(list(columns.values())) for node, columns in found["values"].items()}
+        return values, told
 
     def status(self) -> dict[str, Any]:
-        """How every task stands: task_state (Wait, Run, End, Shutdown), figures, trials with their states and
-        errors; whether anything is `running`, and the `error` that ended training, if any."""
+        """How every task stands: task_state (Wait, Run, End, Shutdown; of a task whose mode is `none` End as soon as
+        the others are done), venv_acc and policy_acc (larger is better, -inf before there is any), numbers of trials,
+        figures, trials with their states and errors; whether anything is `running`, and the `error` that ended
+        training, if any."""
         told: dict[str, Any] = {}
         for stage in ("venv", "policy", "tuning"):
             metrics, trials = self._told(stage)
@@ -229,7 +239,13 @@ class ReviveServer:
         """How a stage stands, and its trials."""
         progress = self._progress
         running = self._is_running() or progress.is_held()
-        metrics = {"task_state": progress.state(stage, running), **progress.metrics(stage)}
+        tuned = self._modes[f"{stage}.mode"] == "tune" and stage != "tuning"
+        planned = self.settings.search.trials_of(stage) if tuned else 1  # type: ignore[arg-type]
+        asked = self._modes[f"{stage}.mode"] != "none"
+        metrics = {
+            "task_state": progress.state(stage, running, asked),
+            **progress.metrics(stage, planned if asked else 0),
+        }
         trials, error = progress.trials(stage, running), self._last_error()
         if list(trials) == [0] and trials[0] == ("failed", "") and error is not None:
             trials = {0: ("failed", str(error))}
@@ -240,5 +256,5 @@ class ReviveServer:
         choices = {key: values.pop(key) for key in _GROUPS if isinstance(values.get(key), str)}
         chosen = [f"{group}={option}" for group, option in choices.items()]
         settings = load_settings(chosen, values, self.name)
-        check_sections(settings.as_dict()).raise_if_any()
+        check_sections(settings.as_dict(), trusted=settings.trust.targets).raise_if_any()
         return settings

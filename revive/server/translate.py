@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from revive.config.settings import Settings
-from revive.errors import Problem, Problems, UserError, nearest
-from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, NETWORKS, TABLES, Entry, Section, Why
+from revive.errors import Problem, Problems, UserError, nearest, suggestion
+from revive.server.learners import USUAL_LEARNER, networks, tables
+from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, LEARNERS, Entry, Section, Why
 
 _ALGORITHMS = ("venv_algo_config", "policy_algo_config")
 _ALIASES = {"revive": "revive_p", "revivep": "revive_p", "revive_ppo": "revive_p"}
@@ -20,7 +22,9 @@ _USUAL: dict[str, tuple[Any, ...]] = {
     "ppo_epoch": (200,), "sac_epoch": (200,), "sac_steps_per_epoch": (200,), "ppo_rollout_horizon": (100,),
     "sac_rollout_horizon": (20,), "reward_uncertainty_weight": (0,), "bc_batch_size": (256,),
     "policy_hidden_features": (256,), "transition_hidden_features": (256,), "policy_hidden_layers": (4,),
-    "transition_hidden_layers": (3, 4),
+    "transition_hidden_layers": (3, 4), "value_hidden_features": (256,), "value_hidden_layers": (4,),
+    "q_hidden_features": (256,), "q_hidden_layers": (2, 4), "ppo_runs": (2,), "epsilon": (0.2,), "w_ent": (0.0,),
+    "gae_gamma": (0.99,), "gae_lambda": (0.95,), "gamma": (0.99,), "polyak": (0.99, 0.995), "batch_ratio": (1.0,),
 }  # fmt: skip
 _USUAL_RANGES: dict[str, tuple[tuple[Any, ...], ...]] = {
     "g_lr": ((1e-6, 1e-4), (1e-6, 1e-3)), "d_lr": ((1e-6, 1e-3),), "bc_weight_decay": ((1e-5, 1e-3),),
@@ -57,52 +61,81 @@ class Translation:
         known += [name for name in names if name not in known]
 
 
-def translate(values: Mapping[str, Any], place: str = "", section: Section | None = None) -> Translation:
+def translate(
+    values: Mapping[str, Any],
+    place: str = "",
+    section: Section | None = None,
+    learner: str = USUAL_LEARNER,
+) -> Translation:
     """REVIVE's names and our keys, nested or dotted, to our keys.
 
     section: whose table counts; None for names that stand for themselves, which mean the same in all of them.
-    Raises UserError with every name that is neither REVIVE's nor a key of ours.
+    learner: of the policy. Raises UserError with every name that is neither REVIVE's nor a key of ours.
     """
     found, problems = Translation(), Problems()
     widths = {}
-    tables: list[Section] = list(TABLES) if section is None else [section]
-    for name, value in _named(values):
-        entries = [TABLES[table][name] for table in tables if name in TABLES[table]]
-        if _network(name, tables):
+    known = {name: table for name, table in tables(learner).items() if section in (None, name)}
+    wide = {name: sizes for name, sizes in networks(learner).items() if section in (None, name)}
+    for name, value in sorted(
+        _named(values), key=lambda pair: pair[0] == "venv_algo"
+    ):  # whatever the horizon
+        entries = [table[name] for table in known.values() if name in table]
+        if _network(name, wide):
             widths[name] = value
         elif entries:
             _enter(found, name, value, entries, problems)
         elif section is None and _is_ours(name):
             found.values |= _flat(name, value)
         else:
-            problems.append(_unknown(name, place, tables))
+            problems.append(_unknown(name, place, known, section is None))
     problems.raise_if_any()
-    for table in tables:
-        found.values = {**_hidden(widths, table), **found.values}
+    for sizes in wide.values():
+        found.values = {**_hidden(widths, sizes), **found.values}
     return found
 
 
-def from_config(values: Mapping[str, Any], algorithms: Mapping[str, str] | None = None) -> Translation:
+def chosen_learner(values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Who learns the policy: our key `policy` or REVIVE's policy_algo, in keyword arguments or else in the file.
+
+    Raises UserError for a name that no learner has.
+    """
+    base = _entries(config.get("base_config") or {}, "base_config")[0]
+    for given in (values, config, base):
+        for key in ("policy", "policy_algo"):
+            name = given.get(key)
+            if not isinstance(name, str):
+                continue
+            if name not in LEARNERS:
+                what = f"no learner of policies is called '{name}'"
+                raise UserError(Problem(what, place=key, remedy=suggestion(name, LEARNERS)))
+            return name
+    return USUAL_LEARNER
+
+
+def from_config(
+    values: Mapping[str, Any], algorithms: Mapping[str, str] | None = None, learner: str | None = None
+) -> Translation:
     """The content of a `revive_config_file_path`: REVIVE's sections, or names and keys as in `translate`.
 
-    algorithms: venv_algo and policy_algo where they are chosen elsewhere. Raises UserError as `translate` does.
+    algorithms: venv_algo and policy_algo where they are chosen elsewhere; learner: of the policy, None for the one
+    that is named here. Raises UserError as `translate` does.
     """
-    found = translate(
-        {key: value for key, value in values.items() if key not in ("base_config", *_ALGORITHMS)}
-    )
+    learner = learner or chosen_learner({}, values)
+    plain = {key: value for key, value in values.items() if key not in ("base_config", *_ALGORITHMS)}
+    found = translate(plain, learner=learner)
     base = _entries(values.get("base_config") or {}, "base_config")[0]
     chosen = {**base, **(algorithms or {})}
-    found.take(translate(base, "base_config"))
+    found.take(translate(base, "base_config", learner=learner))
     for key in _ALGORITHMS:
         offered = values.get(key) or {}
         section: Section = "venv" if key.startswith("venv") else "policy"
         name = _chosen(chosen.get(f"{section}_algo"), offered, "revive_p" if section == "venv" else "ppo")
         if name is not None:
-            found.take(_algorithm(offered[name], f"{key}.{name}", section, name))
+            found.take(_algorithm(offered[name], f"{key}.{name}", section, name, learner))
     return found
 
 
-def _algorithm(entries: Any, place: str, section: Section, algorithm: str) -> Translation:
+def _algorithm(entries: Any, place: str, section: Section, algorithm: str, learner: str) -> Translation:
     plain, ranges = _entries(entries, place)
     if not isinstance(entries, Mapping):
         plain = {name: value for name, value in plain.items() if value not in _USUAL.get(name, ())}
@@ -111,9 +144,9 @@ def _algorithm(entries: Any, place: str, section: Section, algorithm: str) -> Tr
         plain["bc_lr"] = plain.pop("g_lr")
     if algorithm == "bc" and "g_lr" in ranges:
         ranges["bc_lr"] = ranges.pop("g_lr")
-    found = translate(plain, place, section)
+    found = translate(plain, place, section, learner)
     for name, (mode, bounds) in ranges.items():
-        target = TABLES[section].get(name)
+        target = tables(learner)[section].get(name)
         if not isinstance(target, str):
             why = (
                 target
@@ -150,11 +183,28 @@ def _entries(values: Any, place: str) -> tuple[dict[str, Any], dict[str, tuple[s
     problems.raise_if_any()
     plain = {entry["name"]: entry["default"] for entry in values if "default" in entry}
     ranges = {
-        entry["name"]: (entry["search_mode"], list(entry["search_values"]))
+        entry["name"]: (entry["search_mode"], _bounds(entry, f"{place}.{entry['name']}"))
         for entry in values
         if entry.get("search_values") and entry.get("search_mode") in ("continuous", "grid")
     }
     return plain, ranges
+
+
+def _bounds(entry: Mapping[str, Any], place: str) -> list[Any]:
+    """The values to search, a list or the text of one: two numbers, or the points of a grid."""
+    values = entry["search_values"]
+    if isinstance(values, str):
+        try:
+            values = ast.literal_eval(values)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            values = None
+    listed = isinstance(values, list | tuple) and bool(values)
+    ordered = listed and len(values) == 2 and all(isinstance(v, int | float) for v in values)
+    if not listed or (entry["search_mode"] == "continuous" and not (ordered and values[0] < values[1])):
+        wanted = "[low, high]" if entry["search_mode"] == "continuous" else "a list of values"
+        what = f"search_values is {entry['search_values']!r}"
+        raise UserError(Problem(what, place=place, remedy=f"wanted: {wanted}"))
+    return list(values)
 
 
 def _chosen(named: Any, offered: Mapping[str, Any], usual: str) -> str | None:
@@ -198,18 +248,19 @@ def _enter(found: Translation, name: str, value: Any, entries: list[Entry], prob
         found.lacks(name, reasons[0])
 
 
-def _network(name: str, tables: list[Section]) -> bool:
+def _network(name: str, wide: Mapping[Section, Mapping[str, str]]) -> bool:
     who, _, what = name.partition("_hidden_")
-    return what in ("features", "layers") and any(who in NETWORKS.get(table, {}) for table in tables)
+    return what in ("features", "layers") and any(who in sizes for sizes in wide.values())
 
 
-def _hidden(widths: Mapping[str, Any], table: str) -> dict[str, Any]:
-    """`network.hidden` of a section, from the first of its networks that a size is given for."""
-    for who, key in NETWORKS.get(table, {}).items():
+def _hidden(widths: Mapping[str, Any], sizes: Mapping[str, str]) -> dict[str, Any]:
+    """The shapes of a section's networks; of several that share a key, the first that a size is given for counts."""
+    found: dict[str, Any] = {}
+    for who, key in sizes.items():
         features, layers = widths.get(f"{who}_hidden_features"), widths.get(f"{who}_hidden_layers")
         if features is not None or layers is not None:
-            return {key: [int(features or FEATURES)] * int(layers or LAYERS)}
-    return {}
+            found.setdefault(key, [int(features or FEATURES)] * int(layers or LAYERS))
+    return found
 
 
 def _is_ours(name: str) -> bool:
@@ -229,8 +280,8 @@ def _flat(name: str, value: Any) -> dict[str, Any]:
     }
 
 
-def _unknown(name: str, place: str, tables: list[Section]) -> Problem:
-    known = [other for table in tables for other in TABLES[table]]
-    close = nearest(name, [*known, *(Settings.model_fields if len(tables) > 1 else ())])
+def _unknown(name: str, place: str, tables: Mapping[Section, Mapping[str, Entry]], ours: bool) -> Problem:
+    known = [other for table in tables.values() for other in table]
+    close = nearest(name, [*known, *(Settings.model_fields if ours else ())])
     remedy = f"did you mean '{close}'?" if close else "the names are listed in docs/server.md"
     return Problem(f"there is no parameter '{name}'", place=place or name, remedy=remedy)

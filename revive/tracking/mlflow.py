@@ -7,12 +7,17 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from revive.tracking.base import Curves, Status, status_of
 from revive.tracking.clerk import ClerkProcess
 from revive.tracking.journal import points
 from revive.tracking.sender import Sender
+
+ExperimentName = Annotated[str, Field(pattern=r"^(/?[A-Za-z0-9][A-Za-z0-9_ .@-]*)+$", max_length=250)]
+"""Folders of it start with a letter or digit: MLflow keeps trying where a name has `..` in it."""
 
 COMMAND = "."  # the key of the command's own record
 
@@ -113,7 +118,7 @@ class MlflowTracker(MlflowRun):
         log_dir: Path,
         name: str,
         uri: str | None = None,
-        experiment: str | None = None,
+        experiment: ExperimentName | None = None,
         patience: float = 60.0,
     ) -> None:
         where = {"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment or name}

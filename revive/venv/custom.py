@@ -1,11 +1,14 @@
 """Networks of the user in place of ours: `custom_nodes: {node: file.Class}`.
 
 The class is a `torch.nn.Module` made by `Class(inputs, outputs)` whose `forward` takes (B, inputs) to (B, outputs), in
-model space. Its parameters get a member axis in front, and all members are run as one batched operation.
+model space. Its parameters get a member axis in front, and all members are run as one batched operation. A class that
+derives from REVIVE's `NetworkDecisionNode` is wrapped so that it is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +16,22 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from revive.computation.graph import NetworkDecisionNode
+from revive.computation.modules import Parameters
+from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.user_code import load_module, raised_in, require_function
+
+MakeNetwork = Callable[[int, int], nn.Module]
+"""(inputs, outputs), dimensions in model space, to a module."""
+FEATURES, LAYERS = 64, 2  # that a node of REVIVE's kind is told; there is one network for every member
 
 
 class CustomNet(nn.Module):
     """M copies of a user's network: x (M, B, inputs) -> (M, B, outputs)."""
 
-    def __init__(self, members: int, inputs: int, outputs: int, make: type[nn.Module], path: Path) -> None:
+    def __init__(self, members: int, inputs: int, outputs: int, make: MakeNetwork, path: Path) -> None:
         super().__init__()
         self.path = path
         try:
@@ -31,7 +41,8 @@ class CustomNet(nn.Module):
         stacked, buffers = stack_module_state(copies)
         if buffers:
             names = ", ".join(buffers)
-            raise UserError(Problem(f"{make.__name__} has buffers ({names}); only parameters can be learned", path))
+            name = getattr(make, "__name__", "the custom node")
+            raise UserError(Problem(f"{name} has buffers ({names}); only parameters can be learned", path))
         self._names = [name.replace(".", "__") for name in stacked]
         self._keys = list(stacked)
         for name, value in zip(self._names, stacked.values(), strict=True):
@@ -65,24 +76,69 @@ class CustomNet(nn.Module):
         return list(self.parameters())
 
 
-def load_networks(graph: DecisionGraph, folder: Path) -> dict[str, tuple[type[nn.Module], Path]]:
-    """Custom node -> its class and file. Raises UserError with all problems of all files."""
-    problems, found = Problems(), {}
+class _Wrapped(nn.Module):
+    """A node of REVIVE's kind as a module: x (B, inputs) -> (B, outputs)."""
+
+    def __init__(
+        self, made: type[NetworkDecisionNode], graph: DecisionGraph, name: str, inputs: int, outputs: int
+    ) -> None:
+        super().__init__()
+        self._names = graph[name].inputs
+        self._widths = [Layout.of(graph.columns(source)).width for source in self._names]
+        described = [{c.name: {"type": c.type} for c in graph.columns(source)} for source in self._names]
+        self._node = made(name, list(self._names), described)
+        width = Layout.of(graph.columns(name)).width
+        self._node.initialize_network(
+            input_dim=inputs,
+            output_dim=outputs,
+            hidden_features=FEATURES,
+            hidden_layers=LAYERS,
+            hidden_activation="leakyrelu",
+            norm=None,
+            backbone_type="mlp",
+            dist_config=[{"type": "normal", "dim": outputs, "output_dim": width}],
+            is_transition=name in graph.transitions,
+            transition_mode="global",
+            obs_dim=None,
+        )
+        network = self._node.get_network()
+        if not isinstance(network, nn.Module):
+            raise TypeError("initialize_network leaves no torch.nn.Module in self.network")
+        self.network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        data = dict(zip(self._names, x.split(self._widths, dim=-1), strict=True))
+        out = self._node(data)
+        return out.values if isinstance(out, Parameters) else out
+
+
+def load_networks(
+    graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None
+) -> dict[str, tuple[MakeNetwork, Path]]:
+    """Custom node -> what makes its network, and its file; see `UserCode.load`.
+
+    Raises UserError with all problems of all files.
+    """
+    problems = Problems()
+    found: dict[str, tuple[MakeNetwork, Path]] = {}
     for name in graph.learned:
         reference = graph[name].custom
         if reference is None:
             continue
         path = folder / reference.file
         try:
-            module = load_module(path)
+            module = load_module(path, (sources or {}).get(reference.file))
             require_function(module, reference.name, path)
         except UserError as error:
             problems.extend(error.problems)
             continue
         made = getattr(module, reference.name)
-        if not (isinstance(made, type) and issubclass(made, nn.Module)):
-            problems.add(f"{reference.name} is no torch.nn.Module", file=path)
-        else:
+        if isinstance(made, type) and issubclass(made, nn.Module):
             found[name] = (made, path)
+        elif isinstance(made, type) and issubclass(made, NetworkDecisionNode):
+            found[name] = (partial(_Wrapped, made, graph, name), path)
+        else:
+            remedy = "derive it from torch.nn.Module, or from revive.computation.graph.NetworkDecisionNode"
+            problems.add(f"{reference.name} is no network", file=path, remedy=remedy)
     problems.raise_if_any()
     return found

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.nodes import CodeRef
 from revive.user_code import load_module, raised_in, require_function
-from revive.venv.custom import load_networks
+from revive.venv.custom import MakeNetwork, load_networks
 
 
 class ExpertFunction:
@@ -66,24 +66,35 @@ class UserCode:
     """What a graph needs of the user: functions of function nodes, network classes of custom nodes."""
 
     functions: Mapping[str, ExpertFunction] = field(default_factory=dict)
-    networks: Mapping[str, tuple[type[nn.Module], Path]] = field(default_factory=dict)
+    networks: Mapping[str, tuple[MakeNetwork, Path]] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, graph: DecisionGraph, folder: Path) -> UserCode:
-        """Run the files beside the description. Raises UserError with all problems of all of them."""
+    def load(cls, graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None) -> UserCode:
+        """Run the files beside the description. Raises UserError with all problems of all of them.
+
+        sources: file -> what to run in place of what `folder` holds.
+        """
         problems = Problems()
         loaded: list[Any] = []
         for load in (load_functions, load_networks):
             try:
-                loaded.append(load(graph, folder))
+                loaded.append(load(graph, folder, sources or {}))
             except UserError as error:
                 problems.extend(error.problems)
         problems.raise_if_any()
         return cls(*loaded)
 
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Where it came from."""
+        paths = [function.path for function in self.functions.values()]
+        return tuple(dict.fromkeys([*paths, *(path for _, path in self.networks.values())]))
 
-def load_functions(graph: DecisionGraph, folder: Path) -> dict[str, ExpertFunction]:
-    """Function node -> its code, from the files beside the description in `folder`.
+
+def load_functions(
+    graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None
+) -> dict[str, ExpertFunction]:
+    """Function node -> its code, from the files beside the description in `folder`; see `UserCode.load`.
 
     Raises UserError with all problems of all files.
     """
@@ -94,7 +105,7 @@ def load_functions(graph: DecisionGraph, folder: Path) -> dict[str, ExpertFuncti
             continue
         path = folder / spec.code.file
         try:
-            module = load_module(path)
+            module = load_module(path, (sources or {}).get(spec.code.file))
             require_function(module, spec.code.name, path)
         except UserError as error:
             problems.extend(error.problems)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
 from revive.data.windows import Rows, Segments
+from revive.venv.observer import BURN_IN, Readings
 from revive.venv.virtual_env import VirtualEnv
 
 FLOOR = 0.01  # a hundredth of the error of "nothing changes" is as good as none
@@ -27,13 +28,25 @@ def with_data(rows: Rows) -> set[str]:
 
 
 def rollout_errors(
-    venv: VirtualEnv, rows: Rows, nodes: Sequence[str], windows: tuple[Tensor, Tensor], horizon: int
+    venv: VirtualEnv,
+    rows: Rows,
+    nodes: Sequence[str],
+    windows: tuple[Tensor, Tensor],
+    horizon: int,
+    *,
+    burn_in: int = 0,
+    filtered: bool = False,
 ) -> dict[str, tuple[Tensor, Tensor]]:
-    """Open-loop rollout: each of `nodes` -> errors and weights, (T, M, B, d) each, model space."""
+    """Open-loop rollout: each of `nodes` -> errors and weights, (T, M, B, d) each, model space.
+
+    burn_in: so many steps are predicted one at a time first, from the readings of the rows before. filtered: so are
+    all others, too. T = burn_in + horizon.
+    """
     first, stop = windows
-    index, valid = rows.windows(first, horizon, stop)
+    index, valid = rows.windows(first, burn_in + horizon, stop)
     data = rows.at(index)
-    rolled = venv.replay(data, rows.past(first))
+    readings = readings_of(venv, rows, index if filtered else index[:burn_in], data) if burn_in else None
+    rolled = venv.replay(data, rows.past(first), readings=readings)
     inside = valid.unsqueeze(-1).to(torch.float32)
     found = {}
     for name in nodes:
@@ -44,16 +57,56 @@ def rollout_errors(
     return found
 
 
+def readings_of(
+    venv: VirtualEnv, rows: Rows, index: Tensor, data: Mapping[str, Tensor]
+) -> dict[str, Readings]:
+    """The logged values of all transitions with data at the rows `index` (T, M, B), which `data` begins with."""
+    found = {}
+    for name in venv.graph.transitions:
+        if name in data:
+            known = rows.weight(name, index)
+            spread = venv.codec[name].term_of_dimension
+            found[name] = Readings(data[name][: len(index)], None if known is None else known[..., spread])
+    return found
+
+
+@torch.no_grad()
+def latent_states(venv: VirtualEnv, rows: Rows, first: Tensor, lead: int) -> dict[str, Tensor]:
+    """Observed transition -> what observers make of the state at the rows `first` (M, B) from `lead` rows before."""
+    if not lead:
+        return {}
+    index, _ = rows.windows(first - lead, lead)
+    data = rows.at(index)
+    rolled = venv.replay(data, rows.past(index[0]), readings=readings_of(venv, rows, index, data))
+    readings = readings_of(venv, rows, index[-1:], {name: value[-1:] for name, value in data.items()})
+    return {
+        name: venv.observer(name).update(rolled[name][-1], readings[name].at(0, rolled[name][-1]))
+        for name in venv.observed
+    }
+
+
 def nothing_changes(
-    venv: VirtualEnv, rows: Rows, nodes: Sequence[str], windows: tuple[Tensor, Tensor], horizon: int
+    venv: VirtualEnv,
+    rows: Rows,
+    nodes: Sequence[str],
+    windows: tuple[Tensor, Tensor],
+    horizon: int,
+    burn_in: int = 0,
+    *,
+    filtered: bool = False,
 ) -> dict[str, Tensor]:
-    """How far each of `nodes` moves away from where the windows start, model space: (T, M, B, d) each."""
+    """How far each of `nodes` moves away from where the windows start, model space: (T, M, B, d) each.
+
+    burn_in: windows start so many steps later. filtered: how far they move in each step.
+    """
     first, stop = windows
-    index, _ = rows.windows(first, horizon, stop)
+    index, _ = rows.windows(first, burn_in + horizon, stop)
+    index = index[burn_in:]
     moved = {}
     for name in nodes:
         state = venv.graph.state_of(name)
-        moved[name] = rows.at(index, (name,))[name] - rows.at(first, (state,))[state]
+        before = rows.at(index if filtered else index[0], (state,))[state]
+        moved[name] = rows.at(index, (name,))[name] - before
     return moved
 
 
@@ -115,24 +168,40 @@ class HeldOutError:
         """
         generator = torch.Generator(self.venv.device).manual_seed(0)
         if self.nodes:
-            ratios = self._log_ratios(generator)
+            ratios = self._log_ratios(generator, self.horizon, filtered=False)
             error, one_step = ratios.mean(1).exp(), ratios[:, 0].exp()
         else:
             error = one_step = self._one_step_cost()
+        return self._charged(error, generator), one_step
+
+    @torch.no_grad()
+    def of_filter(self) -> Tensor:
+        """The members' error one step ahead of what their observers make of all readings so far, charged: (M,)."""
+        generator = torch.Generator(self.venv.device).manual_seed(0)
+        ratios = self._log_ratios(generator, BURN_IN, filtered=True)
+        return self._charged(ratios.mean(1).exp(), generator)
+
+    def _charged(self, error: Tensor, generator: torch.Generator) -> Tensor:
         for penalty in self.penalties:  # a stage that mends a declared sign is not undone for a little error
             error = error + penalty(generator)
-        return error, one_step
+        return error
 
-    def _log_ratios(self, generator: torch.Generator) -> Tensor:
+    def _log_ratios(self, generator: torch.Generator, horizon: int, *, filtered: bool) -> Tensor:
         """Mean over columns of the log of the error's ratio to that of "nothing changes", by band: (M, bands)."""
-        drawn = self.unseen.sample(self._windows(), max(1, self.horizon // 2), generator)
-        still = nothing_changes(self.venv, self.rows, self.nodes, drawn, self.horizon)
-        found = rollout_errors(self.venv, self.rows, self.nodes, drawn, self.horizon)
+        burn_in = self.venv.burn_in
+        length = (horizon if filtered else max(1, horizon // 2)) + burn_in
+        drawn = self.unseen.sample(self._windows(), length, generator)
+        still = nothing_changes(self.venv, self.rows, self.nodes, drawn, horizon, burn_in, filtered=filtered)
+        found = rollout_errors(
+            self.venv, self.rows, self.nodes, drawn, horizon, burn_in=burn_in, filtered=filtered
+        )
+        ranges = [(0, horizon)] if filtered else bands(horizon)
         total, counted = torch.zeros(1, device=self.venv.device), torch.zeros(1, device=self.venv.device)
-        for name, (error, weight) in found.items():
+        for name, whole in found.items():
+            error, weight = (part[burn_in:] for part in whole)
             # a window that diverges is capped, so that it cannot hide the rest
             sizes = [part.abs().nan_to_num(CAP).clamp_max(CAP) for part in (error, still[name])]
-            ratio, known = _by_band(sizes[0], sizes[1], weight * self._fit_mask(name), bands(self.horizon))
+            ratio, known = _by_band(sizes[0], sizes[1], weight * self._fit_mask(name), ranges)
             total, counted = total + ratio.sum(2), counted + known.sum(2)
         return total / counted.clamp_min(1.0)
 

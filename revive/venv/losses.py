@@ -1,12 +1,16 @@
-"""One-step losses of the user: `nodes: {NODE: {loss_type: user_module.FUNCTION}}`, from the file `venv.user_module`."""
+"""One-step losses of the user: `nodes: {NODE: {loss_type: user_module.FUNCTION}}`, from the file `venv.user_module`.
+
+The function is asked member by member, so that it sees rows (B, d) as in REVIVE and may return their mean.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from revive.data.layout import Layout
@@ -28,48 +32,66 @@ class NodeDistribution:
 
     @property
     def mean(self) -> Tensor:
-        """Of the ordered dimensions, (M, B, ordered)."""
+        """Of the ordered dimensions, (B, ordered)."""
         return self.outputs.mean
 
     @property
     def std(self) -> Tensor:
-        """Of the ordered dimensions, (M, B, ordered)."""
+        """Of the ordered dimensions, (B, ordered)."""
         return self.outputs.log_std.exp().expand_as(self.outputs.mean)
 
     @property
     def mode(self) -> Tensor:
-        """The likeliest value, (M, B, width)."""
+        """The likeliest value, (B, width)."""
         return heads.mode(self.outputs, self.layout)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Of values (M, B, width), summed over dimensions: (M, B)."""
+        """Of values (B, width), summed over dimensions: (B,)."""
         return -heads.terms(self.outputs, self.layout, value).sum(-1)
 
 
 class NodeLoss:
-    """`function({"node_name", "node_dist", "expert_data", "graph"})`, a tensor (M, B) or (M, B, n) to be averaged."""
+    """`function({"node_name", "node_dist", "expert_data", "graph"})`, a scalar, or (B,) or (B, n) to be averaged.
 
-    def __init__(self, node: str, function: Callable[[dict[str, Any]], Tensor], path: Path, graph: DecisionGraph) -> None:
+    expert_data: node -> its logged values (B, width) in model space, those of all nodes of a time step.
+    """
+
+    def __init__(
+        self, node: str, function: Callable[[dict[str, Any]], Tensor], path: Path, graph: DecisionGraph
+    ) -> None:
         self.node, self.function, self.path, self.graph = node, function, path, graph
 
-    def __call__(self, outputs: Outputs, layout: Layout, target: Tensor) -> Tensor:
-        """target (M, B, width) in model space -> (M, B, terms). Raises UserError for a wrong shape."""
+    def __call__(self, outputs: Outputs, layout: Layout, batch: Mapping[str, Tensor]) -> Tensor:
+        """batch: node -> (M, B, width) in model space -> (M, B, terms). Raises UserError for a wrong shape."""
+        members, rows = batch[self.node].shape[:2]
+        terms = layout.ordered + len(layout.choices)
+        each = [self._of_member(member, outputs, layout, batch) for member in range(members)]
+        return torch.stack(each).unsqueeze(-1).expand(members, rows, terms)
+
+    def _of_member(
+        self, member: int, outputs: Outputs, layout: Layout, batch: Mapping[str, Tensor]
+    ) -> Tensor:
+        """The loss of one member on its rows, (B,)."""
+        rows = batch[self.node].shape[1]
+        logits = None if outputs.logits is None else outputs.logits[member]
+        own = Outputs(outputs.mean[member], outputs.log_std[member], logits)
         said = {
             "node_name": self.node,
-            "node_dist": NodeDistribution(outputs, layout),
-            "expert_data": target,
+            "node_dist": NodeDistribution(own, layout),
+            "expert_data": {name: value[member] for name, value in batch.items()},
             "graph": self.graph,
         }
         try:
             loss = self.function(said)
         except Exception as error:
             raise UserError(raised_in(self.path, error)) from error
-        if not isinstance(loss, Tensor) or loss.shape[:2] != target.shape[:2] or loss.dim() > 3:
+        if not isinstance(loss, Tensor) or loss.dim() > 2 or (loss.dim() > 0 and len(loss) != rows):
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-            wanted = f"{tuple(target.shape[:2])} or {tuple(target.shape[:2])} with a third axis"
-            raise UserError(Problem(f"the loss of '{self.node}' is {shape}, wanted is {wanted}", self.path))
-        per_row = loss if loss.dim() == 2 else loss.mean(-1)
-        return per_row.unsqueeze(-1).expand(*per_row.shape, layout.ordered + len(layout.choices))
+            wanted = f"a single number, ({rows},) or ({rows}, n)"
+            what = f"the loss of '{self.node}' is {shape} for {rows} rows, wanted is {wanted}"
+            raise UserError(Problem(what, self.path, remedy="reduce over the last axis, or over everything"))
+        per_row = loss.mean(-1) if loss.dim() == 2 else loss
+        return per_row.expand(rows)
 
 
 def load_losses(graph: DecisionGraph, path: Path | None) -> dict[str, NodeLoss]:
@@ -84,7 +106,11 @@ def load_losses(graph: DecisionGraph, path: Path | None) -> dict[str, NodeLoss]:
     if path is None:
         nodes = ", ".join(wanted)
         remedy = "name the file of the functions: venv.user_module=FILE"
-        raise UserError(Problem(f"the loss_type of {nodes} is a function of the user", place="venv.user_module", remedy=remedy))
+        raise UserError(
+            Problem(
+                f"the loss_type of {nodes} is a function of the user", place="venv.user_module", remedy=remedy
+            )
+        )
     module, problems = load_module(path), Problems()
     for function in wanted.values():
         try:
@@ -93,4 +119,3 @@ def load_losses(graph: DecisionGraph, path: Path | None) -> dict[str, NodeLoss]:
             problems.extend(error.problems)
     problems.raise_if_any()
     return {name: NodeLoss(name, getattr(module, function), path, graph) for name, function in wanted.items()}
-

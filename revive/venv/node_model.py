@@ -15,7 +15,7 @@ from revive.nn import heads
 from revive.nn.ensemble import Activation, LinearSkipNet, ridge
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
-from revive.venv.custom import CustomNet
+from revive.venv.custom import CustomNet, MakeNetwork
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ class NodeModel(nn.Module):
 
     The ordered dimensions of a transition are learned as a change: `mean = current + scale * net(x)`, with
     `scale` the robust spread of the change, so that the network's outputs are of order one whatever the
-    sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` is a network class of
-    the user, and its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0 always.
+    sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` makes a network of
+    the user, with its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0
+    always.
     """
 
     scale: Tensor
@@ -63,7 +64,7 @@ class NodeModel(nn.Module):
         layout: Layout,
         spec: NetworkSpec,
         scale: Sequence[float],
-        custom: tuple[type[nn.Module], Path] | None = None,
+        custom: tuple[MakeNetwork, Path] | None = None,
         seen: Sequence[bool] | None = None,
     ) -> None:
         super().__init__()
@@ -111,7 +112,10 @@ class NodeModel(nn.Module):
 
     def value(self, x: Tensor, current: Tensor | None, eps: Tensor | None) -> Tensor:
         """A sample where there is noise, the likeliest value where `eps` is None; (M, B, width)."""
-        out = self(x, current)
+        return self.drawn(self(x, current), eps)
+
+    def drawn(self, out: Outputs, eps: Tensor | None) -> Tensor:
+        """The same of a distribution."""
         return heads.mode(out, self.layout) if eps is None else heads.sample(out, self.layout, eps)
 
     def cost(self, x: Tensor, current: Tensor | None, target: Tensor) -> Tensor:
@@ -138,7 +142,9 @@ class NodeModel(nn.Module):
         ordered = self.layout.ordered
         if isinstance(self.net, LinearSkipNet):
             wanted = (target if current is None else target - current)[..., :ordered] / self.scale
-            weight, bias = ridge(self._visible(x), wanted, rows=known.amin(-1, keepdim=True) if ordered else None)
+            weight, bias = ridge(
+                self._visible(x), wanted, rows=known.amin(-1, keepdim=True) if ordered else None
+            )
             self.net.skip.weight[..., :ordered] = weight
             self.net.skip.bias[..., :ordered] = bias
             self.net.skip.weight[..., ordered:] = 0.0

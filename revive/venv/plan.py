@@ -5,7 +5,7 @@ A plan is a list of operations on the value list of a step, one tensor (M, B, wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +37,8 @@ class Actor:
 class LearnedStep:
     """A network: concatenated `inputs`, the slot of the value its change is added to, noise by name.
 
-    copies: (slot, what puts a column of it into the network's value).
+    copies: (slot, what puts a column of it into the network's value). latent: slot of the latent state that follows, where
+    the value is a reading of it (see `observer`).
     """
 
     slot: int
@@ -46,6 +47,7 @@ class LearnedStep:
     current: int | None
     project: bool
     copies: tuple[tuple[int, ColumnCopy], ...] = ()
+    latent: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,10 @@ Step = LearnedStep | ComputedStep | HistoryStep
 
 @dataclass(frozen=True)
 class Plan:
-    """slots: name -> position. before: leaf histories. steps: in order. carry: (from, to) between time steps."""
+    """slots: name -> position. before: leaf histories. steps: in order. carry: (from, to) between time steps.
+
+    latents: observed transition -> slots of the latent values of its state, and of what follows; after all others.
+    """
 
     slots: dict[str, int]
     before: tuple[HistoryStep, ...]
@@ -92,6 +97,12 @@ class Plan:
     carry: tuple[tuple[int, int], ...]
     counter: int | None
     one_step: float
+    latents: dict[str, tuple[int, int]]
+
+    @property
+    def size(self) -> int:
+        """The number of all slots."""
+        return len(self.slots) + 2 * len(self.latents)
 
 
 def compile_plan(
@@ -100,13 +111,21 @@ def compile_plan(
     functions: Mapping[str, Callable[[dict[str, Tensor]], Tensor]],
     given: Iterable[str],
     actor: Actor | None,
+    observed: Collection[str] = (),
 ) -> Plan:
-    """What one time step of `graph` does when the nodes `given` are replayed and `actor` decides its own."""
+    """What one time step of `graph` does when the nodes `given` are replayed and `actor` decides its own.
+
+    observed: transitions whose values are readings of a latent state, which all transitions start from.
+    """
     replayed = set(given)
     if actor is not None:
         graph = actor.graph or graph.with_inputs(actor.node, actor.inputs)
         codec = actor.codec or codec
     slots = {name: i for i, name in enumerate(graph.nodes)}
+    latents = {name: (len(slots) + 2 * i, len(slots) + 2 * i + 1) for i, name in enumerate(observed)}
+    behind = {**slots}  # what transitions see
+    for name, (now, following) in latents.items():
+        behind.update({graph.state_of(name): now, name: following})
     before: list[HistoryStep] = []
     steps: list[Step] = []
     histories: list[HistoryStep] = []
@@ -121,18 +140,23 @@ def compile_plan(
         elif actor is not None and actor.node == name:
             steps.append(ComputedStep(slots[name], _of(slots, actor.inputs), _joined(actor.decide)))
         elif node.is_learned:
-            current = slots[graph.state_of(name)] if name in graph.transitions else None
+            seen = behind if name in graph.transitions else slots
+            current = seen[graph.state_of(name)] if name in graph.transitions else None
             bounded = codec[name].is_bounded
             copies = tuple((slots[c.source], ColumnCopy.of(graph, codec, name, c)) for c in node.copies)
-            steps.append(LearnedStep(slots[name], name, _of(slots, node.inputs), current, bounded, copies))
+            latent = latents[name][1] if name in latents else None
+            steps.append(
+                LearnedStep(slots[name], name, _of(seen, node.inputs), current, bounded, copies, latent)
+            )
         else:
             steps.append(
                 ComputedStep(slots[name], _of(slots, node.inputs), computation(graph, codec, name, functions))
             )
     carry = tuple((slots[graph.next_of(state)], slots[state]) for state in graph.states)
+    carry += tuple((following, now) for now, following in latents.values())
     counter = slots[graph.step] if graph.step and graph.step not in replayed else None
     one_step = 1.0 / float(codec[graph.step].scale[0]) if graph.step else 0.0
-    return Plan(slots, tuple(before), tuple(steps), tuple(histories), carry, counter, one_step)
+    return Plan(slots, tuple(before), tuple(steps), tuple(histories), carry, counter, one_step, latents)
 
 
 def _of(slots: Mapping[str, int], names: Sequence[str]) -> tuple[int, ...]:

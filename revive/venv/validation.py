@@ -12,6 +12,7 @@ from torch import Tensor
 
 from revive.data.codec import NodeCodec
 from revive.data.windows import Rows
+from revive.venv.judging import latent_states
 from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
@@ -50,7 +51,8 @@ class RolloutError:
     def in_model_space(self, venv: VirtualEnv, step: int = 10) -> dict[str, Tensor]:
         """Transition -> (d,): about the standard deviation of the error at a step, mean of both halves, model space.
 
-        Transitions with columns that are not scaled linearly are left out. No more than one spread of the data.
+        Transitions with columns that are not scaled linearly are left out. No more than one spread of the data. The
+        noise of a reading is no error of the state behind it.
         """
         found = {}
         for name, table in self.venv.items():
@@ -59,7 +61,8 @@ class RolloutError:
                 continue
             at = np.nanmean(table[:, min(step, table.shape[1]) - 1], 0) * np.sqrt(np.pi / 2.0)  # of a normal
             spread = np.nan_to_num(at)[list(codec.terms)] / codec.scale.cpu().numpy()
-            found[name] = torch.as_tensor(spread, dtype=torch.float32, device=venv.device).clamp_max(1.0)
+            error = torch.as_tensor(spread, dtype=torch.float32, device=venv.device).clamp_max(1.0)
+            found[name] = (error.square() - venv.reading_noise(name).square()).clamp_min(0.0).sqrt()
         return found
 
     def by_horizon(self, half: int | None = 0, of: str = "venv") -> dict[str, float]:
@@ -99,33 +102,53 @@ class RolloutError:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B)."""
+    """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B).
+
+    past: of histories, before them. latent: what observers make of the state that they begin in (see `VirtualEnv.rollout`).
+    """
 
     index: Tensor
     data: dict[str, Tensor]
     past: dict[str, Tensor]
     valid: Tensor
+    latent: dict[str, Tensor]
 
     @property
     def first(self) -> Tensor:
         """The first row of each window, (M, B)."""
         return self.index[0]
 
+    def repeated(self, times: int) -> Windows:
+        """The same windows so many times, side by side."""
+
+        def again(table: dict[str, Tensor], axis: int) -> dict[str, Tensor]:
+            return {name: torch.cat([value] * times, axis) for name, value in table.items()}
+
+        index, valid = (torch.cat([table] * times, 2) for table in (self.index, self.valid))
+        return Windows(index, again(self.data, 2), again(self.past, 1), valid, again(self.latent, 1))
+
 
 def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) -> Windows:
-    """At most `most` windows, evenly spread over the half that a member did not learn from."""
+    """At most `most` windows, evenly spread over the half that a member did not learn from.
+
+    A venv with observers is given the readings before a window, unless none is left with as many before it.
+    """
     per_half = venv.members // venv.halves
-    firsts = []
+    firsts, lead = [], venv.burn_in
     for half in range(venv.halves):
         part = rows.parts[1 - half]
         room = torch.arange(part.start, part.stop, device=rows.device)
         fits = room[rows.ends[room] - room >= horizon]
         firsts.append(fits if len(fits) else room)
+    late = [first[first - rows.start_of(first) >= lead] for first in firsts]
+    firsts, lead = (late, lead) if all(map(len, late)) else (firsts, 0)
     size = min(most, *(len(first) for first in firsts))
     even = [first[torch.linspace(0, len(first) - 1, size).long()] for first in firsts]
     first = torch.cat([half.expand(per_half, -1) for half in even])
     index, valid = rows.windows(first, horizon)
-    return Windows(index, rows.at(index), rows.past(first), valid)
+    return Windows(
+        index, rows.at(index), rows.past(first), valid, latent_states(venv, rows, first, lead)
+    )
 
 
 @torch.no_grad()
@@ -135,7 +158,7 @@ def replay(venv: VirtualEnv, windows: Windows, noise_seed: int | None = None) ->
     if noise_seed is not None:
         steps, _, branches = windows.valid.shape
         noise = venv.noise(steps, branches, torch.Generator(venv.device).manual_seed(noise_seed))
-    return venv.replay(windows.data, windows.past, noise)
+    return venv.replay(windows.data, windows.past, noise, latent=windows.latent)
 
 
 def judged_transitions(venv: VirtualEnv, rows: Rows) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ The graph is data, the step is a plan (plan.py). All tensors here are in model s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
+from revive.venv.observer import BURN_IN, Observer, Readings
 from revive.venv.plan import Actor, ComputedStep, LearnedStep, Plan, compile_plan
 
 __all__ = ["Actor", "VirtualEnv"]
@@ -43,6 +44,7 @@ class VirtualEnv(nn.Module):
         spec: NetworkSpec,
         scales: Mapping[str, list[float]],
         code: UserCode | None = None,
+        observed: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.graph = graph
@@ -65,6 +67,42 @@ class VirtualEnv(nn.Module):
                 for name in graph.learned
             }
         )
+        self.observers = nn.ModuleDict()
+        self.observe(observed)
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """The transitions whose values are readings of a latent state."""
+        return tuple(self.observers)
+
+    @property
+    def burn_in(self) -> int:
+        """Readings that a latent state is to be estimated from; 0 where all states are what was read."""
+        return BURN_IN if self.observed else 0
+
+    def observe(self, nodes: Sequence[str]) -> None:
+        """Take the values of these transitions for readings of a latent state, each with a gain of its own."""
+        for name in nodes:
+            width, continuous = self.codec.width(name), self.codec.layout(name).continuous
+            self.observers[name] = Observer(self.members, width, continuous).to(self.device)
+
+    def observer(self, node: str) -> Observer:
+        observer = self.observers[node]
+        assert isinstance(observer, Observer)
+        return observer
+
+    @torch.no_grad()
+    def reading_noise(self, node: str) -> Tensor:
+        """Standard deviation of a transition's readings about the latent state, members' mean, model space: (continuous,).
+
+        The part of an innovation that does not stay; 0 without an observer.
+        """
+        width = self.codec.layout(node).continuous
+        if node not in self.observed:
+            return torch.zeros(width, device=self.device)
+        model = self.model(node)
+        std = model.free_log_std.exp()[..., :width] * model.scale[:width]
+        return ((1.0 - self.observer(node).gain[..., :width]) * std).mean((0, 1))
 
     @property
     def device(self) -> torch.device:
@@ -89,7 +127,9 @@ class VirtualEnv(nn.Module):
 
     def subset(self, members: Tensor) -> VirtualEnv:
         """A venv of some of the members: indices (m,), half of them of each half."""
-        other = VirtualEnv(self.graph, self.codec, len(members), self.spec, self.scales, self.code)
+        other = VirtualEnv(
+            self.graph, self.codec, len(members), self.spec, self.scales, self.code, self.observed
+        )
         own = {name for name, _ in self.named_parameters()}
         picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
         other.load_state_dict(picked)
@@ -131,6 +171,7 @@ class VirtualEnv(nn.Module):
                 own.free_log_std.copy_(other.free_log_std)
             else:
                 own.load_state_dict(other.state_dict())
+        self.observers.load_state_dict(narrower.observers.state_dict())
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs to make a venv of the same shape."""
@@ -139,6 +180,7 @@ class VirtualEnv(nn.Module):
             "members": self.members,
             "network": self.spec.to_json(),
             "scales": self.scales,
+            "observed": list(self.observed),
         }
 
     @classmethod
@@ -146,7 +188,8 @@ class VirtualEnv(nn.Module):
         """An untrained venv, for `load_state_dict` to fill."""
         graph = DecisionGraph.from_json(spec["graph"])
         network = NetworkSpec.from_json(spec["network"])
-        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code)
+        observed = spec.get("observed", ())
+        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code, observed)
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -174,13 +217,22 @@ class VirtualEnv(nn.Module):
         return torch.cat([torch.ones_like(going[:1]), going])
 
     def replay(
-        self, data: Mapping[str, Tensor], past: Mapping[str, Tensor], noise: Noise | None = None
+        self,
+        data: Mapping[str, Tensor],
+        past: Mapping[str, Tensor],
+        noise: Noise | None = None,
+        readings: Mapping[str, Readings] | None = None,
+        latent: Mapping[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Open-loop rollout over windows of data, node -> (T, M, B, d): recorded decisions, own states."""
+        """Open-loop rollout over windows of data, node -> (T, M, B, d): recorded decisions, own states.
+
+        readings, latent: as of `rollout`.
+        """
         recorded = (*self.replayed_nodes, *(name for name in self.graph.decisions if name in data))
         given = {name: data[name] for name in recorded}
         start = {name: data[name][0] for name in self.start_nodes}
-        return self.rollout(start, given, len(next(iter(data.values()))), past=past, noise=noise)
+        steps = len(next(iter(data.values())))
+        return self.rollout(start, given, steps, past=past, noise=noise, readings=readings, latent=latent)
 
     # -- what a rollout needs ------------------------------------------------------------------
 
@@ -217,6 +269,9 @@ class VirtualEnv(nn.Module):
         actor: Actor | None = None,
         noise: Noise | None = None,
         shifts: list[int] | None = None,
+        readings: Mapping[str, Readings] | None = None,
+        latent: Mapping[str, Tensor] | None = None,
+        together: bool = False,
     ) -> dict[str, Tensor]:
         """Run the graph for `horizon` steps.
 
@@ -225,30 +280,35 @@ class VirtualEnv(nn.Module):
         (M, B, lookback * d), oldest first; the source's first value where it is not given.
         actor: decides its node in place of the model. noise: learned node -> standard normal (T, M, B, d); a node
         without noise takes its likeliest value. shifts: per step, by how many members the branches are handed
-        on within their half (the member that answers then changes along a branch).
+        on within their half (the member that answers then changes along a branch). readings: transition -> what was
+        logged at the first steps: the next step then goes on from there, or from what an observer makes of it.
+        latent: observed transition -> the state behind the first reading, (M, B, d), where it is known better than by it.
+        together: the members of a half answer with their mean at every step (see modes.py for the ways that have names).
         Returns every node's values, (T, M, B, d).
         """
-        plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor)
+        plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor, self.observed)
         drawn = {name: eps.unbind(0) for name, eps in (noise or {}).items()}
         replay = [
             (plan.slots[name], series.unbind(0)) for name, series in given.items() if name in plan.slots
         ]
-        values: list[Tensor | None] = [None] * len(plan.slots)
+        values: list[Tensor | None] = [None] * plan.size
         for name, value in start.items():
             values[plan.slots[name]] = value
+        for name, (behind, _) in plan.latents.items():
+            values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
         pasts = self._pasts(plan, past or {}, start, given)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
             values = list(values)
             for slot, series in replay:
                 values[slot] = series[t]
-            self._step(
-                plan, values, pasts, {name: eps[t] for name, eps in drawn.items()}, shifts[t] if shifts else 0
-            )
+            now = {name: eps[t] for name, eps in drawn.items()}
+            self._step(plan, values, pasts, now, shifts[t] if shifts else 0, together)
             record.append(values)
             values = list(values)
             for source, target in plan.carry:
                 values[target] = values[source]
+            self._correct(plan, values, readings or {}, t)
             if plan.counter is not None:
                 values[plan.counter] = values[plan.counter] + plan.one_step  # type: ignore[operator, assignment]
         return {
@@ -258,7 +318,13 @@ class VirtualEnv(nn.Module):
         }
 
     def _step(
-        self, plan: Plan, values: list[Any], pasts: list[Tensor], noise: Mapping[str, Tensor], shift: int
+        self,
+        plan: Plan,
+        values: list[Any],
+        pasts: list[Tensor],
+        noise: Mapping[str, Tensor],
+        shift: int,
+        together: bool = False,
     ) -> None:
         """One time step, in place; `pasts` moves on."""
         index = {step.slot: i for i, step in enumerate(plan.histories)}
@@ -266,7 +332,7 @@ class VirtualEnv(nn.Module):
             values[kept.slot] = kept.value(pasts[index[kept.slot]], None)
         for step in plan.steps:
             if isinstance(step, LearnedStep):
-                values[step.slot] = self._evaluate(step, values, noise.get(step.name), shift)
+                self._evaluate(step, values, noise.get(step.name), shift, together)
             elif isinstance(step, ComputedStep):
                 values[step.slot] = step.compute(*(values[i] for i in step.inputs))
             else:
@@ -291,7 +357,10 @@ class VirtualEnv(nn.Module):
             pasts.append(first.repeat(1, 1, kept.spec.lookback))
         return pasts
 
-    def _evaluate(self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int) -> Tensor:
+    def _evaluate(
+        self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int, together: bool = False
+    ) -> None:
+        """The value of a learned node, and the latent state behind it where it is a reading; in place."""
         parts = [values[i] for i in step.inputs]
         x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
         current = None if step.current is None else values[step.current]
@@ -299,13 +368,45 @@ class VirtualEnv(nn.Module):
             x = self.hand_on(x, shift)
             current = None if current is None else self.hand_on(current, shift)
             eps = None if eps is None else self.hand_on(eps, shift)
-        value = self.model(step.name).value(x, current, eps)
-        if step.project:
+        model = self.model(step.name)
+        out = model(x, current)
+        value = self._finished(step, values, model.drawn(out, eps), shift, together)
+        values[step.slot] = value
+        if step.latent is not None:
+            predicted = value
+            if eps is not None:
+                predicted = self._finished(step, values, model.drawn(out, None), shift, together)
+            values[step.latent] = self.observer(step.name).update(predicted, value)
+
+    def _finished(
+        self, step: LearnedStep, values: list[Any], value: Tensor, shift: int, together: bool
+    ) -> Tensor:
+        """A model's answer within its bounds, back under its branch, with what is copied."""
+        if together:
+            value = self._agreed(value)
+        if step.project or together:
             value = self.codec[step.name].project(value)
         value = self.hand_on(value, -shift) if shift else value
         for source, copy in step.copies:
             value = copy(value, values[source])
         return value
+
+    def _correct(
+        self, plan: Plan, values: list[Any], readings: Mapping[str, Readings], step: int
+    ) -> None:
+        """Put a step's readings, where there are any, in place of what was predicted for it."""
+        for name, series in readings.items():
+            if step >= len(series.value):
+                continue
+            predicted = values[plan.slots[name]]
+            values[plan.slots[self.graph.state_of(name)]] = reading = series.at(step, predicted)
+            if name in plan.latents:
+                values[plan.latents[name][0]] = self.observer(name).update(predicted, reading)
+
+    def _agreed(self, value: Tensor) -> Tensor:
+        """(M, ...) with the mean of its half under every member."""
+        halves = value.reshape(self.halves, -1, *value.shape[1:])
+        return halves.mean(1, keepdim=True).expand_as(halves).reshape(value.shape)
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

@@ -206,3 +206,18 @@ def test_samples_are_windows_of_all_trajectories() -> None:
     taken = sample.arrays["row"][:, 0]
     assert {0, 99_999} <= {int(taken[0]), int(taken[-1])}
     assert sample_windows(data, 100_000) is data
+
+
+def test_a_transition_that_contradicts_the_next_row_can_be_let_through(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    arrays = logs()
+    arrays["next_state"][7] += 1.0
+    with pytest.raises(UserError, match=r"dataset\.ignore_check=true"):
+        report(arrays)
+    data = from_arrays(arrays, GRAPH, "here", ReadOptions(ignore_check=True))
+    assert "(ignored)" in caplog.text
+    of = check_data(data, GRAPH, split(data), 20, ignore_check=True)
+    assert not of.errors
+    assert any("in the row after it" in finding.message for finding in of.warnings)
+    assert check_data(data, GRAPH, split(data), 20).errors

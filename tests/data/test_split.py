@@ -50,6 +50,16 @@ def test_inside_cuts_every_trajectory() -> None:
     assert rows(parts.validation) == [*range(5, 10), *range(20, 30)]
 
 
+@pytest.mark.parametrize(("lengths", "options"), [((100,), {}), ((90, 90), {"test": 0.2, "validation": 0.4})])
+def test_too_few_whole_trajectories_are_cut(
+    lengths: tuple[int, ...], options: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = split(make(*lengths), mode="outside_traj", **options)
+    assert parts.train.count == parts.validation.count == len(lengths)
+    assert "cut in time instead" in caplog.text
+    assert rows(parts.train) == rows(split(make(*lengths), mode="inside_traj", **options).train)
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(30, 40), min_size=1, max_size=6),
@@ -72,8 +82,7 @@ def test_parts_never_share_a_row(
     [
         ((3,), {}, "3 rows, too few"),
         ((100,), {"gap": 98}, "98 rows between"),
-        ((100,), {"mode": "outside_traj"}, "1 trajectories are too few"),
-        ((9, 9), {"mode": "outside_traj", "test": 0.2}, "2 trajectories are too few"),
+        ((3,), {"mode": "outside_traj"}, "3 rows, too few"),
         ((100, 3), {"mode": "inside_traj"}, "trajectory 1"),
         ((100,), {"validation": 0.0}, "validation share is 0"),
         ((100,), {"validation": 0.7, "test": 0.3}, "nothing is left"),

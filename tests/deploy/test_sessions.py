@@ -8,6 +8,7 @@ import pytest
 from revive.deploy import PolicySession, VenvSession
 from revive.errors import UserError
 from revive.policy.policy import Policy
+from revive.venv.modes import MODES
 from tests.venv.plants import scaled
 
 # -- policies ----------------------------------------------------------------------------------
@@ -223,3 +224,16 @@ def test_a_policy_of_another_run_acts_in_its_own_units(venv_session: VenvSession
 
 def test_a_step_returns_what_it_computed(venv_session: VenvSession) -> None:
     assert venv_session.step({"x": [18.0], "wind": [0.5]}).keys() == {"u", "next_x"}
+
+
+def test_rollout_modes_say_who_answers_and_what_is_drawn(venv_session: VenvSession) -> None:
+    given = {"wind": np.zeros((20, 3, 1)), "u": np.full((20, 3, 1), 5.0)}
+    start = {"x": np.full((3, 1), 20.0)}
+    mean = venv_session.rollout(start, given, mode="mean")["next_x"]
+    assert mean[-1, 0, 0] == pytest.approx(20.0)  # two members add 2 at every step, two take it away
+    drawn = {mode: venv_session.rollout(start, given, mode=mode, seed=1)["next_x"] for mode in MODES}
+    assert np.ptp(drawn["sample"][-1]) < 6.0  # noise alone
+    assert np.abs(drawn["member"][-1] - 20.0).min() > 30.0  # one member all along, 40 off
+    assert np.abs(drawn["mixture"][-1] - 20.0).max() < 38.0
+    with pytest.raises(UserError, match="no rollout mode 'median'"):
+        venv_session.rollout(start, given, mode="median")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import pickle
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,9 @@ from revive.graph.description import parse_description
 from revive.graph.nodes import DataOrigin, FunctionSpec, HistorySpec, Origin
 
 
-def graph_of(graph: str, nodes: str = "{}", columns: str = "", more: str = "") -> DecisionGraph:
+def graph_of(
+    graph: str, nodes: str = "{}", columns: str = "", more: str = "", folder: Path | None = None
+) -> DecisionGraph:
     """The graph of a system with state s (2 columns), exogenous w and action a, and what is added to them."""
     text = f"""
 metadata:
@@ -30,7 +33,7 @@ metadata:
   nodes: {nodes}
 {more}
 """
-    graph_ = parse_description(yaml.safe_load(text), "inline")
+    graph_ = parse_description(yaml.safe_load(text), "inline", folder)
     check_round_trips(graph_)
     return graph_
 
@@ -121,8 +124,14 @@ def test_two_actions_that_see_each_others_past_have_no_loop() -> None:
     assert {history(graph, name).delay for name in ("ts_a", "ts_b")} == {1}
 
 
-def test_a_learned_history_is_a_state() -> None:
-    graph = graph_of("{a: [ts_s], next_ts_s: [ts_s, a]}", "{s: {ts: 3}}")
+def test_a_history_that_a_network_of_the_user_computes_is_a_state(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("class Net:\n    pass\n", encoding="utf-8")
+    graph = graph_of(
+        "{a: [ts_s], next_ts_s: [ts_s, a]}",
+        "{s: {ts: 3}}",
+        more="  custom_nodes: {next_ts_s: mine.Net}",
+        folder=tmp_path,
+    )
     assert graph.states == ("ts_s",)
     assert graph.transitions == ("next_ts_s",)
     assert graph["next_ts_s"].kind is NodeKind.TRANSITION
@@ -131,6 +140,16 @@ def test_a_learned_history_is_a_state() -> None:
     assert graph.data_of("ts_s") == DataOrigin(Origin.STACK, "s")
     assert graph.data_of("next_ts_s") == DataOrigin(Origin.NEXT, "ts_s")
     assert graph.data_of("s") == DataOrigin(Origin.LOGGED)
+
+
+def test_of_a_learned_history_the_newest_frame_is_learned() -> None:
+    graph = graph_of("{a: [ts_s], next_ts_s: [ts_s, a, w]}", "{s: {ts: 3}, next_ts_s: {loss_type: mae}}")
+    assert graph.states == ("s",)
+    assert graph.learned == ("a", "next_s")
+    assert graph["next_s"].inputs == ("ts_s", "a", "w")
+    assert graph["next_s"].loss_type == "mae"
+    assert graph["next_ts_s"].inputs == ("ts_s", "next_s")
+    assert graph.data_of("next_s") == DataOrigin(Origin.NEXT, "s")
 
 
 @pytest.mark.parametrize("ts", [0, 1])

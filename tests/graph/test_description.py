@@ -109,10 +109,6 @@ BAD = {
         ["line 2", "must be a list", "'- '"],
     ),
     "duplicate key": (COLUMNS + GRAPH + "    action: [state]\n", ["line 8", "second time", "line 6"]),
-    "duplicate column": (
-        COLUMNS + "    - x: {dim: state, type: continuous}\n" + GRAPH,
-        ["line 5", "node 'state'", "'x'", "line 3"],
-    ),
     "unknown attribute": (
         COLUMNS.replace("type: continuous}", "type: continuous, mni: 0}", 1) + GRAPH,
         ["line 3", "columns.0.x.mni", "did you mean 'min'"],
@@ -165,7 +161,7 @@ BAD = {
         ["line 7", "did you mean 'state'"],
     ),
     "described transition": (
-        COLUMNS + "    - n: {dim: next_state, type: continuous}\n" + GRAPH,
+        COLUMNS + "    - n: {dim: next_state, type: category, values: [1, 2]}\n" + GRAPH,
         ["line 5", "describe 'state' alone"],
     ),
     "computed state": (COLUMNS + GRAPH + "    next_action: [action]\n", ["line 8", "within the step"]),
@@ -192,6 +188,26 @@ def test_mistakes_are_explained(describe: Describe, text: str, said: list[str]) 
     message = complaint(path)
     for words in [str(path), *said]:
         assert words in message
+
+
+def test_a_name_that_its_node_has_already_gets_a_number(
+    describe: Describe, caplog: pytest.LogCaptureFixture
+) -> None:
+    twice = "    - x: {dim: state, type: continuous}\n"
+    graph = read_description(describe(COLUMNS + twice + twice + GRAPH))
+    assert [column.name for column in graph.columns("state")] == ["x", "x_2", "x_3"]
+    assert [column.name for column in graph.columns("next_state")] == ["x", "x_2", "x_3"]
+    assert "line 5" in caplog.text
+    assert "this one is 'x_2'" in caplog.text
+
+
+def test_columns_of_a_transition_that_repeat_those_of_its_state_are_not_read(
+    describe: Describe, caplog: pytest.LogCaptureFixture
+) -> None:
+    again = "    - n: {dim: next_state, type: continuous, min: 0}\n"
+    graph = read_description(describe(COLUMNS + again + GRAPH))
+    assert graph.columns("next_state") == read_description(describe(COLUMNS + GRAPH)).columns("state")
+    assert "the columns of 'next_state' are not read: it has those of 'state'" in caplog.text
 
 
 def test_all_mistakes_are_told_at_once(describe: Describe) -> None:

@@ -141,9 +141,45 @@ def test_a_window_that_a_function_shifts(describe: Describe) -> None:
     assert graph.metric_nodes == ("action", "newest_obs")
 
 
-def test_a_learned_stack(describe: Describe) -> None:
+def test_of_a_learned_stack_the_newest_frame_is_learned(
+    describe: Describe, caplog: pytest.LogCaptureFixture
+) -> None:
     graph = both_ways(describe(LEARNED))
-    assert graph.transitions == ("next_ts_temperature",)
-    assert graph["next_ts_temperature"].width == 10
-    assert graph.histories == ()
+    assert graph.learned == ("action", "next_temperature")
+    assert graph["next_temperature"].inputs == ("ts_temperature", "action")
+    assert graph["next_ts_temperature"].function == FunctionSpec("push")
+    assert graph.states == ("temperature",)
+    assert graph.histories == ("ts_temperature",)
+    assert "of 'next_ts_temperature' the newest frame is learned" in caplog.text
     assert graph.lookback == 9
+
+
+PLANT = """\
+metadata:
+  columns:
+    - x0: {dim: obs, type: continuous}
+    - x1: {dim: obs, type: continuous}
+    - %s: {dim: newest, type: continuous}
+    - u: {dim: action, type: continuous}
+  graph:
+    action: [obs]
+    newest: [%s]
+    next_obs: [obs, newest]
+  expert_functions:
+    next_obs: {node_function: plant.shift}
+"""
+
+
+@pytest.mark.parametrize(
+    ("column", "inputs", "is_plant"),
+    [("y", "obs, action", True), ("x0", "obs", True), ("y", "obs", False)],
+    ids=["after the action", "with the state's column", "a decision of its own"],
+)
+def test_a_learned_node_that_functions_turn_into_the_state_is_the_plants(
+    describe: Describe, column: str, inputs: str, is_plant: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    graph = both_ways(describe(PLANT % (column, inputs)))
+    assert graph.decisions == (("action",) if is_plant else ("action", "newest"))
+    assert graph.changes == (("newest",) if is_plant else ())
+    assert ("taken for a part of the plant" in caplog.text) == is_plant
+    assert graph.metric_nodes == ("action", "newest")

@@ -15,7 +15,7 @@ from revive.policy.candidate import Candidate
 from revive.policy.choice import Choice, Court
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.horizon import Horizon
+from revive.policy.horizon import Horizon, Response
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.learners.first_order import FirstOrderLearner
 from revive.policy.policy import Policy, action_range
@@ -53,7 +53,7 @@ def near_zero(data: dict[str, Tensor]) -> Tensor:
 
 
 def horizon_of(steps: int) -> Horizon:
-    return Horizon.of(1, steps, 1000, steps)
+    return Horizon.of(Response(1, None), steps, 1000, steps)
 
 
 def row_rewards(spread: float, limit: float = 0.0) -> Tensor:

@@ -10,13 +10,13 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
-from revive.policy.horizon import Horizon, dead_time, trusted_steps
+from revive.policy.horizon import Horizon, Response, response, trusted_steps
 from revive.policy.reward import Reward
 from revive.venv.validation import RolloutError
 from revive.venv.virtual_env import VirtualEnv
 from tests.venv.plants import columns, hand_set, rows_of
 
-# -- dead time -----------------------------------------------------------------------------------
+# -- the response ---------------------------------------------------------------------------------
 
 
 def delay_line(
@@ -47,6 +47,10 @@ def delay_line(
     rng = np.random.default_rng(0)
     part = {name: rng.normal(size=(60, graph[name].width)) for name in graph.nodes}
     return venv, rows_of(venv.graph, venv.codec, part, part)
+
+
+def dead_time(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within: int) -> int | None:
+    return response(venv, rows, target, reward, within).dead_time
 
 
 def reward_of(function: object = None) -> Reward:
@@ -155,32 +159,48 @@ def test_a_step_at_which_nothing_is_known_or_nothing_moves_is_no_reason_for_dist
     )
 
 
+@pytest.mark.parametrize(("memory", "steps"), [(0.9, 16), (0.95, 31), (0.999, None)])
+def test_most_of_a_response_that_dies_away_has_come_after_a_while(memory: float, steps: int | None) -> None:
+    """x' = memory x + u: 80 % of a geometric series has come after about log(0.2) / log(memory) steps."""
+    graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
+    venv = hand_set(graph, {"next_x": ([[memory - 1.0], [1.0]], [0.0]), "u": ([[0.0]], [0.0])})
+    rng = np.random.default_rng(0)
+    part = {name: rng.normal(size=(300, 1)) for name in graph.nodes}
+    rows = rows_of(venv.graph, venv.codec, part, part)
+    assert response(venv, rows, "u", reward_of(), within=100).settled == steps
+
+
 # -- the horizon ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("delay", "trusted", "longest", "steps"),
+    ("shown", "trusted", "longest", "steps"),
     [
-        (1, 100, 500, 30),
-        (6, 100, 500, 30),
-        (12, 100, 500, 60),  # five dead times
-        (12, 45, 500, 45),  # as far as the venv can be trusted
-        (12, 3, 500, 10),  # ten steps at least
-        (12, 100, 40, 40),  # and not longer than a trajectory
-        (1, 3, 5, 5),
-        (None, 100, 500, 30),
+        (Response(1, None), 100, 500, 30),
+        (Response(6, None), 100, 500, 30),
+        (Response(12, None), 100, 500, 60),  # five dead times
+        (Response(12, 70), 100, 500, 70),  # most of the response
+        (Response(12, 40), 100, 500, 60),
+        (Response(12, 70), 45, 500, 45),  # as far as the venv can be trusted
+        (Response(12, None), 3, 500, 10),  # ten steps at least
+        (Response(12, 70), 100, 40, 40),  # and not longer than a trajectory
+        (Response(1, None), 3, 5, 5),
+        (Response(None, None), 100, 500, 30),
     ],
 )
-def test_a_horizon_follows_from_dead_time_and_trust(
-    delay: int | None, trusted: int, longest: int, steps: int
+def test_a_horizon_follows_from_the_response_and_from_trust(
+    shown: Response, trusted: int, longest: int, steps: int
 ) -> None:
-    assert Horizon.of(delay, trusted, longest, None).steps == steps
+    assert Horizon.of(shown, trusted, longest, None).steps == steps
 
 
 def test_a_wanted_horizon_is_taken_and_the_figures_are_told_beside_it() -> None:
-    given = Horizon.of(7, 12, 9, 200)
+    given = Horizon.of(Response(7, 20), 12, 9, 200)
     assert (given.steps, given.given) == (200, True)
-    assert given.told() == "200 steps as given; dead time 7, the venv can be trusted for 12"
+    assert (
+        given.told()
+        == "200 steps as given; dead time 7, most of the response within 20, the venv can be trusted for 12"
+    )
     assert json.loads(json.dumps(given.to_json()))["dead_time"] == 7
-    never = Horizon.of(None, 50, 900, None)
+    never = Horizon.of(Response(None, None), 50, 900, None)
     assert never.told() == "30 steps: an action never shows in the reward, the venv can be trusted for 50"

@@ -44,6 +44,63 @@ def test_any_leading_shape_comes_back(tmp_path: Path, body: str, lead: tuple[int
     torch.testing.assert_close(reward, -data["next_x"][..., 0].abs())
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "import numpy as np\nreturn np.abs(data['next_x'][..., 0:1])",
+        "import numpy as np\nx = data['next_x']\nreturn np.linalg.norm(x[:, :1], axis=-1, keepdims=True)",
+        "return data['next_x'][..., :1].numpy().__abs__()",
+        "import numpy as np\nx = data['next_x']\nreturn abs(x[..., 0]) if isinstance(x, np.ndarray) else None + 1",
+    ],
+)
+def test_a_reward_of_numpy(tmp_path: Path, body: str) -> None:
+    reward, data = load(tmp_path, body), batch()
+    expected = data["next_x"][..., 0].abs()
+    for value in (data, {name: x.clone().requires_grad_() for name, x in data.items()}):
+        found = reward(value)
+        assert found.dtype == torch.float32
+        torch.testing.assert_close(found.detach(), expected)
+
+
+def test_an_annotated_reward_of_numpy_gets_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "reward.py"
+    path.write_text(
+        "import numpy as np\ndef get_reward(data: dict[str, np.ndarray]) -> np.ndarray:\n"
+        "    assert isinstance(data['u'], np.ndarray)\n    return -data['u'][:, 0]\n"
+    )
+    assert Reward.load(path)({"u": torch.ones(3, 1)}).tolist() == [-1.0] * 3
+
+
+def test_a_reward_that_is_no_number_beside_the_logs_is_asked_at_the_nearest_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plain = load(tmp_path, "return -torch.acos(data['x'])")
+    data = Trajectories({"x": np.linspace(-1.0, 1.0, 101)[:, None]}, np.array([101]))
+    reward = plain.within(data, plain.of_logs(data))
+    x = torch.tensor([[0.5], [1.7], [-2.0], [1.0]], requires_grad=True)
+    found = reward({"x": x})
+    found[:3].sum().backward()
+    assert bool(torch.isfinite(found).all() and torch.isfinite(x.grad[:3]).all())
+    torch.testing.assert_close(found[[0, 3]], -torch.acos(x[[0, 3], 0]))  # elsewhere nothing changes
+    assert found.tolist()[1:3] == pytest.approx([0.0, -np.pi], abs=0.03)
+    assert x.grad[1:3].tolist() == [[0.0], [0.0]]
+    reward({"x": torch.full((2, 1), 5.0)})
+    assert caplog.text.count("nearest") == 1  # said once
+
+
+def test_a_reward_that_is_no_number_even_there_is_the_worst_that_was_logged(tmp_path: Path) -> None:
+    plain = load(
+        tmp_path, "return torch.log(data['x'] * data['u'])"
+    )  # finite where both are, which none says
+    data = Trajectories({"x": np.array([[-1.0], [1.0]]), "u": np.array([[-3.0], [2.0]])}, np.array([2]))
+    reward = plain.within(data, plain.of_logs(data))
+    x = torch.tensor([[-1.0]], requires_grad=True)
+    found = reward({"x": x, "u": torch.tensor([[2.0]])})
+    found.backward()
+    assert found.tolist() == pytest.approx([np.log(2.0)])
+    assert x.grad.tolist() == [[0.0]]
+
+
 def test_a_file_without_get_reward_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "reward.py"
     path.write_text("def reward(data):\n    return data['x']\n")
@@ -75,7 +132,6 @@ def test_an_unknown_node_lists_the_known_ones_and_the_nearest(tmp_path: Path) ->
         ("return data['next_x']", "shape (5, 2) for 5 rows"),
         ("return data['next_x'].mean()", "shape () for 5 rows"),
         ("return data['next_x'][:2, :1]", "shape (2, 1) for 5 rows"),
-        ("return data['next_x'][..., :1].numpy()", "a ndarray, not a tensor"),
         ("return 1.0", "a float, not a tensor"),
         ("pass", "a NoneType, not a tensor"),
     ],
@@ -140,6 +196,9 @@ def test_a_reward_that_writes_into_its_data_does_not_change_the_logs(tmp_path: P
         ("return data['x'].detach() + data['u']", ["u"], True),
         ("return 0.0 * data['x']", ["x"], False),
         ("return torch.as_tensor(data['x'].detach().numpy() ** 2)", ["x"], False),
+        ("return torch.as_tensor(data['x'].numpy() ** 2)", ["x"], False),
+        ("import numpy as np\nreturn np.abs(data['x'])", ["x"], False),
+        ("import numpy as np\nreturn np.where(data['x'] > 0, 1.0, 0.0)", ["x"], False),
         ("return torch.ones_like(data['x'])", ["x", "u"], False),
     ],
 )

@@ -15,12 +15,15 @@ from revive.config.instantiate import check_sections
 from revive.config.settings import Settings
 from revive.errors import UserError
 from revive.pipeline.search import require_search
-from revive.server.names import ABBREVIATIONS, NETWORKS, TABLES, Why
+from revive.server.learners import networks, tables
+from revive.server.names import ABBREVIATIONS, Why
 from revive.server.translate import from_config, translate
 from tests.server.conftest import Make
 
 FILE = Path(__file__).parent / "revive_config.json"
 """Every parameter of REVIVE 0.9.3 as its own config file holds it."""
+
+TABLES = tables("auto")
 
 LATER = {  # of 1.x, and of algorithms that only other versions have
     "base": ("venv_train_dataset_mode", "bc_loss", "controller_weight"),
@@ -53,7 +56,9 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def settings_of(values: dict[str, Any]) -> Settings:
-    choices = [f"{key}={values[key]}" for key in ("tuning", "search") if isinstance(values.get(key), str)]
+    choices = [
+        f"{key}={values[key]}" for key in ("tuning", "search", "policy") if isinstance(values.get(key), str)
+    ]
     plain = {key: value for key, value in values.items() if f"{key}={value}" not in choices}
     settings = load_settings(choices, plain, "test")
     check_sections(settings.as_dict()).raise_if_any()
@@ -95,7 +100,7 @@ def test_every_default_of_revive_is_legal_here(algorithms: tuple[str, str]) -> N
     settings = settings_of(values)
     assert len(values) > 25
     for key, value in values.items():
-        if key != "tuning":
+        if key not in ("tuning", "policy"):
             assert value_at(settings, key) == value
 
 
@@ -161,7 +166,7 @@ def test_a_whole_config_of_revive_works_unchanged(make: Make) -> None:
     settings = server.settings
     assert settings.seed == 42
     assert (settings.search.venv_trials, settings.search.policy_trials) == (25, 10)
-    usual = make(debug=False).settings
+    usual = make(debug=False, policy="ppo").settings
     assert settings.venv.learner == {**usual.venv.learner, "curriculum": settings.venv.learner["curriculum"]}
     assert settings.policy.learner == usual.policy.learner  # what REVIVE writes by default is no wish
     assert settings.venv.space == usual.venv.space
@@ -183,7 +188,8 @@ def test_only_the_algorithm_that_is_chosen_counts(
     settings = settings_of(from_config(config).values)
     key = "lr" if algorithms[0] == "bc" else "multi_step_lr"
     assert settings.venv.learner[key] == venv
-    assert settings.policy.learner["learners"]["first_order"]["iterations"] == policy
+    assert settings.policy.learner["iterations"] == policy
+    assert settings.policy.learner["_target_"].lower().endswith(f"{algorithms[1]}.{algorithms[1]}")
 
 
 @pytest.mark.parametrize(
@@ -209,7 +215,7 @@ def test_abbreviations() -> None:
         for name in names:
             known = any(name in table for table in TABLES.values())
             assert known or any(
-                name.startswith(f"{who}_hidden_") for table in NETWORKS.values() for who in table
+                name.startswith(f"{who}_hidden_") for table in networks("auto").values() for who in table
             )
     found = translate({"gs": 3, "vrh": 5, "tvt": 2, "phf": 16, "bep": 30}).values
     assert (found["seed"], found["search.venv_trials"], found["policy.network.hidden"]) == (3, 2, [16] * 4)
@@ -246,3 +252,72 @@ def test_what_has_no_counterpart_is_said_once_for_each_reason(make: Make) -> Non
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert make(global_seed=3).notes == []
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"policy_algo": "ppo", "ppo_epoch": 7, "ppo_runs": 3, "epsilon": 0.1, "g_lr": 0.01},
+            ("ppo", 7, 3, 0.1),
+        ),
+        ({"policy": "ppo", "ppo_epoch": 7, "ppo_runs": 3, "epsilon": 0.1, "g_lr": 0.01}, ("ppo", 7, 3, 0.1)),
+    ],
+)
+def test_ppo_by_name(given: dict[str, Any], expected: tuple[Any, ...], make: Make) -> None:
+    with pytest.warns(UserWarning, match="ppo alone learns the policy"):
+        settings = make(debug=False, **given).settings
+    learner = settings.policy.learner
+    assert learner["_target_"].endswith("Ppo")
+    assert (learner["iterations"], learner["epochs"], learner["clip_ratio"]) == expected[1:]
+    assert learner["lr"] == 0.01
+
+
+def test_sac_by_name(make: Make) -> None:
+    given = {
+        "sac_epoch": 9,
+        "sac_rollout_horizon": 7,
+        "sac_steps_per_epoch": 5,
+        "polyak": 0.98,
+        "batch_ratio": 0.5,
+    }
+    with pytest.warns(UserWarning, match="num_q_net: there are two critics"):
+        settings = make(debug=False, policy_algo="sac", q_hidden_features=16, num_q_net=4, **given).settings
+    learner = settings.policy.learner
+    assert learner["_target_"].endswith("Sac")
+    assert (learner["iterations"], learner["steps"], learner["updates"], learner["real"]) == (9, 7, 5, 0.5)
+    assert learner["target_rate"] == pytest.approx(0.02)
+    assert learner["hidden"] == [16] * 4
+
+
+def test_behaviour_cloning_of_the_venv_has_no_rollouts(make: Make) -> None:
+    settings = make(debug=False, venv_algo="bc", venv_rollout_horizon=50).settings
+    assert settings.venv.learner["curriculum"] == []
+    config = {"base_config": {"venv_algo": "bc", "venv_rollout_horizon": 50}}
+    assert from_config(config).values["venv.learner.curriculum"] == []
+
+
+@pytest.mark.parametrize("name", ["pop", "td3"])
+def test_a_learner_that_there_is_not(make: Make, name: str) -> None:
+    with pytest.raises(UserError, match=f"no learner of policies is called '{name}'"):
+        make(policy_algo=name)
+
+
+@pytest.mark.parametrize("text", ["[0.0001, 0.01]", [1e-4, 1e-2], "(1e-4,1e-2)"])
+def test_a_range_may_be_the_text_of_a_list(text: Any) -> None:
+    entry = {"name": "g_lr", "default": 2e-3, "search_mode": "continuous", "search_values": text}
+    values = from_config({"policy_algo_config": {"ppo": [entry]}}).values
+    assert values["policy.space.learner.lr"] == "loguniform(0.0001, 0.01)"
+
+
+@pytest.mark.parametrize("text", ["[1e-4", "1e-4", [1e-4], "__import__('os')", [2, 1], ["a", "b"]])
+def test_what_is_no_range_is_refused(text: Any) -> None:
+    entry = {"name": "g_lr", "default": 2e-3, "search_mode": "continuous", "search_values": text}
+    with pytest.raises(UserError, match=r"g_lr: search_values is .*\n.*wanted: \[low, high\]"):
+        from_config({"policy_algo_config": {"ppo": [entry]}})
+
+
+def test_what_is_missing_in_the_logs_is_masked_as_there(make: Make) -> None:
+    assert make().settings.dataset.missing == "mask"
+    assert make(**{"dataset.missing": "error"}).settings.dataset.missing == "error"
+    assert make(ignore_check=1).settings.dataset.ignore_check is True

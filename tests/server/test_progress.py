@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from revive.server.progress import Progress
@@ -26,7 +27,12 @@ def test_a_trial_that_waits_for_the_others_of_its_population_is_under_way(tmp_pa
         "failed",
     ]
     assert progress.trials("venv", running=False)[1] == ("stopped", "")
-    assert progress.metrics("venv") == {"current_num_of_trials": 2, "held_out_error": 0.1}
+    assert progress.metrics("venv") == {
+        "current_num_of_trials": 2,
+        "total_num_of_trials": 2,
+        "held_out_error": 0.1,
+        "venv_acc": -0.1,
+    }
 
 
 def test_a_run_that_is_through_tells_the_figures_of_its_stages(tmp_path: Path) -> None:
@@ -43,6 +49,12 @@ def test_a_run_that_is_through_tells_the_figures_of_its_stages(tmp_path: Path) -
         (tmp_path / "state.json").write_text(json.dumps(told), encoding="utf-8")
         return Progress(tmp_path)
 
-    assert look("finished").metrics("venv") == {"rollout_mae.1": 0.1, "rollout_mae.100": 0.2}
-    assert look("finished").metrics("policy") == {"logged": -0.5, "predicted": -0.2, "truth": -0.3}
-    assert look("running").metrics("policy") == {}  # the summary may be that of an earlier command
+    counts = {"current_num_of_trials": 1, "total_num_of_trials": 1}
+    venv = {"rollout_mae.1": 0.1, "rollout_mae.100": 0.2, "venv_acc": -0.2}
+    assert look("finished").metrics("venv") == {**counts, **venv}
+    policy = {"logged": -0.5, "predicted": -0.2, "truth": -0.3, "policy_acc": -0.2}
+    assert look("finished").metrics("policy") == {**counts, **policy}
+    assert look("running").metrics("policy") == {
+        **counts,
+        "policy_acc": -math.inf,
+    }  # the summary may be that of an earlier command

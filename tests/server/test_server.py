@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import random
 import shutil
@@ -39,14 +40,17 @@ metadata:
 
 def test_train_gives_a_venv_and_a_policy(tuned: ReviveServer) -> None:
     status = tuned.status()
-    assert [status[stage]["task_state"] for stage in ("venv", "policy", "tuning")] == ["End", "End", "Wait"]
+    assert [status[stage]["task_state"] for stage in ("venv", "policy", "tuning")] == ["End"] * 3
     assert (status["running"], status["error"]) == (False, None)
     assert (tuned.folder / "search" / "venv" / "trials.json").is_file()
     assert json.loads((tuned.folder / "state.json").read_text())["state"] == "finished"
 
 
 def test_get_virtualenv_env(tuned: ReviveServer) -> None:
-    venv, metrics, trials = tuned.get_virtualenv_env()
+    venv, metrics, trials, bundle = tuned.get_virtualenv_env()
+    assert bundle == tuned.folder / "venv"
+    assert metrics["venv_acc"] == -[v for k, v in metrics.items() if k.startswith("rollout_mae.")][-1]
+    assert metrics["total_num_of_trials"] == len(trials)
     assert venv is not None
     assert venv.step({"temperature": [1.0], "door_open": [0.0]})["next_temperature"].shape == (1,)
     assert metrics["task_state"] == "End"
@@ -56,7 +60,9 @@ def test_get_virtualenv_env(tuned: ReviveServer) -> None:
 
 
 def test_get_policy_model(tuned: ReviveServer) -> None:
-    policy, metrics, trials = tuned.get_policy_model()
+    policy, metrics, trials, bundle = tuned.get_policy_model()
+    assert bundle == tuned.folder / "policy"
+    assert metrics["policy_acc"] == metrics["predicted"]
     assert policy is not None
     assert policy.act({"temperature": [[1.0]]})["action"].shape == (1, 1)
     assert metrics["pessimistic_score"] < 0
@@ -75,7 +81,8 @@ def test_train_venv_then_train_policy(make: Make) -> None:
     server.train_venv(wait=True)
     assert server.get_virtualenv_env()[0] is not None
     assert server.get_virtualenv_env()[2] == {0: ("finished", "")}
-    assert server.get_policy_model() == (None, {"task_state": "Wait"}, {})
+    waiting = {"task_state": "Wait", "current_num_of_trials": 0, "total_num_of_trials": 1}
+    assert server.get_policy_model() == (None, {**waiting, "policy_acc": -math.inf}, {}, None)
     server.train_policy(wait=True)
     assert server.get_policy_model()[0] is not None
 
@@ -120,11 +127,13 @@ def test_tune_parameter_and_get_parameter(make: Make, tmp_path: Path) -> None:
         parameter_tuning_budget=200,
     )
     server.train_venv(wait=True)
-    assert server.get_parameter() is None
+    assert server.get_parameter()[0] is None
     server.tune_parameter(wait=True)
-    found = server.get_parameter()
-    assert found is not None
-    assert found["values"]["gain"]["gain"] == pytest.approx(1.0, abs=0.1)
+    best, told = server.get_parameter()
+    assert best is not None
+    assert best["gain"].tolist() == pytest.approx([1.0], abs=0.1)
+    assert told["values"]["gain"]["gain"] == best["gain"][0]
+    assert told["task_state"] == "End"
     assert server.status()["tuning"]["task_state"] == "End"
     assert server.settings.tuning.initial_state == {"x": [0.0]}
 
@@ -140,7 +149,8 @@ def test_a_stage_that_is_none_cannot_be_asked_for(make: Make, method: str) -> No
 def test_nothing_yet(make: Make) -> None:
     server = make(venv_mode="once")
     assert server.run_id.startswith("description-")
-    assert server.get_virtualenv_env() == (None, {"task_state": "Wait"}, {})
+    waiting = {"task_state": "Wait", "current_num_of_trials": 0, "total_num_of_trials": 1}
+    assert server.get_virtualenv_env() == (None, {**waiting, "venv_acc": -math.inf}, {}, None)
     assert server.get_policy_model()[0] is None
     server.stop_train()
     server.wait()
@@ -170,7 +180,10 @@ def test_the_best_trial_so_far_is_handed_over_while_others_run(tuned: ReviveServ
     )
     write_json(server.folder / "search/venv/trials.json", book)
     with hold(server.folder):  # as another command does
-        venv, metrics, trials = server.get_virtualenv_env()
+        venv, metrics, trials, bundle = server.get_virtualenv_env()
+    assert bundle is not None
+    assert bundle.parts[-4:] == ("search", "venv", "trial_000", "venv")
+    assert metrics["venv_acc"] == -metrics["held_out_error"]
     assert venv is not None
     assert metrics["task_state"] == "Run"
     assert (trials[1], trials[9]) == (("running", ""), ("failed", "no luck"))
@@ -187,7 +200,7 @@ def test_a_bundle_that_is_not_whole_gives_the_next_best_one(tuned: ReviveServer,
     (server.folder / "policy" / "model.safetensors").write_bytes(b"")
     assert server.get_policy_model()[0] is not None
     (server.folder / "search" / "policy" / "trials.json").write_text('{"trials": [')
-    with pytest.raises(UserError, match="weights cannot be read"):
+    with pytest.raises(UserError, match="the manifest says"):
         server.get_policy_model()
 
 
@@ -212,7 +225,7 @@ def test_user_module_file_path(make: Make, tmp_path: Path, refrigerator: Path) -
     module = tmp_path / "module.py"
     module.write_text(
         "def mine(data):\n    print('was asked')\n"
-        "    return (data['node_dist'].mean - data['expert_data']).abs().sum(-1)\n"
+        "    return (data['node_dist'].mean - data['expert_data'][data['node_name']]).abs().sum(-1)\n"
     )
     given = {"dataset_desc_file_path": description, "venv_mode": "once", "policy_mode": "none"}
     make(user_module_file_path=module, **given).train(wait=True)

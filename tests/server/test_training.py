@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,6 +19,12 @@ from revive.server import ReviveServer, TrainingFailed
 from tests.server.conftest import Make
 
 LONG = {"policy": "first_order", "policy.learner.iterations": 4000}
+RUNNING = {
+    "task_state": "Run",
+    "current_num_of_trials": 0,
+    "total_num_of_trials": 1,
+    "policy_acc": -math.inf,
+}
 
 
 def until(what: Callable[[], bool], seconds: float = 120) -> None:
@@ -35,7 +42,7 @@ def test_it_can_be_watched_stopped_and_gone_on_with(make: Make) -> None:
     other = make(run_id="stopped", debug=False, venv_mode="once", policy_mode="once", **LONG)
     until(lambda: server.status()["policy"]["task_state"] == "Run")
     assert server.get_virtualenv_env()[0] is not None
-    assert server.get_policy_model() == (None, {"task_state": "Run"}, {0: ("running", "")})
+    assert server.get_policy_model() == (None, RUNNING, {0: ("running", "")}, None)
     assert other.status()["policy"] == server.status()["policy"]  # told by the run folder alone
     assert not other.status()["running"]
     server.stop_train()

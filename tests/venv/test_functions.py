@@ -30,7 +30,9 @@ def make(tmp_path: Path) -> Make:
 
     def build(body: str, head: str = NUMPY) -> tuple[DecisionGraph, ExpertFunction]:
         (tmp_path / "plant.py").write_text(head + f"    {body}\n")
-        columns = [{name: {"dim": name.rstrip("01"), "type": "continuous"}} for name in ("x", "u", "load0", "load1")]
+        columns = [
+            {name: {"dim": name.rstrip("01"), "type": "continuous"}} for name in ("x", "u", "load0", "load1")
+        ]
         described = {
             "metadata": {
                 "columns": columns,
@@ -57,7 +59,9 @@ SUM = {
 
 @pytest.mark.parametrize("library", SUM)
 @pytest.mark.parametrize("lead", [(5,), (2, 3), (4, 2, 3)])
-def test_numpy_and_torch_get_rows_and_any_shape_comes_back(make: Make, library: str, lead: tuple[int, ...]) -> None:
+def test_numpy_and_torch_get_rows_and_any_shape_comes_back(
+    make: Make, library: str, lead: tuple[int, ...]
+) -> None:
     head, body = SUM[library]
     _, function = make(body, head)
     x, u = torch.randn(2, *lead, 1)
@@ -99,7 +103,10 @@ def test_a_function_in_a_rollout_works_in_physical_units(make: Make, library: st
         ("return np.zeros((1, 2))", r"shape \(1, 2\) for 30 rows"),
         ("return np.zeros((2, 30))", r"shape \(2, 30\) for 30 rows"),
         ("return np.hstack([data['x'], np.full_like(data['x'], np.nan)])", "not finite"),
-        ("return np.hstack([1 / (data['x'] - data['x'][4]), data['u']])", "row 4.*not finite|not finite.*row 4"),
+        (
+            "return np.hstack([1 / (data['x'] - data['x'][4]), data['u']])",
+            "row 4.*not finite|not finite.*row 4",
+        ),
         ("return data['y']", "line 4.*KeyError"),
         ("return 1 / 0", "line 4.*ZeroDivisionError"),
         pytest.param("return None", "load returned"),
@@ -186,13 +193,13 @@ def right() -> np.ndarray:
     return torch.cat([rows["x"] + 2 * rows["u"], rows["u"] ** 2], -1).numpy()
 
 
-def complete(make: Make, trajectories: Trajectories) -> Trajectories:
+def complete(make: Make, trajectories: Trajectories, ignore_check: bool = False) -> Trajectories:
     graph, function = make(SUM["numpy"][1])
 
     def on_arrays(inputs: object) -> np.ndarray:
         return function({k: torch.as_tensor(v) for k, v in inputs.items()}).numpy()  # type: ignore[attr-defined]
 
-    return with_functions(trajectories, graph, {"load": on_arrays})
+    return with_functions(trajectories, graph, {"load": on_arrays}, ignore_check)
 
 
 def test_what_is_not_logged_is_computed(make: Make) -> None:
@@ -208,9 +215,20 @@ def test_what_is_logged_and_right_stays_as_it_is(make: Make, caplog: pytest.LogC
 def test_what_is_logged_and_differs_is_refused_with_its_row(make: Make) -> None:
     wrong = right()
     wrong[17, 1] += 0.5
-    with pytest.raises(UserError, match=r"logged values of 'load' differ from its function by up to 0\.5") as caught:
+    with pytest.raises(
+        UserError, match=r"logged values of 'load' differ from its function by up to 0\.5"
+    ) as caught:
         complete(make, logs(wrong))
     assert "row 17" in str(caught.value)
+
+
+def test_what_differs_is_kept_as_it_was_logged_where_that_is_asked_for(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    wrong = right()
+    wrong[17, 1] += 0.5
+    np.testing.assert_array_equal(complete(make, logs(wrong), ignore_check=True).arrays["load"], wrong)
+    assert "differ from its function by up to 0.5" in caplog.text
 
 
 def test_what_is_missing_in_the_log_does_not_differ(make: Make) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from revive.graph.names import transition_name
 _BLOCK: Final = 1 << 16  # rows read at a time
 _BROKEN: Final = (OSError, RuntimeError, ValueError, TypeError, KeyError)
 _EPISODE: Final = re.compile(r"episode_(\d+)$")
+_MOST: Final = 20_000  # arrays and groups of one file
 _OBSERVATIONS: Final = "observations"  # has one row more than the actions of its episode
 
 
@@ -56,8 +57,9 @@ class MinariFile(ArrayContainer):
         super().__init__(path)
         self._file = _opened(path)
         numbered = sorted((int(found[1]), key) for key in self._file if (found := _EPISODE.match(key)))
+        groups = [self._group(key) for _, key in numbered]
         self._episodes: list[dict[str, Any]] = [
-            dict(_datasets(self._file[key], path)) for _, key in numbered if hasattr(self._file[key], "keys")
+            dict(_datasets(group, path)) for group in groups if group is not None
         ]
         self._names: dict[str, tuple[str, int]] = {}
         self._lengths: list[int] = []
@@ -66,6 +68,10 @@ class MinariFile(ArrayContainer):
         except UserError:
             self.close()
             raise
+
+    def _group(self, key: str) -> Any | None:
+        item = _item(self._file, key, key, Path(self.name))
+        return item if hasattr(item, "keys") else None
 
     def _survey(self) -> None:
         """Finds lengths and names; refuses episodes that disagree."""
@@ -142,27 +148,67 @@ def _opened(path: Path) -> Any:
         raise UserError(Problem(what, path, remedy="write it again, or copy it again")) from None
 
 
-def _datasets(group: Any, path: Path, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Name and dataset of everything below `group`. Raises UserError for links that lead out or nowhere."""
+def _datasets(group: Any, path: Path) -> list[tuple[str, Any]]:
+    """Name and dataset of everything below `group`. Raises UserError for what is not in this file, or not written."""
+    found: list[tuple[str, Any]] = []
+    _collect(group, path, "", found, {group})
+    return found
+
+
+def _collect(group: Any, path: Path, prefix: str, found: list[tuple[str, Any]], groups: set[Any]) -> None:
+    """Adds to `found`; `groups` are those that were looked into."""
     import h5py
 
     for key in group:
         name = f"{prefix}{key}"
+        item = _item(group, key, name, path)
+        if isinstance(item, h5py.Group):
+            if item in groups:  # a hard link: its names would go on without end, or grow without bound
+                what = f"the group '{name}' holds itself, or is there under two names"
+                raise UserError(Problem(what, path, remedy="remove one of its links"))
+            groups.add(item)
+            if prefix.count("/") < 8:
+                _collect(item, path, f"{name}/", found, groups)
+        elif isinstance(item, h5py.Dataset) and item.shape is not None:
+            _require_own(item, name, path)
+            found.append((name, item))
+        if len(found) + len(groups) > _MOST:
+            raise UserError(Problem(f"holds more than {_MOST} arrays and groups", path, remedy="write fewer"))
+
+
+def _item(group: Any, key: str, name: str, path: Path) -> Any:
+    """What a link of a group leads to. Raises UserError where it leads out of the file, or nowhere."""
+    import h5py
+
+    try:
         link = group.get(key, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             raise UserError(Problem(f"'{name}' is a link into another file", path, remedy="copy the array"))
-        try:
-            item = group[key]
-        except _BROKEN as error:
-            raise UserError(Problem(f"'{name}' cannot be read: {error}", path, remedy="remove it")) from None
-        if isinstance(item, h5py.Group):
-            if prefix.count("/") < 8:
-                yield from _datasets(item, path, f"{name}/")
-        elif isinstance(item, h5py.Dataset) and item.shape is not None:
-            if item.external:
-                what = f"'{name}' keeps its values in another file"
-                raise UserError(Problem(what, path, remedy="copy the array"))
-            yield name, item
+        return group[key]
+    except _BROKEN as error:
+        raise UserError(Problem(f"'{name}' cannot be read: {error}", path, remedy="remove it")) from None
+
+
+def _require_own(data: Any, name: str, path: Path) -> None:
+    """Raises UserError for a dataset that shows values of elsewhere, or values that nobody wrote."""
+    if data.external or data.is_virtual:
+        kept = "keeps its values in another file" if data.external else "is a view of other arrays"
+        raise UserError(Problem(f"'{name}' {kept}", path, remedy="copy the array"))
+    rows, size = data.shape[0] if data.shape else 1, data.size
+    if not size:
+        return
+    if data.chunks is None:
+        unwritten = data.id.get_storage_size() == 0
+        missing = rows if unwritten else 0
+    else:
+        blocks = math.prod(-(-n // chunk) for n, chunk in zip(data.shape, data.chunks, strict=True))
+        unwritten = data.id.get_num_chunks() < blocks
+        missing = rows * (blocks - data.id.get_num_chunks()) // blocks
+    if unwritten:
+        what = f"about {missing or 1} of the {rows} rows of '{name}' were never written"
+        raise UserError(
+            Problem(what, path, remedy="write them, or make the array as short as what was written")
+        )
 
 
 def _info(data: Any) -> Info:

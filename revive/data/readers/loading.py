@@ -14,6 +14,7 @@ from revive.data.derive import is_read, with_derived
 from revive.data.missing import Filler
 from revive.data.readers.container import TRAJECTORY, UNUSED, Container, Loaded, MemoryArrays, Plan
 from revive.data.readers.ends import Ends, Found, index_ends, plain_time
+from revive.data.readers.masks import hide_missing
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.planning import Planner
@@ -56,6 +57,7 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     planner = Planner(container, graph, options, problems)
     plan, labels = planner.plan(), planner.labels()
     loaded = load_within(container, plan, labels, options, problems)
+    hide_missing(loaded, container.owns, source, problems)
     rows = _rows(loaded, graph, source, problems)
     found, order = None, None
     if rows != 0 and not (rows is None and problems and "index" not in labels and not container.is_table):
@@ -73,7 +75,11 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
             rows = int(ends[-1])
     time = plain_time(loaded.labels.get("time"))
     masked = options.missing == "mask"
-    ValueChecks(graph, loaded.arrays, None if rows is None else ends, source, problems, masked).run()
+    breaks = Problems() if options.ignore_check else None
+    known = None if rows is None else ends
+    ValueChecks(graph, loaded.arrays, known, source, problems, masked, breaks=breaks).run()
+    for ignored in breaks or ():
+        _log.warning("%s (ignored)", ignored)
     if absent and ends is not None and not problems:
         _check_lengths(ends, absent, source, problems)
     if problems or ends is None or found is None:

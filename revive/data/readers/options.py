@@ -32,6 +32,7 @@ class ReadOptions:
     time:       the column or array that holds the time of a row, in seconds or as date and time
     gap:        a time difference, in the unit of `time` (seconds for dates), above which a trajectory is cut
     missing:    whether NaN is an error, or a missing value that is masked and filled
+    ignore_check: whether a next_X that is not X of the next row is said instead of refused
     size_limit_bytes: what the arrays may take in memory; None for nine tenths of this machine's
     Raises UserError for options that contradict each other.
     """
@@ -45,6 +46,7 @@ class ReadOptions:
     time: str | None = None
     gap: float | None = None
     missing: Literal["error", "mask"] = "error"
+    ignore_check: bool = False
     size_limit_bytes: int | None = None
 
     def __post_init__(self) -> None:

@@ -26,7 +26,7 @@ from revive.data.readers.where import ROW, Where, unknown_column
 from revive.data.roles import Role, role_by_name
 from revive.errors import Problems, suggestion
 from revive.graph.decision_graph import DecisionGraph, NodeKind
-from revive.graph.names import transition_name
+from revive.graph.names import mask_name, transition_name
 
 TIME: Final = "time"
 NUMBERS: Final = ("numbers",)
@@ -208,6 +208,9 @@ class Planner:
             labels |= self._asked(Where(options.where))
         if not self.container.is_table and "index" in infos and not options.trajectories:
             labels["index"] = "index"
+        if not self.container.is_table:
+            masks = {mask_name(node) for node in self.graph.nodes}
+            labels |= {name: name for name in infos if name in masks}
         return labels
 
     def _done(self) -> Sequence[str]:

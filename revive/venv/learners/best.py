@@ -33,9 +33,13 @@ class BestWeights:
         self.hidden: tuple[int, ...] = venv.spec.hidden or ()
         self.weights = {name: value.detach().clone() for name, value in venv.named_parameters()}
 
+    def falls(self, costs: Mapping[str, Tensor]) -> dict[str, float]:
+        """By how much costs are lower now, on average over the members that are better."""
+        return {name: float((self.costs[name] - cost).clamp_min(0.0).mean()) for name, cost in costs.items()}
+
     @torch.no_grad()
-    def keep_better(self, venv: VirtualEnv, error: Tensor, costs: Mapping[str, Tensor]) -> dict[str, float]:
-        """Take the weights of the members that are better now; returns by how much the costs fell on average."""
+    def keep_better(self, venv: VirtualEnv, error: Tensor, costs: Mapping[str, Tensor]) -> None:
+        """Take the weights of the members that are better now."""
         better = {name: cost < self.costs[name] for name, cost in costs.items()}
         never, together = torch.zeros_like(error, dtype=torch.bool), error < self.error
         for key, value in venv.named_parameters():
@@ -43,10 +47,8 @@ class BestWeights:
             mask = better.get(node, never) if node in self.alone else together
             mask = mask.view(-1, *[1] * (value.dim() - 1))
             self.weights[key] = torch.where(mask, value.detach(), self.weights[key])
-        falls = {name: float((self.costs[name] - cost).clamp_min(0.0).mean()) for name, cost in costs.items()}
         self.error = torch.where(together, error, self.error)
         self.costs.update({name: torch.minimum(cost, self.costs[name]) for name, cost in costs.items()})
-        return falls
 
     @torch.no_grad()
     def venv(self, make: Callable[[tuple[int, ...]], VirtualEnv]) -> VirtualEnv:

@@ -2,7 +2,8 @@
 
 Rounds at one step double in length, each from the full step size to none. After a round the members are judged on the
 rows that they left out (see `judging`); where that lowered the error, another one follows, with a wider network
-where it pays. Then rollouts of growing length are learned from, see `objective`. `course` decides what comes next.
+where it pays. Nodes that rollouts do not test go on alone while their cost falls. Then rollouts of growing length are learned from, or, where readings are noisy (see `noise`), observers of
+the states behind them; see `objective`. `course` decides what comes next.
 
 All members of both halves are fitted at once, each with other blocks left out. A member keeps the weights with the
 lowest held-out error that it had. Decision nodes and others that no rollout on recorded decisions tests are judged by
@@ -29,13 +30,16 @@ from revive.venv.learners.base import VenvLearner
 from revive.venv.learners.best import BestWeights
 from revive.venv.learners.course import Stage, planned
 from revive.venv.learners.decay import Decay
+from revive.venv.learners.noise import find_gains
 from revive.venv.learners.objective import Objective
+from revive.venv.observer import observable
 from revive.venv.problem import VenvProblem
 from revive.venv.rules import RulePenalty
 from revive.venv.virtual_env import VirtualEnv
 
 JUDGED_STEPS = 100  # of the rollouts that members are judged by
-SETTLED = 0.02  # nats: a decision node whose cost falls by less is left alone
+GAIN_PACE = 20.0  # step size of the observers' gains over that of the networks
+SETTLED = 0.02  # nats, or share of the entropy of a category: a decision node whose cost falls by less is left alone
 
 
 def _seen_and_unseen(
@@ -61,6 +65,8 @@ class MultiStepLearner(VenvLearner):
         batch_size: rows per member of a one-step update.
         window_batch: windows per member of a multi-step update.
         lr, multi_step_lr: Adam's step sizes at the start of a stage, cosine to zero within it.
+        filter_steps, filter_updates, filter_lr: of a stage that takes the curriculum's place where readings are noisy:
+            rows of its windows, its updates and step size. 0 updates for no such stage.
         weight_decay: on the residual network; the linear skip is never decayed. Of several values the members try
             one each in turn, until one is clearly better.
         likelihood_weight: w of the one-step term in the multi-step loss.
@@ -88,6 +94,9 @@ class MultiStepLearner(VenvLearner):
         window_batch: int,
         lr: float,
         multi_step_lr: float,
+        filter_steps: int,
+        filter_updates: int,
+        filter_lr: float,
         weight_decay: float | Sequence[float],
         likelihood_weight: float,
         least_fall: float,
@@ -111,10 +120,12 @@ class MultiStepLearner(VenvLearner):
             lr=lr,
             curriculum=curriculum,
             multi_step_lr=multi_step_lr,
+            filters=(filter_steps, filter_updates, filter_lr),
             longest=longest,
             budget=problem.budget,
             least_fall=least_fall,
         )
+        self.observed: tuple[str, ...] = ()
         self.venv, self.warm = self._make(self.course.hidden)
         self.generator = problem.generator()
         self.seen, self.unseen = _seen_and_unseen(problem, block, held_out, self.generator)
@@ -134,6 +145,7 @@ class MultiStepLearner(VenvLearner):
         )
         self.alone = self._judged_alone()
         self.live = list(self.alone)  # those of them that still learn
+        self.usual = self.objective.usual_costs(self.alone)
         self.decay = Decay(weight_decay, problem.members, problem.device)
         self.best = BestWeights(self.venv, self.alone)
         self.kept: dict[str, list[bool]] = {}
@@ -150,7 +162,9 @@ class MultiStepLearner(VenvLearner):
         return [(width, width) if fixed is None else tuple(fixed) for width in widths]
 
     def _make(self, hidden: tuple[int, ...]) -> tuple[VirtualEnv, set[str]]:
-        return self.problem.make(replace(self.problem.network, hidden=hidden))
+        venv, taken = self.problem.make(replace(self.problem.network, hidden=hidden))
+        venv.observe(self.observed)
+        return venv, taken
 
     def _judged_alone(self) -> list[str]:
         """Fitted nodes that rollouts do not test: no transitions, and nothing that is charged depends on them."""
@@ -158,17 +172,28 @@ class MultiStepLearner(VenvLearner):
             return []
         charged = {hinge.node for hinge in self.effects.hinges}
         charged |= set(self.problem.rule.nodes) if self.problem.rule is not None else set()
-        return [
-            n for n in self.objective.fitted if n not in self.problem.graph.transitions and n not in charged
-        ]
+        graph = self.problem.graph
+        tested = {*graph.transitions, *(name for name in graph.changes if self._moves_a_judged_one(name))}
+        return [n for n in self.objective.fitted if n not in tested and n not in charged]
+
+    def _moves_a_judged_one(self, node: str) -> bool:
+        """Whether a transition that rollouts are compared at follows from the node within the step."""
+        graph, waiting, seen = self.problem.graph, list(self.objective.judged), set()
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting += graph[name].inputs
+        return node in seen
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         names = [name for name in self.venv.graph.learned if not self.venv.graph[name].freeze]
-        return torch.optim.Adam(
-            [p for name in names for p in self.venv.model(name).parameters()], lr=1e-3, fused=True
-        )
+        groups = [{"params": [p for name in names for p in self.venv.model(name).parameters()], "pace": 1.0}]
+        if self.venv.observed:
+            groups.append({"params": list(self.venv.observers.parameters()), "pace": GAIN_PACE})
+        return torch.optim.Adam(groups, lr=1e-3, fused=True)
 
     @property
     def rounds(self) -> int:
@@ -197,12 +222,16 @@ class MultiStepLearner(VenvLearner):
         optimizer = self.optimizers()
         inner = optimizer.optimizer  # type: ignore[union-attr]
         drawn, _ = self.seen.sample(self.batch_size * updates, 1, self.generator)
-        residual = [p for name in self.venv.models for p in self.venv.model(name).net.residual_parameters()]
+        names = self.live if stage.alone else list(self.venv.models)
+        residual = [p for name in names for p in self.venv.model(name).net.residual_parameters()]
         loss = torch.zeros((), device=self.venv.device)
         for i, index in enumerate(drawn.view(len(drawn), updates, self.batch_size).unbind(1)):
             lr = _step_size(stage, self._done + i)
-            inner.param_groups[0]["lr"] = lr
+            for group in inner.param_groups:
+                group["lr"] = lr * group["pace"]
             loss = self._loss(stage, index)
+            if not loss.requires_grad:  # nothing is learned any more in this stage, as where functions are the plant
+                return loss
             inner.zero_grad(set_to_none=True)
             loss.backward()
             clip_gradient_by_member(self.venv.parameters(), self.clip)
@@ -211,10 +240,14 @@ class MultiStepLearner(VenvLearner):
         return loss
 
     def _loss(self, stage: Stage, index: Tensor) -> Tensor:
+        if stage.alone:
+            return self.objective.one_step(self.rows.at(index), index, self.live)
         names = [name for name in self.objective.fitted if name in self.live or name not in self.alone]
+        names = [name for name in names if name not in self.venv.observed]  # the filter's loss is theirs
         loss = self.objective.one_step(self.rows.at(index), index, names)
         if not stage.is_round:
-            loss = self.objective.multi_step(stage.horizon, self.generator) + self.likelihood_weight * loss
+            rolled = self.objective.filtered if stage.filtered else self.objective.multi_step
+            loss = rolled(stage.horizon, self.generator) + self.likelihood_weight * loss
         if self.effects.hinges:
             loss = loss + self.effect_weight * self.effects(self.generator).sum()
         if self.rule is not None:
@@ -240,8 +273,26 @@ class MultiStepLearner(VenvLearner):
             costs = self.objective.costs_on(self.unseen, self.alone)
             self.best.take(self.venv, self._now[0], costs)
             self.decay.start(self._now[0])
-        if not stage.is_round:
+        if stage.horizon > 1:
             self.objective.measure_sigma()
+
+    def _observe(self) -> None:
+        """Give the states behind noisy readings an observer, where there are any."""
+        venv = self._best_venv()
+        nodes = observable(venv.graph, venv.codec, [n for n in self.objective.judged if n in venv.models])
+        venv.observe(nodes)
+        gains = find_gains(venv, self.rows, self.unseen, nodes)
+        if not gains or self.course.filters is None:
+            return
+        self.observed = tuple(gains)
+        for name in nodes:
+            if name in gains:
+                venv.observer(name).set(gains[name])
+            else:
+                del venv.observers[name]
+        self._take(venv)
+        self.best.take(venv, self.judge.of_filter(), self.best.costs)
+        self.course.filter()
 
     def _widened(self, venv: VirtualEnv, hidden: tuple[int, ...]) -> VirtualEnv:
         """A venv that says the same with hidden layers of other widths."""
@@ -258,33 +309,49 @@ class MultiStepLearner(VenvLearner):
 
     def _end(self, stage: Stage, late: bool) -> None:
         self._done = 0
-        judged = torch.stack(self.judge.over_steps())
+        judged = self._judged(stage)
         before = self._now if stage.is_round else self.best.error.expand(2, -1)
         fall = _fall(before, judged if stage.is_round else torch.minimum(judged[0], before[0]).expand(2, -1))
         better = judged[0] < self.best.error
-        widened = stage.hidden != self.best.hidden
+        costs = self.objective.costs_on(self.unseen, self.live)
+        falls = self.best.falls(costs)
+        self.live = [name for name in self.live if falls[name] >= SETTLED * self.usual[name]]
         stays = self.course.note(
             stage,
             error=float(judged[0].mean()),
             fall=fall,
             kept=float(better.float().mean()),
-            widened=widened,
+            widened=stage.hidden != self.best.hidden,
+            alone=bool(self.live),
         )
         self.kept[self._name(stage)] = (better & stays).tolist()
         self._now = judged
         if stays:
-            self._keep(judged[0], stage)
+            self._keep(judged[0], costs, stage)
         if late:
             self.course.end(f"the limit of {self.max_seconds:g} seconds was reached")
         self._prepare(self.course.stage)
         self.log("held_out_error", self.best.error.mean())
         self.log("hidden_width", float(max(self.best.hidden, default=0)))
 
+    def _judged(self, stage: Stage) -> Tensor:
+        """Errors of rollouts and of one step, (2, M); of a filter twice. In closed loop rollouts on recorded actions
+        are no measure of it: the actions answer to disturbances that the rollout does not have.
+        """
+        if stage.alone:
+            return self._now
+        if stage.filtered:
+            return self.judge.of_filter().expand(2, -1)
+        return torch.stack(self.judge.over_steps())
+
     def _prepare(self, following: Stage | None) -> None:
         """Have ready what is trained next: rounds go on from where they are, all else from the best weights."""
+        if following is not None and following.horizon > 1 and self.course.tried[-1].horizon == 1:
+            self._observe()
+            following = self.course.stage
         if following is None or not following.is_round:
             self._take(self._best_venv())
-            self.live = []
+            self.live = self.live if following is not None and following.alone else []
         elif following.hidden != self.venv.spec.hidden:
             self._take(self._widened(self.venv, following.hidden))
         if following is None:
@@ -294,18 +361,18 @@ class MultiStepLearner(VenvLearner):
     def _best_venv(self) -> VirtualEnv:
         return self.best.venv(lambda hidden: self._make(hidden)[0])
 
-    def _keep(self, error: Tensor, stage: Stage) -> None:
-        """Keep what got better, member by member; leave alone what did not."""
+    def _keep(self, error: Tensor, costs: dict[str, Tensor], stage: Stage) -> None:
+        """Keep what got better, member by member."""
         if stage.hidden != self.best.hidden:
             self.best.widen(self._widened(self._best_venv(), stage.hidden))
-        costs = self.objective.costs_on(self.unseen, self.live)
-        falls = self.best.keep_better(self.venv, error, costs)
-        self.live = [name for name in self.live if falls[name] >= SETTLED]
+        self.best.keep_better(self.venv, error, costs)
         if stage.is_round:
             self.decay.settle(error)
 
     def _name(self, stage: Stage) -> str:
-        name = "one_step" if stage.is_round else f"multi_step_{stage.horizon}"
+        kind = "filtered" if stage.filtered else "multi_step"
+        one_step = "alone" if stage.alone else "one_step"
+        name = one_step if stage.horizon == 1 else f"{kind}_{stage.horizon}"
         same = sum(key.split("#")[0] == name for key in self.kept)
         return f"{name}#{same + 1}" if same else name
 
@@ -333,7 +400,10 @@ class MultiStepLearner(VenvLearner):
         return Standing(float(errors.mean()), spread / len(errors) ** 0.5)
 
     def notes(self) -> dict[str, Any]:
-        return {**self.course.summary(), "weight_decay": self.decay.values}
+        gains = {
+            name: [round(float(g), 3) for g in self.venv.observer(name).gain.detach().mean((0, 1))] for name in self.observed
+        }
+        return {**self.course.summary(), "weight_decay": self.decay.values, "reading_gains": gains}
 
     def best_members(self, keep: int) -> Tensor:
         """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
@@ -347,6 +417,7 @@ class MultiStepLearner(VenvLearner):
         checkpoint["learner"] = {
             "course": self.course.state(),
             "hidden": list(self.venv.spec.hidden or ()),
+            "observed": list(self.observed),
             "best": self.best.state(),
             "decay": self.decay.state(),
             "generator": self.generator.get_state(),
@@ -361,6 +432,7 @@ class MultiStepLearner(VenvLearner):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["learner"]
         self.course.resume(state["course"])
+        self.observed = tuple(state["observed"])
         self._take(self._make(tuple(state["hidden"]))[0])  # for Lightning to fill
         self.best.resume(state["best"])
         self.decay.resume(state["decay"])

@@ -3,21 +3,28 @@
 One-step: `L = -mean log p(y | parents)` per node (behaviour cloning of every learned node).
 Multi-step: `L = mean_k Huber((yhat_k - y_k) / sigma) + w * NLL`, the rollout running through the model
 with recorded decisions and exogenous values, differentiated through all K steps (simulation error
-minimisation; Benechehab et al. 2023, arXiv:2310.05672, for the weighted form). Under measurement noise a
-one-step fit regresses on a noisy input and shrinks the state's coefficient; the multi-step loss does not.
+minimisation; Benechehab et al. 2023, arXiv:2310.05672, for the weighted form).
+Filtered: the same Huber loss one step ahead of a latent state that observers estimate from all readings so far, through
+which it is differentiated (the prediction-error method; Ljung 1999, System Identification, chapters 7 and 13). Under
+measurement noise a one-step fit regresses on a noisy input and shrinks the state's coefficient; this does not. And where
+the logs' controller answers to disturbances, it is not drawn to what recorded actions tell of them, as rollouts are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from revive.data.windows import Segments
-from revive.venv.judging import affordable, rollout_errors, with_data
+from revive.venv.judging import affordable, readings_of, rollout_errors, with_data
+from revive.venv.observer import BURN_IN
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
+
+
+COST_ROWS = 8192  # per member: what seldom happens must be among them
 
 
 class Objective:
@@ -61,7 +68,7 @@ class Objective:
         x, current = self.venv.node_inputs(name, batch)
         model, kind = self.venv.model(name), self.venv.graph[name].loss_type
         if name in self.problem.losses:
-            return self.problem.losses[name](model(x, current), model.layout, batch[name])
+            return self.problem.losses[name](model(x, current), model.layout, batch)
         if kind in ("mae", "mse"):
             return model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
         return model.cost(x, current, batch[name])
@@ -71,15 +78,35 @@ class Objective:
         """One-step costs of nodes on other rows than those of training: (M,) each."""
         if not names:
             return {}
-        index, _ = segments.sample(1024, 1, torch.Generator(self.venv.device).manual_seed(0))
+        index, _ = segments.sample(COST_ROWS, 1, torch.Generator(self.venv.device).manual_seed(0))
         batch = self.venv.completed(self.rows.at(index))
         return {name: self.mean_cost(name, batch, index) for name in names}
+
+    def usual_costs(self, names: Sequence[str]) -> dict[str, float]:
+        """What one nat is worth of each node: 1, or the entropy of a category that mostly has one value, in nats."""
+        found = {}
+        for name in names:
+            layout, share = self.venv.codec.layout(name), self.rows.values[name].mean(0)
+            entropy = -torch.special.xlogy(share, share.clamp_min(1e-12)).sum()
+            found[name] = min(1.0, float(entropy)) if layout.choices and not layout.ordered else 1.0
+        return found
 
     def multi_step(self, horizon: int, generator: torch.Generator) -> Tensor:
         """The loss of rollouts over `horizon` steps."""
         windows = self.seen.sample(self._windows(horizon), horizon, generator)
+        return self._huber(rollout_errors(self.venv, self.rows, self.judged, windows, horizon))
+
+    def filtered(self, horizon: int, generator: torch.Generator) -> Tensor:
+        """The loss of predictions one step ahead of what the observers make of the readings, after some for a start."""
+        start = horizon // 4  # a first reading is taken as it is
+        windows = self.seen.sample(self._windows(horizon), horizon, generator)
+        errors = rollout_errors(
+            self.venv, self.rows, self.judged, windows, horizon - start, burn_in=start, filtered=True
+        )
+        return self._huber({name: (e[start:], weight[start:]) for name, (e, weight) in errors.items()})
+
+    def _huber(self, errors: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
         loss = torch.zeros((), device=self.venv.device)
-        errors = rollout_errors(self.venv, self.rows, self.judged, windows, horizon)
         for name, (error, weight) in errors.items():
             scaled = error / self.sigma[name]
             huber = torch.nn.functional.huber_loss(scaled, torch.zeros_like(scaled), reduction="none")
@@ -123,9 +150,37 @@ class Objective:
         batch = self.venv.completed(self.rows.at(index))
         for name in self.fitted:
             x, current = self.venv.node_inputs(name, batch)
-            self.venv.model(name).refit_std(x, current, batch[name], self._known(name, index, batch))
+            if name not in self.venv.observed:
+                self.venv.model(name).refit_std(x, current, batch[name], self._known(name, index, batch))
+        self._refit_observed(unseen)
+
+    def _refit_observed(self, unseen: Segments) -> None:
+        """The same of readings of a latent state: predicted from what a filter makes of the readings before."""
+        if not self.venv.observed:
+            return
+        generator = torch.Generator(self.venv.device).manual_seed(4)
+        first, stop = unseen.sample(64, 2 * BURN_IN, generator)
+        index, valid = self.rows.windows(first, 2 * BURN_IN, stop)
+        data = self.rows.at(index)
+        readings = readings_of(self.venv, self.rows, index, data)
+        rolled = self.venv.replay(data, self.rows.past(index[0]), readings=readings)
+        for name in self.venv.observed:
+            latent = self.venv.observer(name).update(rolled[name], data[name])
+            data[self.venv.graph.state_of(name)][1:] = latent[:-1]
+        batch = {name: _flat(value[BURN_IN:]) for name, value in data.items()}
+        inside = _flat(valid[BURN_IN:].unsqueeze(-1))
+        flat = _flat(index[BURN_IN:].unsqueeze(-1)).squeeze(-1)
+        for name in self.venv.observed:
+            x, current = self.venv.node_inputs(name, batch)
+            known = self._known(name, flat, batch) * inside
+            self.venv.model(name).refit_std(x, current, batch[name], known)
 
     def _known(self, name: str, index: Tensor, batch: dict[str, Tensor]) -> Tensor:
         """0 where an ordered dimension of a node's target is missing, (M, B, ordered)."""
         ordered, known = self.venv.model(name).layout.ordered, self.rows.weight(name, index)
         return torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
+
+
+def _flat(value: Tensor) -> Tensor:
+    """(T, M, B, d) -> (M, T * B, d)."""
+    return value.transpose(0, 1).flatten(1, 2)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from revive.errors import UserError
-from revive.venv.learners.course import REPEATS, Course, planned
+from revive.venv.learners.course import MOST_ALONE, REPEATS, Course, planned
 
 WIDTHS = [(4, 4), (8, 8), (8, 8), (16, 16)]
 
@@ -20,6 +20,7 @@ def course(**changed: Any) -> Course:
         "lr": 1e-3,
         "curriculum": [[5, 10], [20, 20], [50, 20]],
         "multi_step_lr": 1e-3,
+        "filters": (40, 30, 1e-2),
         "longest": 1000,
         "budget": 10_000,
         "least_fall": 0.1,
@@ -130,3 +131,44 @@ def test_a_course_goes_on_from_its_state() -> None:
         resumed.resume(json.loads(json.dumps(broken.state())))
         walk(resumed, falls[stop:])
         assert resumed.summary() == whole.summary()
+
+
+def test_filters_take_the_place_of_rollouts_and_are_done_again_while_they_help() -> None:
+    made = course()
+    walk(made, [0.5, 0.0])
+    made.filter()
+    resumed = course()
+    resumed.resume(json.loads(json.dumps(made.state())))
+    for one in (made, resumed):
+        assert walk(one, [0.3, 0.03, 0.01, 0.5]) == [(40, 30, (4, 4))] * 3
+        assert one.summary()["stopped"].endswith("readings are noisy, and filtering them better helped no more")
+        assert [entry["filtered"] for entry in one.summary()["tried"]] == [False, False, True, True, True]
+
+
+def test_nodes_that_rollouts_do_not_test_go_on_alone_before_longer_rollouts() -> None:
+    made = course()
+    first = made.stage
+    assert first is not None
+    made.note(first, error=1.0, fall=0.5, kept=1.0, widened=False, alone=True)
+    second = made.stage
+    assert second is not None
+    assert not second.alone
+    made.note(second, error=1.0, fall=0.0, kept=0.0, widened=True, alone=True)  # the wider network is given up
+    for updates, better in ((400, True), (800, False)):
+        stage = made.stage
+        assert stage is not None
+        assert (stage.horizon, stage.updates, stage.hidden, stage.alone) == (1, updates, (4, 4), True)
+        made.note(stage, error=1.0, fall=0.0, kept=0.0, widened=False, alone=better)
+    assert made.stage is not None
+    assert made.stage.horizon == 5
+
+
+def test_nodes_go_on_alone_so_often_and_within_the_budget() -> None:
+    made = course(budget=1000)
+    for _ in range(10):
+        stage = made.stage
+        if stage is None or stage.horizon > 1:
+            break
+        made.note(stage, error=1.0, fall=0.0, kept=0.0, widened=False, alone=True)
+    assert sum(entry.alone for entry in made.tried) <= MOST_ALONE
+    assert made.spent <= 1000 - 50  # the curriculum's share is left

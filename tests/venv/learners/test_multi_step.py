@@ -12,6 +12,7 @@ import torch
 
 from revive.data.codec import Codec
 from revive.data.windows import Rows
+from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.venv.learners.multi_step import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
@@ -21,6 +22,7 @@ from tests.venv.plants import columns, equal_weights, rows_of, train, weights_of
 from tests.venv.problems import multi_step, problem_of
 
 Make = Callable[..., MultiStepLearner]
+LIMIT = 2.2
 FIELDS = ("network", "budget", "seed", "members", "keep", "earlier")
 
 
@@ -72,6 +74,69 @@ def test_multi_step_stages_undo_the_bias_of_least_squares(
     found = state_coefficients(trained.venv)
     assert found.mean() == pytest.approx(0.9, rel=0.03)
     assert (abs(found - 0.9) < 0.3 * (0.9 - float(biased))).all()
+
+
+def test_filters_undo_the_bias_and_find_the_gain_of_the_steady_kalman_filter(
+    learner: Make, tmp_path: Path
+) -> None:
+    made = learner(filter_updates=150, filter_lr=2e-2, window_batch=24)
+    train(made, tmp_path)
+    assert state_coefficients(made.venv).mean() == pytest.approx(0.9, rel=0.03)
+    assert list(made.kept)[-1].startswith("filtered_24")
+    assert "noisy" in made.notes()["stopped"]
+    # x' = .9 x + .5 u without process noise: the steady gain of such a filter is nothing
+    assert max(made.notes()["reading_gains"]["next_x"]) < 0.2
+
+
+def test_readings_without_noise_get_no_observer(bent: tuple[DecisionGraph, Codec, Rows], tmp_path: Path) -> None:
+    problem = problem_of(*bent, network=NetworkSpec(hidden=(16, 16)))
+    made = multi_step(problem, one_step_updates=400, lr=1e-2, filter_updates=20)
+    train(made, tmp_path)
+    assert made.result().observed == ()
+    assert any(name.startswith("multi_step") for name in made.kept)
+
+
+def test_what_seldom_happens_is_learned_on_after_the_states_are(tmp_path: Path) -> None:
+    """A done in three of a hundred rows, where x is beyond a limit: rare, but no matter of chance."""
+
+    def logs(seed: int) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(seed)
+        u, x = rng.normal(size=(3000, 1)), np.zeros((3001, 1))
+        for t in range(3000):
+            x[t + 1] = 0.9 * x[t] + 0.5 * u[t]
+        return {"x": x[:-1], "u": u, "next_x": x[1:], "done": (x[1:] > LIMIT).astype(float)}
+
+    graph = DecisionGraph.build(
+        [*columns(x=1, u=1), Column("done", "done", "category", values=(0.0, 1.0))],
+        {"u": ["x"], "next_x": ["x", "u"], "done": ["next_x"]},
+    )
+    halves = logs(1), logs(2)
+    codec = Codec.fit(graph, halves[0])
+    problem = problem_of(graph, codec, rows_of(graph, codec, *halves), budget=10_000)
+    made = multi_step(problem, one_step_updates=100, lr=1e-2, curriculum=[[5, 10]], chunk=50)
+    train(made, tmp_path)
+    assert any(entry["alone"] for entry in made.notes()["tried"])
+    x = codec["next_x"].encode(torch.tensor([[0.0], [1.5], [3.0]])).expand(4, -1, -1)
+    chance = made.venv.model("done")(x, None).logits.softmax(-1)[..., 1].mean(0)
+    rate = float(halves[0]["done"].mean())
+    assert chance[0] < 0.1 * rate
+    assert chance[1] < rate
+    assert chance[2] > 0.9
+
+
+@pytest.mark.parametrize("stop", [2, 4, 5])
+def test_an_interruption_before_and_while_filtering_changes_nothing(
+    learner: Make, tmp_path: Path, stop: int
+) -> None:
+    def make() -> MultiStepLearner:
+        return learner(filter_updates=20, window_batch=8)
+
+    whole = make()
+    train(whole, tmp_path / "whole")
+    assert whole.result().observed
+    resumed = interrupted(make, tmp_path / "broken", stop)
+    assert equal_weights(weights_of(resumed.result()), weights_of(whole.result()))
+    assert resumed.notes() == whole.notes()
 
 
 def test_one_step_alone_is_least_squares(learner: Make, tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""What a bundle says of itself, for a person who decides whether to run it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from revive.bundles.manifest import Gate, Kind
+from revive.bundles.opened import Bundle
+from revive.errors import Problem, UserError
+
+_KINDS: tuple[Kind, ...] = ("venv", "policy")
+
+
+def show(folder: Path) -> str:
+    """The bundle in `folder`, or those of a run folder: what they are, who made them, and the code in them.
+
+    Every file is hashed; no code is run. Raises UserError where there is none, or one that was changed.
+    """
+    found = [(kind, at) for at in (folder, *(folder / kind for kind in _KINDS)) for kind in _holds(at)]
+    if not found:
+        raise UserError(
+            Problem("no bundle is here", folder, remedy="name a folder with venv.json or policy.json")
+        )
+    return "\n".join(line for kind, at in found for line in _lines(Bundle.open(kind, at)))
+
+
+def _holds(folder: Path) -> list[Kind]:
+    return [kind for kind in _KINDS if (folder / f"{kind}.json").is_file()]
+
+
+def _lines(bundle: Bundle) -> Iterator[str]:
+    bundle.verify()
+    made, spec, manifest = bundle.spec["provenance"], bundle.spec, bundle.manifest
+    hidden = spec["network"]["hidden"]
+    yield f"{bundle.kind} bundle  {plain(bundle.folder)}"
+    yield f"  written   {plain(manifest.written_by)}, format {manifest.format}"
+    yield f"  run       {_made(made, 'run_id')}, experiment {_made(made, 'experiment')}, seed {_made(made, 'seed')}"
+    yield f"  data      sha256 {_made(made, 'data_sha256')}"
+    yield f"  gate      {_gate(manifest.gate)}"
+    yield f"  network   {'x'.join(map(str, hidden or ())) or 'linear'}, {spec['network']['activation']}"
+    for name in bundle.graph.order:
+        yield f"  {plain(name)} <- {', '.join(map(plain, bundle.graph[name].inputs))}"
+    for name, entry in manifest.files.items():
+        yield f"  {entry.sha256[:16]}  {entry.size:>9}  {name}"
+    for name, source in bundle.code().items():
+        yield f"  --- {name}: runs where the bundle is loaded with trust=True"
+        for number, line in enumerate(source.decode(errors="backslashreplace").split("\n"), 1):
+            yield f"  {number:>4}  {plain(line)}"
+
+
+def _gate(gate: Gate | None) -> str:
+    if gate is None:
+        return "not judged"
+    reasons = "; ".join(map(plain, gate.reasons))
+    return (
+        gate.status + (f": {reasons}" if reasons else "") + (" (accepted by hand)" if gate.overridden else "")
+    )
+
+
+def _made(provenance: Mapping[str, Any], key: str) -> str:
+    return plain(str(provenance.get(key, "not said"))[:200])
+
+
+def plain(text: object) -> str:
+    """Text in which nothing can steer the terminal or hide: control and direction characters are spelled out."""
+    shown = (c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in str(text))
+    return "".join(shown)

@@ -1,0 +1,199 @@
+"""What the JSON of a bundle may say, and within which limits. A spec that passes is safe to build from.
+
+The values stay as they were parsed; these models only say yes or no.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from revive.bundles.manifest import Kind, Strict
+from revive.graph.columns import ColumnType, Scale
+from revive.graph.names import name_fault, state_name
+from revive.graph.nodes import LONGEST_HISTORY, Builtin, Direction, NodeKind
+
+MOST_COLUMNS: Final = 20_000  # of all nodes together
+WIDEST: Final = 100_000  # columns of one node, the frames of a history side by side
+_MOST_NODES: Final = 5_000
+_LONGEST_CHAIN: Final = 8  # a history of a transition of a history of ...
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Text = Annotated[str, Field(max_length=2000)]
+Index = Annotated[int, Field(ge=0, lt=WIDEST)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Names = Annotated[list[Name], Field(max_length=_MOST_NODES)]
+Pairs = Annotated[list[Annotated[list[Name], Field(min_length=2, max_length=2)]], Field(max_length=WIDEST)]
+
+
+class ColumnSpec(Strict):
+    """`Column` as JSON; what contradicts itself is refused by `Column`."""
+
+    name: Name
+    node: Name
+    type: ColumnType
+    min: Number | None = None
+    max: Number | None = None
+    num: Annotated[int, Field(ge=2, le=1_000_000)] | None = None
+    values: Annotated[list[Number], Field(max_length=4096)] | None = None
+    fit: bool = True
+    units: Text | None = None
+    description: Text | None = None
+    scale: Scale | None = None
+    period: Number | None = None
+    clamp: bool | None = None
+
+
+class HistoryFields(Strict):
+    """`HistorySpec` as JSON."""
+
+    source: Name
+    length: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)]
+    delay: Annotated[int, Field(ge=0, le=LONGEST_HISTORY)] = 0
+
+
+class Reference(Strict):
+    """`CodeRef` as JSON: a Python file with no folder in its name."""
+
+    file: Annotated[str, Field(pattern=r"^[\w]+\.py$", max_length=200)]
+    name: Annotated[str, Field(pattern=r"^[\w]+$", max_length=200)]
+    library: Literal["numpy", "torch"] | None = None
+
+
+class FunctionFields(Strict):
+    """`FunctionSpec` as JSON."""
+
+    builtin: Builtin | None = None
+    code: Reference | None = None
+
+
+class EffectFields(Strict):
+    """`Effect` as JSON."""
+
+    input: Name
+    input_column: Name
+    output_column: Name
+    direction: Direction | None = None
+    max_slope: Number | None = None
+
+
+class CopyFields(Strict):
+    """`Copy` as JSON."""
+
+    column: Name
+    source: Name
+    source_column: Name
+
+
+class NodeSpec(Strict):
+    """`Node` as JSON."""
+
+    name: Name
+    kind: Literal[tuple(kind.value for kind in NodeKind)]  # type: ignore[valid-type]
+    inputs: Names
+    columns: Annotated[list[ColumnSpec], Field(max_length=MOST_COLUMNS)] | None = None
+    history: HistoryFields | None = None
+    function: FunctionFields | None = None
+    custom: Reference | None = None
+    effects: Annotated[list[EffectFields], Field(max_length=WIDEST)] = Field(default_factory=list)
+    circles: Annotated[
+        list[Annotated[list[Index], Field(min_length=2, max_length=2)]], Field(max_length=WIDEST)
+    ] = Field(default_factory=list)
+    unseen: Pairs = Field(default_factory=list)
+    copies: Annotated[list[CopyFields], Field(max_length=WIDEST)] = Field(default_factory=list)
+    freeze: bool = False
+    loss_type: Name | None = None
+    logged: bool = True
+
+
+class Found(Strict):
+    """An `Amendment` as JSON, whichever it is."""
+
+    kind: Literal["circle", "bound", "copied", "unseen"]
+    node: Name
+    column: Name | None = None
+    x: Name | None = None
+    y: Name | None = None
+    min: Number | None = None
+    max: Number | None = None
+    source: Name | None = None
+    source_column: Name | None = None
+    models: Names | None = None
+
+
+class GraphSpec(Strict):
+    """`DecisionGraph` as JSON."""
+
+    version: Literal[1]
+    nodes: Annotated[list[NodeSpec], Field(min_length=1, max_length=_MOST_NODES)]
+    metric_nodes: Names | None = None
+    found: Annotated[list[Found], Field(max_length=WIDEST)] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _is_finite(self) -> Self:
+        """No node is described by itself, and the columns of all of them fit into memory."""
+        by_name = {node.name: node for node in self.nodes}
+        if len(by_name) < len(self.nodes):
+            raise ValueError("a node is named twice")
+        total = 0
+        for node in self.nodes:
+            if fault := name_fault(node.name):
+                raise ValueError(fault)
+            total += len(node.columns or ())
+            if _width(node, by_name) > WIDEST:
+                raise ValueError(f"'{node.name}' has more than {WIDEST} columns")
+        if total > MOST_COLUMNS:
+            raise ValueError(f"more than {MOST_COLUMNS} columns")
+        return self
+
+
+def _width(node: NodeSpec, by_name: dict[str, NodeSpec]) -> int:
+    """The number of columns of a node, as `serial` will find it."""
+    frames = 1
+    for _ in range(_LONGEST_CHAIN):
+        if node.columns is not None:
+            return frames * len(node.columns)
+        if node.history is not None:
+            frames *= node.history.length
+            source = node.history.source
+        else:
+            source = state_name(node.name) or node.name
+        if source not in by_name or by_name[source] is node:
+            raise ValueError(f"nothing describes the columns of '{node.name}'")
+        node = by_name[source]
+    raise ValueError(f"the columns of '{node.name}' are described by too many other nodes in turn")
+
+
+class NetworkFields(Strict):
+    """`NetworkSpec` as JSON."""
+
+    hidden: Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(max_length=64)] | None
+    activation: Literal["silu", "tanh", "relu", "gelu"]
+    std: Literal["constant", "conditioned"]
+
+
+class _Spec(Strict):
+    kind: Kind
+    graph: GraphSpec
+    network: NetworkFields
+    provenance: dict[str, Any]
+
+
+class VenvSpec(_Spec):
+    """venv.json."""
+
+    kind: Literal["venv"]
+    members: Annotated[int, Field(ge=1, le=4096)]
+    scales: dict[Name, Annotated[list[Number], Field(max_length=WIDEST)]]
+    observed: Names = Field(default_factory=list)
+
+
+class PolicySpec(_Spec):
+    """policy.json."""
+
+    kind: Literal["policy"]
+    target: Name
+
+
+SPECS: Final[dict[str, type[_Spec]]] = {"venv": VenvSpec, "policy": PolicySpec}

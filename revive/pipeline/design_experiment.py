@@ -1,0 +1,158 @@
+"""`design-experiment`: what to do on the plant so that the next logs tell what this run's logs do not."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+from rich.table import Table
+
+from revive.config.settings import Settings
+from revive.data.trajectories import Trajectories
+from revive.errors import Problem, UserError, suggestion
+from revive.graph.decision_graph import DecisionGraph
+from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.trust import cards_of
+from revive.report.tables import PLAIN
+from revive.report.terminal import Terminal
+from revive.runs import write_json
+from revive.trust.card import CausalCard
+from revive.trust.experiment import Column, Dither, dithers, played
+
+KEYS = ("run", "log_dir", "power", "steps", "bound", "seed")
+
+
+def design_experiment(arguments: Sequence[str]) -> None:
+    """Print a table, and leave design_experiment.json and .csv in the run folder.
+
+    arguments: run=NAME [log_dir=DIR] [power=0.9] [steps=1000] [bound=0.5] [seed=0]; bound in spreads of each output.
+    Raises UserError for arguments that cannot be understood, and for a run that is not there.
+    """
+    given = _read(arguments)
+    folder = Path(given.get("log_dir", "runs")).expanduser() / given["run"]
+    inputs = gather(_settings(folder))
+    cards = cards_of(inputs).cards
+    if not cards:
+        what = "there are no causal cards to design an experiment from"
+        raise UserError(
+            Problem(what, folder, remedy="the logs are too short, or have no action: see the run")
+        )
+    plan = dithers(
+        cards,
+        {(card.action, card.output): _column(card, inputs) for card in cards},
+        power=_number(given, "power", 0.9, 0.5, 0.999),
+        steps=int(_number(given, "steps", 1000, 50, 1_000_000)),
+        bound=_number(given, "bound", 0.5, 1e-6, 1e6),
+    )
+    write_json(folder / "design_experiment.json", {"dithers": [dither.to_json() for dither in plan]})
+    file = _write_csv(folder, plan, int(_number(given, "seed", 0, 0, 2**31)))
+    terminal = Terminal()
+    terminal.console.print(_table(plan))
+    if file is None:
+        terminal.note("\nno experiment is needed: the logs tell the effect of every action")
+    else:
+        terminal.note(
+            f"\nplay    {file}: add it to what the operator decides, step by step, within the legal range"
+        )
+
+
+def _read(arguments: Sequence[str]) -> dict[str, str]:
+    given = dict(text.split("=", 1) for text in arguments if "=" in text)
+    wrong = [text for text in arguments if "=" not in text] + [key for key in given if key not in KEYS]
+    if wrong:
+        raise UserError(
+            Problem(f"'{wrong[0]}' is no argument of design-experiment", remedy=suggestion(wrong[0], KEYS))
+        )
+    if not given.get("run"):
+        raise UserError(Problem("no run is named", remedy="design-experiment run=NAME"))
+    return given
+
+
+def _number(given: dict[str, str], key: str, usual: float, low: float, high: float) -> float:
+    try:
+        value = float(given.get(key, usual))
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise UserError(
+            Problem(f"is {given.get(key)}", place=key, remedy=f"a number from {low:g} to {high:g}")
+        )
+    return value
+
+
+def _settings(folder: Path) -> Settings:
+    """Those of the last command of a run; logs that its simulator made are read from the run folder."""
+    try:
+        values = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        values.pop("data", None)
+        if (folder / "data.npz").is_file() and values["dataset"]["path"] is None:
+            values["dataset"]["path"] = str((folder / "data.npz").absolute())
+    except FileNotFoundError:
+        there = [p.parent.name for p in folder.parent.glob("*/config.yaml")] if folder.parent.is_dir() else []
+        raise UserError(
+            Problem("there is no run", folder, remedy=suggestion(folder.name, there[-20:]))
+        ) from None
+    except (yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(Problem(f"is damaged: {error}", folder / "config.yaml")) from error
+    return Settings.check(values)
+
+
+def _column(card: CausalCard, inputs: Inputs) -> Column:
+    logs, graph = inputs.logs, inputs.graph
+    name = card.action.split("=")[0]
+    moved = logs.arrays[card.node][:, [c.name for c in graph.columns(card.node)].index(name)]
+    if name != card.action:
+        moved = (moved == float(card.action.split("=")[1])).astype(np.float64)
+    now, then = _output(card, logs, graph)
+    sd = float(now.std())
+    remembers = float(np.corrcoef(now, then)[0, 1]) if sd > 0 and then.std() > 0 else 0.0
+    return Column(float(moved.std()), sd, float((then - now).std()), remembers)
+
+
+def _output(card: CausalCard, logs: Trajectories, graph: DecisionGraph) -> tuple[np.ndarray, np.ndarray]:
+    for transition in graph.transitions:
+        names = [column.name for column in graph.columns(transition)]
+        if card.output in names and transition in logs.arrays:
+            number, state = names.index(card.output), graph.state_of(transition)
+            return logs.arrays[state][:, number], logs.arrays[transition][:, number]
+    raise KeyError(card.output)
+
+
+def _write_csv(folder: Path, plan: Sequence[Dither], seed: int) -> Path | None:
+    series = played(plan, seed)
+    steps = max((len(values) for values in series.values()), default=0)
+    if not steps:
+        return None
+    file = folder / "design_experiment.csv"
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(["step", *series])
+        writer.writerows([t, *(f"{values[t]:.6g}" for values in series.values())] for t in range(steps))
+    return file
+
+
+def _table(plan: Sequence[Dither]) -> Table:
+    table = Table(title="Moves to add to each action", **PLAIN)
+    heads = (
+        "action",
+        "plus or minus",
+        "hold",
+        "steps",
+        "power",
+        "adds to the output at most",
+        "allowed",
+        "why",
+    )
+    for head in heads:
+        table.add_column(head)
+    for dither in plan:
+        if not dither.needed:
+            table.add_row(dither.action, "nothing", "", "", "", "", "", dither.because)
+            continue
+        added = f"{dither.disturbs:.3g} of {dither.output} (sd)"
+        cells = (f"{dither.amplitude:.3g}", str(dither.hold), str(dither.steps), f"{dither.power:.0%}", added)
+        table.add_row(dither.action, *cells, f"{dither.bound:.3g}", dither.because)
+    return table

@@ -1,0 +1,41 @@
+"""The gate: whether a run may be believed, in one word, where everybody who uses its results meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from revive.bundles import Gate, Kind, set_gate
+from revive.errors import Problem
+from revive.policy.verdicts import Verdict
+
+SETTLED = ("gain",)  # taken care of: the clone is taken, and nothing is wrong with the venv
+
+
+def gate_of(verdicts: Iterable[Verdict], override: bool) -> Gate:
+    """`fail` where the venv is not to be believed, `warn` where the estimate may be wrong, each with its reasons."""
+    verdicts = list(verdicts)
+    failing = [v.sentence for v in verdicts if v.severity == "distrust" and v.code not in SETTLED]
+    if failing:
+        return Gate(status="fail", reasons=_short(failing), overridden=override)
+    return Gate(status="warn" if verdicts else "pass", reasons=_short(v.sentence for v in verdicts))
+
+
+def note_in_bundles(folder: Path, gate: Gate) -> None:
+    """Write the gate into the venv and the policy of a run, as far as it has them."""
+    kinds: tuple[Kind, ...] = ("venv", "policy")
+    for kind in kinds:
+        if (folder / kind).is_dir():
+            set_gate(kind, folder / kind, gate)
+
+
+def failed(folder: Path, gate: Gate) -> Problem | None:
+    """What the command says before it ends with exit code 3; None where the run passed or was accepted."""
+    if gate.status != "fail" or gate.overridden:
+        return None
+    remedy = "gate.override=true with run_id accepts it, and the bundles will say so"
+    return Problem("the gate fails: " + " ".join(gate.reasons), folder, remedy=remedy)
+
+
+def _short(reasons: Iterable[str]) -> list[str]:
+    return [reason[:2000] for reason in reasons][:100]

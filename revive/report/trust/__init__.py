@@ -1,0 +1,1 @@
+"""The trust report: one page that says in words and pictures how far a run may be believed."""

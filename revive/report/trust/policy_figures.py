@@ -1,0 +1,63 @@
+"""Pictures of how the policy acts, drawn from `report.json` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from revive.report.figures import DATA, FAINT, MODEL
+from revive.report.trust.parts import grid, named, numbers
+
+MOST_ROWS = 6  # of panels
+Study = Mapping[str, Any]
+
+
+def before_and_after(study: Study) -> Figure | None:
+    """Logs, logs' controller and policy: the same starts, the same disturbances and noise."""
+    starts = study["starts"]
+    if not starts:
+        return None
+    columns = starts[0]["columns"][:MOST_ROWS]
+    figure, axes = grid(len(columns) * len(starts), width=3.8 * len(starts), height=1.7, columns=len(starts))
+    for s, start in enumerate(starts):
+        for row, column in enumerate(start["columns"][: len(columns)]):
+            axis = axes[row * len(starts) + s]
+            axis.plot(numbers(column["logged"]), color=FAINT, lw=0.8, label="logged")
+            axis.plot(numbers(column["before"]), color=DATA, lw=0.9, label="logs' controller in the venv")
+            axis.plot(numbers(column["after"]), color=MODEL, lw=1.1, label="learned policy in the venv")
+            if row == 0:
+                axis.set_title(f"from row {start['row']}", fontsize=8)
+            if s == 0:
+                axis.set_ylabel(named(column["name"], column["units"]), fontsize=8)
+        axes[(len(columns) - 1) * len(starts) + s].set_xlabel("step", fontsize=8)
+    axes[0].legend(fontsize=6, frameon=False)
+    return figure
+
+
+def surface(study: Study) -> Figure | None:
+    """The decision over one or two inputs, and where the rollouts were."""
+    if not study:
+        return None
+    figure = Figure(figsize=(6.5, 4.0), layout="constrained")
+    axis = figure.subplots()
+    axes, output, seen = study["inputs"], named(**study["output"]), numbers(study["seen"])
+    grids = [numbers(entry["grid"]) for entry in axes]
+    action = numbers(study["action"])
+    axis.set_xlabel(named(axes[0]["name"], axes[0]["units"]))
+    if len(axes) == 1:
+        axis.plot(grids[0], action, color=MODEL, label="the policy")
+        axis.plot(seen[:, 0], numbers(study["done"]), ".", color=DATA, ms=2, alpha=0.5, label="its rollouts")
+        axis.set_ylabel(output)
+        axis.legend(fontsize=8, frameon=False)
+    else:
+        mesh = axis.contourf(grids[0], grids[1], action.T, levels=14, cmap="viridis")
+        figure.colorbar(mesh, ax=axis, label=output)
+        axis.plot(seen[:, 0], seen[:, 1], ".", color="white", ms=2.5, mec=DATA, mew=0.3, label="its rollouts")
+        axis.set_xlim(grids[0][0], grids[0][-1])
+        axis.set_ylim(grids[1][0], grids[1][-1])
+        axis.set_ylabel(named(axes[1]["name"], axes[1]["units"]))
+        axis.legend(fontsize=8, loc="upper right")
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure

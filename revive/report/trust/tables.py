@@ -1,0 +1,186 @@
+"""The tables of the page, from `summary.json` and `report.json` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from revive.report.trust.parts import escape, listed, number, paragraph, percent, table
+
+MOST_ROWS = 60  # of a table
+Study = Mapping[str, Any]
+
+
+def context_of_use(summary: Study) -> str:
+    """What was logged, what the policy visits, and how often it leaves what was logged."""
+    uses = summary["policy"].get("conduct", [])
+    if not uses:
+        return paragraph("No policy was learned; what was logged is in the data report (data_report.html).")
+    rows = [
+        (
+            use["column"],
+            "action" if use["is_action"] else "state",
+            f"{number(use['logged'][0])} to {number(use['logged'][1])}",
+            f"{number(use['visited'][0])} to {number(use['visited'][1])}",
+            percent(use["outside"]),
+            f"{use['moves']:.1f} x" if use.get("moves") is not None else "",
+        )
+        for use in uses
+    ]
+    heads = ("column", "", "logged", "the policy visits", "steps outside", "moves, against the logs")
+    told = (
+        "The run speaks about these ranges and no others, and about the plant as it was while it was logged."
+    )
+    return paragraph(told) + table(heads, rows)
+
+
+def backtest_table(backtest: Study) -> str:
+    """A row for each controller that was held out."""
+    rows = [
+        (
+            f"{row['controller']:g}",
+            str(row["trajectories"]),
+            number(row["logged"], 4),
+            f"{number(row['predicted']['mean'], 4)} ({number(row['predicted']['low'])} .. "
+            f"{number(row['predicted']['high'])})",
+            "yes" if row["inside"] else "no",
+            number(row["replayed"], 4),
+        )
+        for row in backtest.get("rows", [])
+    ]
+    heads = (
+        "controller",
+        "trajectories",
+        "earned per step",
+        "foretold (90 %)",
+        "inside",
+        "with its recorded actions",
+    )
+    if not rows:
+        return ""
+    return table(heads, rows) + paragraph(
+        f"{percent(backtest['ordered'])} of the pairs are put in the right order."
+    )
+
+
+def error_table(errors: Study) -> str:
+    """Errors at some steps, venv and simple predictors."""
+    rows = []
+    for name, entry in errors.items():
+        for key, said in (
+            ("venv", "venv"),
+            ("linear", "linear model"),
+            ("persistence", "nothing changes"),
+            ("average", "always the mean"),
+        ):
+            if key in entry:
+                at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
+                rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
+    return table(("mean absolute error, both halves", "1 step", "10", "50", "100"), rows[:MOST_ROWS])
+
+
+def _mean(table_: Sequence[Sequence[float | None]], step: int) -> float | None:
+    found = [half[step - 1] for half in table_ if step <= len(half)]
+    known = [value for value in found if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _unit(name: str, units: str | None) -> str:
+    return f"{name} [{units}]" if units else name
+
+
+def band_table(bands: Study, units: Mapping[str, str | None]) -> str:
+    """Widths of the bands, and what they were counted on."""
+    rows = [
+        (f"{_unit(name, units.get(name))}, at step {k}", f"± {number(band['width'])}", *_band_cells(band))
+        for name, steps in bands["steps"].items()
+        for k, band in steps.items()
+    ]
+    rows += [
+        (f"{_unit(name, units.get(name))}, whole paths of {k}", f"± {number(width)}", *_band_cells(band))
+        for lengths in bands["paths"].values()
+        for k, band in lengths.items()
+        for name, width in band["width"].items()
+    ]
+    heads = (
+        "band of 90 %",
+        "typical width",
+        "windows",
+        "worth",
+        "this band itself covers",
+        "checked half by half",
+    )
+    notes = sorted(
+        {band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]}
+    )
+    return table(heads, rows[:MOST_ROWS]) + listed([escape(note) for note in notes])
+
+
+def _band_cells(band: Study) -> tuple[str, ...]:
+    across = " and ".join(percent(share) for share in band["across"])
+    worth = f"{band['blocks']:.0f} independent ones"
+    if band["q"] is None:
+        return (str(band["windows"]), worth, "no band can be promised", across)
+    low, high = band["between"]
+    return (str(band["windows"]), worth, f"{percent(low)} to {percent(high)}", across)
+
+
+def calibration_table(calibration: Study) -> str:
+    """Coverage of the spread that the venv states by itself, and CRPS."""
+    rows = []
+    for name, entry in calibration.items():
+        for k in entry["pit"]:
+            crps = entry["crps"][k]
+            cells = (
+                percent(entry["cover"]["50"][k]),
+                percent(entry["cover"]["90"][k]),
+                number(entry["p"][k], 2),
+                number(crps["venv"]),
+                number(crps["still"]),
+                number(crps["usual"]),
+            )
+            rows.append((f"{name}, step {k}", *cells))
+    heads = (
+        "the venv's own spread, before the bands",
+        "of its 50 %",
+        "of its 90 %",
+        "p of level bars",
+        "CRPS (error)",
+        "nothing changes",
+        "what is usual",
+    )
+    return table(heads, rows[:MOST_ROWS])
+
+
+def gain_table(entry: Study) -> str:
+    """Gain, dead time and settling time of each pair."""
+    rows = []
+    for pair in entry["of"]:
+        step, units = (
+            pair["step"],
+            f" {pair['output']['units'] or ''} / {pair['input']['units'] or pair['input']['name']}",
+        )
+        gain = step["gain"]
+        rows.append(
+            (
+                f"{pair['input']['name']} → {pair['output']['name']}",
+                f"{number(gain['mean'])} ({number(gain['low'])} .. {number(gain['high'])}){units}",
+                f"{step['dead_time']} steps" if step["dead_time"] is not None else "–",
+                f"{step['settling']} steps" if step["settling"] is not None else "not within the rollout",
+            )
+        )
+    return table(("step response", "gain (models from .. to)", "dead time", "settling time (5 %)"), rows)
+
+
+def gap_table(gaps: Sequence[Study]) -> str:
+    """What each column that the policy does not see would gain."""
+    rows = [
+        (
+            _unit(gap["column"], gap["units"]),
+            f"{number(gap['gain'])} ± {number(gap['error'])}",
+            f"{gap['action']} moves by {number(gap['slope'])} per unit",
+            "yes" if gap["certain"] else "no",
+        )
+        for gap in gaps
+    ]
+    return table(("column", "gain per step", "by", "above two standard errors"), rows)

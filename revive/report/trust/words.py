@@ -1,0 +1,236 @@
+"""The first page: what a run shows, in words for somebody who knows the plant and no machine learning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from revive.report.trust.parts import number, percent
+from revive.venv.bands import COVERED, fewest_blocks
+
+Level = Literal["good", "care", "stop"]
+HEADLINES: dict[str, str] = {
+    "good": "Nothing was found that speaks against the estimate",
+    "care": "Use with care",
+    "stop": "Do not use the learned policy on the plant",
+}
+MOST_CHANGES = 6  # rows that are told
+FAR = 0.01  # share of the steps outside what was logged, from which it is said
+
+
+def words(summary: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any]:
+    """{level, headline, short, may, may_not, todo}: sentences, of `summary.json` and the study."""
+    level = level_of(summary)
+    return {
+        "level": level,
+        "headline": HEADLINES[level] if "predicted" in summary["policy"] else _without_policy(level),
+        "short": _short(summary, study),
+        "may": [*_may_venv(study), *_may_policy(summary)],
+        "may_not": [*_may_not(summary, study), *_always()],
+        "todo": _todo(summary, study),
+    }
+
+
+def level_of(summary: Mapping[str, Any]) -> Level:
+    """The gate's word where there is one, else what the verdicts say."""
+    gate = summary.get("gate")
+    said = gate.get("status", gate.get("verdict")) if isinstance(gate, Mapping) else gate
+    if isinstance(said, str) and said in ("pass", "warn", "fail"):
+        return {"pass": "good", "warn": "care", "fail": "stop"}[said]  # type: ignore[return-value]
+    severities = {verdict["severity"] for verdict in summary.get("verdicts", [])}
+    return "stop" if "distrust" in severities else "care" if severities else "good"
+
+
+def _without_policy(level: Level) -> str:
+    return {
+        "good": "Nothing was found that speaks against the virtual plant",
+        "care": "Use the virtual plant with care",
+        "stop": "Do not use the virtual plant",
+    }[level]
+
+
+def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
+    data, policy = summary["data"], summary["policy"]
+    count = study["trajectories"]
+    lines = [
+        f"From {data['rows']} logged steps ({count} uninterrupted {'run' if count == 1 else 'runs'}) a virtual "
+        "plant was "
+        "learned, twice: once from each half of the logs, so that either can be tested on steps that it never saw."
+    ]
+    if isinstance(gate := summary.get("gate"), Mapping) and gate.get("overridden"):
+        lines.append(
+            "The run failed its gate, and somebody accepted that (gate.override=true). Read why below."
+        )
+    if "predicted" not in policy:
+        return lines
+    if policy.get("chosen", {}).get("fallback"):
+        lines.append(
+            "No learned policy could be relied on. What is handed over is a copy of a controller that is in the logs. "
+            f"Why: {policy['chosen']['fallback']}"
+        )
+    else:
+        lines.append("In it a controller was searched that earns more than the one in the logs.")
+    mean, low, high, logged, unit = _reward(policy)
+    lines.append(
+        f"Reward {unit} (larger is better): the logs' controller earned {number(logged, 4)}; "
+        f"{'the copy' if policy.get('chosen', {}).get('fallback') else 'the learned controller'} is expected to earn "
+        f"{number(mean, 4)}, and its true mean to lie between {number(low, 4)} and {number(high, 4)} nine times in "
+        "ten, "
+        "if the plant is as the virtual plant says."
+    )
+    truth = policy.get("truth")
+    if truth:
+        lines.append(
+            f"In the simulator that this experiment has, it earns {number(truth['mean'], 4)} per step."
+        )
+    return lines
+
+
+def _reward(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
+    """mean, low, high, of the logs, and per what."""
+    if "episodes" in policy:
+        episodes = policy["episodes"]
+        foretold = episodes["predicted"]
+        return foretold["mean"], foretold["low"], foretold["high"], episodes["logs"]["return"], "per episode"
+    interval = policy["predicted"].get("interval", {})
+    return (
+        policy["predicted"]["mean"],
+        interval.get("low"),
+        interval.get("high"),
+        policy["logged"],
+        "per step",
+    )
+
+
+def _may_venv(study: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for name, entry in list(study["errors"].items())[:3]:
+        horizon = len(entry["venv"][0])
+        step = next(k for k in (50, 25, 10, 5, 1) if k <= horizon)
+        venv, still = (_both(entry[key], step) for key in ("venv", "persistence"))
+        if venv is None or still is None or still <= 0 or venv >= still:
+            continue
+        units = f" {entry['units']}" if entry["units"] else ""
+        lines.append(
+            f"{step} steps ahead, with the actions known, '{name}' is foretold to {number(venv)}{units} on "
+            "average, on logs "
+            f"that were not learned from; assuming that nothing changes errs by {number(still)}{units}."
+        )
+    held: dict[str, list[str]] = {}
+    for name, steps in study["bands"]["steps"].items():
+        promised = [k for k, band in steps.items() if band["q"] is not None]
+        if promised:
+            held.setdefault(promised[-1], []).append(name)
+    for steps_ahead, names in held.items():
+        lines.append(
+            f"The bands around {_listed(names)} up to {steps_ahead} steps ahead hold {COVERED:.0%} of what is "
+            "logged, counted "
+            "on steps that were not learned from. They may be relied on under the logs' way of controlling."
+        )
+    return lines
+
+
+def _both(table: Any, step: int) -> float | None:
+    found = [half[step - 1] for half in table if half[step - 1] is not None]
+    return sum(found) / len(found) if found else None
+
+
+def _may_policy(summary: Mapping[str, Any]) -> list[str]:
+    policy = summary["policy"]
+    if "predicted" not in policy or level_of(summary) == "stop" or policy.get("chosen", {}).get("fallback"):
+        return []
+    _, low, _, logged, unit = _reward(policy)
+    if low is None or low <= logged:
+        return []
+    return [
+        f"The learned controller is expected to do better than the logged one: even the lower end of the interval, "
+        f"{number(low, 4)} {unit}, is above {number(logged, 4)}. It was worked out in the half that it did not "
+        "learn in."
+    ]
+
+
+def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
+    lines = [verdict["sentence"] for verdict in summary.get("verdicts", [])]
+    for use in summary["policy"].get("conduct", []):
+        if use["outside"] > FAR:
+            what = "sets" if use["is_action"] else "leads to"
+            lines.append(
+                f"In {percent(use['outside'])} of its steps the controller {what} '{use['column']}' outside what "
+                "was ever "
+                f"logged ({number(use['logged'][0])} to {number(use['logged'][1])}). What happens there is a guess."
+            )
+    lines += [f"Whole paths of '{node.removeprefix('next_')}': {why}." for node, why in _no_paths(study)]
+    drifting = [name for name, parts in study["drift"].items() if any(part["alarm"] for part in parts)]
+    if drifting:
+        what = f"what the venv gets wrong about {_listed(drifting)} shifts within the logs"
+        lines.append(f"That the plant stays as it was: {what}.")
+    return lines
+
+
+def _no_paths(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found = []
+    for node, lengths in study["bands"]["paths"].items():
+        missing = [(k, band["why"]) for k, band in lengths.items() if band["q"] is None]
+        if missing:
+            found.append((node, f"over {missing[0][0]} steps and more {missing[0][1]}"))
+    return found
+
+
+def _always() -> list[str]:
+    return [
+        "That no unlogged cause moves both the operator and the plant: logs alone can hint at it, never rule it out.",
+        "That the plant will be tomorrow what it was in the logs: wear, other products and other seasons are not "
+        "in them.",
+    ]
+
+
+def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
+    lines = list(dict.fromkeys(verdict["remedy"] for verdict in summary.get("verdicts", [])))
+    lines += _gap(study) + _more_steps(study)
+    lines += _changes(study)
+    if level_of(summary) != "stop" and "predicted" in summary["policy"]:
+        lines.append(
+            "Try it first where a mistake costs little, with the logged controller ready to take over, and compare."
+        )
+    return lines
+
+
+def _changes(study: Mapping[str, Any]) -> list[str]:
+    """Where to look for what was changed at the plant."""
+    rows: dict[int, list[str]] = {}
+    for name, parts in study["drift"].items():
+        for part in parts:
+            for row in part["changes"] if part["alarm"] else []:
+                rows.setdefault(row, []).append(name)
+    if not rows:
+        return []
+    told = ", ".join(f"{row} ({_listed(names, 2)})" for row, names in sorted(rows.items())[:MOST_CHANGES])
+    return [f"Ask what was changed at the plant near row {told}; log it, or leave out what came before."]
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    """Names in quotes, no more than so many."""
+    told = ", ".join(f"'{name}'" for name in names[:most])
+    return told if len(names) <= most else f"{told} and {len(names) - most} more"
+
+
+def _gap(study: Mapping[str, Any]) -> list[str]:
+    found = [gap for gap in study.get("policy", {}).get("input_gap", []) if gap["certain"]]
+    return [
+        f"Let the controller see '{gap['column']}' (policy.inputs): a straight line in it alone would gain "
+        f"{number(gap['gain'])} per step (standard error {number(gap['error'])}) in the venv."
+        for gap in found[:2]
+    ]
+
+
+def _more_steps(study: Mapping[str, Any]) -> list[str]:
+    for lengths in study["bands"]["paths"].values():
+        for steps, band in lengths.items():
+            if band["q"] is None:
+                needed = int((fewest_blocks() - band["blocks"]) * int(steps)) + 1
+                return [
+                    f"For bands of whole paths of {steps} steps, log about {max(needed, int(steps))} more steps, "
+                    "best as runs "
+                    "of their own."
+                ]
+    return []

@@ -1,0 +1,164 @@
+"""A policy that acts on numpy arrays in physical units, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from revive.bundles.opened import Bundle
+from revive.data.memory import Memory
+from revive.errors import Problem, Problems, UserError, nearest
+from revive.graph.decision_graph import DecisionGraph
+from revive.graph.limits import limits
+from revive.runtime.codec import Array, NodeCodec, to_level
+from revive.runtime.network import Bounds, Network
+from revive.runtime.session import Session
+
+
+def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> Policy:
+    """A policy bundle, ready to act.
+
+    accept_failed_gate: also load what did not pass its gate.
+
+    Raises UserError where the folder holds no policy bundle, or one that was changed.
+    """
+    bundle = Bundle.open("policy", path)
+    bundle.require_gate(accept_failed_gate)
+    policy = Policy(
+        bundle.graph, bundle.spec["target"], bundle.spec["network"]["activation"], bundle.tensors()
+    )
+    with np.errstate(all="ignore"):
+        action = policy.decide(np.zeros((1, policy.width)))
+    if not np.isfinite(action).all():
+        raise UserError(Problem("this policy decides nothing finite", bundle.folder, remedy="train it again"))
+    return policy
+
+
+class Policy:
+    """From what a policy sees to what it does.
+
+    `inputs` are the nodes that it needs, `target` is the node that it decides, `width` the number of model-space
+    inputs.
+    """
+
+    def __init__(
+        self, graph: DecisionGraph, target: str, activation: str, tensors: Mapping[str, np.ndarray]
+    ) -> None:
+        self.graph, self.target, self.inputs = graph, target, graph[target].inputs
+        self.codecs = {name: self._codec(name, tensors) for name in (target, *self.inputs)}
+        self.network = Network(_below("net.", tensors), activation)
+        self.bounds = Bounds(tensors["low"], tensors["high"])
+        self.layout = self.codecs[target].layout
+        self.width = self.network.skip.shape[0]
+        self.least, self.most = limits(graph.columns(target))
+        self._widths = tuple((name, graph[name].width) for name in self.inputs)
+        codecs = [self.codecs[name] for name in self.inputs]
+        self._affine = all(codec.is_affine for codec in codecs)
+        if self._affine:  # one subtraction and one division for all inputs together
+            frames = [width // len(self.codecs[name].columns) for name, width in self._widths]
+            self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
+            self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
+
+    def _codec(self, node: str, tensors: Mapping[str, np.ndarray]) -> NodeCodec:
+        owner = self.graph.source_of(node)
+        own = {k: np.array(v, dtype=np.float64) for k, v in _below(f"codec.nodes.{owner}.", tensors).items()}
+        return NodeCodec(self.graph.columns(owner), own)
+
+    def act(self, observation: Mapping[str, ArrayLike]) -> dict[str, Array]:
+        """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
+
+        Nodes that the policy does not see are ignored. Raises UserError for missing nodes, wrong shapes and
+        values that are not finite.
+        """
+        try:
+            parts = [np.asarray(observation[name], dtype=np.float64) for name, _ in self._widths]
+        except (KeyError, TypeError, ValueError):
+            raise self._refused(observation) from None
+        single = parts[0].ndim == 1
+        for (_, width), part in zip(self._widths, parts, strict=True):
+            if part.ndim != 2 - single or part.shape[-1] != width:
+                raise self._refused(observation)
+        x = parts[0] if len(parts) == 1 else self._joined(parts, observation)
+        if not np.isfinite(x).all():
+            raise self._refused(observation)
+        action = self.decided(x[None] if single else x)
+        return {self.target: action[0] if single else action}
+
+    def _joined(self, parts: list[Array], observation: Mapping[str, ArrayLike]) -> Array:
+        try:
+            return np.concatenate(parts, axis=-1)
+        except ValueError:
+            raise self._refused(observation) from None
+
+    def decided(self, x: Array) -> Array:
+        """(B, all columns of the inputs, side by side) -> (B, d), both physical; declared limits are hard."""
+        action = self.codecs[self.target].decode(self.decide(self.encode(x)))
+        return np.minimum(np.maximum(action, self.least), self.most)
+
+    def encode(self, x: Array) -> Array:
+        """(B, all columns of the inputs) physical -> (B, width) in model space."""
+        if self._affine:
+            return (x - self._center) / self._scale
+        stops = np.cumsum([width for _, width in self._widths])[:-1]
+        pairs = zip(self.inputs, np.split(x, stops, axis=-1), strict=True)
+        return np.concatenate([self.codecs[name].encode(part) for name, part in pairs], axis=-1)
+
+    def decide(self, z: Array) -> Array:
+        """(B, width) -> the likeliest action inside its bounds, (B, dimensions), both in model space."""
+        out, layout = self.network(z), self.layout
+        if layout.is_plain:
+            return self.bounds(out)
+        action = np.empty_like(out)
+        action[:, : layout.ordered] = self.bounds(out[:, : layout.ordered])
+        for i, levels in enumerate(layout.levels, layout.continuous):
+            action[:, i] = to_level(out[:, i], levels)
+        for start, stop in layout.blocks:
+            hard = out[:, start:stop].argmax(-1)[:, None] == np.arange(stop - start)
+            action[:, start:stop] = hard
+        return action
+
+    def _refused(self, observation: Mapping[str, ArrayLike]) -> UserError:
+        """Everything that is wrong with an observation."""
+        problems, rows = Problems(), {}
+        for name, width in self._widths:
+            place = f"node '{name}'"
+            if name not in observation:
+                close = nearest(name, observation)
+                remedy = f"did you mean it by '{close}'?" if close else f"needed: {', '.join(self.inputs)}"
+                problems.add(f"{place} is missing", remedy=remedy)
+                continue
+            try:
+                array = np.asarray(observation[name], dtype=np.float64)
+            except (TypeError, ValueError):
+                problems.add("holds values that are no numbers", place=place)
+                continue
+            if array.ndim not in (1, 2) or array.shape[-1] != width:
+                problems.add(f"has shape {array.shape}, not (B, {width}) or ({width},)", place=place)
+            elif not np.isfinite(array).all():
+                problems.add("holds values that are not finite", place=place)
+            rows[name] = array.shape[:-1]
+        if not problems:
+            shown = ", ".join(f"{name} {lead}" for name, lead in rows.items())
+            problems.add(f"the nodes differ in their number of rows: {shown}")
+        return UserError(*problems)
+
+    def session(self, plants: int = 1) -> Session:
+        """A controller of so many plants, which keeps histories and step counters by itself."""
+        return Session(
+            self.act, Memory(self.graph, self.inputs, self._middle), self.graph, self.target, plants
+        )
+
+    def _middle(self, node: str) -> Array:
+        """The middle of the logged values, (d,), physical."""
+        codec = self.codecs.get(node) or self.codecs[self.target]
+        return codec.decode(np.zeros((1, codec.layout.width)))[0]
+
+    def __repr__(self) -> str:
+        return f"Policy({self.target} <- {', '.join(self.inputs)})"
+
+
+def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,0 +1,110 @@
+"""What REVIVE's parameters of a policy's algorithm are called, learner by learner.
+
+Which table counts follows from `policy_algo`, or from our own key `policy`; without either it is `auto`, of which the
+parameters of both algorithms reach the learner `first_order`.
+"""
+
+from __future__ import annotations
+
+from revive.server.names import BASE, DOUBT, NETWORKS, SHAPE, VENV, Entry, Section, Why, above, activation
+
+USUAL_LEARNER = "auto"
+_OTHERS = Why("it belongs to one algorithm: name that one, policy_algo=ppo or policy_algo=sac")
+_REMEMBERED = Why("what the last iterations rolled out is remembered: policy.learner.kept")
+_NOT_SIMULATED = Why("this learner learns from the logs alone")
+
+_SHARED: dict[str, Entry] = {
+    "policy_bc_epoch": above(0, "policy.clone.updates", "the policy always starts as a clone"),
+    "policy_hidden_activation": activation("policy.network.activation"),
+    "policy_activation": activation("policy.network.activation"),
+    "g_lr": "policy.learner.lr",
+    "reward_uncertainty_weight": DOUBT,
+    "policy_backbone": SHAPE,
+    "num_venv_in_use": Why("a policy is learned in all members that venv.keep leaves"),
+    "generate_deter": Why("rollouts in training always explore"),
+    "critic_pretrain": Why("critics learn alone for the first updates: policy.learner.warm_up"),
+    **dict.fromkeys(
+        ("penalty_type", "penalty_sample_num", "candidate_num", "ensemble_size", "ensemble_choosing_interval",
+         "filter"), DOUBT),
+}  # fmt: skip
+_SPECIAL = (
+    "ppo_batch_size", "sac_batch_size", "ppo_epoch", "sac_epoch", "sac_steps_per_epoch", "ppo_rollout_horizon",
+    "sac_rollout_horizon", "gae_gamma", "gamma", "gae_lambda", "value_hidden_features", "value_hidden_layers",
+    "q_hidden_features", "q_hidden_layers", "ppo_runs", "epsilon", "w_vl2", "w_ent", "w_kl", "num_q_net",
+    "buffer_size", "alpha", "polyak", "batch_ratio", "interval",
+)  # fmt: skip
+
+
+def _learner(**entries: Entry) -> dict[str, Entry]:
+    return {**dict.fromkeys(_SPECIAL, _OTHERS), **_SHARED, **entries}
+
+
+def _gradient(prefix: str) -> dict[str, Entry]:
+    """The table of `first_order`, whose keys stand below `prefix`."""
+    critic = Why("the critic is as large as the policy: policy.network.hidden")
+    networks = ("value_hidden_features", "value_hidden_layers", "q_hidden_features", "q_hidden_layers")
+    return _learner(
+        ppo_batch_size=f"{prefix}.branches",
+        sac_batch_size=f"{prefix}.critic_batch",
+        ppo_epoch=f"{prefix}.iterations",
+        sac_epoch=f"{prefix}.iterations",
+        sac_steps_per_epoch=f"{prefix}.critic_steps",
+        ppo_rollout_horizon="policy.horizon",
+        sac_rollout_horizon="policy.horizon",
+        gae_gamma=f"{prefix}.gamma",
+        gamma=f"{prefix}.gamma",
+        gae_lambda=f"{prefix}.td_lambda",
+        **dict.fromkeys(networks, critic),
+    )
+
+
+_PPO = _learner(
+    ppo_batch_size="policy.learner.branches",
+    ppo_epoch="policy.learner.iterations",
+    ppo_rollout_horizon="policy.horizon",
+    ppo_runs="policy.learner.epochs",
+    epsilon="policy.learner.clip_ratio",
+    w_ent="policy.learner.entropy",
+    w_kl=Why(
+        "an iteration ends where the policy has moved by policy.learner.target_kl; the clone is no anchor"
+    ),
+    w_vl2=Why("the value has no weight decay"),
+    gae_gamma="policy.learner.gamma",
+    gae_lambda="policy.learner.td_lambda",
+)
+_SAC = _learner(
+    sac_batch_size="policy.learner.batch",
+    sac_epoch="policy.learner.iterations",
+    sac_steps_per_epoch="policy.learner.updates",
+    sac_rollout_horizon="policy.learner.steps",
+    gamma="policy.learner.gamma",
+    buffer_size=_REMEMBERED,
+    alpha=Why("the temperature is learned: policy.learner.alpha_lr"),
+    polyak=lambda value: {"policy.learner.target_rate": 1.0 - float(value)},
+    batch_ratio="policy.learner.real",
+    num_q_net=Why("there are two critics for each variant"),
+    w_kl=Why("the policy is held back by policy.learner.penalties, not by the clone"),
+    interval=Why("the actor moves with every policy.learner.actor_every-th update of the critics"),
+)
+_LOGS_ALONE: dict[str, Entry] = {**dict.fromkeys(_SPECIAL, _NOT_SIMULATED), **_SHARED}
+
+POLICY: dict[str, dict[str, Entry]] = {
+    "auto": _gradient("policy.learner.learners.first_order"),
+    "first_order": _gradient("policy.learner"),
+    "ppo": _PPO,
+    "sac": _SAC,
+    "td3_bc": _LOGS_ALONE,
+    "clones": _LOGS_ALONE,
+}
+
+_CRITICS = {"ppo": {"value": "policy.learner.hidden"}, "sac": {"q": "policy.learner.hidden"}}
+
+
+def tables(learner: str) -> dict[Section, dict[str, Entry]]:
+    """The names of every section where the policy is learned by `learner`."""
+    return {"base": BASE, "venv": VENV, "policy": POLICY[learner]}
+
+
+def networks(learner: str) -> dict[Section, dict[str, str]]:
+    """Section -> whose `NAME_hidden_features` and `NAME_hidden_layers` make which key."""
+    return {**NETWORKS, "policy": {**NETWORKS["policy"], **_CRITICS.get(learner, {})}}

@@ -1,0 +1,3 @@
+from tests.deploy.conftest import policy, venv
+
+__all__ = ["policy", "venv"]

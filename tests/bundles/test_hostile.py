@@ -1,0 +1,89 @@
+"""Damaged, truncated, foreign and malicious bundles: refused in one message, nothing run, nothing loaded altered."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import load as load_tensors
+
+from revive.deploy import load_policy, load_venv, save_policy, save_venv
+from revive.deploy.sessions import PolicySession, VenvSession
+from revive.policy.policy import Policy
+from revive.runtime import load_policy as load_without_torch
+from revive.venv.virtual_env import VirtualEnv
+from tests.bundles.forging import DAMAGES, FORGERIES
+from tests.hostile import drawn_seed, judged
+from tests.runtime.plants import policy_of
+
+
+def _sound(folder: Path, venv: VirtualEnv, policy: Policy) -> None:
+    save_venv(venv, folder / "0" / "venv", {"run_id": "r"})
+    save_policy(policy, folder / "0" / "policy", {"run_id": "r"})
+    for number, kind in enumerate(("mixed", "history", "category"), 1):
+        save_policy(policy_of(kind, hidden=(4,)), folder / str(number) / "policy", {"run_id": "r"})  # type: ignore[arg-type]
+
+
+def _says_what_it_holds(loaded: PolicySession | VenvSession, folder: Path) -> bool:
+    """Whether a bundle that was loaded is, in every value, what its files say."""
+    tensors = load_tensors((folder / "model.safetensors").read_bytes())
+    state = loaded.model.state_dict()
+    same = all(np.array_equal(state[name].numpy(), value) for name, value in tensors.items())
+    said = json.loads((folder / f"{folder.name}.json").read_text())
+    mine: dict[str, Any] = json.loads(json.dumps(loaded.model.to_json()))
+    nodes = {node["name"]: node["inputs"] for node in said["graph"]["nodes"]}
+    own = {node["name"]: node["inputs"] for node in mine["graph"]["nodes"]}
+    return same and len(tensors) == len(state) and nodes == own and mine["network"] == said["network"]
+
+
+def attack(home: Path, count: int, rng: random.Random) -> list[str]:
+    """Try so many bundles; what went wrong."""
+    faults: list[str] = []
+    loaded = 0
+    for number in range(count):
+        kind = rng.choice(("venv", "policy"))
+        forged = rng.random() < 0.6
+        change = rng.choice(FORGERIES if forged else DAMAGES)
+        work = home / str(number)
+        sound = rng.choice("0123") if kind == "policy" else "0"
+        shutil.copytree(home / "sound" / sound / kind, work / kind)
+        change(work / kind, rng)
+        trust: dict[str, Any] = (
+            {"code": work / kind} if change.__name__ == "name_code" and kind == "venv" else {}
+        )
+        light = kind == "policy" and rng.random() < 0.5
+        load = load_venv if kind == "venv" else load_without_torch if light else load_policy
+        outcome, said = judged(lambda: load(work / kind, **trust))  # noqa: B023
+        if outcome == "right":
+            loaded += 1
+            if not forged:
+                faults.append(f"{number}: {change.__name__} of a {kind} was loaded")
+            elif not light and not _says_what_it_holds(said, work / kind):
+                faults.append(f"{number}: {change.__name__} of a {kind} was loaded altered")
+        elif outcome == "wrong":
+            faults.append(f"{number}: {change.__name__} of a {kind}: {said}")
+        if (work / "RUN").exists():
+            faults.append(f"{number}: {change.__name__} of a {kind} ran code")
+        shutil.rmtree(work)
+    if loaded > count / 4:
+        faults.append(f"{loaded} of {count} were loaded: the generator does no harm")
+    return faults
+
+
+def test_some_hostile_bundles_are_refused(tmp_path: Path, venv: VirtualEnv, policy: Policy) -> None:
+    _sound(tmp_path / "sound", venv, policy)
+    faults = attack(tmp_path, 60, random.Random(1))
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_1500_hostile_bundles_are_refused(tmp_path: Path, venv: VirtualEnv, policy: Policy) -> None:
+    _sound(tmp_path / "sound", venv, policy)
+    faults = attack(tmp_path, 1500, random.Random(drawn_seed()))
+    assert not faults, "\n".join(faults)
