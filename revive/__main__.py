@@ -207,6 +207,14 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
 
 def _dispatch(arguments: list[str]) -> None:
     if {"-h", "--help"} & set(arguments) and arguments[0] != "new":
+        keys = [
+            text.partition("=")[0] for text in arguments if not text.startswith("-") and text not in COMMANDS
+        ]
+        if keys and not keys[0].startswith("experiment"):
+            from revive.config.key_help import key_help
+
+            sys.stdout.write("".join(map(key_help, keys)))
+            return
         from revive.config.usage import usage
 
         sys.stdout.write(usage(_program()))

@@ -41,6 +41,7 @@ often used
   tracking=none        no MLflow
   debug=fast           tiny limits, to see whether everything runs
 
+--help KEY says what a key means, and what there is in a section: --help dataset, --help venv.budget.
 Every key of the config can be set; a relative path starts at the working directory.
 """
 

@@ -26,7 +26,7 @@ from revive.report import figures
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.venv.validation import RolloutError, rollout_error
-from revive.venv.virtual_env import VirtualEnv
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 
 def evaluate(
@@ -173,26 +173,43 @@ def _draw(
     if learned is not None and learned.tipping:
         figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
-        learned_series, source = _series(context, venv, learned, truth)
-        first, arrays = slice(0, int(inputs.logs.ends[0])), inputs.logs.arrays  # one trajectory
-        logged = {name: np.asarray(arrays[name][first]) for name in learned_series if name in arrays}
-        figure = figures.control(inputs.graph, logged, learned_series, source)
-        figures.save(figure, folder / "control.png")
+        series, title = _series(context, venv, learned)
+        figures.save(figures.control(inputs.graph, series, title), folder / "control.png")
 
 
 @torch.no_grad()
 def _series(
-    context: Context, venv: VirtualEnv, learned: Learned, truth: Truth | None
-) -> tuple[dict[str, np.ndarray], str]:
-    """State, exogenous and action series under the learned policy, (T, d), in the simulator or else in the venv."""
+    context: Context, venv: VirtualEnv, learned: Learned
+) -> tuple[dict[str, dict[str, np.ndarray]], str]:
+    """What happens from one logged start: who decides -> node -> (T, d), and the title that says where it is.
+
+    The logs themselves, and in the venv of the half that the policy did not learn in the logs' controller as it was
+    learned and the policy; all three under the disturbances of the logs.
+    """
     graph = context.inputs.graph
     names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
-    if truth is not None:
-        return {name: truth.series[name] for name in names if name in truth.series}, "in the simulator"
-    rolled = evaluation_environment(context, venv, _policy_rows(context, venv)).roll(learned.policy.actor())
-    other = venv.members_of(1 - learned.half).start
-    physical = venv.codec.decode({name: rolled[name][:, other, 0] for name in names if name in rolled})
-    return {name: value.double().numpy() for name, value in physical.items()}, "in the other half's venv"
+    world = evaluation_environment(context, venv, _policy_rows(context, venv))
+    member = venv.members_of(1 - learned.half).start
+    start = int(world.first[member, 0])
+    steps = min(world.horizon, int(world.rows.ends[start]) - start)
+
+    def of(actor: Actor | None) -> dict[str, np.ndarray]:
+        rolled = world.roll(actor)
+        codec = (actor.codec if actor else None) or venv.codec
+        known = {name: rolled[name][:steps, member, 0] for name in names if name in rolled}
+        return {name: value.double().numpy() for name, value in codec.decode(known).items()}
+
+    values = {n: world.rows.values[n][start : start + steps] for n in names if n in world.rows.values}
+    logged = {name: value.double().numpy() for name, value in venv.codec.decode(values).items()}
+    series = {
+        "the logs": logged,
+        "logs' controller, in the venv": of(None),
+        "learned policy, in the venv": of(learned.policy.actor()),
+    }
+    return (
+        series,
+        "from the same logged start, under the same disturbances, in the half that it did not learn in",
+    )
 
 
 def _policy_rows(context: Context, venv: VirtualEnv) -> Rows:

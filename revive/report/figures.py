@@ -26,6 +26,7 @@ KIND_COLOURS = {
     NodeKind.FUNCTION: "#eedcf3",
 }
 MOST_PANELS = 8
+MOST_NAMED = 5  # columns that an operating point names
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -143,7 +144,8 @@ def error_by_horizon(venv: VirtualEnv, errors: RolloutError) -> Figure:
 def response_curves(venv: VirtualEnv, rows: Rows, target: str, points: int = 60) -> Figure:
     """Each next state against each column of the action, everything else at rows of the logs.
 
-    Lines: members, averaged over 64 rows; below them how often the logs held such an action.
+    Lines: members, averaged over 64 rows; below them how often the logs held such an action, and shaded what they
+    never held. Panels of one next state share their scale.
     """
     followers = [
         name
@@ -167,14 +169,44 @@ def response_curves(venv: VirtualEnv, rows: Rows, target: str, points: int = 60)
         curves = _sweep(venv, base, name, target, j, sweep)[..., i]  # (points, M)
         for half, style in ((0, "-"), (1, ":")):
             axis.plot(sweep, curves[:, venv.members_of(half)], color=MODEL, ls=style, lw=0.8)
+        for start, stop in ((low, float(logged.min())), (float(logged.max()), high)):
+            if stop > start:
+                axis.axvspan(start, stop, color=OTHER, alpha=0.12, lw=0)
         density = axis.twinx()
         density.hist(logged, bins=60, range=(low, high), color=FAINT, alpha=0.5)
         density.set_ylim(top=density.get_ylim()[1] * 4)
         density.set_yticks([])
-        axis.set_xlabel(f"{label(column)}   (grey: how often it was logged)")
+        axis.set_xlabel(f"{label(column)}   (grey: how often it was logged; shaded: never)")
         axis.set_ylabel(f"next {label(venv.graph.columns(name)[i])}")
-    axes[0].set_title("members of the training half (solid) and of the validation half (dotted)", fontsize=9)
+    _share_scales(axes, shown)
+    spread = f"{len(next(iter(base.values())))} rows spread over the logs"
+    point = f"everything else as in {spread} ({_medians(venv, base, target)})"
+    halves = "members of the training half (solid) and of the validation half (dotted)"
+    axes[0].set_title(f"{halves}\n{point}", fontsize=8)
     return figure
+
+
+def _share_scales(axes: list[Axes], shown: list[tuple[str, int, int]]) -> None:
+    """Gives the panels of one column of one node the same vertical scale."""
+    for key in {(name, i) for name, i, _ in shown}:
+        mine = [axis for axis, (name, i, _) in zip(axes, shown, strict=False) if (name, i) == key]
+        low, high = zip(*(axis.get_ylim() for axis in mine), strict=True)
+        for axis in mine:
+            axis.set_ylim(min(low), max(high))
+
+
+def _medians(venv: VirtualEnv, base: Mapping[str, torch.Tensor], target: str) -> str:
+    """The operating point in words: the medians of a few columns that a sweep leaves alone."""
+    leaves = [n for n in venv.graph.leaves if n in base and n != target and venv.graph[n].history is None]
+    named = [
+        f"{column.name} {float(values.median()):.3g}"
+        for name in leaves
+        for column, values in zip(
+            venv.graph.columns(name), venv.codec[name].decode(base[name]).T, strict=True
+        )
+    ]
+    more = ", ..." if len(named) > MOST_NAMED else ""
+    return "median: " + ", ".join(named[:MOST_NAMED]).replace("$", r"\$") + more if named else "as logged"
 
 
 def _sweep(
@@ -199,25 +231,21 @@ def _sweep(
 
 
 def control(
-    graph: DecisionGraph,
-    logged: Mapping[str, NDArray[np.float64]],
-    learned: Mapping[str, NDArray[np.float64]],
-    source: str,
-    steps: int = 400,
+    graph: DecisionGraph, series: Mapping[str, Mapping[str, NDArray[np.float64]]], title: str
 ) -> Figure:
-    """Leaves and action over time: the logs' controller and the learned policy, (T, d) each."""
-    shown = [(name, i) for name in learned for i in range(graph[name].width)][:MOST_PANELS]
+    """Leaves and action over time, from one start and under the same disturbances.
+
+    series: who decides -> node -> (T, d) in physical units; the last one is drawn in front. title: where they start.
+    """
+    nodes = [*series.values()][-1]
+    shown = [(name, i) for name in nodes for i in range(graph[name].width)][:MOST_PANELS]
     figure, axes = panels(len(shown), width=10)
     for axis, (name, i) in zip(axes, shown, strict=True):
-        if name in logged:
-            axis.plot(
-                logged[name][:steps, i],
-                color=FAINT,
-                lw=1,
-                label="logs' controller, the first logged trajectory",
-            )
-        axis.plot(learned[name][:steps, i], color=MODEL, lw=1, label=f"learned policy, {source}")
+        for who, colour in zip(series, (FAINT, OTHER, MODEL)[-len(series) :], strict=True):
+            if name in series[who]:
+                axis.plot(series[who][name][:, i], color=colour, lw=1, label=who)
         axis.set_ylabel(label(graph.columns(name)[i]))
     axes[0].legend(fontsize=8, frameon=False, loc="upper right")
+    axes[0].set_title(title, fontsize=9)
     axes[-1].set_xlabel("step")
     return figure

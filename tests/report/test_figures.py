@@ -50,9 +50,9 @@ Draw = Callable[[VirtualEnv, Rows], Figure]
 
 
 def control(venv: VirtualEnv, rows: Rows) -> Figure:
-    logged = {name: rows.values[name].numpy() for name in ("x", "wind", "u")}
+    logged = {name: rows.values[name].numpy()[:60] for name in ("x", "wind", "u")}
     learned = {name: value[:50] for name, value in logged.items()}
-    return figures.control(venv.graph, logged, learned, "in truth")
+    return figures.control(venv.graph, {"the logs": logged, "learned policy": learned}, "same start")
 
 
 @pytest.mark.parametrize(
