@@ -86,3 +86,25 @@ def test_a_trusted_class_may_be_a_target(experiments: Path) -> None:
     from revive.config.instantiate import find_target
 
     assert find_target(name, "venv.learner", [name]).__name__ == "PurePosixPath"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "said"),
+    [
+        (["tracking=[1,2,3]", "-m"], "", "cannot be composed|tracking"),
+        ([], "seed: 0x" + "f" * 4000 + "\n", "cannot be read: Exceeds the limit"),
+        ([], "a" * 900 + ": 1\n", r"a{100}\.\.\.: unknown key"),
+    ],
+)
+def test_what_ended_in_an_exception_once(
+    experiments: Path, arguments: list[str], text: str, said: str
+) -> None:
+    (experiments / "demo" / "experiment.yaml").write_text(EXPERIMENT + text)
+    with pytest.raises(UserError, match=said) as caught:
+        launch(["experiment=demo", *arguments], _task)
+    assert len(str(caught.value)) < 2000
+
+
+def test_an_experiment_of_ten_thousand_letters(experiments: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no experiment 'a{77}\.\.\.'"):
+        launch(["experiment=" + "a" * 10_000], _task)
