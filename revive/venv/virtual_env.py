@@ -20,7 +20,8 @@ from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
 from revive.venv.observer import BURN_IN, Observer, Readings
-from revive.venv.plan import Actor, ComputedStep, LearnedStep, Plan, compile_plan
+from revive.venv.plan import Actor, Plan, compile_plan
+from revive.venv.stepping import Stepper
 
 __all__ = ["Actor", "VirtualEnv"]
 
@@ -297,48 +298,20 @@ class VirtualEnv(nn.Module):
         for name, (behind, _) in plan.latents.items():
             values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
         pasts = self._pasts(plan, past or {}, start, given)
+        stepper = Stepper(self, plan, pasts, readings or {}, together)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
             values = list(values)
             for slot, series in replay:
                 values[slot] = series[t]
-            noise_now = {name: eps[t] for name, eps in drawn.items()}
-            self._step(plan, values, pasts, noise_now, shifts[t] if shifts else 0, together)
+            stepper.step(values, {name: eps[t] for name, eps in drawn.items()}, shifts[t] if shifts else 0)
             record.append(values)
-            values = list(values)
-            for source, target in plan.carry:
-                values[target] = values[source]
-            self._correct(plan, values, readings or {}, t)
-            if plan.counter is not None:
-                values[plan.counter] = values[plan.counter] + plan.one_step  # type: ignore[operator, assignment]
+            values = stepper.carried(values, t)
         return {
             name: torch.stack([row[i] for row in record])  # type: ignore[misc]
             for name, i in plan.slots.items()
             if record[0][i] is not None
         }
-
-    def _step(
-        self,
-        plan: Plan,
-        values: list[Any],
-        pasts: list[Tensor],
-        noise: Mapping[str, Tensor],
-        shift: int,
-        together: bool = False,
-    ) -> None:
-        """One time step, in place; `pasts` moves on."""
-        index = {step.slot: i for i, step in enumerate(plan.histories)}
-        for kept in plan.before:
-            values[kept.slot] = kept.value(pasts[index[kept.slot]], None)
-        for step in plan.steps:
-            if isinstance(step, LearnedStep):
-                self._evaluate(step, values, noise.get(step.name), shift, together)
-            elif isinstance(step, ComputedStep):
-                values[step.slot] = step.compute(*(values[i] for i in step.inputs))
-            else:
-                values[step.slot] = step.value(pasts[index[step.slot]], values[step.source])
-        for i, kept in enumerate(plan.histories):
-            pasts[i] = kept.advance(pasts[i], values[kept.source])
 
     def _pasts(
         self, plan: Plan, past: Mapping[str, Tensor], start: Mapping[str, Tensor], given: Mapping[str, Tensor]
@@ -356,57 +329,6 @@ class VirtualEnv(nn.Module):
                 raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
             pasts.append(first.repeat(1, 1, kept.spec.lookback))
         return pasts
-
-    def _evaluate(
-        self, step: LearnedStep, values: list[Any], eps: Tensor | None, shift: int, together: bool = False
-    ) -> None:
-        """The value of a learned node, and the latent state behind it where it is a reading; in place."""
-        parts = [values[i] for i in step.inputs]
-        x = parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
-        current = None if step.current is None else values[step.current]
-        if shift:
-            x = self.hand_on(x, shift)
-            current = None if current is None else self.hand_on(current, shift)
-            eps = None if eps is None else self.hand_on(eps, shift)
-        model = self.model(step.name)
-        out = model(x, current)
-        value = self._finished(step, values, model.drawn(out, eps), shift, together)
-        values[step.slot] = value
-        if step.latent is not None:
-            predicted = value
-            if eps is not None:
-                predicted = self._finished(step, values, model.drawn(out, None), shift, together)
-            values[step.latent] = self.observer(step.name).update(predicted, value)
-
-    def _finished(
-        self, step: LearnedStep, values: list[Any], value: Tensor, shift: int, together: bool
-    ) -> Tensor:
-        """A model's answer within its bounds, back under its branch, with what is copied."""
-        if together:
-            value = self._agreed(value)
-        if step.project or together:
-            value = self.codec[step.name].project(value)
-        value = self.hand_on(value, -shift) if shift else value
-        for source, copy in step.copies:
-            value = copy(value, values[source])
-        return value
-
-    def _correct(
-        self, plan: Plan, values: list[Any], readings: Mapping[str, Readings], step: int
-    ) -> None:
-        """Put a step's readings, where there are any, in place of what was predicted for it."""
-        for name, series in readings.items():
-            if step >= len(series.value):
-                continue
-            predicted = values[plan.slots[name]]
-            values[plan.slots[self.graph.state_of(name)]] = reading = series.at(step, predicted)
-            if name in plan.latents:
-                values[plan.latents[name][0]] = self.observer(name).update(predicted, reading)
-
-    def _agreed(self, value: Tensor) -> Tensor:
-        """(M, ...) with the mean of its half under every member."""
-        halves = value.reshape(self.halves, -1, *value.shape[1:])
-        return halves.mean(1, keepdim=True).expand_as(halves).reshape(value.shape)
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""
