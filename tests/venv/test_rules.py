@@ -98,8 +98,8 @@ def test_a_rule_of_comparisons_mends_the_sign_of_an_effect(write: Write, tmp_pat
     free = share_of_cooling(learn(None, tmp_path))
     assert (free < 0.8).any()  # the logs alone leave members with the wrong sign
     learner = learn(write(SIGN.replace("REWARD", CONSTANT)), tmp_path)
-    assert learner.rule is not None
-    assert not learner.rule.has_gradient
+    assert learner.charges.rule is not None
+    assert not learner.charges.rule.has_gradient
     held = share_of_cooling(learner)
     assert held.mean() > free.mean() + 0.03
     assert (held > 0.97).all()
@@ -107,8 +107,8 @@ def test_a_rule_of_comparisons_mends_the_sign_of_an_effect(write: Write, tmp_pat
 
 def test_a_rule_with_a_gradient_mends_it_as_well(write: Write, tmp_path: Path) -> None:
     learner = learn(write(SIGN.replace("REWARD", HINGE)), tmp_path, rule_weight=5.0)
-    assert learner.rule is not None
-    assert learner.rule.has_gradient
+    assert learner.charges.rule is not None
+    assert learner.charges.rule.has_gradient
     assert (share_of_cooling(learner) > 0.97).all()
 
 
@@ -129,8 +129,8 @@ def test_learning_with_a_rule_repeats_itself_and_leaves_global_draws_alone(
     torch.manual_seed(99)
     np.random.seed(99)
     before = torch.get_rng_state(), np.random.get_state()[1]
-    assert once.rule is not None
-    once.rule.loss(torch.Generator().manual_seed(0))
+    assert once.charges.rule is not None
+    once.charges.rule.loss(torch.Generator().manual_seed(0))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()
     again = learn(file, tmp_path, **short)

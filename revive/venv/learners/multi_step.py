@@ -21,20 +21,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from revive.data.windows import Segments, all_of, cut_blocks, join_members, leave_out, value_ranges
+from revive.data.windows import Segments, all_of, cut_blocks, join_members, leave_out
 from revive.nn.ensemble import clip_gradient_by_member, decay_by_member
 from revive.training import Standing
-from revive.venv.effects import EffectPenalty
-from revive.venv.judging import HeldOutError, Penalty
+from revive.venv.judging import HeldOutError
 from revive.venv.learners.base import VenvLearner
 from revive.venv.learners.best import BestWeights
+from revive.venv.learners.charges import Charges
 from revive.venv.learners.course import Stage, planned
 from revive.venv.learners.decay import Decay
 from revive.venv.learners.noise import find_gains
 from revive.venv.learners.objective import Objective
 from revive.venv.observer import observable
 from revive.venv.problem import VenvProblem
-from revive.venv.rules import RulePenalty
 from revive.venv.virtual_env import VirtualEnv
 
 JUDGED_STEPS = 100  # of the rollouts that members are judged by
@@ -112,7 +111,6 @@ class MultiStepLearner(VenvLearner):
         self.problem, self.rows = problem, problem.rows
         self.batch_size, self.likelihood_weight = batch_size, likelihood_weight
         self.clip, self.chunk, self.max_seconds = clip, chunk, max_seconds
-        self.effect_weight, self.rule_weight = effect_weight, rule_weight
         longest = int(problem.rows.lengths.max())
         self.course = planned(
             widths=self._hidden(widths),
@@ -130,9 +128,13 @@ class MultiStepLearner(VenvLearner):
         self.generator = problem.generator()
         self.seen, self.unseen = _seen_and_unseen(problem, block, held_out, self.generator)
         self.objective = Objective(problem, self.venv, self.seen, window_batch)
-        self.effects = EffectPenalty(self.venv, value_ranges(self.rows, problem.codec, problem.graph))
-        self.rule = (
-            None if problem.rule is None else RulePenalty(self.venv, problem.rule, self.rows, self.seen)
+        self.charges = Charges(
+            problem,
+            self.venv,
+            self.seen,
+            self.unseen,
+            effect_weight=effect_weight,
+            rule_weight=rule_weight,
         )
         self.judge = HeldOutError(
             self.venv,
@@ -141,7 +143,7 @@ class MultiStepLearner(VenvLearner):
             nodes=self.objective.judged,
             fitted=self.objective.fitted,
             horizon=min(JUDGED_STEPS, longest),
-            penalties=self._penalties(),
+            penalties=self.charges.judged(),
         )
         self.alone = self._judged_alone()
         self.live = list(self.alone)  # those of them that still learn
@@ -170,11 +172,9 @@ class MultiStepLearner(VenvLearner):
         """Fitted nodes that rollouts do not test: no transitions, and nothing that is charged depends on them."""
         if not self.objective.judged:
             return []
-        charged = {hinge.node for hinge in self.effects.hinges}
-        charged |= set(self.problem.rule.nodes) if self.problem.rule is not None else set()
         graph = self.problem.graph
         tested = {*graph.transitions, *(name for name in graph.changes if self._moves_a_judged_one(name))}
-        return [n for n in self.objective.fitted if n not in tested and n not in charged]
+        return [n for n in self.objective.fitted if n not in tested and n not in self.charges.nodes]
 
     def _moves_a_judged_one(self, node: str) -> bool:
         """Whether a transition that rollouts are compared at follows from the node within the step."""
@@ -248,27 +248,14 @@ class MultiStepLearner(VenvLearner):
         if not stage.is_round:
             rolled = self.objective.filtered if stage.filtered else self.objective.multi_step
             loss = rolled(stage.horizon, self.generator) + self.likelihood_weight * loss
-        if self.effects.hinges:
-            loss = loss + self.effect_weight * self.effects(self.generator).sum()
-        if self.rule is not None:
-            loss = loss + self.rule_weight * self.rule.loss(self.generator).sum()
-        return loss
-
-    def _penalties(self) -> list[Penalty]:
-        """What members are charged beside their error, where they are compared."""
-        charges: list[Penalty] = []
-        if self.effects.hinges:
-            charges.append(lambda generator: self.effect_weight * self.effects(generator))
-        if (rule := self.rule) is not None:
-            charges.append(lambda generator: self.rule_weight * rule.judged(self.unseen, generator))
-        return charges
+        return loss + self.charges.loss(self.generator)
 
     # -- stages and their gate -----------------------------------------------------------------
 
     def _begin(self, stage: Stage) -> None:
         if not self.course.tried:
             self.objective.start_linear(self.warm, self.generator)
-            self.effects.project_start(self.warm)
+            self.charges.project_start(self.warm)
             self._now = torch.stack(self.judge.over_steps())
             costs = self.objective.costs_on(self.unseen, self.alone)
             self.best.take(self.venv, self._now[0], costs)
@@ -303,9 +290,8 @@ class MultiStepLearner(VenvLearner):
     def _take(self, venv: VirtualEnv) -> None:
         """Train another venv from here on."""
         self.venv = venv
-        for user in (self.objective, self.effects, self.judge, self.rule):
-            if user is not None:
-                user.venv = venv
+        for user in (self.objective, self.charges, self.judge):
+            user.venv = venv
 
     def _end(self, stage: Stage, late: bool) -> None:
         self._done = 0
