@@ -23,12 +23,15 @@ PLAIN_ARRAYS = "write plain numeric arrays"
 class Info:
     """What is known of a thing before it is read: its shape (a row count of -1: not known), what it holds.
 
-    `holds` is for messages, `kind` for what can be done with it.
+    `holds` is for messages, `kind` for what can be done with it. `unit` is what its file tells of it. `words`: those
+    that are read as the numbers 0, 1, 2, ...
     """
 
     shape: tuple[int, ...]
     kind: Literal["numbers", "text", "dates", "other"] = "numbers"
     holds: str = "numbers"
+    unit: str = ""
+    words: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: np.dtype) -> Info:
