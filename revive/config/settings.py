@@ -64,7 +64,7 @@ class Dataset(Section):
     description: AnyPath | dict[str, Any] | None
     validation_path: AnyPath | None
     index: Literal["ends", "starts"]
-    table: dict[str, list[str]] | None
+    table: dict[str, Any] | None
     trajectory: str | None
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None

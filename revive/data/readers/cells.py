@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -29,14 +29,13 @@ _FORMULA: Final = r'^=\s*"?([^"]*)"?$'
 class Kind:
     """What the cells of a column hold.
 
-    holds: numbers (perhaps with `unit` behind them), a `pair` of switch positions, states in words (`codes`, in the
-    order of their numbers; `pinned`: no others are allowed), times in a `form`, or text.
+    holds: numbers (perhaps with `unit` behind them), switch positions and states in `words`, in the order of their
+    numbers 0, 1, 2, ... (`pinned`: no others are allowed), times in a `form`, or text.
     """
 
     holds: Literal["numbers", "switch", "states", "times", "text"]
     unit: str = ""
-    pair: tuple[str, str] | None = None
-    codes: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     pinned: bool = False
     form: TimeForm | None = None
 
@@ -74,11 +73,9 @@ class Words:
         """A problem for each column with words in it that nothing explains."""
         for name, tallies in self.unknown.items():
             kind = kinds[name]
-            wanted = {"times": "a time", "states": f"one of {', '.join(kind.codes[:8])}"}.get(
-                kind.holds, f"a number with '{kind.unit}'" if kind.unit else "a number"
-            )
-            if kind.holds == "switch" and kind.pair:
-                wanted = " or ".join(kind.pair)
+            wanted = f"a number with '{kind.unit}'" if kind.unit else "a number"
+            if kind.holds != "numbers":
+                wanted = "a time" if kind.holds == "times" else f"one of {', '.join(kind.words[:8])}"
             line = min(tally.line for tally in tallies.values())
             words = ", ".join(quoted(word) for word in [*tallies][:_SHOWN])
             remedy = f"correct it, or, where it means that there is no value: 'dataset.table.missing=[{words}]'"
@@ -108,7 +105,7 @@ def _shown(tallies: Mapping[str, Tally]) -> str:
 def kind_of(name: str, column: Any, options: TableOptions) -> Kind:
     """What the column `name`, an arrow array of text, seems to hold."""
     if options.codes and name in options.codes:
-        return Kind("states", codes=tuple(options.codes[name]), pinned=True)
+        return Kind("states", words=tuple(options.codes[name]), pinned=True)
     cells = [plain(cell or "") for cell in column.slice(0, _LOOKED_AT).to_pylist()]
     told = [cell for cell in cells if not is_missing(cell, options.missing)]
     numbers = [cell for cell in told if is_number(cell)]
@@ -125,9 +122,10 @@ def kind_of(name: str, column: Any, options: TableOptions) -> Kind:
 def _kind_of_words(told: Sequence[str]) -> Kind:
     words = {*told}
     if pair := pair_of(word.lower() for word in words):
-        return Kind("switch", pair=pair)
+        spelt = {word.lower(): word for word in sorted(words)}
+        return Kind("switch", words=tuple(spelt.get(word, word) for word in pair))
     if len(words) <= min(_STATES, len(told) // _REPEATED):
-        return Kind("states", codes=tuple(sorted(words)))
+        return Kind("states", words=tuple(sorted(words)))
     return Kind("text")
 
 
@@ -142,8 +140,8 @@ class Reader:
     def column(self, name: str, column: Any, line: int) -> Any:
         """An arrow array of the values of `column` (text), the first of which stands in `line`.
 
-        Numbers, switches and states are float64 with nulls where nothing was logged, times are timestamps; text
-        stays.
+        Numbers are float64 and times are timestamps, with nulls where nothing was logged; switches and states are
+        dictionaries whose indices are their numbers; text stays.
         """
         import pyarrow as pa  # type: ignore[import-untyped]
 
@@ -156,12 +154,18 @@ class Reader:
         if kind.holds == "times" and kind.form is not None:
             micros, known = read_times(_trimmed(cells), kind.form)
             values: Any = pa.array(micros, mask=~known).cast(pa.timestamp("us"))
-        else:
-            numbers = self._numbers(kind, name, cells)
+        elif kind.holds == "numbers":
+            numbers = self._parsed(cells, kind.unit)
             known = ~np.isnan(numbers)
             values = pa.array(numbers, mask=~known)
+        else:
+            codes = self._coded(kind, name, cells)
+            known = codes >= 0
+            values = pa.array(codes, mask=~known)
         self._count(name, kind, cells, known, indices, line)
-        return values.take(pa.array(indices))
+        values = values.take(pa.array(indices))
+        words = self.kinds[name].words
+        return pa.DictionaryArray.from_arrays(values, pa.array(words)) if words else values
 
     def used_times(self) -> list[Kind]:
         """The kinds of the columns of times that were read as text."""
@@ -172,25 +176,22 @@ class Reader:
         told = []
         for name in self._used:
             kind = self.kinds[name]
-            words = kind.codes if kind.holds == "states" else (kind.pair or ()) if kind.holds == "switch" else ()
-            if words:
-                told.append(f"{name}: " + ", ".join(f"{word}={number}" for number, word in enumerate(words)))
+            if kind.words:
+                told.append(f"{name} " + ", ".join(f"{word}={number}" for number, word in enumerate(kind.words)))
         return "; ".join(told)
 
-    def _numbers(self, kind: Kind, name: str, cells: Any) -> FloatArray:
-        """(N,) the number of each different cell, NaN where it is none."""
-        if kind.holds == "numbers":
-            return self._parsed(cells, kind.unit)
+    def _coded(self, kind: Kind, name: str, cells: Any) -> np.ndarray:
+        """(N,) int32 the number of each different word, -1 where it has none."""
         texts = [plain(cell) for cell in cells.to_pylist()]
-        if kind.holds == "switch" and kind.pair:
-            places = {kind.pair[0]: 0.0, kind.pair[1]: 1.0, "0": 0.0, "1": 1.0}
-            return np.array([places.get(text.lower(), np.nan) for text in texts] or [], float)
+        if kind.holds == "switch":
+            places = {word.lower(): number for number, word in enumerate(kind.words)} | {"0": 0, "1": 1}
+            return np.array([places.get(text.lower(), -1) for text in texts], np.int32)
         if not kind.pinned:
-            fresh = [t for t in texts if not is_missing(t, self._options.missing) and t not in kind.codes]
-            kind = Kind("states", codes=(*kind.codes, *dict.fromkeys(fresh)))
+            fresh = [t for t in texts if not is_missing(t, self._options.missing) and t not in kind.words]
+            kind = Kind("states", words=(*kind.words, *dict.fromkeys(fresh)))
             self.kinds[name] = kind
-        codes = {word: float(number) for number, word in enumerate(kind.codes)}
-        return np.array([codes.get(text, np.nan) for text in texts] or [], float)
+        codes = {word: number for number, word in enumerate(kind.words)}
+        return np.array([codes.get(text, -1) for text in texts], np.int32)
 
     def _parsed(self, cells: Any, unit: str) -> FloatArray:
         import pyarrow as pa
@@ -227,8 +228,3 @@ def _trimmed(cells: Any) -> Any:
     import pyarrow.compute as pc
 
     return pc.utf8_trim_whitespace(cells)
-
-
-def codes_of(kinds: Mapping[str, Kind], names: Iterable[str]) -> dict[str, list[str]]:
-    """Column -> its words in the order of their numbers, for those that hold states."""
-    return {name: list(kinds[name].codes) for name in names if kinds[name].holds == "states"}

@@ -33,8 +33,9 @@ def read_trajectories(
     description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say what
     the file does not. Raises UserError with every problem that was found, in the file and in its values.
     """
-    with open_container(Path(path)) as container:
-        return _trajectories(container, graph, options or ReadOptions())
+    options = options or ReadOptions()
+    with open_container(Path(path), options.layout) as container:
+        return _trajectories(container, graph, options)
 
 
 def from_arrays(

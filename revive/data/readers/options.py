@@ -6,8 +6,9 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
+from revive.data.readers.dialect import KEYS, TableOptions
 from revive.errors import Problems, suggestion
 
 _INDEX: Final = ("ends", "starts")
@@ -21,7 +22,8 @@ class ReadOptions:
     index:      what the array `index` holds of each trajectory: the row behind its last one, or its first row
     table:      node -> the table columns, or the arrays, that make it up, in the order of the description;
                 `name[2]` and `name[0:3]` take columns out of an array. Nodes that it does not name are looked
-                up by name
+                up by name. Beside them how a text table is written, by the names of `TableOptions`, which are no
+                nodes' names here
     trajectory: the column or array that says which trajectory a row belongs to
     time:       the column or array that holds the time of a row, in seconds or as date and time
     gap:        a time difference, in the unit of `time` (seconds for dates), above which a trajectory is cut
@@ -31,7 +33,7 @@ class ReadOptions:
     """
 
     index: Literal["ends", "starts"] = "ends"
-    table: Mapping[str, Sequence[str]] | None = None
+    table: Mapping[str, Any] | None = None
     trajectory: str | None = None
     time: str | None = None
     gap: float | None = None
@@ -70,10 +72,22 @@ class ReadOptions:
         if not isinstance(self.table, Mapping | None):
             problems.add("'table' is no mapping", place="table", remedy=remedy)
             return
-        for node, sources in (self.table or {}).items():
+        TableOptions.of({key: value for key, value in (self.table or {}).items() if key in KEYS}, problems)
+        for node, sources in self.nodes.items():
             listed = isinstance(sources, Sequence) and not isinstance(sources, str)
             if not listed or not sources or not all(isinstance(source, str) for source in sources):
                 problems.add(f"'{node}' lists no columns", place=f"table.{node}", remedy=remedy)
+
+    @property
+    def nodes(self) -> dict[str, Sequence[str]]:
+        """Node -> what makes it up, for those that `table` names."""
+        return {key: value for key, value in (self.table or {}).items() if key not in KEYS}
+
+    @property
+    def layout(self) -> TableOptions:
+        """How a text table is written, as far as `table` says it."""
+        given = {key: value for key, value in (self.table or {}).items() if key in KEYS}
+        return TableOptions.of(given, Problems())
 
     @property
     def size_limit(self) -> int:

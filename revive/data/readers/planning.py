@@ -32,7 +32,7 @@ class Planner:
     def plan(self) -> dict[str, tuple[Part, ...]]:
         """Node -> its parts; without the nodes that are malformed, and without transitions to be built."""
         plan: dict[str, tuple[Part, ...]] = {}
-        table = self.options.table or {}
+        table = self.options.nodes
         for node in table:
             if node not in self.graph:
                 remedy = suggestion(node, self.graph.nodes)
@@ -55,7 +55,7 @@ class Planner:
 
     def _sources(self, name: str) -> Sequence[str] | None:
         """What `name` is made of, or None where it is missing, or is no problem to miss."""
-        infos, table = self.container.infos, self.options.table or {}
+        infos, table = self.container.infos, self.options.nodes
         if name in table:
             return table[name]
         transition = name in self.graph.transitions
@@ -142,7 +142,7 @@ class Planner:
         if width != self.graph[node].width:
             info = self.container.infos[parts[0].source]
             self._add_shape(
-                node, info if len(parts) == 1 and not self.options.table else Info((rows[0], width))
+                node, info if len(parts) == 1 and not self.options.nodes else Info((rows[0], width))
             )
             return False
         return True

@@ -105,7 +105,7 @@ class _TextTable:
             return Info((-1,), "dates", "dates with offsets" if zoned else "dates", unit)
         if kind.holds == "text":
             return Info((-1,), "text", "text")
-        return Info((-1,), "numbers", "numbers", unit, kind.codes or kind.pair or ())
+        return Info((-1,), "numbers", "numbers", unit, kind.words)
 
     def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
         form = self.kinds[name].form
@@ -132,7 +132,7 @@ class _TextTable:
             return kind_of(name, column, self._options)
         if types.is_boolean(kind):
             self._types[name] = kind
-            return Kind("switch", pair=("false", "true"))
+            return Kind("switch", words=("false", "true"))
         if types.is_timestamp(kind) or types.is_date(kind):
             self._types[name] = kind
             zoned = types.is_timestamp(kind) and kind.tz is not None
