@@ -83,36 +83,28 @@ def check(arguments: Sequence[str]) -> None:
 
 def new(arguments: Sequence[str]) -> None:
     """Make an experiment from a data file."""
-    import argparse
+    from revive.config.new_arguments import NewArguments
+    from revive.config.usage import new_usage
 
-    parser = argparse.ArgumentParser(prog=f"{_program()} new", exit_on_error=False)
-    parser.add_argument("name")
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--folder", type=Path, default=Path("experiments"))
-    parser.add_argument("--trajectory")
-    try:
-        given, unknown = parser.parse_known_args(list(arguments))
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise _misused_new() from error
-    if unknown or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", given.name):
-        raise _misused_new()
+    if {"-h", "--help"} & {*arguments}:
+        sys.stdout.write(new_usage(_program()))
+        return
+    given = NewArguments.parse(arguments)
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder, given.trajectory)
-    where = "" if given.folder == parser.get_default("folder") else f"REVIVE_EXPERIMENTS={given.folder} "
-    sys.stdout.write(f"made {made}\nnext: {where}{_program()} check experiment={given.name}\n")
-
-
-def _misused_new() -> UserError:
-    usage = "write: new NAME --data FILE [--trajectory COLUMN] [--folder FOLDER]; a NAME of letters, digits, - and _"
-    return UserError(Problem("these arguments of 'new' cannot be understood", remedy=usage))
+    made = make(given.name, given.data, given.folder, given.wishes)
+    where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
+    lines = "\n".join(made.lines)
+    sys.stdout.write(
+        f"made {made.folder}\n{lines}\nnext: {where}{_program()} check experiment={given.name}\n"
+    )
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"train": train, "check": check, "new": new}
 
 
 def _dispatch(arguments: list[str]) -> None:
-    if {"-h", "--help"} & set(arguments):
+    if {"-h", "--help"} & set(arguments) and arguments[0] != "new":
         from revive.config.usage import usage
 
         sys.stdout.write(usage(_program()))

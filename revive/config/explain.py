@@ -89,7 +89,9 @@ def _column_list(key: str) -> Problem | None:
     """What to write instead of a node below `dataset.table`, which its defaults do not know."""
     if not key.startswith(OPEN_SECTION):
         return None
-    keys = "encoding, separator, decimal, thousands, header, units, footer, dates, zone, missing, codes, sheet"
+    keys = (
+        "encoding, separator, decimal, thousands, header, units, footer, dates, zone, missing, codes, sheet"
+    )
     remedy = f"for the columns of a node write +{key}=[COLUMN,...]; else possible: {keys}"
     return Problem("unknown key", place=key, remedy=remedy)
 

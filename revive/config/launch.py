@@ -21,6 +21,8 @@ from revive.config.shipped import shipped
 from revive.errors import Problem, UserError
 from revive.runs import RunInterrupted
 
+_CONDITIONS = ("dataset.where", "+dataset.where", "++dataset.where")
+
 
 class _Raised(BaseException):
     """Carries an error of the task through Hydra, which would print and reword an ordinary exception."""
@@ -60,6 +62,7 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None], unnamed: 
     if {"-m", "--multirun"} & set(arguments) and any(_asks_to_tune(text) for text in arguments):
         raise _two_searches()  # before Hydra makes a folder
     experiments.register()
+    arguments = [_as_text(argument) for argument in arguments]
     entry = hydra.main(version_base=VERSION_BASE, config_path=str(shipped("conf")), config_name=CONFIG_NAME)
     try:
         with _command_line(arguments):
@@ -74,6 +77,16 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None], unnamed: 
         if explained is None:
             raise
         raise explained from error
+
+
+def _as_text(argument: str) -> str:
+    """A condition quoted for Hydra, which would read its commas and equals signs; anything else as it is."""
+    key, equals, value = argument.partition("=")
+    is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" and value.count(value[0]) == 2
+    if key not in _CONDITIONS or not equals or is_quoted or value in ("", "null"):
+        return argument
+    escaped = value.replace('"', '\\"')
+    return f'{key}="{escaped}"'
 
 
 def _asks_to_tune(argument: str) -> bool:

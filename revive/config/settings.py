@@ -65,10 +65,16 @@ class Dataset(Section):
     validation_path: AnyPath | None
     index: Literal["ends", "starts"]
     table: dict[str, Any] | None
-    trajectory: str | None
+    trajectory: str | list[str] | None
+    done: list[str] | None
+    resets: str | None
+    where: str | None
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]
+    missing_values: list[float | int] | dict[str, list[float | int]] | None
+    resample: float | int | str | None
+    resample_how: dict[str, str] | None
     proposals: Literal["apply", "ask"]
     split: Split
 

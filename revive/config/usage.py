@@ -43,3 +43,26 @@ def usage(program: str) -> str:
     width = max((len(experiment.name) for experiment in found), default=0)
     lines = [f"  {e.name:<{width}}  {e.summary()}".rstrip() for e in found] or ["  none found"]
     return _TEXT.format(program=program, experiments="\n".join(lines), variable=VARIABLE)
+
+
+_NEW = """\
+Make an experiment from a data file: a folder with a description, a reward to fill in, and guesses that are marked.
+
+usage: {program} new NAME --data FILE [options]
+
+  NAME                    letters, digits, - and _
+  --data FILE             npz, h5, csv, parquet, a folder of tables, or a Minari dataset
+  --action COLUMNS        what the controller sets
+  --state COLUMNS         what follows from what was before; then no other column is taken for a state
+  --exogenous COLUMNS     what comes from outside and is replayed from the logs: weather, demand, set points
+  --time COLUMN           the time of a row
+  --trajectory COLUMNS    what tells one run, batch or machine from the next
+  --folder FOLDER         where it is made; ./experiments otherwise
+
+COLUMNS are names with commas between; quote names with blanks. What is not told is guessed, and said.
+"""
+
+
+def new_usage(program: str) -> str:
+    """How to call `new`."""
+    return _NEW.format(program=program)

@@ -66,7 +66,9 @@ class Grid:
         for number, (start, end) in enumerate(zip(self._starts, ends, strict=True)):
             begin = stops[number - 1] if number else 0
             near = times[begin : stops[number]] + 1e-9 * self._period
-            rows[begin : stops[number]] = start + np.searchsorted(self._time[start:end], near, side="right") - 1
+            rows[begin : stops[number]] = (
+                start + np.searchsorted(self._time[start:end], near, side="right") - 1
+            )
         return rows
 
     def column(self, values: FloatArray, how: How) -> FloatArray:
@@ -98,7 +100,9 @@ class Grid:
         right = np.where(following < stop, following, last)
         left = np.where(last >= 0, last, right)
         before, behind = self._time[left], self._time[right]
-        share = np.where(behind > before, (self.times - before) / np.where(behind > before, behind - before, 1), 0.0)
+        share = np.where(
+            behind > before, (self.times - before) / np.where(behind > before, behind - before, 1), 0.0
+        )
         line = values[left] + np.clip(share, 0, 1) * (values[right] - values[left])
         line = np.where(held & (last >= 0), values[left], line)
         return np.where(last >= 0, line, np.nan)

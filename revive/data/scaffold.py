@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,23 +10,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from revive.data.long_format import refuse_long_format
 from revive.data.proposal import quoted
-from revive.data.readers.container import Container, Info, Part
-from revive.data.readers.loading import load_within
+from revive.data.readers.container import Container, Info
 from revive.data.readers.opening import open_container
-from revive.data.readers.options import ReadOptions
+from revive.data.roles import Role
+from revive.data.run_marks import NO_NODE
+from revive.data.survey import LAST, Survey, Wishes, survey
 from revive.data.trajectories import FloatArray
-from revive.errors import Problem, Problems, UserError, suggestion
-from revive.graph.names import name_fault, state_name, transition_name
+from revive.errors import Problem, UserError
+from revive.graph.names import state_name, transition_name
 
-_ACTIONS: Final = re.compile(
-    r"(^|_|\b)(act|action|actions|control|controls|u|cmd|command|input|torque|power)(_?\d+)?($|_|\b)", re.I
-)
-_NO_NODES: Final = re.compile(
-    r"(rew|reward|rewards|done|terminal|terminals|terminations|truncations|timeouts)$", re.I
-)
-_TIMES: Final = re.compile(r"(time|timestamp|date|datetime|t)$", re.I)
-_NAMES: Final = re.compile(r"(traj|trajectory|episode|run|trial)(_?(id|number|no))?$", re.I)
 _LEVELS: Final = 10  # whole values up to which a column is taken for a category
 _STEPS: Final = 30  # equally spaced values up to which it is taken for a discrete one
 _MARGIN: Final = 0.25  # of the range seen, added on both sides of what a state may reach
@@ -39,18 +32,21 @@ class Guess:
     """What a data file seems to be.
 
     description: YAML text of columns and graph. dataset: the options that the file has to be read with,
-    by the names of `ReadOptions`.
+    by the names of `ReadOptions`. taken: role, names and why, for all that the file holds.
     """
 
     description: str
     dataset: Mapping[str, Any] = field(default_factory=dict)
+    taken: Sequence[tuple[str, Sequence[str], str]] = ()
 
 
 @dataclass(frozen=True)
 class _Node:
     name: str
+    role: str
     columns: tuple[str, ...]
     values: FloatArray
+    why: tuple[str, ...]
 
 
 def guess_description(path: Path | str) -> str:
@@ -61,173 +57,116 @@ def guess_description(path: Path | str) -> str:
     return guess(path).description
 
 
-def guess(path: Path | str, trajectory: str | None = None) -> Guess:
+def guess(path: Path | str, wishes: Wishes | None = None) -> Guess:
     """The description, and how the file has to be read. Raises UserError as `guess_description` does.
 
-    trajectory: the column of a table that tells trajectories, where its name does not say so.
+    wishes: what the user said that columns are.
     """
     path = Path(path)
     with open_container(path) as container:
-        dataset = _dataset(container)
-        if trajectory is not None:
-            if trajectory not in container.infos:
-                near = suggestion(trajectory, container.infos)
-                raise UserError(Problem(f"there is no column '{trajectory}'", path, "--trajectory", near))
-            dataset["trajectory"] = trajectory
-        nodes, left_out = _nodes(container, dataset)
+        refuse_long_format(container, path)
+        found = survey(container, wishes or Wishes())
+        nodes = _nodes(container, found)
         given = {name for name in container.infos if state_name(name) is not None}
-        dataset |= _stated(container, nodes)
-    if any(node.name == "state" for node in nodes) and any(node.name == "outside" for node in nodes):
+        rest = [
+            name
+            for name in container.infos
+            if name not in found.roles and name not in given and name != "index"
+        ]
+        why = {name: _unused(container.infos[name]) for name in rest}
+    if any(node.role == Role.STATE for node in nodes) and any(node.name == "outside" for node in nodes):
         given.add(transition_name("state"))
     if not nodes:
         what = "holds no numbers that could be a state or an action"
         raise UserError(Problem(what, path, remedy="an array for each node, or a column for each quantity"))
-    return Guess(_text(path, nodes, _graph(nodes, given, path), left_out), dataset)
+    left_out = {name: why for name, (role, why) in found.roles.items() if role not in _NODES} | why
+    graph = _graph(nodes, path)
+    return Guess(_text(path, nodes, graph, left_out), found.dataset, _taken(found, why))
 
 
-def _dataset(container: Container) -> dict[str, Any]:
+_NODES: Final = (Role.ACTION, Role.STATE, Role.OUTSIDE)
+
+
+def _unused(info: Info) -> str:
+    if not info.numeric:
+        return f"it holds {info.holds}"
+    return "it is blank, or of another shape than the others"
+
+
+def _taken(found: Survey, rest: Mapping[str, str]) -> list[tuple[str, list[str], str]]:
+    """What was taken for what, in the order of importance; names with the same reason together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, role in found.roles.items():
+        groups.setdefault(role, []).append(name)
+    for name, why in rest.items():
+        groups.setdefault((NO_NODE, why), []).append(name)
+    order = [*_NODES, Role.TIME, Role.TRAJECTORY, Role.DONE, NO_NODE]
+    listed = sorted(groups, key=lambda group: order.index(group[0]) if group[0] in order else len(order))
+    return [(role, groups[role, why], why) for role, why in listed]
+
+
+def _nodes(container: Container, found: Survey) -> list[_Node]:
+    """The nodes of the description: one for each array, or one for each role of the columns of a table."""
+    roles, arrays = found.roles, found.arrays
     if not container.is_table:
-        return {}
-    found = {}
-    for role, pattern in (("trajectory", _NAMES), ("time", _TIMES)):
-        names = [name for name in container.infos if pattern.match(name)]
-        if role == "time":
-            names = [name for name in names if container.infos[name].kind in ("numbers", "dates")]
-        if names:
-            found[role] = names[0]
-    return found
-
-
-def _stated(container: Container, nodes: Sequence[_Node]) -> dict[str, Any]:
-    """What the values themselves say about how they have to be read."""
-    found: dict[str, Any] = {}
-    if "index" in container.infos and not container.is_table:
-        index = load_within(container, {}, {"index": "index"}, ReadOptions(), Problems()).labels.get("index")
-        if (
-            index is not None
-            and index.dtype.kind in "iuf"
-            and index.ndim == 1
-            and len(index)
-            and index[0] == 0
-        ):
-            found["index"] = "starts"
-    if any(np.isnan(node.values).any() for node in nodes):
-        found["missing"] = "mask"
-    return found
-
-
-def _nodes(container: Container, dataset: Mapping[str, Any]) -> tuple[list[_Node], list[str]]:
-    """The nodes that the file seems to hold, without transitions, and the names of what is none."""
-    infos = container.infos
-    usable = [name for name in infos if name not in dataset.values() and _is_node(container, name)]
-    rows = [infos[name].shape[0] for name in usable]
-    usable = [name for name in usable if infos[name].shape[0] == max({*rows}, key=rows.count)]
-    later = {name: infos.get(transition_name(name)) for name in usable}
-    alike = [name for name, info in later.items() if info is not None and _same_form(info, infos[name])]
-    wanted = usable + [transition_name(name) for name in alike]
-    problems = Problems()
-    plan = {name: (Part(name, 0, infos[name].width),) for name in wanted}
-    arrays = load_within(container, plan, {}, ReadOptions(), problems).arrays
-    problems.raise_if_any()
-    if container.is_table:
-        usable = [name for name in usable if not _counts_rows(arrays[name])]
-        nodes = _grouped(arrays, usable, {*alike})
-    else:
-        nodes = [_Node(name, _names(name, infos[name].width), _seen(arrays, name)) for name in usable]
-    used = {*usable, *map(transition_name, usable), *dataset.values(), "index"}
-    return nodes, [name for name in infos if name not in used]
-
-
-def _is_node(container: Container, name: str) -> bool:
-    """Whether `name` could be a node, or a column of one, and no transition."""
-    info = container.infos[name]
-    if name == "index" or state_name(name) in container.infos or _NO_NODES.match(name) or not name.strip():
-        return False
-    nameable = container.is_table or name_fault(name) is None
-    return nameable and info.numeric and len(info.shape) in (1, 2) and info.width > 0
-
-
-def _same_form(one: Info, other: Info) -> bool:
-    return (one.numeric, one.shape) == (other.numeric, other.shape)
+        return [
+            _Node(name, roles[name][0], _names(name, arrays[name].shape[1]), arrays[name], (roles[name][1],))
+            for name in arrays
+            if roles[name][0] in _NODES
+        ]
+    groups = {"outside": Role.OUTSIDE, "state": Role.STATE, "action": Role.ACTION}
+    nodes = []
+    for node, role in groups.items():
+        if columns := found.of(role):
+            values = np.hstack([arrays[name] for name in columns])
+            nodes.append(_Node(node, role, tuple(columns), values, tuple(roles[name][1] for name in columns)))
+    return nodes
 
 
 def _names(node: str, width: int) -> tuple[str, ...]:
     return (node,) if width == 1 else tuple(f"{node}_{number}" for number in range(width))
 
 
-def _seen(arrays: Mapping[str, FloatArray], name: str) -> FloatArray:
-    """The values of `name` and, below them, those that it has one step later."""
-    later = arrays.get(transition_name(name))
-    values = arrays[name]
-    return values if later is None or later.shape[1:] != values.shape[1:] else np.vstack([values, later])
-
-
-def _counts_rows(values: FloatArray) -> bool:
-    return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))
-
-
-def _grouped(arrays: Mapping[str, FloatArray], names: Sequence[str], followed: set[str]) -> list[_Node]:
-    """The columns of a table as nodes: what reads like actions, and states.
-
-    Where some columns have their successors in the table (`followed`), those without come from outside.
-    """
-    actions = [name for name in names if _ACTIONS.search(name)] or [*names][-1:]
-    others = [name for name in names if name not in actions]
-    outside = [name for name in others if followed and name not in followed]
-    states = [name for name in others if name not in outside]
-    groups = {"outside": outside, "state": states, "action": actions}
-    return [
-        _Node(node, tuple(columns), np.hstack([_seen(arrays, name) for name in columns]))
-        for node, columns in groups.items()
-        if columns
-    ]
-
-
-def _graph(nodes: Sequence[_Node], given: set[str], path: Path) -> dict[str, list[str]]:
-    """Every node that reads like an action decides from all others; all others are states."""
-    names = [node.name for node in nodes]
-    actions = [name for name in names if _ACTIONS.search(name)] or names[-1:]
-    followed = [name for name in names if transition_name(name) in given]
-    others = [name for name in names if name not in actions]
+def _graph(nodes: Sequence[_Node], path: Path) -> dict[str, list[str]]:
+    """Every action is decided from all others; every state follows from all."""
+    actions = [node.name for node in nodes if node.role == Role.ACTION]
+    others = [node.name for node in nodes if node.role != Role.ACTION]
     if not others:
         what = f"holds nothing beside {', '.join(actions)}, so there is nothing to decide from"
         raise UserError(Problem(what, path, remedy="add an array or a column of what the controller sees"))
-    states = [name for name in others if not followed or name in followed] or others
+    states = [node.name for node in nodes if node.role == Role.STATE]
     graph = dict.fromkeys(actions, others)
     return graph | {transition_name(name): [*others, *actions] for name in states}
 
 
 def _text(
-    path: Path, nodes: Sequence[_Node], graph: Mapping[str, Sequence[str]], left_out: Sequence[str]
+    path: Path, nodes: Sequence[_Node], graph: Mapping[str, Sequence[str]], left_out: Mapping[str, str]
 ) -> str:
     lines = [
         f"# Guessed from {path.name}: read every line, correct it, then delete the word GUESS.",
         "# Types and bounds come from the values that occur; actions keep the range seen, states get",
         f"# {_MARGIN:.0%} of theirs added on both sides, because rollouts are kept inside the bounds.",
     ]
-    if left_out:
-        shown = ", ".join(name.strip() or "''" for name in left_out[:20]) + (
-            f" and {len(left_out) - 20} more" if len(left_out) > 20 else ""
+    shown = [f"{name.strip() or repr(name)} ({why})" for name, why in left_out.items()][:20]
+    if shown:
+        more = f" and {len(left_out) - 20} more" if len(left_out) > 20 else ""
+        lines.append(
+            f"# Not described, because it seems to be no node: {' '.join(', '.join(shown).split())}{more}"
         )
-        lines.append(f"# Not described, because it seems to be no node: {' '.join(shown.split())}")
-    taken = [node.columns[-1] for node in nodes if node.name == "action" and not _reads_like_action(node)]
+    taken = [node for node in nodes if node.role == Role.ACTION and LAST in node.why]
     if taken:
-        lines.append(f"# GUESS: nothing reads like an action, so the last column is taken for it: {taken[0]}")
+        lines.append(f"# GUESS: {LAST}: {taken[0].columns[-1]}")
     lines += ["metadata:", "  columns:"]
     for node in nodes:
         exact = transition_name(node.name) not in graph
         for number, column in enumerate(node.columns):
             attributes, why = _attributes(node.values[:, number], exact)
-            lines.append(
-                f"    - {quoted(column)}: {{dim: {quoted(node.name)}, {attributes}}}  # GUESS: {why}"
-            )
+            what = node.why[min(number, len(node.why) - 1)]
+            line = f"    - {quoted(column)}: {{dim: {quoted(node.name)}, {attributes}}}"
+            lines.append(f"{line}  # GUESS: {' '.join(f'{node.role} ({what}), {why}'.split())}")
     lines += ["  graph:  # GUESS: who decides from what, and what follows from what"]
     lines += [f"    {quoted(name)}: [{', '.join(map(quoted, inputs))}]" for name, inputs in graph.items()]
     return "\n".join(lines) + "\n"
-
-
-def _reads_like_action(node: _Node) -> bool:
-    return any(_ACTIONS.search(name) for name in node.columns)
 
 
 def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
@@ -238,7 +177,8 @@ def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
     levels = np.unique(known[:_ROWS])
     if len(levels) <= _STEPS or len(known) <= _ROWS:
         levels = np.unique(known)
-    if len(levels) <= min(_LEVELS, len(known) // 4) and np.all(levels == np.round(levels)):
+    coded = len(levels) == 2 or np.ptp(levels) == len(levels) - 1  # 0, 1, 2, ... and not 0, 25, 50, 100
+    if len(levels) <= min(_LEVELS, len(known) // 4) and np.all(levels == np.round(levels)) and coded:
         shown = ", ".join(_number(value) for value in levels)
         return f"type: category, values: [{shown}]", f"{len(levels)} whole values occur"
     steps = np.diff(levels)

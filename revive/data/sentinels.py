@@ -11,7 +11,11 @@ from revive.data.trajectories import FloatArray
 
 _CODES: Final = np.array(
     [
-        *(sign * value for value in (99, 99.9, 99.99, 999, 999.9, 999.99, 9999, 9999.9, 99999) for sign in (-1, 1)),
+        *(
+            sign * value
+            for value in (99, 99.9, 99.99, 999, 999.9, 999.99, 9999, 9999.9, 99999)
+            for sign in (-1, 1)
+        ),
         *(sign * value for value in (999999, 1e20, 1e30, 1e31, 1e35, 1e37, 9.9e37, 1e38) for sign in (-1, 1)),
         *(-32768, 32767, 65535, -2147483648, 2147483647, 4294967295),
         *(9.96921e36, -9.96921e36, 1.70141e38, -1.70141e38, 3.402823e38, -3.402823e38),

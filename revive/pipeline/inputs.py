@@ -221,9 +221,15 @@ def read_options(settings: Settings) -> ReadOptions:
         index=chosen.index,
         table=chosen.table,
         trajectory=chosen.trajectory,
+        done=chosen.done,
+        resets=chosen.resets,
+        where=chosen.where,
         time=chosen.time,
         gap=chosen.gap,
         missing=chosen.missing,
+        missing_values=chosen.missing_values,
+        resample=chosen.resample,
+        resample_how=chosen.resample_how,  # type: ignore[arg-type]
     )
 
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from revive.config.experiments import FILE
-from revive.data.scaffold import guess
+from revive.data.readers import ReadOptions, read_trajectories
+from revive.data.readers.container import UNUSED
+from revive.data.roles import Role
+from revive.data.run_marks import NO_NODE
+from revive.data.scaffold import Guess, guess
+from revive.data.survey import Wishes
+from revive.data.trajectories import Trajectories
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
@@ -39,10 +49,18 @@ Then fill in `reward.py`, and run:
 """
 
 
-def new(name: str, data: Path, folder: Path, trajectory: str | None = None) -> Path:
+@dataclass(frozen=True)
+class Made:
+    """The folder that was made, and the lines that say what was taken for what."""
+
+    folder: Path
+    lines: tuple[str, ...]
+
+
+def new(name: str, data: Path, folder: Path, wishes: Wishes | None = None) -> Made:
     """Make `folder`/`name` from a data file; the data stay where they are.
 
-    trajectory: the column that tells trajectories, where its name does not say so.
+    wishes: what columns are, where the user said so.
 
     Raises UserError where the folder exists already, or the file cannot be read or described.
     """
@@ -51,39 +69,78 @@ def new(name: str, data: Path, folder: Path, trajectory: str | None = None) -> P
         raise UserError(
             Problem("exists already; nothing was changed in it", target, remedy="choose another name")
         )
-    guessed = guess(data, trajectory)
+    guessed = guess(data, wishes)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
         draft.chmod(0o755)
         try:
-            _fill(draft, name, data, guessed.description, guessed.dataset)
+            logs = _fill(draft, name, data, guessed.description, guessed.dataset)
             draft.rename(target)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
     except OSError as error:
         raise UserError(Problem(f"cannot be written: {error.strerror or error}", folder)) from error
-    return target
+    return Made(target, tuple(_said(guessed, logs)))
 
 
-def _fill(draft: Path, name: str, data: Path, description: str, dataset: Mapping[str, Any]) -> None:
+def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
+    """What was taken for what, and why, a line for each; then the trajectories."""
+    words = {NO_NODE: "left out", Role.DONE: "ends"}
+    rows = [(words.get(role, str(role)), _listed(names), why) for role, names, why in guessed.taken]
+    if not any(role == Role.OUTSIDE for role, _, _ in guessed.taken):
+        rows.insert(
+            sum(role in (Role.ACTION, Role.STATE) for role, _, _ in guessed.taken), ("exogenous", "none", "")
+        )
+    first, second = (min(40, max(len(row[number]) for row in rows)) for number in (0, 1))
+    for role, names, why in rows:
+        yield f"  {role:<{first}}  {names:<{second}}  {f'({why})' if why else ''}".rstrip()
+    shortest, longest = int(logs.lengths.min()), int(logs.lengths.max())
+    length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
+    if logs.count == 1 and not logs.told_by:
+        told = "nothing in the file tells several apart: no id, no counter that falls back, no 'done'"
+        yield f"  1 trajectory of {length} steps: {told}"
+        yield "    if rows of several runs or machines follow each other, name what tells them: --trajectory COLUMN"
+        return
+    count = "1 trajectory" if logs.count == 1 else f"{logs.count} trajectories"
+    yield f"  {count} of {length} steps, told {logs.told_by}"
+
+
+@contextmanager
+def _unused_unsaid() -> Iterator[None]:
+    """Without the warning about what is not described: `new` says of everything what it took it for."""
+    log = logging.getLogger("revive")
+
+    def other(record: logging.LogRecord) -> bool:
+        return getattr(record, "about", None) != UNUSED
+
+    log.addFilter(other)
+    try:
+        yield
+    finally:
+        log.removeFilter(other)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _fill(draft: Path, name: str, data: Path, description: str, dataset: Mapping[str, Any]) -> Trajectories:
     (draft / "description.yaml").write_text(description, encoding="utf-8")
     graph = read_description(draft / "description.yaml")
     options = {"path": str(data.resolve()), "description": "description.yaml", **dataset}
     text = yaml.safe_dump({"dataset": options, "reward": "reward.py"}, sort_keys=False, allow_unicode=True)
     (draft / FILE).write_text("# @package _global_\n" + text, encoding="utf-8")
-    (draft / "reward.py").write_text(_reward(name, graph, data, dataset), encoding="utf-8")
+    with _unused_unsaid():
+        logs = read_trajectories(data, graph, ReadOptions(**dataset))
+    (draft / "reward.py").write_text(_reward(name, graph, logs), encoding="utf-8")
     (draft / "README.md").write_text(README.format(name=name, data=data.name), encoding="utf-8")
+    return logs
 
 
-def _reward(name: str, graph: DecisionGraph, data: Path, dataset: Mapping[str, Any]) -> str:
+def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
     """A reward that runs: the first continuous column of a next state near its median."""
-    import numpy as np
-
-    from revive.data.readers import ReadOptions, read_trajectories
-
-    logs = read_trajectories(data, graph, ReadOptions(**dataset))
     candidates = [*graph.transitions, *graph.decisions]
     node, column = next(
         ((n, i) for n in candidates for i, c in enumerate(graph.columns(n)) if c.type == "continuous"),

@@ -86,7 +86,7 @@ def test_the_column_that_tells_trajectories_can_be_named(
     assert main([*asked, "--trajectory", "day"]) == 0
     described = (Path("experiments") / "tank" / "description.yaml").read_text()
     assert "trajectory: day" in (Path("experiments") / "tank" / "experiment.yaml").read_text()
-    assert "the last column is taken for it: level" in described
+    assert "valve: {dim: action" in described
     assert main(["check", "experiment=tank"]) == 0
     assert "3 trajectories" in capsys.readouterr().out
 

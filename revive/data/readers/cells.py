@@ -61,13 +61,10 @@ class Words:
         tally = tallies.setdefault(word, Tally(0, line))
         tally.count, tally.line = tally.count + count, min(tally.line, line)
 
-    def said(self) -> str:
-        """The missing words of all columns, for a message."""
-        return "; ".join(
-            f"'{name}' {_shown(tallies)}"
-            for name, tallies in self.missing.items()
-            if any(word for word in tallies)
-        )
+    def said(self) -> list[tuple[str, str]]:
+        """Each column with words for missing values, and a text about them."""
+        told = {name: tallies for name, tallies in self.missing.items() if any(tallies)}
+        return [(name, f"'{name}' {_shown(tallies)}") for name, tallies in told.items()]
 
     def report(self, source: str, kinds: Mapping[str, Kind], problems: Problems) -> None:
         """A problem for each column with words in it that nothing explains."""
@@ -78,7 +75,9 @@ class Words:
                 wanted = "a time" if kind.holds == "times" else f"one of {', '.join(kind.words[:8])}"
             line = min(tally.line for tally in tallies.values())
             words = ", ".join(quoted(word) for word in [*tallies][:_SHOWN])
-            remedy = f"correct it, or, where it means that there is no value: 'dataset.table.missing=[{words}]'"
+            remedy = (
+                f"correct it, or, where it means that there is no value: 'dataset.table.missing=[{words}]'"
+            )
             if kind.holds == "times":
                 remedy = "correct it; dataset.table.dates=DMY (or MDY, YMD) tells the order of the date"
             what = f"'{name}' holds text where {wanted} should be: {_shown(tallies)}"
@@ -135,7 +134,6 @@ class Reader:
     def __init__(self, dialect: Dialect, options: TableOptions, kinds: dict[str, Kind]) -> None:
         self._dialect, self._options, self.kinds = dialect, options, kinds
         self.words = Words()
-        self._used: dict[str, None] = {}
 
     def column(self, name: str, column: Any, line: int) -> Any:
         """An arrow array of the values of `column` (text), the first of which stands in `line`.
@@ -148,7 +146,6 @@ class Reader:
         kind = self.kinds[name]
         if kind.holds == "text":
             return column
-        self._used[name] = None
         encoded = column.fill_null("").dictionary_encode()
         cells, indices = encoded.dictionary, np.asarray(encoded.indices)
         if kind.holds == "times" and kind.form is not None:
@@ -166,19 +163,6 @@ class Reader:
         values = values.take(pa.array(indices))
         words = self.kinds[name].words
         return pa.DictionaryArray.from_arrays(values, pa.array(words)) if words else values
-
-    def used_times(self) -> list[Kind]:
-        """The kinds of the columns of times that were read as text."""
-        return [self.kinds[name] for name in self._used if self.kinds[name].form is not None]
-
-    def said_codes(self) -> str:
-        """The numbers that stand for words, for a message."""
-        told = []
-        for name in self._used:
-            kind = self.kinds[name]
-            if kind.words:
-                told.append(f"{name} " + ", ".join(f"{word}={number}" for number, word in enumerate(kind.words)))
-        return "; ".join(told)
 
     def _coded(self, kind: Kind, name: str, cells: Any) -> np.ndarray:
         """(N,) int32 the number of each different word, -1 where it has none."""

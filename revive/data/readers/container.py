@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -15,6 +15,13 @@ from revive.data.parallel import each
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problems
 
+TRAJECTORY = "trajectory"  # labels by role: what they are for, and behind a colon which one
+DONE = "done"
+RESETS = "resets"
+NUMBER = "number:"
+WORD = "word:"
+AND = " + "  # between the names of a column of dates and one of times of day, read as one
+UNUSED = "unused"  # `about` of a log record that names what is not used
 WRITE_NUMBERS = "write numbers, and numbers for categories too"
 PLAIN_ARRAYS = "write plain numeric arrays"
 
@@ -68,10 +75,14 @@ Plan = Mapping[str, tuple[Part, ...]]
 
 @dataclass
 class Loaded:
-    """Arrays node -> (N, d); labels: `index`, `trajectory` (whole codes), `time`, as far as asked for."""
+    """Arrays node -> (N, d); labels: `index`, `trajectory` (whole codes), `time`, as far as asked for.
+
+    words: what the whole codes of a label of words stand for, word -> code.
+    """
 
     arrays: dict[str, FloatArray] = field(default_factory=dict)
     labels: dict[str, np.ndarray] = field(default_factory=dict)
+    words: Mapping[Any, int] = field(default_factory=dict)
 
 
 class Container(Protocol):

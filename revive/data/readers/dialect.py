@@ -9,7 +9,14 @@ from typing import Any, Final
 from revive.errors import Problems, suggestion
 
 BLANKS: Final = " "
-_SEPARATORS: Final = {"tab": "\t", "\\t": "\t", "blank": BLANKS, "blanks": BLANKS, "comma": ",", "semicolon": ";"}
+_SEPARATORS: Final = {
+    "tab": "\t",
+    "\\t": "\t",
+    "blank": BLANKS,
+    "blanks": BLANKS,
+    "comma": ",",
+    "semicolon": ";",
+}
 _NAMES: Final = {"\t": "tab", BLANKS: "blank", "|": "pipe"}
 ORDERS: Final = ("DMY", "MDY", "YMD")
 
@@ -86,7 +93,10 @@ def _fault(key: str, value: Any) -> str | None:
         "dates": (value in ORDERS, suggestion(str(value), ORDERS)),
         "zone": (text and _is_zone(value), "a name such as Europe/Berlin or UTC"),
         "missing": (listed and all(isinstance(word, str) for word in value), "a list of words"),
-        "codes": (isinstance(value, Mapping) and all(map(_is_code_list, value.values())), "{column: [words]}"),
+        "codes": (
+            isinstance(value, Mapping) and all(map(_is_code_list, value.values())),
+            "{column: [words]}",
+        ),
         "sheet": (whole or text, "a name, or a number from 1"),
     }
     right, wanted = checks[key]

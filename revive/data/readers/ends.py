@@ -1,12 +1,16 @@
-"""Where trajectories end: by `index`, by a column that names them, by files, by gaps in time."""
+"""Where trajectories end: by `index`, by columns that name them, by files, by `done`, by gaps in time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from revive.data.readers.container import DONE, RESETS
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.order import fall_remedy
+from revive.data.readers.rows import finished
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems
 
@@ -16,12 +20,22 @@ _STARTS = "with index: starts it holds the first row of each trajectory"
 
 def plain_time(time: np.ndarray | None) -> FloatArray | None:
     """Times of any type as (N,) seconds, or in the unit that the numbers have."""
-    if time is None:
-        return None
+    return None if time is None else _plain(time)
+
+
+def _plain(time: np.ndarray) -> FloatArray:
     flat = time.reshape(-1)
     if flat.dtype.kind == "M":
         return flat.astype("datetime64[us]").astype(np.int64) / 1e6
     return np.asarray(flat, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Found:
+    """ends: (K,) the row behind each trajectory. by: what tells them, as a phrase; empty where nothing does."""
+
+    ends: IntArray
+    by: str
 
 
 @dataclass(frozen=True)
@@ -36,53 +50,81 @@ class Ends:
     is_table: bool
 
     def find(
-        self, index: np.ndarray | None, trajectory: np.ndarray | None, time: FloatArray | None
-    ) -> IntArray | None:
-        """(K,) ends, or None and a problem where they cannot be told."""
-        ends = self._base(index, trajectory, time is not None and self.options.gap is not None)
-        if ends is None or time is None:
-            return ends
+        self,
+        labels: Mapping[str, np.ndarray],
+        names: IntArray | None,
+        times: Callable[[IntArray], FloatArray] | None,
+    ) -> Found | None:
+        """Where trajectories end, or None and a problem where it cannot be told.
+
+        names: (N,) a number for each. times: from the ends (K,) of trajectories to the times of rows (N,).
+        """
+        counts = len(self.problems)
+        found = self._base(labels, names, times is not None and self.options.gap is not None)
+        if found is None or len(self.problems) > counts or times is None:
+            return found
+        time = times(found.ends)
         if not np.isfinite(time).all():
             row = int(np.argmin(np.isfinite(time)))
             self._add(f"'{self.options.time}' is missing in row {row}", "time", "every row needs a time")
-            return ends
-        return self._cut_by_time(ends, time)
+            return found
+        ends = self._cut_by_time(found.ends, time)
+        by = f"{found.by}, and by gaps in '{self.options.time}'" if len(ends) > len(found.ends) else found.by
+        return Found(ends, by)
 
-    def _base(self, index: np.ndarray | None, trajectory: np.ndarray | None, timed: bool) -> IntArray | None:
-        whole = np.array([self.rows], dtype=np.int64)
-        if trajectory is not None:
-            return self._by_name(whole if self.pieces is None else self.pieces, trajectory)
-        if self.pieces is not None:
-            return self.pieces
-        if index is None and (self.is_table or timed):
-            return whole
-        return index_ends(index, self.rows, self.options.index, self.source, self.problems)
-
-    def _by_name(self, pieces: IntArray, trajectory: np.ndarray) -> IntArray | None:
-        names = trajectory.reshape(-1)
-        if len(names) != self.rows:
-            what = f"'{self.options.trajectory}' has {len(names)} rows, the others {self.rows}"
-            self._add(what, "trajectory", "it needs a value for each row")
+    def _base(self, labels: Mapping[str, np.ndarray], names: IntArray | None, timed: bool) -> Found | None:
+        own = None if self.pieces is None or (self.is_table and len(self.pieces) == 1) else self.pieces
+        told = (
+            []
+            if own is None
+            else [Found(own, "a file for each" if self.is_table else "episodes of the file")]
+        )
+        if names is not None:
+            ends = self._by_name(own, names)
+            told = [Found(ends, f"by '{', '.join(self.options.trajectories)}'")] if ends is not None else told
+        elif own is None and not self.is_table and labels.get("index") is not None:
+            ends = index_ends(labels["index"], self.rows, self.options.index, self.source, self.problems)
+            if ends is None:
+                return None
+            told = [Found(ends, "by 'index'")]
+        if self.options.done is not None or not told:
+            told += self._marked(labels)
+        if RESETS in labels:
+            falls = np.flatnonzero(np.diff(_plain(labels[RESETS])) < 0) + 1
+            told.append(Found(np.append(falls, self.rows), f"where '{self.options.resets}' falls back"))
+        if told:
+            ends = np.unique(np.concatenate([found.ends for found in told])).astype(np.int64)
+            return Found(ends, ", ".join(found.by for found in told))
+        if self.is_table or timed:
+            return Found(np.array([self.rows], dtype=np.int64), "")
+        if self.options.done is None:
+            index_ends(None, self.rows, self.options.index, self.source, self.problems)
             return None
-        if names.dtype.kind == "f" and np.isnan(names).any():
-            row = int(np.argmax(np.isnan(names)))
-            what = f"'{self.options.trajectory}' is missing in row {row}"
-            self._add(what, "trajectory", "every row needs its trajectory")
+        return Found(np.array([self.rows], dtype=np.int64), "")
+
+    def _marked(self, labels: Mapping[str, np.ndarray]) -> list[Found]:
+        """The ends that a mark such as `done` tells."""
+        marked = finished(labels, self.rows, self.problems, self.source)
+        if marked is None:
+            return []
+        names = ", ".join(role.partition(":")[2] for role in labels if role.partition(":")[0] == DONE)
+        return [
+            Found(np.union1d(np.flatnonzero(marked) + 1, self.rows).astype(np.int64), f"where '{names}' is 1")
+        ]
+
+    def _by_name(self, pieces: IntArray | None, names: IntArray) -> IntArray | None:
+        shown = ", ".join(self.options.trajectories)
+        if len(names) != self.rows:
+            self._add(
+                f"'{shown}' has {len(names)} rows, the others {self.rows}",
+                "trajectory",
+                "it needs a value for each row",
+            )
             return None
         fresh = np.append(names[1:] != names[:-1], True)
-        fresh[pieces - 1] = True
-        ends = np.flatnonzero(fresh) + 1
-        piece = np.searchsorted(pieces, ends, side="left")
-        codes = np.unique(names[ends - 1], return_inverse=True)[1].reshape(-1)
-        order = np.lexsort((ends, codes, piece))
-        again = (np.diff(codes[order]) == 0) & (np.diff(piece[order]) == 0)
-        if again.any():
-            late = int(ends[order[1:][again]].min())
-            first = int(ends[np.searchsorted(ends, late) - 1])
-            what = f"the trajectory of row {first} has rows before, and others lie between"
-            self._add(what, f"trajectory, row {first}", "sort the rows by trajectory, then by time")
-            return None
-        return ends.astype(np.int64)
+        if pieces is not None:
+            fresh[pieces - 1] = True
+        return np.flatnonzero(fresh).astype(np.int64) + 1
 
     def _cut_by_time(self, ends: IntArray, time: FloatArray) -> IntArray:
         if len(time) != self.rows:
@@ -94,7 +136,7 @@ class Ends:
         if (steps < 0).any():
             row = int(np.argmax(steps < 0)) + 1
             named = "name what tells trajectories: dataset.trajectory=COLUMN (new: --trajectory COLUMN)"
-            remedy = f"sort the rows by time, or {named}"
+            remedy = fall_remedy(time, row) or f"sort the rows by time, or {named}"
             self._add(f"'{self.options.time}' falls in row {row}", f"time, row {row}", remedy)
             return ends
         if self.options.gap is None:
@@ -127,7 +169,8 @@ def index_ends(
 def _shape_problem(index: np.ndarray | None, rows: int | None) -> Problem | None:
     if index is None:
         one = "np.array([number of rows])" if rows is None else f"np.array([{rows}])"
-        remedy = f"{_ENDS}; for a single trajectory: index = {one}"
+        remedy = f"{_ENDS}; for a single trajectory: index = {one}. Or name what tells them: "
+        remedy += "dataset.trajectory=NAME (a number for each), dataset.done=[NAME] (1 in the last row)"
         return Problem("the array 'index' is missing", remedy=remedy)
     if index.dtype.kind not in "iuf":
         return Problem("'index' does not hold whole numbers", remedy=_ENDS)

@@ -21,17 +21,19 @@ _SUMMARIES: Final = frozenset(
 
 
 def without_footer(
-    text: bytes, line: int, dialect: Dialect, kinds: Sequence[Kind], options: TableOptions
-) -> bytes:
-    """The last rows `text`, the first of which stands in `line`, without what comes below the table."""
+    text: bytes, dialect: Dialect, kinds: Sequence[Kind], options: TableOptions
+) -> tuple[bytes, str]:
+    """The last rows `text` without what comes below the table, and the first of these lines; empty for none."""
     cut = max(text.rfind(b"\n", 0, max(0, len(text) - _LOOKED_AT)) + 1, 0)
     lines = text[cut:].rstrip(b"\r\n").split(b"\n")
+    keep = len(lines)
     if options.footer is not None:
-        lines = lines[: len(lines) - options.footer] if options.footer else lines
-        return text[:cut] + b"\n".join(lines)
-    while lines and _is_footer(lines[-1].decode(errors="replace"), dialect, kinds):
-        lines.pop()
-    return text[:cut] + b"\n".join(lines)
+        keep = max(0, keep - options.footer)
+    else:
+        while keep and _is_footer(lines[keep - 1].decode(errors="replace"), dialect, kinds):
+            keep -= 1
+    below = [line.decode(errors="replace").strip() for line in lines[keep:]]
+    return text[:cut] + b"\n".join(lines[:keep]), next((line[:40] for line in below if line), "")
 
 
 def _is_footer(line: str, dialect: Dialect, kinds: Sequence[Kind]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import numpy as np
 from revive.data.checks import ValueChecks
 from revive.data.derive import is_read, with_derived
 from revive.data.missing import Filler
-from revive.data.readers.container import Container, Loaded, MemoryArrays, Plan
-from revive.data.readers.ends import Ends, index_ends, plain_time
+from revive.data.readers.container import TRAJECTORY, UNUSED, Container, Loaded, MemoryArrays, Plan
+from revive.data.readers.ends import Ends, Found, index_ends, plain_time
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.order import TimeOrder, time_scale
 from revive.data.readers.planning import Planner
+from revive.data.readers.rows import chosen, grouped, ids, kept, reorder
+from revive.data.resample import Grid, period_of, resampled
 from revive.data.shift import shifted
 from revive.data.trajectories import FloatArray, IntArray, Trajectories
 from revive.errors import Problem, Problems, UserError
@@ -56,29 +60,56 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     plan, labels = planner.plan(), planner.labels()
     loaded = load_within(container, plan, labels, options, problems)
     rows = _rows(loaded, graph, source, problems)
-    time = plain_time(loaded.labels.get("time"))
-    ends = None
+    _blank_out(loaded, plan, container, options)
+    found, order = None, None
     if rows != 0 and not (rows is None and problems and "index" not in labels and not container.is_table):
-        ends = _ends(container, loaded, rows, time, options, problems)
+        _put_forward(container, loaded, rows, options)
+        order = _gather(container, loaded, rows, options)
+        found = _ends(container, loaded, rows, options, problems)
+    ends = None if found is None else found.ends
+    absent = [name for name in graph.transitions if name not in plan and is_read(graph, name)]
     if ends is not None and rows is not None:
         _spread_tunable(loaded, graph, ends, source, problems)
-    masked = options.missing == "mask"
+        if options.where is not None and not problems:
+            ends = kept(loaded, chosen(loaded, options, order, rows, source), ends, 2 if absent else 1)
+            if not len(ends):
+                what = f"no two rows in succession fulfil 'where': {options.where}"
+                raise UserError(Problem(what, source, "dataset.where"))
+            rows = int(ends[-1])
+    time = plain_time(loaded.labels.get("time"))
+    masked = options.masks
     ValueChecks(graph, loaded.arrays, None if rows is None else ends, source, problems, masked).run()
-    absent = [name for name in graph.transitions if name not in plan and is_read(graph, name)]
     if absent and ends is not None and not problems:
         _check_lengths(ends, absent, source, problems)
-    if problems or ends is None:
+    if problems or ends is None or found is None:
         raise UserError(*problems)
     used = [part.source for parts in plan.values() for part in parts] + [*labels.values()]
     if extras := planner.extras(used):
         kind = "columns" if container.is_table else "arrays"
-        _log.warning("%s: %s that the description does not name are not used: %s", source, kind, extras)
+        said = "%s: %s that the description does not name are not used: %s"
+        _log.warning(said, source, kind, extras, extra={"about": UNUSED})
+    if options.resample is not None:
+        time, ends, absent = _resampled(loaded, graph, options, time, ends, container)
+        masked = True
     missing = Filler(graph, ends, source, container.owns).fill(loaded.arrays) if masked else None
     if absent:
         read = shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
     else:
         read = Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
-    return with_derived(read, graph)
+    return replace(with_derived(read, graph), told_by=found.by)
+
+
+def _gather(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> IntArray | None:
+    """Brings the rows of each trajectory together where they lie apart; the order (N,) that they have then."""
+    names = ids(loaded.labels)
+    if names is None or rows != len(names):
+        return None
+    order = grouped(loaded, names, plain_time(loaded.labels.get("time")), container.ends)
+    if order is not None:
+        reorder(loaded, order)
+        shown = ", ".join(options.trajectories)
+        _log.info("%s: rows of one '%s' lay apart; they were put together", container.name, shown)
+    return order
 
 
 def load_within(
@@ -113,17 +144,102 @@ def _ends(
     container: Container,
     loaded: Loaded,
     rows: int | None,
-    time: FloatArray | None,
     options: ReadOptions,
     problems: Problems,
-) -> IntArray | None:
+) -> Found | None:
     labels = loaded.labels
     if rows is None:
         if container.is_table or "index" not in labels:
             return None
-        return index_ends(labels["index"], None, options.index, container.name, problems)
+        ends = index_ends(labels["index"], None, options.index, container.name, problems)
+        return None if ends is None else Found(ends, "by 'index'")
     finder = Ends(rows, options, container.name, problems, container.ends, container.is_table)
-    return finder.find(labels.get("index"), labels.get("trajectory"), time)
+    times = None
+    if "time" in labels:
+
+        def times(ends: IntArray) -> FloatArray:
+            time = plain_time(labels["time"])
+            if len(time) == rows:
+                labels["time"] = time = _order(container, options).mended(loaded, time, ends)
+            return time
+
+    return finder.find(labels, _named(labels, options, container.name, problems), times)
+
+
+def _order(container: Container, options: ReadOptions) -> TimeOrder:
+    assert options.time is not None
+    info = container.infos[options.time]
+    return TimeOrder(options.time, info, options.layout.zone, container.name)
+
+
+def _put_forward(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> None:
+    """Reverses rows that lie newest first before anything is told from the order of rows."""
+    time = plain_time(loaded.labels.get("time"))
+    if time is None or len(time) != rows or options.trajectories or "index" in loaded.labels:
+        return
+    pieces = np.array([rows], np.int64) if container.ends is None else container.ends
+    _order(container, options).put_forward(loaded, time, pieces)
+
+
+def _blank_out(loaded: Loaded, plan: Plan, container: Container, options: ReadOptions) -> None:
+    """Writes NaN where a number stands for "no value"."""
+    if options.missing_values is None:
+        return
+    for node, parts in plan.items():
+        if node not in loaded.arrays:
+            continue
+        array, begin = loaded.arrays[node], 0
+        if not container.owns:
+            loaded.arrays[node] = array = array.copy()
+        for part in parts:
+            columns = array[:, begin : begin + part.width]
+            begin += part.width
+            for value in options.missing_in(part.source):
+                columns[np.isclose(columns, value, rtol=1e-6, atol=0)] = np.nan
+
+
+def _resampled(
+    loaded: Loaded,
+    graph: DecisionGraph,
+    options: ReadOptions,
+    time: FloatArray | None,
+    ends: IntArray,
+    container: Container,
+) -> tuple[FloatArray, IntArray, list[str]]:
+    """Puts the rows on an even grid; its times, ends, and the transitions, which follow from the states."""
+    assert options.resample is not None and options.time is not None and time is not None
+    period, in_seconds = period_of(options.resample)
+    if in_seconds:
+        scale = time_scale(options.time, container.infos[options.time], time)
+        if scale is None:
+            what = f"the unit of '{options.time}' is not known"
+            remedy = "write resample in that unit, as a bare number"
+            raise UserError(Problem(what, container.name, "dataset.resample", remedy))
+        period /= scale
+    absent = [name for name in graph.transitions if is_read(graph, name)]
+    states = {name: array for name, array in loaded.arrays.items() if name not in absent}
+    grid = Grid(time, ends, period, container.name)
+    loaded.arrays = resampled(graph, states, grid, options.resample_how or {})
+    problems = Problems()
+    _check_lengths(grid.ends, absent, container.name, problems)
+    problems.raise_if_any()
+    _log.warning(
+        "%s: %d rows resampled to %d, one in %s", container.name, len(time), len(grid.times), options.resample
+    )
+    return grid.times, grid.ends, absent
+
+
+def _named(
+    labels: Mapping[str, np.ndarray], options: ReadOptions, source: str, problems: Problems
+) -> IntArray | None:
+    """(N,) a number for each trajectory that columns name; adds a problem where a row has none."""
+    for role, values in labels.items():
+        if role.partition(":")[0] == TRAJECTORY and values.dtype.kind == "f" and np.isnan(values).any():
+            row = int(np.argmax(np.isnan(values.reshape(-1))))
+            what = f"'{', '.join(options.trajectories)}' is missing in row {row}"
+            problems.add(what, file=source, place="trajectory", remedy="every row needs its trajectory")
+            return None
+    return ids(labels)
 
 
 def _is_tunable(graph: DecisionGraph, name: str) -> bool:

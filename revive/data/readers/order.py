@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,9 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from revive.data.readers.container import Info, Loaded
+from revive.data.readers.said import say_once
+from revive.data.readers.words import unit_in_name
 from revive.data.trajectories import BoolArray, FloatArray, IntArray
 
-_log = logging.getLogger("revive")
 DAY: Final = 86_400.0
 HOUR: Final = 3_600.0
 CLOCKS: Final = "times of day"  # what a column without dates holds
@@ -20,6 +21,14 @@ ZONED: Final = "dates with offsets"
 _MOSTLY: Final = 0.9  # share of the steps that fall from which rows are newest first
 _EARLY: Final = 4  # o'clock: until then clocks are changed, on Sundays of these months
 _MONTHS: Final = (3, 4, 9, 10, 11)
+_SECONDS: Final = (
+    dict.fromkeys(("s", "sec", "secs", "second", "seconds", "sekunden"), 1.0)
+    | dict.fromkeys(("ms", "msec", "millis", "milliseconds"), 1e-3)
+    | dict.fromkeys(("us", "µs", "micros", "microseconds"), 1e-6)
+    | dict.fromkeys(("min", "mins", "minute", "minutes", "minuten"), 60.0)
+    | dict.fromkeys(("h", "hr", "hrs", "hour", "hours", "stunden"), HOUR)
+    | dict.fromkeys(("d", "day", "days", "tage"), DAY)
+)
 _SUNDAY: Final = 3  # of the days since 1970-01-01, modulo 7
 
 
@@ -40,20 +49,26 @@ class TimeOrder:
         """(N,) the times in an order that rises where they allow it; reverses all rows of `loaded` with them."""
         if len(time) < 2 or not np.isfinite(time).all():
             return time
-        starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-        time = time.copy()
-        if self._newest_first(time, ends):
-            order = np.concatenate([np.arange(end, start, -1) for start, end in zip(starts - 1, ends - 1, strict=True)])
-            for store in (loaded.arrays, loaded.labels):
-                for name in [name for name, array in store.items() if name != "index" and len(array) == len(time)]:
-                    store[name] = store[name][order]
-            time = time[order]
-            self._say("the rows are newest first; they are taken from the last to the first")
-        if self.info.kind != "dates":
-            return time
-        for start, end in zip(starts, ends, strict=True):
-            self._mend(time[start:end])
+        time = self.put_forward(loaded, time, ends)
+        if self.info.kind == "dates":
+            time = time.copy()
+            for start, end in zip(_starts(ends), ends, strict=True):
+                self._mend(time[start:end])
         return time
+
+    def put_forward(self, loaded: Loaded, time: FloatArray, ends: IntArray) -> FloatArray:
+        """(N,) the times; where they lie newest first, reverses each piece of them and of all rows of `loaded`."""
+        if len(time) < 2 or not np.isfinite(time).all() or not self._newest_first(time, ends):
+            return time
+        last = ends - 1
+        order = np.concatenate([np.arange(b, a - 1, -1) for a, b in zip(_starts(ends), last, strict=True)])
+        for store in (loaded.arrays, loaded.labels):
+            for name in [
+                name for name, array in store.items() if name != "index" and len(array) == len(time)
+            ]:
+                store[name] = store[name][order]
+        self._say("the rows are newest first; they are taken from the last to the first")
+        return np.asarray(time[order])
 
     def _newest_first(self, time: FloatArray, ends: IntArray) -> bool:
         steps = _inner_steps(time, ends)
@@ -73,10 +88,14 @@ class TimeOrder:
         if len(time) < 3:
             return
         step = usual_step(time)
-        late = [row for row in np.flatnonzero(np.diff(time) < 0) + 1 if _carries_the_day_before(time, row, step)]
+        late = [
+            row for row in np.flatnonzero(np.diff(time) < 0) + 1 if _carries_the_day_before(time, row, step)
+        ]
         if late:
             time[late] += DAY
-            self._say(f"00:00 carries the day before in {len(late)} rows; it is taken for the end of that day")
+            self._say(
+                f"00:00 carries the day before in {len(late)} rows; it is taken for the end of that day"
+            )
         if self.info.holds == ZONED:
             return
         if self.zone is not None:
@@ -97,7 +116,7 @@ class TimeOrder:
             self._say(f"the clock was put {moved} an hour before {at}; the rows after it follow on; {zone}")
 
     def _say(self, what: str) -> None:
-        _log.warning("%s: '%s': %s", self.source, self.column, what)
+        say_once(f"{self.source}: '{self.column}': {what}")
 
 
 def usual_step(time: FloatArray) -> float:
@@ -123,6 +142,26 @@ def fall_remedy(time: FloatArray, row: int) -> str | None:
     if not any(row == other and change < 0 for other, change in clock_changes(time, step)):
         return None
     return "it falls by exactly an hour less a step, as clocks do in autumn: name the zone, e.g. dataset.table.zone=Europe/Berlin"
+
+
+def time_scale(name: str, info: Info, time: FloatArray) -> float | None:
+    """The seconds in a unit of a column of times; None where neither its name nor its values tell it."""
+    if info.kind == "dates":
+        return 1.0
+    unit = (info.unit or unit_in_name(name)).lower()
+    words = [unit, *re.findall(r"[a-z]+", name.lower())]
+    if told := next((_SECONDS[word] for word in words if word in _SECONDS), None):
+        return told
+    return next((scale for scale in (1.0, 1e-3, 1e-6, 1e-9) if _is_epoch(time * scale)), None)
+
+
+def _is_epoch(seconds: FloatArray) -> bool:
+    """Whether these are seconds since 1970 of this age."""
+    return bool(len(seconds) and 6e8 < seconds.min() and seconds.max() < 4.2e9)
+
+
+def _starts(ends: IntArray) -> IntArray:
+    return np.concatenate([np.zeros(1, np.int64), ends[:-1]])
 
 
 def _inner_steps(time: FloatArray, ends: IntArray) -> FloatArray:

@@ -9,12 +9,28 @@ from dataclasses import dataclass
 from typing import Final
 
 from revive.data.derive import is_optional, is_read
-from revive.data.readers.container import PLAIN_ARRAYS, WRITE_NUMBERS, Container, Info, Part
+from revive.data.readers.container import (
+    AND,
+    DONE,
+    NUMBER,
+    PLAIN_ARRAYS,
+    RESETS,
+    TRAJECTORY,
+    WORD,
+    WRITE_NUMBERS,
+    Container,
+    Info,
+    Part,
+)
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.where import ROW, Where, unknown_column
+from revive.data.roles import Role, role_by_name
 from revive.errors import Problems, suggestion
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.names import transition_name
 
+TIME: Final = "time"
+NUMBERS: Final = ("numbers",)
 _SLICE: Final = re.compile(r"(.+)\[(\d+)(?::(\d+))?\]$", re.DOTALL)
 _SHOWN: Final = 20  # names listed in one message
 _COMPARED: Final = 200  # names that a misspelt one is compared with
@@ -180,30 +196,71 @@ class Planner:
         return suggestion(name, free[:_SHOWN]) or None if len(free) <= _SHOWN else _nearest_only(name, free)
 
     def labels(self) -> dict[str, str]:
-        """Role -> source of what tells trajectories and times; adds to `problems` what is not there."""
-        infos = self.container.infos
-        labels: dict[str, str] = {}
-        for role, source in (("trajectory", self.options.trajectory), ("time", self.options.time)):
-            if source is not None and self._label_fits(role, source):
-                labels[role] = source
-        if not self.container.is_table and "index" in infos and self.options.trajectory is None:
+        """Role -> source of what tells trajectories, times and rows; adds to `problems` what is not there."""
+        infos, options = self.container.infos, self.options
+        wanted = {
+            f"{TRAJECTORY}:{number}" if number else TRAJECTORY: s
+            for number, s in enumerate(options.trajectories)
+        }
+        wanted |= {role: s for role, s in ((TIME, options.time), (RESETS, options.resets)) if s is not None}
+        wanted |= {f"{DONE}:{source}": source for source in self._done()}
+        labels = {role: source for role, source in wanted.items() if self._label_fits(role, source)}
+        if options.where is not None:
+            labels |= self._asked(Where(options.where))
+        if not self.container.is_table and "index" in infos and not options.trajectories:
             labels["index"] = "index"
         return labels
+
+    def _done(self) -> Sequence[str]:
+        """What says that a trajectory is done: as told, or by its name where nothing else tells trajectories."""
+        options, infos = self.options, self.container.infos
+        if options.done is not None:
+            return options.done
+        told = options.trajectories or options.resets or "index" in infos or self.container.ends is not None
+        if told:
+            return ()
+        return [
+            name for name in infos if role_by_name(name) is Role.DONE and self._is_flat(infos[name], NUMBERS)
+        ]
+
+    def _asked(self, where: Where) -> dict[str, str]:
+        """Role -> source of the columns that a condition asks for."""
+        infos, found = self.container.infos, {}
+        for name in where.columns:
+            if name not in infos:
+                if name != ROW:
+                    self.problems.append(unknown_column(name, infos, self.container.name))
+            elif self._is_flat(infos[name], ("numbers", "dates", "text")):
+                found[f"{WORD if infos[name].kind == 'text' or infos[name].words else NUMBER}{name}"] = name
+            else:
+                what = (
+                    f"'where' asks for '{name}' of shape {infos[name].shape}, which holds {infos[name].holds}"
+                )
+                self.problems.add(
+                    what, file=self.container.name, place="dataset.where", remedy="a single column"
+                )
+        return found
+
+    @staticmethod
+    def _is_flat(info: Info, kinds: Sequence[str]) -> bool:
+        """Whether it is a single column of one of these kinds."""
+        flat = len(info.shape) == 1 or (len(info.shape) == 2 and info.shape[1] == 1)
+        return flat and info.kind in kinds
 
     def _label_fits(self, role: str, source: str) -> bool:
         info = self.container.infos.get(source)
         if info is None:
-            what = f"the column '{source}', named as {role}, is not there"
+            what = f"the column '{source}', named as {role.partition(':')[0]}, is not there"
             self.problems.add(
                 what, file=self.container.name, place=role, remedy=self._similar(source) or "correct the name"
             )
             return False
-        kinds = ("numbers", "dates", "text") if role == "trajectory" else ("numbers", "dates")
-        flat = len(info.shape) == 1 or (len(info.shape) == 2 and info.shape[1] == 1)
-        if not flat or info.kind not in kinds:
-            what = f"'{source}' of shape {info.shape} holds {info.holds}, which cannot tell the {role}"
+        named = role.partition(":")[0]
+        kinds = {TRAJECTORY: ("numbers", "dates", "text"), DONE: NUMBERS}.get(named, ("numbers", "dates"))
+        if not self._is_flat(info, kinds):
+            what = f"'{source}' of shape {info.shape} holds {info.holds}, which cannot tell the {named}"
             remedy = "a single column of numbers, or of dates" + (
-                ", or of names" if role == "trajectory" else ""
+                ", or of names" if named == TRAJECTORY else ""
             )
             self.problems.add(what, file=self.container.name, place=role, remedy=remedy)
             return False
@@ -211,7 +268,8 @@ class Planner:
 
     def extras(self, used: Iterable[str]) -> str:
         """The sources that nothing uses, for a message; empty where there are none."""
-        rest = sorted({*self.container.infos} - {*used} - {"index"})
+        infos = {name for name in self.container.infos if AND not in name}  # nor what joins two columns
+        rest = sorted(infos - {part for name in used for part in (name, *name.split(AND))} - {"index"})
         return _listed([repr(name) if not name.strip() else name for name in rest])
 
 

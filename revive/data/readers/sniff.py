@@ -161,7 +161,9 @@ class _Sniffer:
             line = rows[first].line if first < len(rows) else 1
             nth = "first line" if line == 1 else f"first line of values ({line})"
             what = f"its {nth} holds numbers, where the names of the columns should be"
-            remedy = "add a line of names, or call the columns column_1, column_2, ...: dataset.table.header=none"
+            remedy = (
+                "add a line of names, or call the columns column_1, column_2, ...: dataset.table.header=none"
+            )
             raise UserError(Problem(what, self._path, f"line {line}", remedy))
         full = [row for row in head if len(row.cells) == width and all(row.cells)]
         unique = [row for row in full if len({*row.cells}) == width]
@@ -180,7 +182,7 @@ class _Sniffer:
         if len(names) == width - 1 and width > 2:
             return ["", *names]  # a table whose first column, the numbers of the rows, has no name
         line = rows[first].line
-        what = f"line {head.line} has {len(names)} names, line {line} {width} values"
+        what = f"line {head.line} has {len(names)} names, but line {line} has {width} values"
         remedy = "each column needs a name; dataset.table.separator, dataset.table.header set what was found"
         if "," in self._lines[line - 1] and width == 2 * len(names):
             what += ": the comma seems to separate values and to mark decimals as well"
@@ -193,9 +195,7 @@ class _Sniffer:
         seen = _Marks(body, separator)
         thousands = None if chosen.thousands == "none" else chosen.thousands
         if chosen.decimal is not None:
-            return chosen.decimal, thousands or (
-                None if chosen.thousands else seen.thousands(chosen.decimal)
-            )
+            return chosen.decimal, thousands or (None if chosen.thousands else seen.thousands(chosen.decimal))
         if thousands in (",", "."):
             return "." if thousands == "," else ",", thousands
         if fault := seen.fault():

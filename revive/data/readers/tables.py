@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import numpy as np
 
-from revive.data.readers.container import WRITE_NUMBERS, Info, Loaded, Plan
+from revive.data.readers.container import TRAJECTORY, UNUSED, WORD, WRITE_NUMBERS, Info, Loaded, Plan
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
+
+_MANY: Final = 3  # files from which one that differs from all others stands out
+_log = logging.getLogger("revive")
 
 
 class TableFormat(Protocol):
@@ -40,13 +44,34 @@ class TableFiles:
         self.name = str(name)
         self._paths, self._kind = list(paths), kind
         self._ends: list[int] = []
+        self._known: dict[Path, dict[str, Info]] = {}
+        self._leave_out_others()
         self.infos = self._columns(self._paths[0])
+
+    def _leave_out_others(self) -> None:
+        """Drops files that share hardly a column with most of the others: a summary, or parameters."""
+        if len(self._paths) < _MANY:
+            return
+        names = {path: {*self._columns(path)} for path in self._paths}
+        usual = max(names.values(), key=lambda own: sum(own == other for other in names.values()))
+        others = [path for path, own in names.items() if 2 * len(own & usual) < len(usual)]
+        if others and len(others) <= len(names) / 3:
+            self._paths = [path for path in self._paths if path not in others]
+            for path in others:
+                shown = ", ".join(sorted(names[path])[:6])
+                said = "%s: left out, because its columns (%s) are not those of the %d other files"
+                _log.warning(said, path, shown, len(self._paths), extra={"about": UNUSED})
 
     @property
     def ends(self) -> IntArray | None:
         return np.asarray(self._ends, dtype=np.int64) if self._ends else None
 
     def _columns(self, path: Path) -> dict[str, Info]:
+        if path not in self._known:
+            self._known[path] = self._columns_of(path)
+        return self._known[path]
+
+    def _columns_of(self, path: Path) -> dict[str, Info]:
         found = self._kind.columns(path)
         names = [name for name, _ in found]
         twice = (
@@ -64,6 +89,7 @@ class TableFiles:
         wanted = dict.fromkeys([p.source for parts in plan.values() for p in parts] + [*labels.values()])
         table = _Growing(plan, labels, limit)
         if wanted:
+            self._ends = []
             estimates = [self._kind.rows(path) for path in self._paths]
             table.reserve(sum(estimates))
             for number, path in enumerate(self._paths):
@@ -118,14 +144,14 @@ class _Growing:
         self._labels, self._limit = labels, limit
         self._arrays: dict[str, FloatArray] = {n: np.empty((0, len(parts))) for n, parts in plan.items()}
         self._rest: dict[str, np.ndarray] = {
-            role: np.empty(0, np.float64 if role == "time" else np.int64) for role in labels
+            role: np.empty(0, np.int64 if _is_coded(role) else np.float64) for role in labels
         }
         self._places: dict[str, list[tuple[str, int]]] = {}
         for node, parts in plan.items():
             for column, part in enumerate(parts):
                 self._places.setdefault(part.source, []).append((node, column))
         self._codes: dict[Any, int] = {}
-        self._unnamed: list[int] = []
+        self._unnamed: dict[str, int] = {}
 
     def reserve(self, rows: int) -> None:
         """Makes room for `rows` rows in all."""
@@ -155,17 +181,20 @@ class _Growing:
                 self._arrays[node][row:stop, number] = values
             for role, label in self._labels.items():
                 if label == source:
-                    timed = role == "time"
-                    named = _seconds(column, source, path) if timed else self._encode(column, row)
+                    coded = _is_coded(role)
+                    named = self._encode(column, row, role) if coded else _seconds(column, source, path)
                     self._rest[role][row:stop] = named
         self.rows = max(self.rows, stop)
 
-    def _encode(self, column: Any, row: int) -> IntArray:
+    def _encode(self, column: Any, row: int, role: str) -> IntArray:
         """A number for each row, the same for the same trajectory of a file."""
         import pyarrow as pa  # type: ignore[import-untyped]
 
+        if role.startswith(WORD):
+            found = column.cast(pa.string()).to_pylist()
+            return np.array([self._codes.setdefault(v, len(self._codes)) for v in found], dtype=np.int64)
         if column.null_count:
-            self._unnamed.append(row + column.is_null().index(True).as_py())
+            self._unnamed.setdefault(role, row + column.is_null().index(True).as_py())
         number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
         if number and column.null_count < len(column):
             column = column.fill_null(column.drop_null()[0]) if column.null_count else column
@@ -179,21 +208,28 @@ class _Growing:
         return np.asarray(codes[_plain(indices.cast(pa.int64()), np.int64)])
 
     def finish(self, problems: Problems, name: str) -> Loaded:
-        if self._unnamed:
-            what = f"'{self._labels['trajectory']}' is empty in row {self._unnamed[0]}"
+        for role, row in self._unnamed.items():
+            what = f"'{self._labels[role]}' is empty in row {row}"
             problems.add(what, file=name, remedy="every row needs its trajectory")
         for array in self._arrays.values():
             array.resize((self.rows, array.shape[1]), refcheck=False)
         for label in self._rest.values():
             label.resize(self.rows, refcheck=False)
-        return Loaded(self._arrays, self._rest)
+        return Loaded(self._arrays, self._rest, self._codes)
+
+
+def _is_coded(role: str) -> bool:
+    """Whether a label is kept as whole codes, rather than as numbers."""
+    return role.partition(":")[0] == TRAJECTORY or role.startswith(WORD)
 
 
 def _numbers(column: Any, name: str, path: str) -> np.ndarray:
     import pyarrow as pa  # type: ignore[import-untyped]
 
     try:
-        if pa.types.is_dictionary(column.type):  # words that stand for their numbers, or a column of few values
+        if pa.types.is_dictionary(
+            column.type
+        ):  # words that stand for their numbers, or a column of few values
             words = pa.types.is_string(column.type.value_type)
             column = column.indices if words else column.dictionary_decode()
         if not pa.types.is_float64(column.type):

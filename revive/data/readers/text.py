@@ -6,31 +6,29 @@ in which something is no plain number or date is parsed as text, and read cell b
 
 from __future__ import annotations
 
-import logging
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from revive.data.readers.cells import Kind, Reader, kind_of
-from revive.data.readers.container import Info
+from revive.data.readers.container import AND, Info
 from revive.data.readers.dialect import BLANKS, Dialect, TableOptions
 from revive.data.readers.footer import without_footer
+from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
 from revive.data.readers.source import SAMPLE, Source
 from revive.data.readers.times import TimeForm, likelier_order
 from revive.errors import Problem, Problems, UserError
 
-_log = logging.getLogger("revive")
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
 _CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
+_SHOWN: Final = 8  # columns named in one line
 _SNIFFED: Final = 300  # lines that are looked at as text
-_AND: Final = " + "  # between the names of a column of dates and one of times of day
 _BROKEN: Final = (OSError, EOFError, zlib.error, UnicodeError)
 
 
@@ -72,6 +70,7 @@ class _TextTable:
         body = self._spaced(b"\n".join(sample.split(b"\n")[self._dialect.first - 1 :]))
         self.rows = self._row_count(sample, body)
         self._types: dict[str, Any] = {}
+        self._footer: list[str] = []
         self.kinds = self._kinds(body)
 
     def _sample(self) -> bytes:
@@ -95,17 +94,17 @@ class _TextTable:
         days = [name for name in self._number if self._is_time(name, dated=True, clocked=False)]
         clocks = [name for name in self._number if self._is_time(name, dated=False, clocked=True)]
         if len(days) == len(clocks) == 1:
-            found.append((days[0] + _AND + clocks[0], Info((-1,), "dates", "dates")))
+            found.append((days[0] + AND + clocks[0], Info((-1,), "dates", "dates")))
         return found
 
     def _info(self, kind: Kind, unit: str) -> Info:
         unit = unit or kind.unit
-        if kind.holds == "times":
-            zoned = kind.form is not None and kind.form.zoned
-            return Info((-1,), "dates", "dates with offsets" if zoned else "dates", unit)
+        if kind.holds == "times" and kind.form is not None:
+            dates = "dates with offsets" if kind.form.zoned else "dates" if kind.form.clocked else "days"
+            return Info((-1,), "dates", dates if kind.form.dated else "times of day", unit)
         if kind.holds == "text":
             return Info((-1,), "text", "text")
-        return Info((-1,), "numbers", "numbers", unit, kind.words)
+        return Info((-1,), "numbers", kind.holds, unit, kind.words)
 
     def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
         form = self.kinds[name].form
@@ -162,7 +161,7 @@ class _TextTable:
             self._finish(reader)
 
     def _parts(self, name: str) -> list[str]:
-        return [name] if name in self._number else name.split(_AND)
+        return [name] if name in self._number else name.split(AND)
 
     def _settle(self, wanted: Sequence[str]) -> None:
         """Finds the order of day and month where the sample allows both, from all rows."""
@@ -229,7 +228,9 @@ class _TextTable:
 
     def _ragged(self, row: Any, line: int) -> Problem:
         line += (row.number or 1) - 1
-        what = f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
+        what = (
+            f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
+        )
         remedy = "correct or delete the line; dataset.table.separator, .header and .footer set what was found"
         return Problem(what, self._path, f"line {line}", remedy)
 
@@ -251,7 +252,12 @@ class _TextTable:
                     yield self._spaced(held), line
                 line, held = line + held.count(b"\n"), text
             names, kinds = self._dialect.names, self.kinds
-            held = without_footer(held, line, self._dialect, [kinds[name] for name in names], self._options)
+            held, left_out = without_footer(
+                held, self._dialect, [kinds[name] for name in names], self._options
+            )
+            if left_out:
+                below = line + held.count(b"\n") + 1
+                self._footer = [f"no rows from line {below} on ({left_out})"]
             if held and not held.isspace():
                 yield self._spaced(held), line
         finally:
@@ -261,21 +267,25 @@ class _TextTable:
         problems = Problems()
         reader.words.report(str(self._path), self.kinds, problems)
         problems.raise_if_any()
-        parts = [*self._source.said(), *self._dialect.said()]
-        if forms := {k.form.said() for k in reader.used_times() if k.form.mark != "-" or not k.form.dated}:
-            parts.append(f"times {', '.join(sorted(forms))}")
-        if codes := reader.said_codes():
-            parts.append(codes)
-        if missing := reader.words.said():
-            parts.append(f"missing: {missing}")
+        self._say(reader)
+
+    def _say(self, reader: Reader) -> None:
+        """Says once how the file is written, and which words were read for missing values."""
+        name, key = self._path.name, str(self._path)
+        layout = ", ".join([*self._source.said(), *self._dialect.said(), *self._footer])
+        kinds = [kind for kind in self.kinds.values() if kind.form is not None]
+        forms = {kind.form.said() for kind in kinds if kind.form and kind.form.unusual}
+        parts = [layout] if layout else []
+        parts += [f"times {', '.join(sorted(forms))}"] if forms else []
+        coded = [(name, kind.words) for name, kind in self.kinds.items() if kind.words]
+        coded = [(name, words) for name, words in coded if name not in self._types]
+        parts += [f"{n} " + ", ".join(f"{w}={i}" for i, w in enumerate(ws)) for n, ws in coded[:_SHOWN]]
         if parts:
-            _say(f"{self._path.name}: {'; '.join(parts)}")
-
-
-@lru_cache(maxsize=512)
-def _say(line: str) -> None:
-    """Logs a line once, however often a file is opened in a process."""
-    _log.warning("%s", line)
+            say_once(f"{name}: {'; '.join(parts)}")
+        fresh = [text for column, text in reader.words.said() if is_new(key, column, text)]
+        if fresh:
+            more = f"; and {len(fresh) - _SHOWN} more columns" if len(fresh) > _SHOWN else ""
+            say_once(f"{name}: no value: {'; '.join(fresh[:_SHOWN])}{more}")
 
 
 def own(text: bytes) -> Any:
@@ -322,7 +332,7 @@ def _joined(batch: Any, columns: Sequence[str]) -> Any:
             arrays.append(batch.column(name))
             continue
         date, clock = (
-            batch.column(part).cast(pa.timestamp("us")).cast(pa.int64()) for part in name.split(_AND)
+            batch.column(part).cast(pa.timestamp("us")).cast(pa.int64()) for part in name.split(AND)
         )
         arrays.append(pa.compute.add(date, clock).cast(pa.timestamp("us")))
     return pa.RecordBatch.from_arrays(arrays, list(columns))
@@ -338,9 +348,7 @@ class reading:
         try:
             import pyarrow  # noqa: F401
         except ImportError:
-            raise UserError(
-                Problem("tables need pyarrow", self._path, None, "pip install pyarrow")
-            ) from None
+            raise UserError(Problem("tables need pyarrow", self._path, None, "pip install pyarrow")) from None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         import pyarrow as pa

@@ -32,7 +32,17 @@ _MONTHS: Final = {
     )
     for name in names.split()
 }
-_ZONES: Final = {"z": 0, "utc": 0, "gmt": 0, "wet": 0, "bst": 60, "west": 60, "cet": 60, "mez": 60, "cest": 120} | {
+_ZONES: Final = {
+    "z": 0,
+    "utc": 0,
+    "gmt": 0,
+    "wet": 0,
+    "bst": 60,
+    "west": 60,
+    "cet": 60,
+    "mez": 60,
+    "cest": 120,
+} | {
     "mesz": 120,
     "eet": 120,
     "eest": 180,
@@ -54,11 +64,11 @@ _CLOCK: Final = (
 )
 _ZONE: Final = r" ?(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4})?"
 _OF_DAY: Final = rf"(?:(?:[ T_,]+|, | - ){_CLOCK}{_ZONE})?"
-_NUMERIC: Final = rf"^(?:[A-Za-z]{{2,9}},? )?(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
-_NAMED: Final = rf"^(?:[A-Za-z]{{2,9}},? )?(?P<a>\d{{1,4}})[ ./-]{{1,2}}(?P<b>[A-Za-zä]{{3,9}})\.?[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
-_AMERICAN: Final = (
-    rf"^(?:[A-Za-z]{{2,9}},? )?(?P<b>[A-Za-zä]{{3,9}})\.? (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
+_NUMERIC: Final = (
+    rf"^(?:[A-Za-z]{{2,9}},? )?(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
 )
+_NAMED: Final = rf"^(?:[A-Za-z]{{2,9}},? )?(?P<a>\d{{1,4}})[ ./-]{{1,2}}(?P<b>[A-Za-zä]{{3,9}})\.?[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
+_AMERICAN: Final = rf"^(?:[A-Za-z]{{2,9}},? )?(?P<b>[A-Za-zä]{{3,9}})\.? (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
 _ONLY_CLOCK: Final = rf"^{_CLOCK}$"
 FORMS: Final = {"numeric": _NUMERIC, "named": _NAMED, "american": _AMERICAN, "clock": _ONLY_CLOCK}
 _COMPILED: Final = {form: re.compile(pattern) for form, pattern in FORMS.items()}
@@ -80,6 +90,12 @@ class TimeForm:
     clocked: bool = True
     mark: str = "/"
     zoned: bool = False
+
+    @property
+    def unusual(self) -> bool:
+        """Whether it is worth a word: not as the standard wants it, and not in doubt."""
+        standard = self.form == "numeric" and self.order == "YMD"
+        return not standard and (self.form != "numeric" or self.order is not None)
 
     def said(self) -> str:
         """For a message, like `DD.MM.YYYY hh:mm`."""

@@ -11,7 +11,17 @@ MISSING: Final = frozenset(
     na n/a n.a. #n/a #na nan -nan 1.#qnan -1.#qnan 1.#ind -1.#ind -nan(ind) null none nil nil. missing void - -- --- . ? *
     bad unavailable unknown #value! #ref! #div/0! #num! #name? #null! #error #wert! #bezug! #nv
     """.split()
-) | {"", "no data", "no value", "not available", "i/o timeout", "#n/a n/a", "bad input", "bad quality", "kein wert"}
+) | {
+    "",
+    "no data",
+    "no value",
+    "not available",
+    "i/o timeout",
+    "#n/a n/a",
+    "bad input",
+    "bad quality",
+    "kein wert",
+}
 """Lower-case words for "no value was logged", as historians, spreadsheets and programs write them."""
 
 FAULTS: Final = frozenset(

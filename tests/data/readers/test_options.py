@@ -122,7 +122,6 @@ def test_names_of_trajectories_and_gaps_work_together() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda f: f.update({"episode": list("aabbaa")}), "others lie between"),
         (lambda f: f.update({"t": [0, 1, 2, 3, 1, 5]}), "falls in row 4"),
         (lambda f: f.update({"t": [0, 1, None, 3, 4, 5]}), "missing in row 2"),
         (lambda f: f.update({"episode": ["a", "a", None, "a", "a", "a"]}), "empty in row 2"),

@@ -1,0 +1,61 @@
+"""Tables with a row for each time and quantity, as historians and home automation export them: named, not read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from revive.data.readers.container import WORD, Container
+from revive.data.readers.loading import load_within
+from revive.data.readers.options import ReadOptions
+from revive.data.roles import tokens
+from revive.errors import Problem, Problems, UserError
+
+_TAGS: Final = frozenset(
+    {"tag", "tagname", "tags", "name", "variable", "sensor", "point", "entity", "signal"}
+) | {*("parameter", "item", "channel", "quantity")}
+_VALUES: Final = frozenset(["value", "val", "values", "wert", "state", "reading", "measurement"])
+_TIMES: Final = frozenset(
+    ["time", "timestamp", "date", "datetime", "changed", "updated", "ts", "zeit", "when"]
+)
+_MOST: Final = 6  # columns of such a table
+_REPEATED: Final = 5  # rows for each tag, on average
+
+
+def refuse_long_format(container: Container, path: Path) -> None:
+    """Raises UserError, with the lines that pivot it, where a table holds a row for each (time, tag)."""
+    infos = container.infos
+    if not container.is_table or not 3 <= len(infos) <= _MOST:
+        return
+    tag = _first(container, _TAGS, ("text",))
+    value = _first(container, _VALUES, ("numbers", "text"))
+    time = _first(container, _TIMES, ("numbers", "dates", "text"))
+    if tag is None or value is None or time is None or len({tag, value, time}) < 3:
+        return
+    loaded = load_within(container, {}, {f"{WORD}{tag}": tag}, ReadOptions(), Problems())
+    codes, words = loaded.labels[f"{WORD}{tag}"], {code: word for word, code in loaded.words.items()}
+    tags = [str(words[code]) for code in np.unique(codes).tolist()]
+    if len(tags) < 2 or len(codes) < _REPEATED * len(tags):
+        return
+    shown = ", ".join(tags[:6]) + (f" and {len(tags) - 6} more" if len(tags) > 6 else "")
+    what = f"is in long format: a row for each '{time}' and '{tag}', with its '{value}' "
+    what += f"({len(tags)} quantities: {shown})"
+    read = "pd.read_parquet" if path.suffix.lower() == ".parquet" else "pd.read_csv"
+    script = [
+        "make a column of each quantity first, for example in Python, with a sampling period that suits the plant:",
+        "    import pandas as pd",
+        f"    d = {read}({path.name!r})",
+        f"    d[{value!r}] = pd.to_numeric(d[{value!r}], errors='coerce')",
+        f"    d[{time!r}] = pd.to_datetime(d[{time!r}])",
+        f"    wide = d.pivot_table(index={time!r}, columns={tag!r}, values={value!r}, aggfunc='last')",
+        "    wide.resample('60s').last().ffill().dropna().to_csv('wide.csv')",
+    ]
+    raise UserError(Problem(what, path, remedy="\n       ".join(script)))
+
+
+def _first(container: Container, words: frozenset[str], kinds: tuple[str, ...]) -> str | None:
+    infos = container.infos
+    named = (n for n in infos if words & {*tokens(n)})
+    return next((n for n in named if ("text" if infos[n].words else infos[n].kind) in kinds), None)
