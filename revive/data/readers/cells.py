@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -135,8 +135,8 @@ class Reader:
         self._dialect, self._options, self.kinds = dialect, options, kinds
         self.words = Words()
 
-    def column(self, name: str, column: Any, line: int) -> Any:
-        """An arrow array of the values of `column` (text), the first of which stands in `line`.
+    def column(self, name: str, column: Any, line: Callable[[int], int]) -> Any:
+        """An arrow array of the values of `column` (text); `line` is that in which its row of a number stands.
 
         Numbers are float64 and times are timestamps, with nulls where nothing was logged; switches and states are
         dictionaries whose indices are their numbers; text stays.
@@ -195,7 +195,9 @@ class Reader:
         right = pc.match_substring_regex(texts, _PLAIN_NUMBER)
         return np.asarray(pc.if_else(right, texts, "nan").cast(pa.float64()), float)
 
-    def _count(self, name: str, kind: Kind, cells: Any, known: Any, indices: Any, line: int) -> None:
+    def _count(
+        self, name: str, kind: Kind, cells: Any, known: Any, indices: Any, line: Callable[[int], int]
+    ) -> None:
         if known.all():
             return
         odd = np.flatnonzero(~known)
@@ -204,7 +206,7 @@ class Reader:
         for number, text in zip(odd.tolist(), texts, strict=True):
             word = plain(text)
             missing = is_missing(word, self._options.missing, number=kind.holds == "numbers")
-            first = line + int(np.argmax(indices == number))
+            first = line(int(np.argmax(indices == number)))
             self.words.add(name, word, int(counts[number]), first, missing)
 
 

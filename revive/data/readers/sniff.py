@@ -14,7 +14,7 @@ from revive.data.readers.times import is_time
 from revive.data.readers.words import is_missing, is_number, is_unit, plain, unit_in_name, with_unit
 from revive.errors import Problem, UserError
 
-_LINES: Final = 300  # lines looked at
+_LINES: Final = 150  # lines looked at
 _CANDIDATES: Final = (",", ";", "\t", "|", BLANKS)
 _TYPED: Final = 0.6  # share of cells that say something from which a column holds numbers or times
 _SEP_LINE: Final = re.compile(r'"?sep=(.)"?\s*$', re.I)
@@ -218,13 +218,14 @@ class _Marks:
                 self._look(row.line, cell, separator)
 
     def _look(self, line: int, cell: str, separator: str) -> None:
-        if "," not in cell and "." not in cell and not any(mark in cell for mark in " '’\u00a0\u202f\u2009"):
+        spaced = any(mark in cell for mark in " '’\u00a0\u202f\u2009")
+        if not spaced and "," not in cell and "." not in cell:
             return
-        if (unit := with_unit(cell)) is not None:
+        if not cell[-1].isdigit() and (unit := with_unit(cell)) is not None:
             cell = unit[0]
-        if separator != BLANKS and (spaced := _SPACED.match(cell)):
-            self._blank = self._blank or spaced[1]
-            cell = cell.replace(spaced[1], "")
+        if spaced and separator != BLANKS and (found := _SPACED.match(cell)):
+            self._blank = self._blank or found[1]
+            cell = cell.replace(found[1], "")
         if _B.match(cell) or _POINTS.match(cell) or (_COMMA.match(cell) and not _EITHER.match(cell)):
             self.comma = self.comma or (line, cell)
             if "." in cell:
@@ -259,7 +260,9 @@ def _uncommented(line: str) -> str:
 
 
 def _is_value(cell: str) -> bool:
-    return cell != "" and (is_number(cell) or is_time(cell) or with_unit(cell) is not None)
+    if not cell:
+        return False
+    return is_number(cell) or is_time(cell) or (not cell[-1].isdigit() and with_unit(cell) is not None)
 
 
 def _width(rows: Sequence[Row]) -> int:

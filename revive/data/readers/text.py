@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from revive.data.readers.cells import Kind, Reader, kind_of
 from revive.data.readers.container import AND, Info
 from revive.data.readers.dialect import BLANKS, Dialect, TableOptions
 from revive.data.readers.footer import without_footer
+from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
 from revive.data.readers.source import SAMPLE, Source
@@ -28,7 +30,7 @@ from revive.errors import Problem, Problems, UserError
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
 _CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
 _SHOWN: Final = 8  # columns named in one line
-_SNIFFED: Final = 300  # lines that are looked at as text
+_SNIFFED: Final = 150  # lines that are looked at as text
 _BROKEN: Final = (OSError, EOFError, zlib.error, UnicodeError)
 
 
@@ -155,8 +157,10 @@ class _TextTable:
             wanted = list(dict.fromkeys(part for name in columns for part in self._parts(name)))
             self._settle(wanted)
             reader = Reader(self._dialect, self._options, self.kinds)
-            for text, line in self._chunks():
-                for batch in self._converted(text, line, wanted, reader):
+            places = Places(self._chunks, self._dialect.first)
+            for text in self._chunks():
+                places.enter(text)
+                for batch in self._converted(text, places, wanted, reader):
                     yield _joined(batch, columns)
             self._finish(reader)
 
@@ -171,32 +175,35 @@ class _TextTable:
             form = self.kinds[name].form
             if form is None or form.form != "numeric" or form.order is not None:
                 continue
-            tables = [self._parsed(text, [name], pa.string()) for text, _ in self._chunks()]
+            tables = [self._parsed(text, [name], pa.string()) for text in self._chunks()]
             column = pa.concat_tables(tables).column(0).combine_chunks()
             order = likelier_order(column) or "DMY"
             self.kinds[name] = replace(self.kinds[name], form=replace(form, order=order))
 
-    def _converted(self, text: bytes, line: int, wanted: Sequence[str], reader: Reader) -> Iterator[Any]:
+    def _converted(self, text: bytes, places: Places, wanted: Sequence[str], reader: Reader) -> Iterator[Any]:
         import pyarrow as pa
 
+        row = 0
         try:
             types = {str(self._number[name]): self._types.get(name, pa.string()) for name in wanted}
             table = self._parsed(text, wanted, types)
         except pa.ArrowInvalid:
-            table = self._parsed(text, wanted, pa.string(), line)
+            table = self._parsed(text, wanted, pa.string(), places)
         for batch in table.to_batches():
             arrays = [
-                reader.column(name, column, line) if pa.types.is_string(column.type) else column
+                reader.column(name, column, partial(_line_behind, places, row))
+                if pa.types.is_string(column.type)
+                else column
                 for name, column in zip(wanted, batch.columns, strict=True)
             ]
             yield pa.RecordBatch.from_arrays(arrays, list(wanted))
-            line += batch.num_rows
+            row += batch.num_rows
 
-    def _parsed(self, text: bytes, wanted: Sequence[str], types: Any, line: int | None = None) -> Any:
+    def _parsed(self, text: bytes, wanted: Sequence[str], types: Any, places: Places | None = None) -> Any:
         """The columns `wanted` of whole lines, called by their numbers.
 
-        types: of pyarrow, by number, or one for all; None: pyarrow tells them. line: that of the beginning, where rows
-        of another length are to be named; otherwise they raise ArrowInvalid, and without `types` they are skipped.
+        types: of pyarrow, by number, or one for all; None: pyarrow tells them. Rows of another length are named by their
+        `places`; without these they raise ArrowInvalid where types are told by number, and are skipped otherwise.
         """
         import pyarrow as pa
         from pyarrow import csv
@@ -222,12 +229,11 @@ class _TextTable:
         read = csv.ReadOptions(column_names=names, block_size=block, use_threads=typed)
         pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
         table = csv.read_csv(own(text), read, parse, convert, pool)
-        if ragged and line is not None:
-            raise UserError(self._ragged(ragged[0], line))
+        if ragged and places is not None:
+            raise UserError(self._ragged(ragged[0], places.line((ragged[0].number or 1) - 1)))
         return table
 
     def _ragged(self, row: Any, line: int) -> Problem:
-        line += (row.number or 1) - 1
         what = (
             f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
         )
@@ -240,26 +246,25 @@ class _TextTable:
             return text
         return re.sub(rb"(?m)^\t|\t$", b"", re.sub(rb"[ \t\r]+", b"\t", text))
 
-    def _chunks(self) -> Iterator[tuple[bytes, int]]:
-        """Whole lines of rows, many at a time, and the number of the first one."""
+    def _chunks(self) -> Iterator[bytes]:
+        """Whole lines of rows, many at a time."""
         file = self._source.open()
         try:
             for _ in range(self._dialect.first - 1):
                 file.readline()
-            line, held = self._dialect.first, b""
+            held = b""
             while text := _some_lines(file):
                 if held and not held.isspace():
-                    yield self._spaced(held), line
-                line, held = line + held.count(b"\n"), text
+                    yield self._spaced(held)
+                held = text
             names, kinds = self._dialect.names, self.kinds
             held, left_out = without_footer(
                 held, self._dialect, [kinds[name] for name in names], self._options
             )
             if left_out:
-                below = line + held.count(b"\n") + 1
-                self._footer = [f"no rows from line {below} on ({left_out})"]
+                self._footer = [f"no row at the end: {left_out}"]
             if held and not held.isspace():
-                yield self._spaced(held), line
+                yield self._spaced(held)
         finally:
             file.close()
 
@@ -301,6 +306,10 @@ def own(text: bytes) -> Any:
     return buffer
 
 
+def _line_behind(places: Places, before: int, row: int) -> int:
+    return places.line(before + row)
+
+
 def _float64() -> Any:
     import pyarrow as pa
 
@@ -313,7 +322,7 @@ def _some_lines(file: Any) -> bytes:
     if not text:
         return b""
     lines = [text, file.readline()]
-    quotes = text.count(b'"') + lines[1].count(b'"')
+    quotes = sum(part.count(b'"') for part in lines if b'"' in part)
     while quotes % 2 and (more := file.readline()):
         lines.append(more)
         quotes += more.count(b'"')
