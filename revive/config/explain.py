@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -15,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from revive.config import experiments
 from revive.config.keys import FREE_SECTION, OPEN_SECTION, dotted_keys, unknown_key
-from revive.errors import Problem, UserError, suggestion
+from revive.errors import Problem, UserError, override, suggestion
 
 
 def explain(error: Exception, overrides: Sequence[str]) -> UserError | None:
@@ -43,8 +42,7 @@ def _syntax(error: OverrideParseException) -> UserError:
     if "=" not in error.override:
         return UserError(Problem(f"cannot read '{error.override}'", "command line", remedy="write key=value"))
     key, _, value = error.override.partition("=")
-    inner = value.strip("'\"").replace("\\", "\\\\").replace('"', '\\"')
-    quoted = shlex.quote(f'{key}="{inner}"')
+    quoted = override(key, value.strip("'\""))
     remedy = f"text with special characters needs quotes inside those of the shell: {quoted}"
     return UserError(Problem(f"cannot read '{error.override}'", "command line", remedy=remedy))
 

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 
+from revive.data.readers.container import Info
 from revive.data.readers.dialect import Dialect, TableOptions
 from revive.data.readers.times import TimeForm, is_time, read_times, time_form
 from revive.data.readers.words import is_missing, is_number, pair_of, plain, with_unit
@@ -39,6 +40,16 @@ class Kind:
     pinned: bool = False
     form: TimeForm | None = None
 
+    def info(self, unit: str) -> Info:
+        """What is known of such a column; `unit`: what its header says."""
+        unit = unit or self.unit
+        if self.holds == "times" and self.form is not None:
+            dates = "dates with offsets" if self.form.zoned else "dates" if self.form.clocked else "days"
+            return Info((-1,), "dates", dates if self.form.dated else "times of day", unit)
+        if self.holds == "text":
+            return Info((-1,), "text", "text")
+        return Info((-1,), "numbers", self.holds, unit, self.words)
+
 
 @dataclass
 class Tally:
@@ -50,10 +61,14 @@ class Tally:
 
 @dataclass
 class Words:
-    """The words that were read where numbers or times were expected: column -> word -> tally."""
+    """The words that were read where numbers or times were expected: column -> word -> tally.
+
+    place: what the rows are counted in, for messages.
+    """
 
     missing: dict[str, dict[str, Tally]] = field(default_factory=dict)
     unknown: dict[str, dict[str, Tally]] = field(default_factory=dict)
+    place: str = "line"
 
     def add(self, column: str, word: str, count: int, line: int, missing: bool) -> None:
         """Counts `count` cells more, the first of them in `line`."""
@@ -64,7 +79,7 @@ class Words:
     def said(self) -> list[tuple[str, str]]:
         """Each column with words for missing values, and a text about them."""
         told = {name: tallies for name, tallies in self.missing.items() if any(tallies)}
-        return [(name, f"'{name}' {_shown(tallies)}") for name, tallies in told.items()]
+        return [(name, f"'{name}' {self._shown(tallies)}") for name, tallies in told.items()]
 
     def report(self, source: str, kinds: Mapping[str, Kind], problems: Problems) -> None:
         """A problem for each column with words in it that nothing explains."""
@@ -80,25 +95,24 @@ class Words:
             )
             if kind.holds == "times":
                 remedy = "correct it; dataset.table.dates=DMY (or MDY, YMD) tells the order of the date"
-            what = f"'{name}' holds text where {wanted} should be: {_shown(tallies)}"
-            problems.add(what, file=source, place=f"line {line}", remedy=remedy)
+            what = f"'{name}' holds text where {wanted} should be: {self._shown(tallies)}"
+            problems.add(what, file=source, place=f"{self.place} {line}", remedy=remedy)
+
+    def _shown(self, tallies: Mapping[str, Tally]) -> str:
+        order = sorted(tallies.items(), key=lambda item: -item[1].count)
+        more = len(order) - _SHOWN
+        shown = [
+            f"{word or 'blank'} in {self.place} {tally.line}"
+            if tally.count == 1
+            else f"{word or 'blank'} {tally.count} times, first in {self.place} {tally.line}"
+            for word, tally in order[:_SHOWN]
+        ]
+        return ", ".join(shown) + (f" and {more} other words" if more > 0 else "")
 
 
 def quoted(word: str) -> str:
     """A word as it is written in a list on the command line."""
     return word if re.fullmatch(r"[\w.-]+", word) else '"' + word.replace('"', '\\"') + '"'
-
-
-def _shown(tallies: Mapping[str, Tally]) -> str:
-    order = sorted(tallies.items(), key=lambda item: -item[1].count)
-    more = len(order) - _SHOWN
-    shown = [
-        f"{word or 'blank'} in line {tally.line}"
-        if tally.count == 1
-        else f"{word or 'blank'} {tally.count} times, first in line {tally.line}"
-        for word, tally in order[:_SHOWN]
-    ]
-    return ", ".join(shown) + (f" and {more} other words" if more > 0 else "")
 
 
 def kind_of(name: str, column: Any, options: TableOptions) -> Kind:

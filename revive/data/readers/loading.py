@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from revive.data.readers.order import TimeOrder, time_scale
 from revive.data.readers.planning import Planner
 from revive.data.readers.rows import chosen, grouped, ids, kept, reorder
 from revive.data.resample import Grid, period_of, resampled
+from revive.data.roles import Role, role_by_name
 from revive.data.shift import shifted
 from revive.data.trajectories import FloatArray, IntArray, Trajectories
 from revive.errors import Problem, Problems, UserError
@@ -28,17 +29,15 @@ from revive.graph.decision_graph import DecisionGraph, NodeKind
 _log = logging.getLogger("revive")
 
 
-def read_trajectories(
-    path: Path | str, graph: DecisionGraph, options: ReadOptions | None = None
-) -> Trajectories:
-    """The trajectories in the file or folder `path`, for the nodes of `graph`.
+def read_trajectories(data: Any, graph: DecisionGraph, options: ReadOptions | None = None) -> Trajectories:
+    """The trajectories in `data`, a file, a folder or a frame of pandas, polars or pyarrow, for the nodes of `graph`.
 
-    npz and h5 hold an array (N, d) per node and `index`; csv and parquet hold a column per column of the
+    npz and h5 hold an array (N, d) per node and `index`; tables (csv, txt, tsv, xlsx, parquet) hold a column per column of the
     description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say what
     the file does not. Raises UserError with every problem that was found, in the file and in its values.
     """
     options = options or ReadOptions()
-    with open_container(Path(path), options.layout) as container:
+    with open_container(data, options.layout) as container:
         return _trajectories(container, graph, options)
 
 
@@ -96,7 +95,17 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
         read = shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
     else:
         read = Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
-    return replace(with_derived(read, graph), told_by=found.by)
+    return replace(with_derived(read, graph), told_by=found.by, unused_times=_times(container, options, used))
+
+
+def _times(container: Container, options: ReadOptions, used: Sequence[str]) -> tuple[str, ...]:
+    """What looks like the times of the rows, where none are read."""
+    if options.time is not None:
+        return ()
+    free = {name: info for name, info in container.infos.items() if name not in used and info.width == 1}
+    dated = [name for name, info in free.items() if info.kind == "dates"]
+    named = [name for name, info in free.items() if info.numeric and role_by_name(name) is Role.TIME]
+    return tuple(sorted(dated, key=lambda name: free[name].holds != "dates") + named)
 
 
 def _gather(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> IntArray | None:

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from revive.data.readers.container import Container
 from revive.data.readers.dialect import TableOptions
+from revive.data.readers.frames import FRAME, FrameTable, is_frame
 from revive.data.readers.h5 import MinariFile, open_h5
 from revive.data.readers.npz import NpzFile
 from revive.data.readers.parquet import Parquet
 from revive.data.readers.tables import TableFiles, TableFormat
 from revive.data.readers.text import TextTables
+from revive.data.readers.workbook import WORKBOOKS
 from revive.errors import Problem, UserError, nearest
 
 _TEXTS: Final = (".csv", ".tsv", ".txt")
 _PACKED: Final = (".gz", ".zst")
-_TABLES: Final = (*_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
-_SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".parquet")
+_TABLES: Final = (*WORKBOOKS, *_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
+_SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".xlsx", ".parquet")
 _BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 
 
-def open_container(path: Path, table: TableOptions | None = None) -> Container:
-    """The opened data file, or folder of files. `table`: what text tables do not tell about themselves.
+def open_container(data: Any, table: TableOptions | None = None) -> Container:
+    """The opened data: a file, a folder of files, or a frame of pandas, polars or pyarrow.
+
+    table: what text tables do not tell about themselves.
 
     Raises UserError where there is none or it cannot be read.
     """
     options = table or TableOptions()
+    if is_frame(data):
+        return TableFiles([FRAME], FrameTable(data, options), FRAME)
+    path = Path(data)
     try:
         if path.is_dir():
             return _folder(path, options)

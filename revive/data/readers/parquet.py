@@ -19,7 +19,7 @@ class Parquet:
 
     def columns(self, path: Path) -> list[tuple[str, Info]]:
         with _translated(path), _parquet(path) as file:
-            return [(field.name, _info(field.type)) for field in file.schema_arrow]
+            return [(field.name, info_of(field.type)) for field in file.schema_arrow]
 
     def rows(self, path: Path) -> int:
         with _translated(path), _parquet(path) as file:
@@ -63,7 +63,8 @@ class _translated:
             raise UserError(Problem(what, self._path, None, "write it again, or copy it again")) from None
 
 
-def _info(kind: Any) -> Info:
+def info_of(kind: Any) -> Info:
+    """What a column of this type of pyarrow holds."""
     from pyarrow import types
 
     if types.is_dictionary(kind):

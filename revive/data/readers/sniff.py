@@ -82,7 +82,7 @@ class _Sniffer:
         names, header = self._names([row for row in head if row.line != units_line], rows, first, width)
         units = [unit or unit_in_name(name) for unit, name in zip(units, names, strict=True)]
         body = [row for row in rows[first:] if len(row.cells) == width]
-        decimal, thousands = self._marks(body, separator)
+        decimal, thousands = decimal_marks(body, separator, self._path, self._options)
         begin = rows[first].line if first < len(rows) else (header or 0) + 1
         return Dialect(separator, decimal, thousands, tuple(names), tuple(units), header, units_line, begin)
 
@@ -189,20 +189,22 @@ class _Sniffer:
             remedy = "write it with semicolons or tabs between values, or with decimal points"
         raise UserError(Problem(what, self._path, f"line {line}", remedy))
 
-    def _marks(self, body: Sequence[Row], separator: str) -> tuple[str, str | None]:
-        """The decimal mark, and the thousands mark or None."""
-        chosen = self._options
-        seen = _Marks(body, separator)
-        thousands = None if chosen.thousands == "none" else chosen.thousands
-        if chosen.decimal is not None:
-            return chosen.decimal, thousands or (None if chosen.thousands else seen.thousands(chosen.decimal))
-        if thousands in (",", "."):
-            return "." if thousands == "," else ",", thousands
-        if fault := seen.fault():
-            remedy = "set it: 'dataset.table.decimal=\",\"' or dataset.table.decimal=."
-            raise UserError(Problem(fault[1], self._path, f"line {fault[0]}", remedy))
-        decimal = "," if seen.comma else "."
-        return decimal, thousands or (None if chosen.thousands else seen.thousands(decimal))
+
+def decimal_marks(
+    rows: Sequence[Row], separator: str, path: Path, options: TableOptions
+) -> tuple[str, str | None]:
+    """The decimal mark, and the thousands mark or None. Raises UserError where cells leave it open."""
+    seen = _Marks(rows, separator)
+    thousands = None if options.thousands == "none" else options.thousands
+    if options.decimal is not None:
+        return options.decimal, thousands or (None if options.thousands else seen.thousands(options.decimal))
+    if thousands in (",", "."):
+        return "." if thousands == "," else ",", thousands
+    if fault := seen.fault():
+        remedy = "set it: 'dataset.table.decimal=\",\"' or dataset.table.decimal=."
+        raise UserError(Problem(fault[1], path, f"line {fault[0]}", remedy))
+    decimal = "," if seen.comma else "."
+    return decimal, thousands or (None if options.thousands else seen.thousands(decimal))
 
 
 class _Marks:

@@ -66,14 +66,6 @@ class Source:
             return file  # type: ignore[no-any-return]
         return _Recoded(file, "utf-8-sig" if self.encoding == "utf-8" else self.encoding)
 
-    def head(self, size: int) -> bytes:
-        """Its first `size` bytes, or a few more or less; whole characters."""
-        text = self.open()
-        try:
-            return text.read(size)
-        finally:
-            text.close()
-
     @property
     def size(self) -> int:
         """About how many bytes its text has."""
@@ -85,6 +77,27 @@ class Source:
         return ([] if self.encoding == "utf-8" else [self.encoding]) + (
             ["lines ended by CR"] if self.returns else []
         )
+
+
+@dataclass(frozen=True)
+class TextInMemory:
+    """Text that was made of another kind of file; `made` says of what, for messages."""
+
+    text: bytes
+    made: tuple[str, ...] = ()
+
+    def open(self) -> Lines:
+        """The text from the beginning."""
+        return io.BytesIO(self.text)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.text)
+
+    def said(self) -> list[str]:
+        """What it was made of."""
+        return [*self.made]
 
 
 def _raw(path: Path) -> Any:

@@ -23,8 +23,9 @@ from revive.data.readers.footer import without_footer
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
-from revive.data.readers.source import SAMPLE, Source
+from revive.data.readers.source import SAMPLE, Source, TextInMemory
 from revive.data.readers.times import TimeForm, likelier_order
+from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
@@ -63,7 +64,13 @@ class _TextTable:
 
     def __init__(self, path: Path, options: TableOptions, states: dict[str, Kind]) -> None:
         self._path, self._options, self._states = path, options, states
-        self._source = Source.of(path, options.encoding)
+        self._source: Source | TextInMemory
+        self._is_sheet = path.suffix.lower() in WORKBOOKS
+        if self._is_sheet:
+            self._source = sheet_as_text(path, options.sheet)
+            options = self._options = replace(options, separator="\t")
+        else:
+            self._source = Source.of(path, options.encoding)
         sample = self._sample()
         lines = sample.split(b"\n", _SNIFFED)
         text = b"\n".join(lines[:_SNIFFED]).decode(errors="replace")
@@ -91,22 +98,13 @@ class _TextTable:
     def infos(self) -> list[tuple[str, Info]]:
         """Names and what the columns hold, from left to right; unnamed columns without values are left out."""
         units = dict(zip(self._dialect.names, self._dialect.units, strict=True))
-        found = [(name, self._info(self.kinds[name], units[name])) for name in self._dialect.names]
+        found = [(name, self.kinds[name].info(units[name])) for name in self._dialect.names]
         found = [(name, info) for name, info in found if name or info.kind != "other"]
         days = [name for name in self._number if self._is_time(name, dated=True, clocked=False)]
         clocks = [name for name in self._number if self._is_time(name, dated=False, clocked=True)]
         if len(days) == len(clocks) == 1:
             found.append((days[0] + AND + clocks[0], Info((-1,), "dates", "dates")))
         return found
-
-    def _info(self, kind: Kind, unit: str) -> Info:
-        unit = unit or kind.unit
-        if kind.holds == "times" and kind.form is not None:
-            dates = "dates with offsets" if kind.form.zoned else "dates" if kind.form.clocked else "days"
-            return Info((-1,), "dates", dates if kind.form.dated else "times of day", unit)
-        if kind.holds == "text":
-            return Info((-1,), "text", "text")
-        return Info((-1,), "numbers", kind.holds, unit, kind.words)
 
     def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
         form = self.kinds[name].form
@@ -277,7 +275,8 @@ class _TextTable:
     def _say(self, reader: Reader) -> None:
         """Says once how the file is written, and which words were read for missing values."""
         name, key = self._path.name, str(self._path)
-        layout = ", ".join([*self._source.said(), *self._dialect.said(), *self._footer])
+        written = [part for part in self._dialect.said() if not (self._is_sheet and "separated" in part)]
+        layout = ", ".join([*self._source.said(), *written, *self._footer])
         kinds = [kind for kind in self.kinds.values() if kind.form is not None]
         forms = {kind.form.said() for kind in kinds if kind.form and kind.form.unusual}
         parts = [layout] if layout else []
