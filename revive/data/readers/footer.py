@@ -30,13 +30,15 @@ def without_footer(
     if options.footer is not None:
         keep = max(0, keep - options.footer)
     else:
-        while keep and _is_footer(lines[keep - 1].decode(errors="replace"), dialect, kinds):
+        shown = [line.decode(errors="replace") for line in lines]
+        while keep and _is_footer(shown, keep - 1, dialect, kinds):
             keep -= 1
     below = [line.decode(errors="replace").strip() for line in lines[keep:]]
     return text[:cut] + b"\n".join(lines[:keep]), next((line[:40] for line in below if line), "")
 
 
-def _is_footer(line: str, dialect: Dialect, kinds: Sequence[Kind]) -> bool:
+def _is_footer(lines: Sequence[str], number: int, dialect: Dialect, kinds: Sequence[Kind]) -> bool:
+    line = lines[number]
     if not line.strip():
         return True
     if line.count('"') % 2:
@@ -48,8 +50,12 @@ def _is_footer(line: str, dialect: Dialect, kinds: Sequence[Kind]) -> bool:
         return False  # only separators: a row in which nothing was logged, or a ragged one
     first, place = told[0]
     word = first.lower().rstrip(":").split(" ")[0].strip("#*-=([")
-    if word in _SUMMARIES and (place >= len(kinds) or kinds[place].holds in ("numbers", "times", "switch")):
-        return True
+    if word in _SUMMARIES:
+        typed = zip(cells, kinds, strict=False)
+        untimed = any(kind.holds == "times" and not (is_time(cell) or is_missing(cell)) for cell, kind in typed)
+        if untimed or len(cells) != len(kinds) or kinds[place].holds not in ("states", "text"):
+            return True
+        return sum(first in line for line in lines[:number]) == 0  # else it is a word of the column
     if any(_is_value(cell) for cell, _ in told):
         return len(told) > 1 and place == 0 and kinds[0].holds == "times" and not _told(first)
     return len(cells) != len(kinds) and not any(is_missing(cell) for cell, _ in told)

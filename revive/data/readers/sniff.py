@@ -223,7 +223,7 @@ class _Marks:
         spaced = any(mark in cell for mark in " '’\u00a0\u202f\u2009")
         if not spaced and "," not in cell and "." not in cell:
             return
-        if not cell[-1].isdigit() and (unit := with_unit(cell)) is not None:
+        if not cell[-1].isdecimal() and (unit := with_unit(cell)) is not None:
             cell = unit[0]
         if spaced and separator != BLANKS and (found := _SPACED.match(cell)):
             self._blank = self._blank or found[1]
@@ -264,7 +264,7 @@ def _uncommented(line: str) -> str:
 def _is_value(cell: str) -> bool:
     if not cell:
         return False
-    return is_number(cell) or is_time(cell) or (not cell[-1].isdigit() and with_unit(cell) is not None)
+    return is_number(cell) or is_time(cell) or (not cell[-1].isdecimal() and with_unit(cell) is not None)
 
 
 def _width(rows: Sequence[Row]) -> int:
@@ -284,9 +284,10 @@ def _likeness(rows: Sequence[Row], separator: str) -> float:
     alike = [row for row in later if len(row.cells) == width]
     cells = [cell for row in alike for cell in row.cells]
     values = sum(_is_value(cell) or is_missing(cell) for cell in cells) / len(cells)
-    if separator == BLANKS and values < 0.9:
-        return 0.0
-    return len(alike) / len(later) * (0.2 + values)
+    if separator == BLANKS and values < 0.9 and (values < 0.5 or len(filled[0].cells) != width):
+        return 0.0  # words of a text, not cells
+    doubt = 0.8 if separator == BLANKS else 1.0  # blanks stand inside cells as well
+    return doubt * len(alike) / len(later) * (0.2 + values)
 
 
 def _typed_columns(rows: Sequence[Row], width: int) -> list[int]:

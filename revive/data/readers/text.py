@@ -81,6 +81,11 @@ class _TextTable:
         self._types: dict[str, Any] = {}
         self._footer: list[str] = []
         self.kinds = self._kinds(body)
+        if len(sample) < SAMPLE:  # what lies below the table is no word of a column
+            body, left_out = without_footer(body, self._dialect, [*map(self.kinds.get, self._dialect.names)], options)
+            if left_out:
+                states.clear()
+                self.kinds = self._kinds(body)
 
     def _sample(self) -> bytes:
         """Whole lines from the beginning."""
