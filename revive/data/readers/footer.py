@@ -52,7 +52,9 @@ def _is_footer(lines: Sequence[str], number: int, dialect: Dialect, kinds: Seque
     word = first.lower().rstrip(":").split(" ")[0].strip("#*-=([")
     if word in _SUMMARIES:
         typed = zip(cells, kinds, strict=False)
-        untimed = any(kind.holds == "times" and not (is_time(cell) or is_missing(cell)) for cell, kind in typed)
+        untimed = any(
+            kind.holds == "times" and not (is_time(cell) or is_missing(cell)) for cell, kind in typed
+        )
         if untimed or len(cells) != len(kinds) or kinds[place].holds not in ("states", "text"):
             return True
         return sum(first in line for line in lines[:number]) == 0  # else it is a word of the column

@@ -82,7 +82,9 @@ class _TextTable:
         self._footer: list[str] = []
         self.kinds = self._kinds(body)
         if len(sample) < SAMPLE:  # what lies below the table is no word of a column
-            body, left_out = without_footer(body, self._dialect, [*map(self.kinds.get, self._dialect.names)], options)
+            body, left_out = without_footer(
+                body, self._dialect, [*map(self.kinds.get, self._dialect.names)], options
+            )
             if left_out:
                 states.clear()
                 self.kinds = self._kinds(body)

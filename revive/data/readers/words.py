@@ -81,7 +81,9 @@ _DECIMALS: Final = r"(?:\d+(?:[.,]\d*)?|[.,]\d+)"
 _GROUPED: Final = r"\d{1,3}(?:(?P<mark>[., '’\u00a0\u202f\u2009])\d{3})(?:(?P=mark)\d{3})*(?:[.,]\d+)?"
 _NUMBER: Final = re.compile(rf"[+-]?(?:{_GROUPED}|{_DECIMALS}(?:[eE][+-]?\d+)?|inf(?:inity)?)$", re.I)
 _UNIT: Final = r"[^\W\d_]{1,4}(?:[/*·^][\w³²]{1,5})*|[%‰°µΩ$€][\w/³²]{0,6}"
-_WITH_UNIT: Final = re.compile(rf"(?P<number>[+-]?[\d.,](?:[\d.,eE+ '’\u00a0\u202f\u2009-]*[\d.,])?)\s*(?P<unit>{_UNIT})$")
+_WITH_UNIT: Final = re.compile(
+    rf"(?P<number>[+-]?[\d.,](?:[\d.,eE+ '’\u00a0\u202f\u2009-]*[\d.,])?)\s*(?P<unit>{_UNIT})$"
+)
 _UNITS: Final = frozenset(
     """
     % ‰ c °c degc deg_c f °f degf k s sec second seconds min mins h hr hrs hour hours d ms us m mm cm km m2 m² m3 m³ l ml hl g mg kg t

@@ -21,7 +21,9 @@ def filled(values: np.ndarray, ends: np.ndarray) -> np.ndarray:
         for column in values[start:end].T:
             known = np.flatnonzero(~np.isnan(column))
             if len(known):
-                before = known[np.maximum(np.searchsorted(known, np.arange(len(column)), side="right") - 1, 0)]
+                before = known[
+                    np.maximum(np.searchsorted(known, np.arange(len(column)), side="right") - 1, 0)
+                ]
                 column[:] = column[before]
     return values
 

@@ -17,7 +17,10 @@ from revive.graph.decision_graph import DecisionGraph
 
 LEVEL, TEMP, VALVE = "level", "T [°C]", "valve"
 GRAPH = DecisionGraph.build(
-    [Column(name, node, "continuous") for name, node in ((LEVEL, "state"), (TEMP, "state"), (VALVE, "action"))],
+    [
+        Column(name, node, "continuous")
+        for name, node in ((LEVEL, "state"), (TEMP, "state"), (VALVE, "action"))
+    ],
     {"action": ["state"], "next_state": ["state", "action"]},
 )
 ZONED = timedelta(hours=2)
