@@ -58,14 +58,19 @@ def train(arguments: Sequence[str]) -> None:
     """Learn what the experiment asks for."""
     from revive.config import Settings, check_sections
     from revive.config.launch import launch
+    from revive.report.sweep import Sweep
 
     def run(settings: Settings) -> None:
         check_sections(settings.as_dict()).raise_if_any()
         from revive.pipeline.run import run as run_pipeline  # heavy, and not needed to find wrong settings
 
-        run_pipeline(settings)
+        run_pipeline(settings, opened=lambda folder: sweep.add(settings.as_dict(), folder))
 
-    launch(arguments, run)
+    sweep = Sweep()
+    try:
+        launch(arguments, run)
+    finally:
+        sys.stdout.write("".join(f"{line}\n" for line in sweep.lines()))
 
 
 def check(arguments: Sequence[str]) -> None:

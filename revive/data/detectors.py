@@ -14,6 +14,7 @@ import numpy as np
 
 from revive.data.derive import is_read
 from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
+from revive.data.effect_detectors import Effects, dead_times
 from revive.data.exact import arrivals, exact_bound, exact_circle, exact_copy
 from revive.data.extremes import ties
 from revive.data.finding import Evidence
@@ -41,12 +42,14 @@ class _Found:
     name: str
 
 
-def propose(evidence: Evidence) -> list[Proposal]:
+def propose(evidence: Evidence, effects: Effects | None = None) -> list[Proposal]:
     """All proposals about the data of `evidence`, whose values are finite, but for what its graph has already."""
     if evidence.trajectories.rows < _FEWEST:
         return []
     maybe_exact = _maybe_exact(evidence)
-    return [*maybe_exact, *exogenous_columns(evidence), *missing_termination(evidence)]
+    effects = effects or Effects(evidence)
+    exogenous = exogenous_columns(evidence, effects)
+    return [*maybe_exact, *exogenous, *dead_times(evidence, effects), *missing_termination(evidence)]
 
 
 def exact_proposals(evidence: Evidence) -> list[Proposal]:

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from revive.data.derive import is_read
+from revive.data.effect_detectors import Effects
 from revive.data.exact import exact_unseen
 from revive.data.explained import design, unexplained
 from revive.data.finding import Evidence
@@ -83,8 +84,16 @@ class _Changes:
         return len(self.rows) >= _FEWEST and 0 < len(self.columns) <= _MOST
 
 
-def exogenous_columns(evidence: Evidence) -> Iterator[Proposal]:
-    """State columns whose change nothing but their own past says anything about."""
+def exogenous_columns(evidence: Evidence, effects: Effects) -> list[Proposal]:
+    """State columns whose change nothing but their own past says anything about, and no action, however late.
+
+    None where that would leave no state: then it is the action whose effect the logs do not show.
+    """
+    found = [*_unmoved(evidence, effects)]
+    return found if len(found) < len(effects.states) else []
+
+
+def _unmoved(evidence: Evidence, effects: Effects) -> Iterator[Proposal]:
     changes = _Changes(evidence)
     if not changes.enough or changes.x.shape[1] < 2:
         return
@@ -102,7 +111,7 @@ def exogenous_columns(evidence: Evidence) -> Iterator[Proposal]:
         if left_by_all is None:
             continue
         ratio = float(left_by_all[0] / left_by_past[0])
-        if ratio > _ALONE:
+        if ratio > _ALONE and not effects.acts_on((node, k)):
             name = evidence.graph.columns(node)[k].name
             yield Proposal(
                 "exogenous",

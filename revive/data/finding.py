@@ -43,6 +43,11 @@ class Finding:
         return asdict(self)
 
 
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """`1 warning`, `2 warnings`."""
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
 def warning(
     code: str, message: str, remedy: str, node: str | None = None, column: str | None = None
 ) -> Finding:

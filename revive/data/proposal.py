@@ -9,9 +9,9 @@ from typing import Any, Final, Literal
 
 from revive.graph.found import Amendment, Bound, Circle, Copied, Unseen, amendment_to_json
 
-Kind = Literal["circle", "clamp", "shift", "exogenous", "cumulative", "termination"]
+Kind = Literal["circle", "clamp", "shift", "exogenous", "cumulative", "termination", "dead_time"]
 
-_SUBJECTS: Final = {"circle": 2}
+_SUBJECTS: Final = {"circle": 2, "dead_time": 2}
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*$")
 _WORDS: Final = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 

@@ -9,10 +9,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from revive.data import causal_checks, column_checks, row_checks
+from revive.data import causal_checks, column_checks, order_checks, row_checks
 from revive.data.checks import ValueChecks
 from revive.data.detectors import Proposal, propose
-from revive.data.finding import Evidence, Finding
+from revive.data.effect_detectors import Effects
+from revive.data.finding import Evidence, Finding, counted
 from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray, Trajectories
@@ -46,6 +47,7 @@ class DataReport:
 
     rows, trajectories: their numbers; 0 where the data could not be read. shortest, longest: in rows.
     applied: the proposals that the graph has in it already, because they hold in every row.
+    told_by: what tells one trajectory from the next; empty where nothing does.
     """
 
     findings: tuple[Finding, ...]
@@ -56,6 +58,13 @@ class DataReport:
     shortest: int = 0
     longest: int = 0
     applied: tuple[Proposal, ...] = ()
+    told_by: str = ""
+
+    @property
+    def counts(self) -> str:
+        """How much there is to say, in words."""
+        numbers = ((self.errors, "error"), (self.warnings, "warning"), (self.proposals, "proposal"))
+        return ", ".join(counted(len(found), word) for found, word in numbers)
 
     @classmethod
     def of_error(cls, error: UserError) -> DataReport:
@@ -80,6 +89,7 @@ class DataReport:
             "trajectories": self.trajectories,
             "shortest": self.shortest,
             "longest": self.longest,
+            "told_by": self.told_by,
             "findings": [finding.to_json() for finding in self.findings],
             "proposals": [proposal.to_json() for proposal in self.proposals],
             "applied": [proposal.to_json() for proposal in self.applied],
@@ -92,10 +102,12 @@ class DataReport:
 
     def _lines(self) -> Iterator[str]:
         if self.rows:
-            lengths = f"{self.shortest} to {self.longest} rows, {self.rows} in all"
-            yield f"{self.trajectories} trajectories of {lengths}"
-        counts = f"{len(self.errors)} errors, {len(self.warnings)} warnings, {len(self.proposals)} proposals"
-        yield counts
+            same = self.shortest == self.longest
+            length = counted(self.longest, "row") if same else f"{self.shortest} to {self.longest} rows"
+            told = self.told_by or ("nothing tells several apart" if self.trajectories == 1 else "")
+            by = f" ({told})" if told else ""
+            yield f"{counted(self.trajectories, 'trajectory', 'trajectories')} of {length}, {self.rows} in all{by}"
+        yield self.counts
         yield from (applied_line(proposal) for proposal in self.applied)
         shown, more = _limited(self.findings)
         if shown:
@@ -143,8 +155,19 @@ def check_data(
             findings += column_checks.missing_values(evidence)
             findings += row_checks.duplicated_rows(evidence)
             findings += row_checks.drift(evidence, split)
-            findings += causal_checks.undecided(evidence)
-            proposals = propose(evidence)
+            effects = Effects(evidence)
+            stuck = [*order_checks.stuck_sensors(evidence)]
+            findings += stuck
+            unordered = [*order_checks.rows_in_no_order(evidence)]
+            undecided = [*causal_checks.undecided(evidence)]  # then no effect can be told anyway
+            findings += unordered + undecided
+            findings += (
+                [] if unordered + undecided else order_checks.actions_without_effect(evidence, effects)
+            )
+            spoilt = {finding.where for finding in stuck}
+            proposals = (
+                [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
+            )
         findings += row_checks.time_gaps(evidence)
         findings += row_checks.time_not_used(evidence)
         findings += row_checks.rows_after_done(evidence)
@@ -160,6 +183,7 @@ def check_data(
         int(lengths.min()),
         int(lengths.max()),
         tuple(applied),
+        trajectories.told_by,
     )
 
 

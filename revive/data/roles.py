@@ -54,6 +54,10 @@ _DISTURBANCES: Final = _words(
     "outdoor outside ambient weather disturbance disturbances demand price forecast wind solar irradiance rain meal "
     "meals carbs cho occupancy door exogenous external"
 )
+_COUNTERS: Final = _words(
+    "step steps minute minutes min second seconds sec cycle cycles tick ticks sample count counter frame elapsed index "
+    "t time timestep timesteps timestamp k n"
+)
 _UNIT: Final = re.compile(r"\s*[\[({]([^\])}]*)[\])}]\s*$")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9ß-ÿ])(?=[A-Z])")
 
@@ -123,6 +127,11 @@ def actions_among(names: list[str]) -> dict[str, str]:
     if not found:
         found = {n: "a unit of [%]" for n in names if unit_of(n) == "%" and not {*tokens(n)} & _MEASURED}
     return found
+
+
+def is_counter(name: str) -> bool:
+    """Whether a name reads like that of a count of steps or of time passed."""
+    return bool({*tokens(name)} & _COUNTERS)
 
 
 def is_setpoint(name: str) -> bool:

@@ -13,7 +13,7 @@ from revive.data.readers.ends import plain_time
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.order import TimeOrder
-from revive.data.roles import Role, actions_among, role_by_name
+from revive.data.roles import Role, is_counter, role_by_name
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
 
@@ -70,9 +70,13 @@ class Marks:
     def _counters(self) -> list[str]:
         """Columns that count in equal steps and fall back to where they began, more than once in a while."""
         found = []
+        clock = self.dataset.get("time")  # times that never fall: then a count is one of the calendar
+        on_clock = clock is not None and not (
+            clock in self.arrays and _falls_back(self.arrays[clock][:, 0], True)
+        )
         for name, values in self.arrays.items():
             timed = self.roles.get(name, ("",))[0] == Role.TIME
-            free = name not in self.roles and name not in self.named and not actions_among([name])
+            free = name not in self.roles and name not in self.named and is_counter(name) and not on_clock
             free = free and bool((values == np.round(values)).all())
             if values.shape[1] == 1 and (timed or free) and _falls_back(values[:, 0], timed):
                 found.append(name)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from revive.errors import Problems, UserError, nearest
+from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
 from revive.policy.memory import Controller, controller
 from revive.policy.policy import Policy
+from revive.policy.reward import Reward
 from revive.venv.virtual_env import Actor, VirtualEnv
 
 Arrays = dict[str, NDArray[np.float64]]
@@ -30,19 +34,41 @@ class PolicySession:
         self._generator = torch.Generator().manual_seed(0)
 
     def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Arrays:
-        """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
+        """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}, inside its declared limits.
 
-        Nodes that the policy does not see are ignored. With deterministic False the policy explores as it
-        did in training. Raises UserError for missing nodes, wrong shapes and values that are not finite.
+        observation may also be a frame (pandas, polars) with a column of each name. Nodes that the policy does not
+        see are ignored. With deterministic False the policy explores as it did in training. Raises UserError for
+        missing nodes, wrong shapes and values that are not finite.
         """
-        arrays, single = _read(observation, self.inputs, self.model.graph, lead=1)
+        try:
+            arrays, single = _read(observation, self.inputs, self.model.graph, lead=1)
+        except UserError as error:
+            raise self._explained(error, observation) from None
         parts = [self.model.codec[name].encode(_tensor(arrays[name])) for name in self.inputs]
         with torch.no_grad():
             x = torch.cat(parts, dim=-1)[None]
             action = self.model(x, None if deterministic else self._generator)[0]
             physical = self.model.codec[self.target].decode(action.double())
-        out = physical.numpy()
+        out = clipped(self.model.graph.columns(self.target), physical.numpy())
         return {self.target: out[0] if single else out}
+
+    def _explained(self, error: UserError, observation: Mapping[str, ArrayLike]) -> UserError:
+        """What to do about missing histories and counters, which a controller keeps by itself."""
+        graph = self.model.graph
+        kept = [
+            n
+            for n in self.inputs
+            if n not in observation and (graph[n].history is not None or n == graph.step)
+        ]
+        if not kept:
+            return error
+        what = (
+            f"this policy sees what was before ({', '.join(kept)}), which a single call of act does not know"
+        )
+        remedy = (
+            "controller = policy.start(), once for each run; then controller({node: (B, d)}) in each step"
+        )
+        return UserError(Problem(what, remedy=remedy))
 
     def start(self) -> Controller:
         """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
@@ -64,18 +90,25 @@ class VenvSession:
         self.graph = venv.graph
 
     def step(
-        self, values: Mapping[str, ArrayLike], deterministic: bool = True, seed: int | None = None
+        self,
+        values: Mapping[str, ArrayLike],
+        deterministic: bool = True,
+        seed: int | None = None,
+        outside: Outside = "refuse",
     ) -> Arrays:
-        """One time step: every leaf, node -> (B, d) or (d,), to every node that is computed.
+        """One time step: every leaf, node -> (B, d) or (d,), or a frame, to every node that is computed.
 
+        outside: whether values beyond a declared limit are refused, or the limit is taken in their place.
         Histories are optional: without one, the present value stands for the earlier ones.
         A decision node among `values` is taken as given; otherwise the behaviour policy decides it.
         deterministic: the members' mean; otherwise each row is answered by a random member, with noise.
-        Raises UserError for missing nodes, wrong shapes and values that are not finite.
+        Raises UserError for missing nodes, wrong shapes and values that are not finite or not legal.
         """
+        values = _nodes_of_frame(values, (*self.graph.leaves, *self.graph.decisions), self.graph)
         kept = self._kept(values)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in values))
         arrays, single = _read(values, (*kept, *replayed), self.graph, lead=1)
+        arrays = self._legal(arrays, outside)
         given = {name: arrays[name][None] for name in replayed}
         start = {name: arrays[name] for name in kept}
         rolled = self._run(start, given, 1, None, deterministic, seed)
@@ -89,12 +122,15 @@ class VenvSession:
         policy: PolicySession | None = None,
         deterministic: bool = True,
         seed: int | None = None,
+        outside: Outside = "refuse",
+        reward: Callable[[Mapping[str, torch.Tensor]], torch.Tensor] | str | Path | None = None,
     ) -> Arrays:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
         given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
         horizon: number of steps; the length of `given` where there is one.
         policy: decides its target node; otherwise the behaviour policy does.
+        reward: a reward file, or its get_reward; what it pays then stands beside the nodes as `reward`, (T, B, 1).
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
         given = given or {}
@@ -118,7 +154,38 @@ class VenvSession:
                     f"has {value.shape[1]} branches, the start has {rows.pop()}", place=f"given['{name}']"
                 )
         problems.raise_if_any()
-        return self._run(arrays, series, steps, policy, deterministic, seed)
+        arrays, series = self._legal(arrays, outside), self._legal(series, outside)
+        rolled = self._run(arrays, series, steps, policy, deterministic, seed)
+        return rolled if reward is None else {**rolled, "reward": self._rewards(rolled, series, reward)}
+
+    def _legal(self, arrays: Arrays, outside: Outside) -> Arrays:
+        """The values within their declared limits. Raises UserError where they are not and that is refused."""
+        if outside not in OUTSIDE:
+            raise UserError(
+                Problem(f"outside cannot be {outside!r}", remedy=suggestion(str(outside), OUTSIDE))
+            )
+        plain = {name: self.graph.columns(name) for name in arrays if self.graph[name].history is None}
+        if outside == "clip":
+            return arrays | {name: clipped(columns, arrays[name]) for name, columns in plain.items()}
+        problems = [
+            problem for name, columns in plain.items() for problem in beyond(name, columns, arrays[name])
+        ]
+        if problems:
+            raise UserError(*problems)
+        return arrays
+
+    def _rewards(self, rolled: Arrays, series: Arrays, reward: Any) -> NDArray[np.float64]:
+        """What a rollout earns at each step, (T, B, 1)."""
+        is_file = isinstance(reward, str | Path)
+        pay = (
+            Reward.load(Path(reward))
+            if is_file
+            else Reward(reward, Path(getattr(reward, "__name__", "reward")))
+        )
+        steps = next(iter(rolled.values())).shape[0]
+        known = {name: _tensor(value[:steps]) for name, value in {**series, **rolled}.items()}
+        with torch.no_grad():
+            return pay(known).double().numpy()[..., np.newaxis]
 
     def _kept(self, values: Mapping[str, ArrayLike]) -> tuple[str, ...]:
         """What a rollout is started with: states, and the step counter and histories that are given."""
@@ -156,7 +223,9 @@ class VenvSession:
         else:
             who = torch.randint(members, (batch,), generator=generator)
             picked = {name: value[:, who, torch.arange(batch)] for name, value in rolled.items()}
-        return {name: codec[name].decode(value.double()).numpy() for name, value in picked.items()}
+        found = {name: codec[name].decode(value.double()).numpy() for name, value in picked.items()}
+        plain = [name for name in found if name in self.graph and self.graph[name].history is None]
+        return found | {name: clipped(self.graph.columns(name), found[name]) for name in plain}
 
     def _actor(self, policy: PolicySession) -> Actor:
         """The policy as a part of this venv: the two may have scales of their own."""
@@ -194,6 +263,21 @@ class VenvSession:
         return f"VenvSession({self.model.members} members of {self.graph!r})"
 
 
+def _nodes_of_frame(
+    values: Mapping[str, ArrayLike], needed: Sequence[str], graph: DecisionGraph
+) -> Mapping[str, ArrayLike]:
+    """The nodes, (B, d), of a frame with a column of each name; anything else as it is."""
+    names = getattr(values, "columns", None)
+    if isinstance(values, Mapping) or names is None or not hasattr(values, "to_numpy"):
+        return values
+    known, found = {str(name) for name in names}, {}
+    for node in needed:
+        own = [column.name for column in graph.columns(node)]
+        if known.issuperset(own) and graph[node].history is None:
+            found[node] = np.column_stack([np.asarray(values[name], dtype=object) for name in own])
+    return found
+
+
 def _tensor(value: NDArray[np.float64]) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
 
@@ -206,6 +290,7 @@ def _read(
     Raises UserError with all that is wrong.
     """
     problems, arrays, single = Problems(), {}, False
+    values = _nodes_of_frame(values, needed, graph)
     for name in needed:
         if name not in values:
             close = nearest(name, values)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from revive.config.settings import Settings
 from revive.data.report import DataReport, check_data
 from revive.errors import Problem, UserError
+from revive.pipeline.drafts import unfinished
 from revive.pipeline.inputs import Inputs, gather
 from revive.report.data_page import data_page
 from revive.report.terminal import Terminal
@@ -25,8 +27,7 @@ def check(settings: Settings) -> None:
         inputs = gather(settings)
     except UserError as error:
         write_report(DataReport.of_error(error), None, settings.experiment, folder)
-        terminal.note(f"report  {folder}")
-        raise
+        raise  # it says all that the report does
     report = report_on(inputs, settings)
     write_report(report, inputs, settings.experiment, folder)
     terminal.note(report.to_text())
@@ -45,7 +46,8 @@ def report_on(inputs: Inputs, settings: Settings) -> DataReport:
     """The data report of checked inputs; lengths are held against the longest rollout that will be learned on."""
     curriculum = settings.venv.learner.get("curriculum") or []  # of a learner that has one
     horizon = max((int(steps) for steps, updates in curriculum if updates > 0), default=None)
-    return check_data(inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied)
+    report = check_data(inputs.logs, inputs.graph, inputs.parts, horizon, inputs.applied)
+    return replace(report, findings=(*report.findings, *unfinished(settings)))
 
 
 def require_no_errors(report: DataReport, settings: Settings) -> None:

@@ -25,6 +25,7 @@ from revive.data.trajectories import Trajectories
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
+from revive.pipeline.drafts import PLACEHOLDER
 
 REWARD = '''"""The reward of experiment `{name}`: fill it in. Larger is better."""
 
@@ -32,7 +33,7 @@ REWARD = '''"""The reward of experiment `{name}`: fill it in. Larger is better."
 def get_reward(data):
     """data: node -> tensor (N, columns) in physical units; returns (N, 1), each row from itself alone.
 
-    A placeholder, so that the experiment runs: `{node}` is wanted near the median of the logs. Nodes: {nodes}.
+    {placeholder}: `{node}` is wanted near the median of the logs. Nodes: {nodes}.
     """
     return -abs(data["{node}"][..., {column}:{after}] - {goal:.6g})
 '''
@@ -148,4 +149,6 @@ def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
     )
     goal = float(np.median(logs.arrays[node][:, column]))
     nodes = ", ".join(graph.nodes)
-    return REWARD.format(name=name, node=node, column=column, after=column + 1, goal=goal, nodes=nodes)
+    return REWARD.format(
+        name=name, node=node, column=column, after=column + 1, goal=goal, nodes=nodes, placeholder=PLACEHOLDER
+    )

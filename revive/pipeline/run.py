@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -22,11 +24,11 @@ from revive.tracking.base import Tracker, status_of
 from revive.versions import device
 
 
-def run(settings: Settings, stop: Event | None = None) -> None:
+def run(settings: Settings, stop: Event | None = None, opened: Callable[[Path], None] | None = None) -> None:
     """Inputs -> venv -> policy -> evaluation, in a run folder and in the records.
 
-    stop: ends the run as Ctrl-C does, once it is set. Raises UserError for whatever the user gave that is
-    wrong, before anything is written.
+    stop: ends the run as Ctrl-C does, once it is set. opened: is told the run folder, as soon as there is one.
+    Raises UserError for whatever the user gave that is wrong, before anything is written.
     """
     started = time.perf_counter()
     settings = with_test_part(settings)
@@ -41,6 +43,8 @@ def run(settings: Settings, stop: Event | None = None) -> None:
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
     made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
+        if opened is not None:
+            opened(folder.path)
         terminal = Terminal()
         terminal.opening(settings.experiment, folder.path, inputs.graph, inputs.logs)
         for proposal in inputs.applied:

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from revive.errors import UserError
+from revive.graph.limits import clipped
 from revive.graph.nodes import HistorySpec
 from revive.policy.policy import Policy
 
@@ -80,7 +81,8 @@ def controller(policy: Policy) -> Controller:
             raise UserError(f"{', '.join(missing)} is not shown, but the policy needs it")
         parts = [policy.codec[n].encode(torch.as_tensor(full[n], dtype=torch.float64)) for n in policy.inputs]
         decided = policy(torch.cat(parts, dim=-1)[None])[0]
-        action = {policy.target: policy.codec[policy.target].decode(decided.double()).numpy()}
+        physical = policy.codec[policy.target].decode(decided.double()).numpy()
+        action = {policy.target: clipped(policy.graph.columns(policy.target), physical)}
         memory.advance(seen, action)
         return action
 

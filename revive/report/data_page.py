@@ -52,9 +52,7 @@ def svg(figure: Figure) -> str:
 
 
 def _overview(report: DataReport) -> str:
-    counts = (
-        f"{len(report.errors)} errors, {len(report.warnings)} warnings, {len(report.proposals)} proposals"
-    )
+    counts = report.counts
     size = f"{report.rows} rows in {report.trajectories} trajectories of {report.shortest} to {report.longest} rows"
     return f"<p>{size if report.rows else 'the data could not be read'}. {counts}.</p>"
 

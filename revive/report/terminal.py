@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
+from revive.data.finding import counted
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.report.summary import Summary
 from revive.report.tables import policy_table, sentences, venv_table
 
 RESULTS = ("summary.json", "tuning.yaml", "figures/", "venv/", "policy/")
+PROGRESS = "progress.log"
+PERIOD = 30.0  # seconds between lines about progress
 WIDE = 110  # characters, where the output is no terminal
+
+
+class Pace:
+    """How fast a stage goes, in a line that is worth saying every `PERIOD` seconds."""
+
+    def __init__(self, stage: str, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._stage, self._clock = stage, clock
+        self._started = self._said = clock()
+
+    def line(self, done: int, total: int) -> str | None:
+        """A line about `done` of `total` steps; None where one was said a short while ago."""
+        now = self._clock()
+        if now - self._said < PERIOD or done <= 0 or total <= 0:
+            return None
+        self._said = now
+        left = (now - self._started) * max(total - done, 0) / done
+        return f"{self._stage:<8} {min(done / total, 1):4.0%}  after {now - self._started:.0f} s, at most {left:.0f} s left"
 
 
 class Terminal:
@@ -29,26 +57,37 @@ class Terminal:
         if not self.console.is_terminal:
             self.console.width = WIDE
         self._bar: tuple[Progress, TaskID] | None = None
+        self._pace: Pace | None = None
+        self._log: Path | None = None
 
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
         """What is about to happen, with what."""
-        size = f"{_counted(logs.rows, 'row')}, {_counted(logs.count, 'trajectory', 'trajectories')}"
+        size = f"{counted(logs.rows, 'row')}, {counted(logs.count, 'trajectory', 'trajectories')}"
         self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}")
         for name in graph.order:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
         self.note(f"run     {_short(folder)}")
+        self._log = folder / PROGRESS
 
     def findings(self, warnings: int, proposals: int, experiment: str) -> None:
         """How much the data report has to say."""
         if warnings or proposals:
-            found = f"{_counted(warnings, 'warning')}, {_counted(proposals, 'proposal')}"
+            found = f"{counted(warnings, 'warning')}, {counted(proposals, 'proposal')}"
             self.note(f"data    {found}: revive check experiment={experiment}")
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Shows a bar while a stage runs and leaves one line when it is done."""
         started = time.perf_counter()
-        columns = (TextColumn("{task.description:<11}"), BarColumn(), TimeElapsedColumn())
+        self._pace = Pace(name)
+        columns = (
+            TextColumn("{task.description:<11}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("at most"),
+            TimeRemainingColumn(),
+        )
         with Progress(
             *columns, console=self.console, transient=True, disable=not self.console.is_terminal
         ) as bar:
@@ -58,10 +97,18 @@ class Terminal:
         self.console.print(f"{name:<11} {time.perf_counter() - started:5.1f} s")
 
     def progress(self, done: int, total: int) -> None:
-        """How far the current stage is."""
+        """How far the current stage is; every half minute also a line in the run's `progress.log`."""
         if self._bar:
             bar, task = self._bar
             bar.update(task, completed=done, total=total)
+        line = self._pace.line(done, total) if self._pace else None
+        if line is None:
+            return
+        if not self.console.is_terminal:
+            self.note(line)
+        if self._log is not None and self._log.parent.is_dir():
+            with self._log.open("a", encoding="utf-8") as file:
+                file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {line}\n")
 
     def note(self, text: str) -> None:
         """Text as it is, never wrapped."""
@@ -101,10 +148,6 @@ def _search_line(stage: str, searched: dict[str, Any]) -> str:
     what = "rollout error" if stage == "venv" else "gain over the logs' controller"
     figures = f"{searched['validation']:.3f} in validation, {searched['test']:.3f} on the test part"
     return f"{line};\n        {what} {figures} (optimism {searched['optimism']:.3f})"
-
-
-def _counted(count: int, one: str, many: str | None = None) -> str:
-    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _short(path: Path) -> str:

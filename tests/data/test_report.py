@@ -68,7 +68,7 @@ def test_healthy_logs_give_no_findings() -> None:
     of = report(logs())
     assert of.findings == ()
     assert of.proposals == ()
-    assert "20 trajectories of 100 to 100 rows, 2000 in all" in of.to_text()
+    assert "20 trajectories of 100 rows, 2000 in all (by 'index')" in of.to_text()
 
 
 def far_value(arrays: dict[str, np.ndarray]) -> None:
@@ -183,7 +183,7 @@ def test_errors_stand_first_and_data_that_cannot_be_read_give_a_report_too() -> 
     unread = DataReport.of_error(caught.value)
     assert len(unread.errors) == 1
     assert "logs.npz" in unread.errors[0].message
-    assert "1 errors, 0 warnings" in unread.to_text()
+    assert "1 error, 0 warnings" in unread.to_text()
 
 
 def test_the_report_is_plain_json_and_text_of_limited_width() -> None:

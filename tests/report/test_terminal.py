@@ -13,7 +13,7 @@ from rich.console import Console
 
 from revive.data.trajectories import Trajectories
 from revive.report.summary import Summary
-from revive.report.terminal import Terminal
+from revive.report.terminal import Pace, Terminal
 from tests.venv.plants import plant_graph
 
 Summarise = Callable[..., Summary]
@@ -210,3 +210,14 @@ def test_brackets_that_look_like_markup_survive(folder: str) -> None:
     terminal.closing(Path(folder), None, f"cannot write to {folder}")
     terminal.opening("demo", Path(folder), plant_graph(), logs())
     assert console.export_text().count(folder) == 3
+
+
+def test_progress_is_said_every_half_minute_and_kept_in_the_run_folder(tmp_path: Path) -> None:
+    now = [0.0]
+    pace = Pace("policy", lambda: now[0])
+    assert pace.line(1, 100) is None
+    now[0] = 31.0
+    assert pace.line(25, 100) == "policy    25%  after 31 s, at most 93 s left"
+    assert pace.line(26, 100) is None
+    now[0] = 62.0
+    assert pace.line(50, 100) == "policy    50%  after 62 s, at most 62 s left"

@@ -1,0 +1,43 @@
+"""What `new` has written and nobody has finished yet: guesses that are still marked, the reward that stands in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from revive.config.settings import Settings
+from revive.data.finding import Finding, counted, warning
+
+GUESS: Final = "GUESS"
+PLACEHOLDER: Final = "A placeholder, so that the experiment runs"
+_SHOWN: Final = 10
+
+
+def unfinished(settings: Settings) -> Iterator[Finding]:
+    """A finding for the guesses that are left in the description, and one for a reward that was not written."""
+    description, reward = settings.dataset.description, settings.reward
+    if isinstance(description, Path):
+        lines = [n for n, line in enumerate(_lines(description), 1) if _is_guess(line)]
+        if lines:
+            shown = ", ".join(map(str, lines[:_SHOWN])) + (", ..." if len(lines) > _SHOWN else "")
+            marked = f"{counted(len(lines), 'line')} of {description.name} still marked {GUESS}"
+            what = f"{marked} ({'line' if len(lines) == 1 else 'lines'} {shown})"
+            yield warning("guess", what, f"read each of them, correct it, then delete the word {GUESS}")
+    if reward is not None and any(PLACEHOLDER in line for line in _lines(reward)):
+        what = f"{reward.name} is still the placeholder that 'new' has written, which nobody wants to earn"
+        yield warning(
+            "placeholder-reward", what, f"write get_reward in {reward}, and drop the word placeholder"
+        )
+
+
+def _is_guess(line: str) -> bool:
+    """Whether a comment of the line has the mark, and is not the one that explains it."""
+    return GUESS in line.partition("#")[2] and "delete the word" not in line
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []  # whoever reads it next says what is wrong

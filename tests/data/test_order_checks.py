@@ -1,0 +1,52 @@
+"""Stuck sensors, rows in no order, dead times and effects that come late: what the checks say of made-up plants."""
+
+from __future__ import annotations
+
+import pytest
+
+from revive.data.order_checks import _standstill
+from tests.acceptance.made_plants import Plant, logged, shuffled, stuck
+from tests.acceptance.proposals import Said, report_of, said_about
+
+PLANT = Plant(rows=1500, runs=2, noise=0.01)
+
+
+def test_a_healthy_plant_is_passed_over() -> None:
+    assert said_about(logged(PLANT, 1)) == set()
+
+
+@pytest.mark.parametrize("steps", [1, 7, 20])
+def test_a_dead_time_is_found_with_the_lines_that_declare_it(steps: int) -> None:
+    report = report_of(logged(Plant(rows=1500, runs=2, noise=0.01, dead_time=steps), steps))
+    found = [p for p in report.proposals if p.kind == "dead_time" and p.columns[1] == "state.level"]
+    assert [p.evidence for p in found] == [steps]
+    assert f"{steps} steps later" in found[0].message
+    wanted = f"nodes: {{action: {{ts: {steps + 1}}}}}  # and under graph: next_state: [state, ts_action]"
+    assert found[0].yaml == wanted
+
+
+def test_a_level_behind_a_hidden_tank_is_not_called_exogenous() -> None:
+    assert said_about(logged(Plant(hidden=True, alone=True, noise=0.02, control="waves"), 3)) == set()
+
+
+def test_a_measured_disturbance_is() -> None:
+    assert said_about(logged(Plant(disturbed=True), 4)) == {Said("exogenous", "feed")}
+
+
+def test_a_stuck_sensor_is_named_with_its_rows() -> None:
+    logs = stuck(logged(PLANT, 5), 5)
+    finding = next(f for f in report_of(logs).findings if f.code == "stuck")
+    assert finding.column == logs.truth["column"]
+    assert f"in rows {logs.truth['start']} to" in finding.message
+    assert 'dataset.where="row < ' in finding.remedy
+
+
+def test_rows_in_no_order_are_noticed() -> None:
+    assert said_about(shuffled(logged(PLANT, 6), 6)) == {Said("no-order", "")}
+
+
+def test_standing_at_an_end_of_the_range_is_no_fault() -> None:
+    import numpy as np
+
+    values = np.clip(np.sin(np.arange(400) / 20), -0.7, 2.0)
+    assert _standstill(values, np.array([400])) is None

@@ -1,0 +1,92 @@
+"""Declared limits are hard where values leave the house and where they enter it; frames and rewards beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from revive.data.codec import Codec
+from revive.deploy import PolicySession, VenvSession
+from revive.errors import UserError
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
+from revive.policy.policy import Policy
+from revive.venv.node_model import NetworkSpec
+from tests.venv.plants import hand_set
+
+
+def graph() -> DecisionGraph:
+    columns = [
+        Column("level", "x", "continuous", min=0.0, max=30.0),
+        Column("power", "u", "continuous", min=0.0, max=0.1),
+    ]
+    return DecisionGraph.build(columns, {"u": ["x"], "next_x": ["x", "u"]})
+
+
+@pytest.fixture
+def venv() -> VenvSession:
+    """x' = x + 10 u."""
+    linear = {"next_x": ([[0.0], [10.0]], [0.0]), "u": ([[0.0]], [0.05])}
+    return VenvSession(hand_set(graph(), linear))
+
+
+@pytest.fixture
+def policy() -> PolicySession:
+    """u = x, as far as a model whose limits are a little too wide allows."""
+    made = Policy(
+        graph(), Codec.empty(graph()), "u", NetworkSpec(hidden=(4,)), 1, -torch.ones(1), torch.ones(1)
+    )
+    with torch.no_grad():
+        made.net.last.zero_()
+    made.net.set_linear(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
+    return PolicySession(made)
+
+
+def test_an_action_never_leaves_its_limits(policy: PolicySession) -> None:
+    seen = {"x": np.array([[-5.0], [0.05], [30.0]])}
+    for action in (policy.act(seen)["u"], policy.start()(seen)["u"]):
+        assert action.min() >= 0.0
+        assert action.max() <= 0.1
+    assert policy.act({"x": [30.0]})["u"] == 0.1
+
+
+def test_a_step_refuses_what_is_not_legal_or_clips_it_where_told(venv: VenvSession) -> None:
+    row = {"x": [[10.0]], "u": [[50.0]]}
+    with pytest.raises(UserError, match=r"'power' of 'u' is 50, beyond its max of 0\.1(.|\n)*outside='clip'"):
+        venv.step(row)
+    np.testing.assert_allclose(venv.step(row, outside="clip")["next_x"], [[11.0]], atol=1e-4)
+    with pytest.raises(UserError, match="'level' of 'x' is -3"):
+        venv.step({"x": [-3.0], "u": [0.0]})
+    with pytest.raises(UserError, match="did you mean 'clip'"):
+        venv.step(row, outside="clp")  # type: ignore[arg-type]
+    rounded = {"x": [[10.0]], "u": [[0.1 + 5e-8]]}
+    np.testing.assert_allclose(venv.step(rounded)["next_x"], [[11.0]], atol=1e-4)
+
+
+def test_a_rollout_stays_within_the_limits(venv: VenvSession) -> None:
+    rolled = venv.rollout({"x": [[29.5]]}, {"u": np.full((5, 1, 1), 0.1)})
+    assert rolled["next_x"].max() <= 30.0
+    with pytest.raises(UserError, match="beyond its min"):
+        venv.rollout({"x": [[29.5]]}, {"u": np.full((5, 1, 1), -0.1)})
+
+
+def test_a_rollout_is_paid_beside_the_nodes(venv: VenvSession, tmp_path: Path) -> None:
+    file = tmp_path / "reward.py"
+    file.write_text("def get_reward(data):\n    return -abs(data['next_x'][..., 0:1] - 11.0)\n")
+    given = {"u": np.full((3, 2, 1), 0.1)}
+    rolled = venv.rollout({"x": [[10.0], [12.0]]}, given, reward=file)
+    np.testing.assert_allclose(rolled["reward"][..., 0], [[0, -2], [-1, -3], [-2, -4]], atol=1e-4)
+    own = venv.rollout({"x": [[10.0], [12.0]]}, given, reward=lambda data: -data["u"])
+    np.testing.assert_allclose(own["reward"], -given["u"], atol=1e-6)
+
+
+def test_frames_are_taken_by_the_names_of_their_columns(venv: VenvSession, policy: PolicySession) -> None:
+    frame = pd.DataFrame({"other": ["a", "b"], "level": [0.05, 10.0], "power": [0.1, 0.0]})
+    np.testing.assert_allclose(policy.act(frame)["u"], [[0.05], [0.1]], atol=1e-3)
+    np.testing.assert_allclose(venv.step(frame)["next_x"], [[1.05], [10.0]], atol=1e-4)
+    with pytest.raises(UserError, match="node 'x' is missing"):
+        policy.act(frame[["power"]])
