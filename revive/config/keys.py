@@ -23,8 +23,8 @@ def dotted_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def unknown_keys(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str = "") -> list[str]:
     """The keys of `values` that `base` does not have.
 
-    Free is what the base leaves null or empty, the lists of `dataset.table`, and a section that has chosen another `_target_`: its
-    constructor says which keys it takes (`check_arguments`).
+    Free is what the base leaves null or empty, the lists of `dataset.table`, and a section that has chosen another
+    `_target_`: its constructor says which keys it takes (`check_arguments`).
     """
     unknown = []
     for key, value in values.items():

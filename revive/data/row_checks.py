@@ -98,9 +98,8 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
         what += f"e.g. {steps[long].max():.4g} after row {long[np.argmax(steps[long])]}"
         remedy = f"cut trajectories there: dataset.gap={_GAP * usual:.4g}"
         if len(long) > _IRREGULAR * len(steps):
-            period = usual
-            remedy = f"rows that come irregularly can be put on an even grid: dataset.resample={period:.4g} (in the unit "
-            remedy += "of the time, or with one: 60s, 5min; docs/tables.md)"
+            remedy = f"rows that come irregularly can be put on an even grid: dataset.resample={usual:.4g} "
+            remedy += "(in the unit of the time, or with one: 60s, 5min; docs/tables.md)"
         yield warning("time-gap", what, remedy)
     if len(still):
         what = f"{len(still)} rows have the time of the row before them, e.g. row {still[0] + 1}"

@@ -9,15 +9,13 @@ from revive.data.readers.cells import Kind
 from revive.data.readers.dialect import Dialect, TableOptions
 from revive.data.readers.sniff import split_lines
 from revive.data.readers.times import is_time
-from revive.data.readers.words import is_missing, is_number, with_unit
+from revive.data.readers.words import is_missing, is_number, vocabulary, with_unit
 
 _LOOKED_AT: Final = 1 << 16  # bytes at the end
-_SUMMARIES: Final = frozenset(
-    """
+_SUMMARIES: Final = vocabulary("""
     average avg mean median total totals sum sums min max minimum maximum count std stdev variance rows records end eof
     mittelwert summe gesamt anzahl moyenne somme media suma totale
-    """.split()
-)
+    """)
 
 
 def without_footer(

@@ -103,7 +103,7 @@ def _as_arrow(frame: Any) -> Any:
 
 
 def _of_pandas(frame: Any) -> Any:
-    import pandas as pd
+    import pandas as pd  # type: ignore[import-untyped]
     import pyarrow as pa
 
     if not isinstance(frame.index, pd.RangeIndex):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,11 +30,11 @@ _log = logging.getLogger("revive")
 
 
 def read_trajectories(data: Any, graph: DecisionGraph, options: ReadOptions | None = None) -> Trajectories:
-    """The trajectories in `data`, a file, a folder or a frame of pandas, polars or pyarrow, for the nodes of `graph`.
+    """The trajectories in `data`, for the nodes of `graph`: a file, a folder, or a frame of pandas, polars or pyarrow.
 
-    npz and h5 hold an array (N, d) per node and `index`; tables (csv, txt, tsv, xlsx, parquet) hold a column per column of the
-    description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say what
-    the file does not. Raises UserError with every problem that was found, in the file and in its values.
+    npz and h5 hold an array (N, d) per node and `index`; tables (csv, txt, tsv, xlsx, parquet) hold a column per
+    column of the description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say
+    what the file does not. Raises UserError with every problem that was found, in the file and in its values.
     """
     options = options or ReadOptions()
     with open_container(data, options.layout) as container:
@@ -163,11 +163,12 @@ def _ends(
         ends = index_ends(labels["index"], None, options.index, container.name, problems)
         return None if ends is None else Found(ends, "by 'index'")
     finder = Ends(rows, options, container.name, problems, container.ends, container.is_table)
-    times = None
+    times: Callable[[IntArray], FloatArray] | None = None
     if "time" in labels:
 
         def times(ends: IntArray) -> FloatArray:
             time = plain_time(labels["time"])
+            assert time is not None
             if len(time) == rows:
                 labels["time"] = time = _order(container, options).mended(loaded, time, ends)
             return time
@@ -216,7 +217,9 @@ def _resampled(
     container: Container,
 ) -> tuple[FloatArray, IntArray, list[str]]:
     """Puts the rows on an even grid; its times, ends, and the transitions, which follow from the states."""
-    assert options.resample is not None and options.time is not None and time is not None
+    assert options.resample is not None
+    assert options.time is not None
+    assert time is not None
     period, in_seconds = period_of(options.resample)
     if in_seconds:
         scale = time_scale(options.time, container.infos[options.time], time)

@@ -112,8 +112,9 @@ class ReadOptions:
 
     def _check_missing_values(self, problems: Problems) -> None:
         given = self.missing_values
-        lists = [given] if not isinstance(given, Mapping) else list(given.values())
-        for values in [] if given is None else lists:
+        if given is None:
+            return
+        for values in given.values() if isinstance(given, Mapping) else [given]:
             listed = isinstance(values, Sequence) and not isinstance(values, str)
             if not listed or not all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
                 remedy = "a list of numbers: dataset.missing_values=[-9999], or {COLUMN: [-9999]}"

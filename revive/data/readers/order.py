@@ -88,9 +88,8 @@ class TimeOrder:
         if len(time) < 3:
             return
         step = usual_step(time)
-        late = [
-            row for row in np.flatnonzero(np.diff(time) < 0) + 1 if _carries_the_day_before(time, row, step)
-        ]
+        falls = (np.flatnonzero(np.diff(time) < 0) + 1).tolist()
+        late = [row for row in falls if _carries_the_day_before(time, row, step)]
         if late:
             time[late] += DAY
             self._say(
@@ -141,7 +140,8 @@ def fall_remedy(time: FloatArray, row: int) -> str | None:
     step = usual_step(time)
     if not any(row == other and change < 0 for other, change in clock_changes(time, step)):
         return None
-    return "it falls by exactly an hour less a step, as clocks do in autumn: name the zone, e.g. dataset.table.zone=Europe/Berlin"
+    what = "it falls by exactly an hour less a step, as clocks do in autumn"
+    return f"{what}: name the zone, e.g. dataset.table.zone=Europe/Berlin"
 
 
 def time_scale(name: str, info: Info, time: FloatArray) -> float | None:
@@ -157,7 +157,7 @@ def time_scale(name: str, info: Info, time: FloatArray) -> float | None:
 
 def _is_epoch(seconds: FloatArray) -> bool:
     """Whether these are seconds since 1970 of this age."""
-    return bool(len(seconds) and 6e8 < seconds.min() and seconds.max() < 4.2e9)
+    return bool(len(seconds) and seconds.min() > 6e8 and seconds.max() < 4.2e9)
 
 
 def _starts(ends: IntArray) -> IntArray:

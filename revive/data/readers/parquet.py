@@ -36,7 +36,7 @@ class Parquet:
 
 
 def _parquet(path: Path) -> Any:
-    from pyarrow import parquet
+    from pyarrow import parquet  # type: ignore[import-untyped]
 
     return parquet.ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from revive.data.readers.cells import Kind, Reader, kind_of
 from revive.data.readers.container import AND, Info
-from revive.data.readers.dialect import BLANKS, Dialect, TableOptions
+from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
@@ -83,7 +83,7 @@ class _TextTable:
         self.kinds = self._kinds(body)
         if len(sample) < SAMPLE:  # what lies below the table is no word of a column
             body, left_out = without_footer(
-                body, self._dialect, [*map(self.kinds.get, self._dialect.names)], options
+                body, self._dialect, [self.kinds[name] for name in self._dialect.names], options
             )
             if left_out:
                 states.clear()
@@ -207,8 +207,8 @@ class _TextTable:
     def _parsed(self, text: bytes, wanted: Sequence[str], types: Any, places: Places | None = None) -> Any:
         """The columns `wanted` of whole lines, called by their numbers.
 
-        types: of pyarrow, by number, or one for all; None: pyarrow tells them. Rows of another length are named by their
-        `places`; without these they raise ArrowInvalid where types are told by number, and are skipped otherwise.
+        types: of pyarrow, by number, or one for all; None: pyarrow tells them. Rows of another length are named by
+        their `places`; without these they raise ArrowInvalid where types are told by number, and are skipped otherwise.
         """
         import pyarrow as pa
         from pyarrow import csv
@@ -222,7 +222,7 @@ class _TextTable:
         )
         typed = isinstance(types, Mapping)
         if not typed:  # a Python function must not be in the hands of threads: see `own`
-            parse.invalid_row_handler = lambda row: ragged.append(row) or "skip"
+            parse.invalid_row_handler = partial(_set_aside, ragged)
         convert = csv.ConvertOptions(
             include_columns=ids,
             column_types=dict.fromkeys(ids, types) if verbatim else types,
@@ -310,6 +310,11 @@ def own(text: bytes) -> Any:
     buffer = pa.allocate_buffer(len(text))
     np.frombuffer(buffer, np.uint8)[:] = np.frombuffer(text, np.uint8)
     return buffer
+
+
+def _set_aside(ragged: list[Any], row: Any) -> str:
+    ragged.append(row)
+    return "skip"
 
 
 def _line_behind(places: Places, before: int, row: int) -> int:

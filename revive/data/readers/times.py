@@ -64,11 +64,13 @@ _CLOCK: Final = (
 )
 _ZONE: Final = r" ?(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4})?"
 _OF_DAY: Final = rf"(?:(?:[ T_,]+|, | - ){_CLOCK}{_ZONE})?"
-_NUMERIC: Final = (
-    rf"^(?:[A-Za-z]{{2,9}},? )?(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
+_DAY_NAME: Final = r"(?:[A-Za-z]{2,9},? )?"
+_MONTH_NAME: Final = r"(?P<b>[A-Za-zä]{3,9})\.?"
+_NUMERIC: Final = rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
+_NAMED: Final = (
+    rf"^{_DAY_NAME}(?P<a>\d{{1,4}})[ ./-]{{1,2}}{_MONTH_NAME}[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
 )
-_NAMED: Final = rf"^(?:[A-Za-z]{{2,9}},? )?(?P<a>\d{{1,4}})[ ./-]{{1,2}}(?P<b>[A-Za-zä]{{3,9}})\.?[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
-_AMERICAN: Final = rf"^(?:[A-Za-z]{{2,9}},? )?(?P<b>[A-Za-zä]{{3,9}})\.? (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
+_AMERICAN: Final = rf"^{_DAY_NAME}{_MONTH_NAME} (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
 _ONLY_CLOCK: Final = rf"^{_CLOCK}$"
 FORMS: Final = {"numeric": _NUMERIC, "named": _NAMED, "american": _AMERICAN, "clock": _ONLY_CLOCK}
 _COMPILED: Final = {form: re.compile(pattern) for form, pattern in FORMS.items()}

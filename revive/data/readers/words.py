@@ -6,12 +6,16 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
-MISSING: Final = frozenset(
-    """
-    na n/a n.a. #n/a #na nan -nan 1.#qnan -1.#qnan 1.#ind -1.#ind -nan(ind) null none nil nil. missing void - -- --- . ? *
-    bad unavailable unknown #value! #ref! #div/0! #num! #name? #null! #error #wert! #bezug! #nv
-    """.split()
-) | {
+
+def vocabulary(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+MISSING: Final = vocabulary("""
+    na n/a n.a. #n/a #na nan -nan 1.#qnan -1.#qnan 1.#ind -1.#ind -nan(ind) null none nil nil. missing void
+    - -- --- . ? * bad unavailable unknown #value! #ref! #div/0! #num! #name? #null! #error #wert! #bezug! #nv
+    """) | {
     "",
     "no data",
     "no value",
@@ -24,8 +28,8 @@ MISSING: Final = frozenset(
 }
 """Lower-case words for "no value was logged", as historians, spreadsheets and programs write them."""
 
-FAULTS: Final = frozenset(
-    "invalid uncertain questionable offline off-line timeout error failed fault configure out failure".split()
+FAULTS: Final = vocabulary(
+    "invalid uncertain questionable offline off-line timeout error failed fault configure out failure"
 ) | {
     "bad value",
     "calc failed",
@@ -84,13 +88,14 @@ _UNIT: Final = r"[^\W\d_]{1,4}(?:[/*·^][\w³²]{1,5})*|[%‰°µΩ$€][\w/³²
 _WITH_UNIT: Final = re.compile(
     rf"(?P<number>[+-]?[\d.,](?:[\d.,eE+ '’\u00a0\u202f\u2009-]*[\d.,])?)\s*(?P<unit>{_UNIT})$"
 )
-_UNITS: Final = frozenset(
+_UNITS: Final = vocabulary(
     """
-    % ‰ c °c degc deg_c f °f degf k s sec second seconds min mins h hr hrs hour hours d ms us m mm cm km m2 m² m3 m³ l ml hl g mg kg t
-    lb lbs ft in gal bar mbar barg bara pa kpa mpa hpa psi psig psia atm torr mmhg w kw mw gw kwh mwh wh j kj mj gj v mv kv a ma ka
-    ohm ω hz khz mhz rpm u/min 1/min r/min ppm ppb ph mol mmol mmol/l mg/dl g/l kg/h kg/s t/h m3/h m³/h nm3/h m3/s l/h l/min l/s
-    ml/min m/s km/h mm/s nm n kn kvar kvarh kva var lx lux db us/cm µs/cm ntu usd eur deg ° rad u iu u/h [-] - --
-    """.split()
+    % ‰ c °c degc deg_c f °f degf k s sec second seconds min mins h hr hrs hour hours d ms us m mm cm km m2 m² m3 m³ l
+    ml hl g mg kg t lb lbs ft in gal bar mbar barg bara pa kpa mpa hpa psi psig psia atm torr mmhg w kw mw gw kwh mwh
+    wh j kj mj gj v mv kv a ma ka ohm ω hz khz mhz rpm u/min 1/min r/min ppm ppb ph mol mmol mmol/l mg/dl g/l kg/h kg/s
+    t/h m3/h m³/h nm3/h m3/s l/h l/min l/s ml/min m/s km/h mm/s nm n kn kvar kvarh kva var lx lux db us/cm µs/cm ntu usd
+    eur deg ° rad u iu u/h [-] - --
+    """
 )
 _BRACKETED: Final = re.compile(r"[\[(<{].{0,12}[\])>}]$")
 _NAME_UNIT: Final = re.compile(r"(?P<name>.*\S)\s*[\[(](?P<unit>[^\[\]()]{1,12})[\])]\s*$")

@@ -111,8 +111,11 @@ def test_every_finding_can_be_set(tmp_path: Path) -> None:
         ("footer", -1),
         ("dates", "DYM"),
         ("zone", "Berlin"),
-    ]
-    + [("missing", "Bad"), ("codes", {"a": []}), ("separator", "ab"), ("thousands", "abc")],
+        ("missing", "Bad"),
+        ("codes", {"a": []}),
+        ("separator", "ab"),
+        ("thousands", "abc"),
+    ],
 )
 def test_a_setting_that_makes_no_sense_is_named(key: str, value: object) -> None:
     with pytest.raises(UserError, match=f"dataset.table.{key}: '{key}' cannot be"):
@@ -157,7 +160,7 @@ def test_blank_cells_are_missing_and_a_short_line_is_not(tmp_path: Path) -> None
     [("OFF", "ON"), ("No", "Yes"), ("FALSE", "TRUE"), ("closed", "Open"), ("Aus", "Ein"), ("否", "是")],
 )
 def test_switches_are_zero_and_one(tmp_path: Path, off: str, on: str) -> None:
-    lines = ["level,valve"] + [f"{n}.5,{on if n % 3 else off}" for n in range(30)]
+    lines = ["level,valve", *(f"{n}.5,{on if n % 3 else off}" for n in range(30))]
     assert read(tmp_path / "logs.csv", lines).arrays["action"][:4, 0].tolist() == [0, 1, 1, 0]
 
 
