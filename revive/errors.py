@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +64,14 @@ class Problems(list[Problem]):
     def raise_if_any(self) -> None:
         if self:
             raise UserError(*self)
+
+
+def override(key: str, text: str) -> str:
+    """`key=text` as it is typed in a shell for the config; quoted twice where `text` is more than a word."""
+    if re.fullmatch(r"[A-Za-z_][\w./-]*", text, re.ASCII):
+        return f"{key}={text}"
+    inner = text.replace("\\", "\\\\").replace('"', '\\"')
+    return shlex.quote(f'{key}="{inner}"')
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

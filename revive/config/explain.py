@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from revive.config import experiments
-from revive.config.keys import FREE_SECTION, dotted_keys, unknown_key
-from revive.errors import Problem, UserError, suggestion
+from revive.config.keys import FREE_SECTION, OPEN_SECTION, dotted_keys, unknown_key
+from revive.errors import Problem, UserError, override, suggestion
 
 
 def explain(error: Exception, overrides: Sequence[str]) -> UserError | None:
@@ -50,7 +50,9 @@ def override_key(override: str) -> str:
 def _syntax(error: OverrideParseException) -> UserError:
     if "=" not in error.override:
         return UserError(Problem(f"cannot read '{error.override}'", "command line", remedy="write key=value"))
-    remedy = "what holds brackets, commas, quotes, '=' or '~' needs quotes inside the shell's: 'key=\"a, b\"'"
+    key, _, value = error.override.partition("=")
+    quoted = override(key, value.strip("'\""))
+    remedy = f"text with special characters needs quotes inside those of the shell: {quoted}"
     return UserError(Problem(f"cannot read '{error.override}'", "command line", remedy=remedy))
 
 
@@ -82,12 +84,23 @@ def _unknown_overrides(overrides: Sequence[str]) -> UserError | None:
     free = {override_key(text) for text in overrides if text.startswith("+") and f".{FREE_SECTION}" in text}
     typed = [key for key in map(override_key, overrides) if key not in free]
     wrong = [key for key in typed if key not in known and not key.startswith("hydra.")]
-    problems = [unknown_key(key, known - {"hydra"}) for key in wrong]
+    problems = [_column_list(key) or unknown_key(key, known - {"hydra"}) for key in wrong]
     for key, _, option in (text.partition("=") for text in overrides):
         options = loader.get_group_options(key) if key in groups else []
         if options and option not in (*options, "null") and "," not in option:
             problems.append(Problem(f"there is no {key} '{option}'", remedy=suggestion(option, options)))
     return UserError(*(replace(p, file="command line") for p in problems)) if problems else None
+
+
+def _column_list(key: str) -> Problem | None:
+    """What to write instead of a node below `dataset.table`, which its defaults do not know."""
+    if not key.startswith(OPEN_SECTION):
+        return None
+    keys = (
+        "encoding, separator, decimal, thousands, header, units, footer, dates, zone, missing, codes, sheet"
+    )
+    remedy = f"for the columns of a node write +{key}=[COLUMN,...]; else possible: {keys}"
+    return Problem("unknown key", place=key, remedy=remedy)
 
 
 def _several_values(error: Exception, overrides: Sequence[str]) -> UserError | None:

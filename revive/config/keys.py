@@ -9,6 +9,7 @@ from revive.errors import Problem, nearest
 
 _LONGEST = 100  # of a key in a message
 FREE_SECTION = "space"  # holds keys of its neighbours; the search checks them
+OPEN_SECTION = "dataset.table."  # holds lists of columns under the names of nodes, beside its own keys
 
 
 def dotted_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -23,13 +24,14 @@ def dotted_keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
 def unknown_keys(values: Mapping[str, Any], base: Mapping[str, Any], prefix: str = "") -> list[str]:
     """The keys of `values` that `base` does not have.
 
-    Free is what the base leaves null or empty, and a section that has chosen another `_target_`: its
-    constructor says which keys it takes (`check_arguments`).
+    Free is what the base leaves null or empty, the lists of `dataset.table`, and a section that has chosen another
+    `_target_`: its constructor says which keys it takes (`check_arguments`).
     """
     unknown = []
     for key, value in values.items():
         if key not in base:
-            unknown.append(f"{prefix}{key}")
+            if prefix != OPEN_SECTION or not isinstance(value, list):
+                unknown.append(f"{prefix}{key}")
             continue
         below = base[key]
         if key == FREE_SECTION or not (isinstance(value, Mapping) and isinstance(below, Mapping) and below):

@@ -73,7 +73,7 @@ class Dataset(Section):
     validation_path: AnyPath | None
     sha256: Annotated[str, Field(min_length=64, max_length=64)] | None
     index: Literal["ends", "starts"]
-    table: dict[str, list[str]] | None
+    table: dict[str, Any] | None
     trajectory: str | list[str] | None
     done: list[str] | None
     resets: str | None
@@ -81,6 +81,9 @@ class Dataset(Section):
     time: str | None
     gap: Annotated[float, Field(gt=0)] | None
     missing: Literal["error", "mask"]
+    missing_values: list[float | int] | dict[str, list[float | int]] | None
+    resample: float | int | str | None
+    resample_how: dict[str, str] | None
     ignore_check: bool
     proposals: Literal["apply", "ask"]
     split: Split

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from revive.data.finding import Evidence, Finding, warning
+from revive.data.sentinels import sentinels
 from revive.data.trajectories import FloatArray
 
 _FAR: Final = 10.0  # interquartile ranges away from the quartiles
@@ -56,6 +57,7 @@ def outliers(evidence: Evidence) -> Iterator[Finding]:
             continue
         values = evidence.trajectories.arrays[node][:, number]
         far = np.flatnonzero((values < low) | (values > high))
+        far = far[~np.isin(values[far], [sentinel.value for sentinel in sentinels(values)])]
         if 0 < len(far) <= _FAR_SHARE * len(values):
             worst = far[np.argmax(np.abs(values[far] - (low + high) / 2))]
             what = f"'{column.name}' is far from all its other values in {len(far)} rows, e.g. "
@@ -63,6 +65,21 @@ def outliers(evidence: Evidence) -> Iterator[Finding]:
             yield warning(
                 "outliers", what, "correct or drop these rows if they are faults", node, column.name
             )
+
+
+def number_for_nothing(evidence: Evidence) -> Iterator[Finding]:
+    """Numbers such as -9999 that seem to stand for "no value"."""
+    for node, number, column in evidence.logged():
+        if column.type != "continuous" or evidence.is_constant(node, number):
+            continue
+        bounds = [bound[number] for bound in evidence.ranges[node]]
+        if not sentinels(np.append(evidence.sample.arrays[node][:, number], bounds)):
+            continue  # all rows are looked at only where something is there to be found
+        for sentinel in sentinels(evidence.trajectories.arrays[node][:, number]):
+            what = f"'{column.name}' is {sentinel.value:g} in {sentinel.count} rows, first in row {sentinel.first}, "
+            what += "far from all its other values"
+            remedy = f"if it stands for 'no value': dataset.missing_values=[{sentinel.value:.15g}]"
+            yield warning("no-value", what, remedy, node, column.name)
 
 
 def _usual(values: FloatArray) -> tuple[float, float]:

@@ -57,4 +57,5 @@ def refuse_long_format(container: Container, path: Path) -> None:
 
 def _first(container: Container, words: frozenset[str], kinds: tuple[str, ...]) -> str | None:
     infos = container.infos
-    return next((n for n in infos if infos[n].kind in kinds and words & {*tokens(n)}), None)
+    named = (n for n in infos if words & {*tokens(n)})
+    return next((n for n in named if ("text" if infos[n].words else infos[n].kind) in kinds), None)

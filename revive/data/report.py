@@ -154,6 +154,7 @@ def check_data(
             findings += column_checks.constant_columns(evidence)
             findings += column_checks.duplicated_columns(evidence)
             findings += column_checks.outliers(evidence)
+            findings += column_checks.number_for_nothing(evidence)
             findings += column_checks.category_values(evidence)
             findings += column_checks.missing_values(evidence)
             findings += row_checks.duplicated_rows(evidence)
@@ -172,6 +173,7 @@ def check_data(
                 [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
             )
         findings += row_checks.time_gaps(evidence)
+        findings += row_checks.time_not_used(evidence)
         findings += row_checks.rows_after_done(evidence)
         findings += row_checks.short_trajectories(evidence, horizon)
         findings += causal_checks.unseen_inputs(evidence) if usable else ()

@@ -13,6 +13,7 @@ from revive.data.finding import Evidence, Finding, sample_windows, warning
 from revive.data.parallel import each, spans
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray
+from revive.errors import override
 
 _BLOCK: Final = 1 << 14  # rows hashed together
 _SPAN: Final = 1 << 17  # rows that are worth a thread of their own
@@ -20,6 +21,7 @@ _HASHED: Final = 1 << 19  # rows that are compared with all others; of more, an 
 _REPEATED: Final = 1e-3  # share of repeated rows from which they are mentioned
 _DISTINCT: Final = 0.5  # share of distinct values from which a column tells rows apart
 _GAP: Final = 3.0  # times the usual step
+_IRREGULAR: Final = 0.02  # share of such steps from which rows are sampled irregularly
 _DRIFT: Final = 0.3  # distance of two distribution functions
 _PART_ROWS: Final = 5000
 _FEWEST: Final = 50
@@ -94,10 +96,22 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
     if len(long) and usual > 0:
         what = f"{len(long)} steps are longer than {_GAP:g} times the usual {usual:.4g}, "
         what += f"e.g. {steps[long].max():.4g} after row {long[np.argmax(steps[long])]}"
-        yield warning("time-gap", what, f"cut trajectories there: gap: {_GAP * usual:.4g}")
+        remedy = f"cut trajectories there: dataset.gap={_GAP * usual:.4g}"
+        if len(long) > _IRREGULAR * len(steps):
+            remedy = f"rows that come irregularly can be put on an even grid: dataset.resample={usual:.4g} "
+            remedy += "(in the unit of the time, or with one: 60s, 5min; docs/tables.md)"
+        yield warning("time-gap", what, remedy)
     if len(still):
         what = f"{len(still)} rows have the time of the row before them, e.g. row {still[0] + 1}"
         yield warning("time-stands", what, "drop the copies, or correct the times")
+
+
+def time_not_used(evidence: Evidence) -> Iterator[Finding]:
+    """A column that looks like the time of a row, and is not read."""
+    if names := evidence.trajectories.unused_times:
+        what = f"{names[0]!r} looks like the time of a row and is not used, so order and gaps are not checked"
+        more = f" (so do {', '.join(map(repr, names[1:4]))})" if len(names) > 1 else ""
+        yield warning("time-not-used", what + more, override("dataset.time", names[0]))
 
 
 def rows_after_done(evidence: Evidence) -> Iterator[Finding]:

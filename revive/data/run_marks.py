@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from revive.data.readers.container import TRAJECTORY, Container
+from revive.data.readers.container import TRAJECTORY, Container, Loaded
 from revive.data.readers.ends import plain_time
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.order import TimeOrder
 from revive.data.roles import Role, is_counter, role_by_name
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
@@ -203,6 +204,8 @@ class Marks:
         )
         if time is None or not np.isfinite(time).all() or len(time) < 3:
             return
+        order = TimeOrder(name, self.container.infos[name], None, self.container.name)
+        time = order.mended(Loaded(), time, np.array([len(time)], np.int64))
         twice = _shared(time, self.arrays)
         if twice == 0:
             return

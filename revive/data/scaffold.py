@@ -13,6 +13,7 @@ import numpy as np
 from revive.data.long_format import refuse_long_format
 from revive.data.proposal import quoted
 from revive.data.readers.container import Container, Info
+from revive.data.readers.frames import FRAME, is_frame
 from revive.data.readers.opening import open_container
 from revive.data.roles import Role
 from revive.data.run_marks import NO_NODE
@@ -49,21 +50,21 @@ class _Node:
     why: tuple[str, ...]
 
 
-def guess_description(path: Path | str) -> str:
-    """The YAML text of a description of the data in `path`, its guesses marked in comments.
+def guess_description(data: Any) -> str:
+    """The YAML text of a description of `data` (a file, a folder, a frame), its guesses marked in comments.
 
     Raises UserError where the file cannot be read or holds nothing that could be described.
     """
-    return guess(path).description
+    return guess(data).description
 
 
-def guess(path: Path | str, wishes: Wishes | None = None) -> Guess:
+def guess(data: Any, wishes: Wishes | None = None) -> Guess:
     """The description, and how the file has to be read. Raises UserError as `guess_description` does.
 
     wishes: what the user said that columns are.
     """
-    path = Path(path)
-    with open_container(path) as container:
+    path = FRAME if is_frame(data) else Path(data)
+    with open_container(data) as container:
         refuse_long_format(container, path)
         found = survey(container, wishes or Wishes())
         nodes = _nodes(container, found)

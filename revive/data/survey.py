@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,10 +14,12 @@ from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.roles import Role, actions_among, is_setpoint, role_by_name
 from revive.data.run_marks import NO_NODE, Marks
+from revive.data.sentinels import sentinels
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems, suggestion
 from revive.graph.names import name_fault, state_name, transition_name
 
+_log = logging.getLogger("revive")
 LAST: Final = "nothing reads like an action, so the last column is taken for it"
 _ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
 
@@ -76,6 +79,7 @@ class _Surveyor:
         rows = [infos[name].shape[0] for name in usable]
         usable = [name for name in usable if infos[name].shape[0] == max({*rows}, key=rows.count)]
         found.arrays = self._load(usable)
+        self._mark_sentinels(usable)
         self._mark_names()
         self._mark_times()
         self._mark_values(usable)
@@ -86,7 +90,9 @@ class _Surveyor:
         nodes = [name for name in usable if name not in found.roles]
         self._mark_nodes(nodes)
         found.arrays = {name: self._seen(name) for name in usable}
-        if any(np.isnan(found.arrays[name]).any() for name in usable if found.roles[name][0] in _NODES):
+        nodes = [name for name in usable if found.roles[name][0] in _NODES]
+        self._pin_words(nodes)
+        if any(np.isnan(found.arrays[name]).any() for name in nodes):
             found.dataset["missing"] = "mask"
         return found
 
@@ -120,6 +126,28 @@ class _Surveyor:
         values = self._found.arrays[name]
         return values if later is None or later.shape[1:] != values.shape[1:] else np.vstack([values, later])
 
+    def _mark_sentinels(self, usable: Sequence[str]) -> None:
+        """Takes numbers that stand for "no value" out of the arrays, and says so."""
+        taken: dict[str, list[float]] = {}
+        for name in usable:
+            array = self._found.arrays[name]
+            for number in range(array.shape[1]):
+                for sentinel in sentinels(array[:, number]):
+                    taken.setdefault(name, []).append(sentinel.value)
+                    self._found.arrays[name] = array = np.where(array == sentinel.value, np.nan, array)
+                    rows = f"row {sentinel.first}" if sentinel.count == 1 else f"{sentinel.count} rows"
+                    said = "%s: '%s' is %g in %s, far from all else: taken for 'no value' (dataset.missing_values)"
+                    _log.warning(said, self._container.name, name, sentinel.value, rows)
+        if taken:
+            self._found.dataset["missing_values"] = {n: sorted({*values}) for n, values in taken.items()}
+
+    def _pin_words(self, names: Sequence[str]) -> None:
+        """Keeps the numbers that stand for words, so that another file is read with the same ones."""
+        infos = self._infos
+        codes = {name: [*infos[name].words] for name in names if infos[name].holds == "states"}
+        if codes:
+            self._found.dataset["table"] = {"codes": codes}
+
     def _mark_names(self) -> None:
         roles = self._found.roles
         said = {Role.REWARD: "a reward", Role.LABEL: "a label"}
@@ -140,9 +168,14 @@ class _Surveyor:
         named = [name for name in free if role_by_name(name) is Role.TIME and self._could_be_time(name)]
         dated = [name for name in free if self._infos[name].kind == "dates"]
         if named or dated:
-            name = (named or dated)[0]
-            why = "its name" if named else "it holds dates"
+            # a date with its time of day before one without, and that before a time of day alone
+            name = min([*named, *dated], key=lambda name: _PARTIAL.index(self._holds(name)))
+            why = "its name" if name in named else "it holds dates"
             found.roles[name], found.dataset["time"] = (Role.TIME, why), name
+
+    def _holds(self, name: str) -> str:
+        holds = self._infos[name].holds
+        return holds if holds in _PARTIAL else ""
 
     def _could_be_time(self, name: str) -> bool:
         """Dates, or numbers that rise nearly everywhere."""
@@ -210,6 +243,7 @@ class _Surveyor:
         return Role.STATE, "what is left"
 
 
+_PARTIAL: Final = ("", "days", "times of day")
 _NODES: Final = (Role.STATE, Role.ACTION, Role.OUTSIDE)
 
 

@@ -243,6 +243,9 @@ def read_options(settings: Settings) -> ReadOptions:
         time=chosen.time,
         gap=chosen.gap,
         missing=chosen.missing,
+        missing_values=chosen.missing_values,
+        resample=chosen.resample,
+        resample_how=chosen.resample_how,  # type: ignore[arg-type]
         ignore_check=chosen.ignore_check,
     )
 

@@ -20,6 +20,7 @@ DONE = "done"
 RESETS = "resets"
 NUMBER = "number:"
 WORD = "word:"
+AND = " + "  # between the names of a column of dates and one of times of day, read as one
 UNUSED = "unused"  # `about` of a log record that names what is not used
 WRITE_NUMBERS = "write numbers, and numbers for categories too"
 PLAIN_ARRAYS = "write plain numeric arrays"
@@ -29,12 +30,15 @@ PLAIN_ARRAYS = "write plain numeric arrays"
 class Info:
     """What is known of a thing before it is read: its shape (a row count of -1: not known), what it holds.
 
-    `holds` is for messages, `kind` for what can be done with it.
+    `holds` is for messages, `kind` for what can be done with it. `unit` is what its file tells of it. `words`: those
+    that are read as the numbers 0, 1, 2, ...
     """
 
     shape: tuple[int, ...]
     kind: Literal["numbers", "text", "dates", "other"] = "numbers"
     holds: str = "numbers"
+    unit: str = ""
+    words: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: np.dtype) -> Info:

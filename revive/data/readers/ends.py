@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from revive.data.readers.container import DONE, RESETS
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.order import fall_remedy
 from revive.data.readers.rows import finished
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems
@@ -49,13 +50,20 @@ class Ends:
     is_table: bool
 
     def find(
-        self, labels: Mapping[str, np.ndarray], names: IntArray | None, time: FloatArray | None
+        self,
+        labels: Mapping[str, np.ndarray],
+        names: IntArray | None,
+        times: Callable[[IntArray], FloatArray] | None,
     ) -> Found | None:
-        """Where trajectories end, or None and a problem where it cannot be told. names: (N,) a number for each."""
+        """Where trajectories end, or None and a problem where it cannot be told.
+
+        names: (N,) a number for each. times: from the ends (K,) of trajectories to the times of rows (N,).
+        """
         counts = len(self.problems)
-        found = self._base(labels, names, time is not None and self.options.gap is not None)
-        if found is None or len(self.problems) > counts or time is None:
+        found = self._base(labels, names, times is not None and self.options.gap is not None)
+        if found is None or len(self.problems) > counts or times is None:
             return found
+        time = times(found.ends)
         if not np.isfinite(time).all():
             row = int(np.argmin(np.isfinite(time)))
             self._add(f"'{self.options.time}' is missing in row {row}", "time", "every row needs a time")
@@ -128,7 +136,7 @@ class Ends:
         if (steps < 0).any():
             row = int(np.argmax(steps < 0)) + 1
             named = "name what tells trajectories: dataset.trajectory=COLUMN (new: --trajectory COLUMN)"
-            remedy = f"sort the rows by time, or {named}"
+            remedy = fall_remedy(time, row) or f"sort the rows by time, or {named}"
             self._add(f"'{self.options.time}' falls in row {row}", f"time, row {row}", remedy)
             return ends
         if self.options.gap is None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from revive.data.readers.ends import Ends, Found, index_ends, plain_time
 from revive.data.readers.masks import hide_missing
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.order import TimeOrder, time_scale
 from revive.data.readers.planning import Planner
 from revive.data.readers.rows import chosen, grouped, ids, kept, reorder
+from revive.data.resample import Grid, period_of, resampled
+from revive.data.roles import Role, role_by_name
 from revive.data.shift import shifted
 from revive.data.trajectories import FloatArray, IntArray, Trajectories
 from revive.errors import Problem, Problems, UserError
@@ -27,17 +30,16 @@ from revive.graph.decision_graph import DecisionGraph, NodeKind
 _log = logging.getLogger("revive")
 
 
-def read_trajectories(
-    path: Path | str, graph: DecisionGraph, options: ReadOptions | None = None
-) -> Trajectories:
-    """The trajectories in the file or folder `path`, for the nodes of `graph`.
+def read_trajectories(data: Any, graph: DecisionGraph, options: ReadOptions | None = None) -> Trajectories:
+    """The trajectories in `data`, for the nodes of `graph`: a file, a folder, or a frame of pandas, polars or pyarrow.
 
-    npz and h5 hold an array (N, d) per node and `index`; csv and parquet hold a column per column of the
-    description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say what
-    the file does not. Raises UserError with every problem that was found, in the file and in its values.
+    npz and h5 hold an array (N, d) per node and `index`; tables (csv, txt, tsv, xlsx, parquet) hold a column per
+    column of the description; a folder holds such tables, a trajectory in each, or a Minari dataset. `options` say
+    what the file does not. Raises UserError with every problem that was found, in the file and in its values.
     """
-    with open_container(Path(path)) as container:
-        return _trajectories(container, graph, options or ReadOptions())
+    options = options or ReadOptions()
+    with open_container(data, options.layout) as container:
+        return _trajectories(container, graph, options)
 
 
 def from_arrays(
@@ -59,8 +61,10 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     loaded = load_within(container, plan, labels, options, problems)
     hide_missing(loaded, container.owns, source, problems)
     rows = _rows(loaded, graph, source, problems)
+    _blank_out(loaded, plan, container, options)
     found, order = None, None
     if rows != 0 and not (rows is None and problems and "index" not in labels and not container.is_table):
+        _put_forward(container, loaded, rows, options)
         order = _gather(container, loaded, rows, options)
         found = _ends(container, loaded, rows, options, problems)
     ends = None if found is None else found.ends
@@ -74,7 +78,7 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
                 raise UserError(Problem(what, source, "dataset.where"))
             rows = int(ends[-1])
     time = plain_time(loaded.labels.get("time"))
-    masked = options.missing == "mask"
+    masked = options.masks
     breaks = Problems() if options.ignore_check else None
     known = None if rows is None else ends
     ValueChecks(graph, loaded.arrays, known, source, problems, masked, breaks=breaks).run()
@@ -89,12 +93,25 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
         kind = "columns" if container.is_table else "arrays"
         said = "%s: %s that the description does not name are not used: %s"
         _log.warning(said, source, kind, extras, extra={"about": UNUSED})
+    if options.resample is not None:
+        time, ends, absent = _resampled(loaded, graph, options, time, ends, container)
+        masked = True
     missing = Filler(graph, ends, source, container.owns).fill(loaded.arrays) if masked else None
     if absent:
         read = shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
     else:
         read = Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
-    return replace(with_derived(read, graph), told_by=found.by)
+    return replace(with_derived(read, graph), told_by=found.by, unused_times=_times(container, options, used))
+
+
+def _times(container: Container, options: ReadOptions, used: Sequence[str]) -> tuple[str, ...]:
+    """What looks like the times of the rows, where none are read."""
+    if options.time is not None:
+        return ()
+    free = {name: info for name, info in container.infos.items() if name not in used and info.width == 1}
+    dated = [name for name, info in free.items() if info.kind == "dates"]
+    named = [name for name, info in free.items() if info.numeric and role_by_name(name) is Role.TIME]
+    return tuple(sorted(dated, key=lambda name: free[name].holds != "dates") + named)
 
 
 def _gather(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> IntArray | None:
@@ -152,9 +169,82 @@ def _ends(
         ends = index_ends(labels["index"], None, options.index, container.name, problems)
         return None if ends is None else Found(ends, "by 'index'")
     finder = Ends(rows, options, container.name, problems, container.ends, container.is_table)
-    return finder.find(
-        labels, _named(labels, options, container.name, problems), plain_time(labels.get("time"))
+    times: Callable[[IntArray], FloatArray] | None = None
+    if "time" in labels:
+
+        def times(ends: IntArray) -> FloatArray:
+            time = plain_time(labels["time"])
+            assert time is not None
+            if len(time) == rows:
+                labels["time"] = time = _order(container, options).mended(loaded, time, ends)
+            return time
+
+    return finder.find(labels, _named(labels, options, container.name, problems), times)
+
+
+def _order(container: Container, options: ReadOptions) -> TimeOrder:
+    assert options.time is not None
+    info = container.infos[options.time]
+    return TimeOrder(options.time, info, options.layout.zone, container.name)
+
+
+def _put_forward(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> None:
+    """Reverses rows that lie newest first before anything is told from the order of rows."""
+    time = plain_time(loaded.labels.get("time"))
+    if time is None or len(time) != rows or options.trajectories or "index" in loaded.labels:
+        return
+    pieces = np.array([rows], np.int64) if container.ends is None else container.ends
+    _order(container, options).put_forward(loaded, time, pieces)
+
+
+def _blank_out(loaded: Loaded, plan: Plan, container: Container, options: ReadOptions) -> None:
+    """Writes NaN where a number stands for "no value"."""
+    if options.missing_values is None:
+        return
+    for node, parts in plan.items():
+        if node not in loaded.arrays:
+            continue
+        array, begin = loaded.arrays[node], 0
+        if not container.owns:
+            loaded.arrays[node] = array = array.copy()
+        for part in parts:
+            columns = array[:, begin : begin + part.width]
+            begin += part.width
+            for value in options.missing_in(part.source):
+                columns[np.isclose(columns, value, rtol=1e-6, atol=0)] = np.nan
+
+
+def _resampled(
+    loaded: Loaded,
+    graph: DecisionGraph,
+    options: ReadOptions,
+    time: FloatArray | None,
+    ends: IntArray,
+    container: Container,
+) -> tuple[FloatArray, IntArray, list[str]]:
+    """Puts the rows on an even grid; its times, ends, and the transitions, which follow from the states."""
+    assert options.resample is not None
+    assert options.time is not None
+    assert time is not None
+    period, in_seconds = period_of(options.resample)
+    if in_seconds:
+        scale = time_scale(options.time, container.infos[options.time], time)
+        if scale is None:
+            what = f"the unit of '{options.time}' is not known"
+            remedy = "write resample in that unit, as a bare number"
+            raise UserError(Problem(what, container.name, "dataset.resample", remedy))
+        period /= scale
+    absent = [name for name in graph.transitions if is_read(graph, name)]
+    states = {name: array for name, array in loaded.arrays.items() if name not in absent}
+    grid = Grid(time, ends, period, container.name)
+    loaded.arrays = resampled(graph, states, grid, options.resample_how or {})
+    problems = Problems()
+    _check_lengths(grid.ends, absent, container.name, problems)
+    problems.raise_if_any()
+    _log.warning(
+        "%s: %d rows resampled to %d, one in %s", container.name, len(time), len(grid.times), options.resample
     )
+    return grid.times, grid.ends, absent
 
 
 def _named(

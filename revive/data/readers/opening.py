@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from revive.data.readers.arrow import Csv, Parquet
 from revive.data.readers.container import Container
+from revive.data.readers.dialect import TableOptions
+from revive.data.readers.frames import FRAME, FrameTable, is_frame
 from revive.data.readers.h5 import MinariFile, open_h5
 from revive.data.readers.npz import NpzFile
+from revive.data.readers.parquet import Parquet
 from revive.data.readers.tables import TableFiles, TableFormat
+from revive.data.readers.text import TextTables
+from revive.data.readers.workbook import WORKBOOKS
 from revive.errors import Problem, UserError, nearest
 
-_TABLES: Final[dict[str, TableFormat]] = {".csv": Csv(), ".parquet": Parquet()}
-_SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TABLES)
+_TEXTS: Final = (".csv", ".tsv", ".txt")
+_PACKED: Final = (".gz", ".zst")
+_TABLES: Final = (*WORKBOOKS, *_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
+_SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".xlsx", ".parquet")
 _BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 
 
-def open_container(path: Path) -> Container:
-    """The opened data file, or folder of files. Raises UserError where there is none or it cannot be read."""
+def open_container(data: Any, table: TableOptions | None = None) -> Container:
+    """The opened data: a file, a folder of files, or a frame of pandas, polars or pyarrow.
+
+    table: what text tables do not tell about themselves.
+
+    Raises UserError where there is none or it cannot be read.
+    """
+    options = table or TableOptions()
+    if is_frame(data):
+        return TableFiles([FRAME], FrameTable(data, options), FRAME)
+    path = Path(data)
     try:
         if path.is_dir():
-            return _folder(path)
+            return _folder(path, options)
         _require_file(path)
-        suffix = path.suffix.lower()
+        suffix = _suffix(path)
         if suffix in _TABLES:
-            return TableFiles([path], _TABLES[suffix], path)
+            return TableFiles([path], _format(suffix, options), path)
         if suffix == ".npz":
             return NpzFile(path)
         if suffix in (".h5", ".hdf5"):
@@ -40,16 +55,26 @@ def open_container(path: Path) -> Container:
     raise UserError(Problem(f"files of type '{path.suffix}' cannot be read", path, remedy=remedy))
 
 
-def _folder(path: Path) -> Container:
+def _suffix(path: Path) -> str:
+    """The ending that tells the type: `.csv` of `a.csv`, `.csv.gz` of `a.csv.gz`."""
+    last = path.suffix.lower()
+    return Path(path.stem).suffix.lower() + last if last in _PACKED else last
+
+
+def _format(suffix: str, options: TableOptions) -> TableFormat:
+    return Parquet() if suffix == ".parquet" else TextTables(options)
+
+
+def _folder(path: Path, options: TableOptions) -> Container:
     for name in _MINARI:
         if (path / name).is_file():
             return MinariFile(path / name)
-    files = [entry for entry in path.iterdir() if entry.suffix.lower() in _TABLES and entry.name[0] != "."]
-    kinds = sorted({entry.suffix.lower() for entry in files})
+    files = [entry for entry in path.iterdir() if _suffix(entry) in _TABLES and entry.name[0] != "."]
+    kinds = sorted({_suffix(entry) for entry in files})
     if len(kinds) == 1:
         for entry in files:
             _require_file(entry)
-        return TableFiles(sorted(files, key=_natural), _TABLES[kinds[0]], path)
+        return TableFiles(sorted(files, key=_natural), _format(kinds[0], options), path)
     what = (
         f"is a folder with both {' and '.join(kinds)} files" if kinds else "is a folder without tables in it"
     )

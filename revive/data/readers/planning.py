@@ -10,6 +10,7 @@ from typing import Final
 
 from revive.data.derive import is_optional, is_read
 from revive.data.readers.container import (
+    AND,
     DONE,
     NUMBER,
     PLAIN_ARRAYS,
@@ -47,7 +48,7 @@ class Planner:
     def plan(self) -> dict[str, tuple[Part, ...]]:
         """Node -> its parts; without the nodes that are malformed, and without transitions to be built."""
         plan: dict[str, tuple[Part, ...]] = {}
-        table = self.options.table or {}
+        table = self.options.nodes
         for node in table:
             if node not in self.graph:
                 remedy = suggestion(node, self.graph.nodes)
@@ -70,7 +71,7 @@ class Planner:
 
     def _sources(self, name: str) -> Sequence[str] | None:
         """What `name` is made of, or None where it is missing, or is no problem to miss."""
-        infos, table = self.container.infos, self.options.table or {}
+        infos, table = self.container.infos, self.options.nodes
         if name in table:
             return table[name]
         transition = name in self.graph.transitions
@@ -157,7 +158,7 @@ class Planner:
         if width != self.graph[node].width:
             info = self.container.infos[parts[0].source]
             self._add_shape(
-                node, info if len(parts) == 1 and not self.options.table else Info((rows[0], width))
+                node, info if len(parts) == 1 and not self.options.nodes else Info((rows[0], width))
             )
             return False
         return True
@@ -233,7 +234,7 @@ class Planner:
                 if name != ROW:
                     self.problems.append(unknown_column(name, infos, self.container.name))
             elif self._is_flat(infos[name], ("numbers", "dates", "text")):
-                found[f"{WORD if infos[name].kind == 'text' else NUMBER}{name}"] = name
+                found[f"{WORD if infos[name].kind == 'text' or infos[name].words else NUMBER}{name}"] = name
             else:
                 what = (
                     f"'where' asks for '{name}' of shape {infos[name].shape}, which holds {infos[name].holds}"
@@ -270,7 +271,8 @@ class Planner:
 
     def extras(self, used: Iterable[str]) -> str:
         """The sources that nothing uses, for a message; empty where there are none."""
-        rest = sorted({*self.container.infos} - {*used} - {"index"})
+        infos = {name for name in self.container.infos if AND not in name}  # nor what joins two columns
+        rest = sorted(infos - {part for name in used for part in (name, *name.split(AND))} - {"index"})
         return _listed([repr(name) if not name.strip() else name for name in rest])
 
 

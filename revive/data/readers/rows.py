@@ -23,9 +23,16 @@ def ids(labels: Mapping[str, np.ndarray]) -> IntArray | None:
         return None
     codes = np.zeros(len(found[0]), dtype=np.int64)
     for values in found:
-        own = np.unique(values, return_inverse=True)[1].reshape(-1)
-        codes = np.unique(codes * (int(own.max(initial=0)) + 1) + own, return_inverse=True)[1].reshape(-1)
+        own = _numbered(values)
+        codes = _numbered(codes * (int(own.max(initial=0)) + 1) + own) if len(found) > 1 else own
     return codes
+
+
+def _numbered(values: np.ndarray) -> IntArray:
+    """(N,) the place of each value among the different ones; sorts only where rows follow another value."""
+    fresh = np.append(True, values[1:] != values[:-1])[: len(values)]
+    heads = np.unique(values[fresh], return_inverse=True)[1].reshape(-1)
+    return heads[np.cumsum(fresh) - 1]
 
 
 def grouped(
@@ -43,7 +50,7 @@ def grouped(
     if pieces is not None and pieces[-1] == len(names):
         piece = np.searchsorted(pieces, np.arange(len(names)), side="right")
         fresh[pieces[:-1]] = True
-    blocks, owners = int(fresh.sum()), len(np.unique(np.column_stack([piece, names]), axis=0))
+    blocks, owners = int(fresh.sum()), len(np.unique(np.column_stack([piece[fresh], names[fresh]]), axis=0))
     if blocks == owners:
         return None
     first = np.full(int(names.max()) + 1, len(names))

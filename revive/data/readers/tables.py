@@ -227,8 +227,11 @@ def _numbers(column: Any, name: str, path: str) -> np.ndarray:
     import pyarrow as pa  # type: ignore[import-untyped]
 
     try:
-        if pa.types.is_dictionary(column.type):
-            column = column.dictionary_decode()
+        if pa.types.is_dictionary(
+            column.type
+        ):  # words that stand for their numbers, or a column of few values
+            words = pa.types.is_string(column.type.value_type)
+            column = column.indices if words else column.dictionary_decode()
         if not pa.types.is_float64(column.type):
             column = column.cast(pa.float64(), safe=False)
         if column.null_count:

@@ -150,7 +150,7 @@ def test_tables_that_contradict_themselves(tmp_path: Path, suffix: str, change: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("x,y,u\n1,2,3\n1,2\n", "Expected 3 columns"),
+        ("x,y,u\n1,2,3\n1,2\n", "2 values in line 3, but 3 names"),
         ("x,y,u\n1,2,3\n1,two,3\n", "text"),
         ("x,y,x,u\n1,2,3,4\n", "several columns called 'x'"),
         ("1,2,3\n4,5,6\n", "first line holds numbers"),

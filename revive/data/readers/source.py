@@ -1,0 +1,158 @@
+"""The text of a file as UTF-8 with plain line ends, whatever it was compressed with and encoded in."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from revive.errors import Problem, UserError
+
+SAMPLE: Final = 1 << 20  # bytes of text that everything is told from
+COMPRESSED: Final = (".gz", ".zst")
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_TRIED: Final = ["gb18030", "shift_jis", "cp1251", "euc_kr", "big5", "cp1252"]
+_RUN: Final = re.compile(r"[^\x00-\x7f]+")
+
+
+class Lines(Protocol):
+    """Text as bytes, from its beginning to its end."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+    def readline(self) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Source:
+    """A text file; `open` gives its text as UTF-8 bytes, lines ended by a line feed or by both marks."""
+
+    path: Path
+    encoding: str
+    marked: int = 0
+    returns: bool = False
+
+    @classmethod
+    def of(cls, path: Path, encoding: str | None) -> Source:
+        """Finds out how `path` is written, unless `encoding` says it. Raises UserError for what is no text."""
+        with _raw(path) as file:
+            head = file.read(SAMPLE)
+        mark = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
+        found = encoding or (mark[1] if mark else _guessed(head, path))
+        plain = codecs.lookup(found).name == "utf-8"
+        marked = len(codecs.BOM_UTF8) if plain and mark and mark[1] == "utf-8" else 0
+        text = head if plain else head.decode(found, errors="ignore").encode()
+        if b"\0" in text:
+            raise UserError(Problem("holds binary data, no text", path, remedy="write it as text"))
+        return cls(path, "utf-8" if plain else found, marked, b"\r" in text and b"\n" not in text)
+
+    def open(self) -> Lines:
+        """Its text from the beginning; the caller closes it."""
+        file = _raw(self.path)
+        if self.encoding == "utf-8" and not self.returns:
+            file.read(self.marked)
+            return file  # type: ignore[no-any-return]
+        return _Recoded(file, "utf-8-sig" if self.encoding == "utf-8" else self.encoding)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes its text has."""
+        growth = 6 if self.path.suffix.lower() in COMPRESSED else 1
+        return self.path.stat().st_size * growth
+
+    def said(self) -> list[str]:
+        """What is not as in a plain text, for a message."""
+        return ([] if self.encoding == "utf-8" else [self.encoding]) + (
+            ["lines ended by CR"] if self.returns else []
+        )
+
+
+@dataclass(frozen=True)
+class TextInMemory:
+    """Text that was made of another kind of file; `made` says of what, for messages."""
+
+    text: bytes
+    made: tuple[str, ...] = ()
+
+    def open(self) -> Lines:
+        """The text from the beginning."""
+        return io.BytesIO(self.text)
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        return len(self.text)
+
+    def said(self) -> list[str]:
+        """What it was made of."""
+        return [*self.made]
+
+
+def _raw(path: Path) -> Any:
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        return gzip.open(path, "rb")
+    if suffix == ".zst":
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        return io.BufferedReader(pa.input_stream(path, compression="zstd"))
+    return path.open("rb")
+
+
+class _Recoded:
+    """Text in another encoding, as UTF-8 with line feeds."""
+
+    def __init__(self, file: Any, encoding: str) -> None:
+        self._text = io.TextIOWrapper(file, encoding=encoding, newline=None)
+
+    def read(self, size: int, /) -> bytes:
+        return self._text.read(size).encode()
+
+    def readline(self) -> bytes:
+        return self._text.readline().encode()
+
+    def close(self) -> None:
+        self._text.close()
+
+
+def _guessed(head: bytes, path: Path) -> str:
+    """The encoding of a text without a byte order mark."""
+    if (pair := _utf16(head)) is not None:
+        return pair
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        western = head.decode("cp1252", errors="replace")
+        if all(len(run) <= 2 and "\ufffd" not in run for run in _RUN.findall(western)):
+            return "cp1252"  # a degree sign or an umlaut here and there; other scripts come in words
+        from charset_normalizer import from_bytes
+
+        best = from_bytes(head[: SAMPLE // 16], cp_isolation=_TRIED).best()
+        if best is None:
+            remedy = "name it: dataset.table.encoding=cp1252, gb18030, ..."
+            raise UserError(Problem("its encoding cannot be told", path, None, remedy)) from None
+        return best.encoding
+    return "utf-8"
+
+
+def _utf16(head: bytes) -> str | None:
+    """UTF-16 without a mark: every other byte of a table's figures is zero."""
+    part = head[:2048]
+    if len(part) < 4:
+        return None
+    even, odd = part[::2].count(0) / len(part[::2]), part[1::2].count(0) / len(part[1::2])
+    if odd > 0.8 and even < 0.2:
+        return "utf-16-le"
+    return "utf-16-be" if even > 0.8 and odd < 0.2 else None

@@ -1,0 +1,383 @@
+"""Text tables: csv, txt and tsv files, also compressed, in whatever way people and plants write them.
+
+How a file is written is told from its beginning (`sniff`). Its rows are parsed by pyarrow, a chunk at a time; a chunk
+in which something is no plain number or date is parsed as text, and read cell by cell (`cells`).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.readers.cells import Kind, Reader, kind_of
+from revive.data.readers.container import AND, Info
+from revive.data.readers.dialect import BLANKS, TableOptions
+from revive.data.readers.footer import without_footer
+from revive.data.readers.places import Places
+from revive.data.readers.said import is_new, say_once
+from revive.data.readers.sniff import sniff
+from revive.data.readers.source import SAMPLE, Source, TextInMemory
+from revive.data.readers.times import TimeForm, likelier_order
+from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
+from revive.errors import Problem, Problems, UserError
+
+_BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
+_CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
+_SHOWN: Final = 8  # columns named in one line
+_SNIFFED: Final = 150  # lines that are looked at as text
+_BROKEN: Final = (OSError, EOFError, zlib.error, UnicodeError)
+
+
+class TextTables:
+    """Text files with a column per quantity. `options`: what they do not tell about themselves."""
+
+    def __init__(self, options: TableOptions) -> None:
+        self._options = options
+        self._opened: dict[Path, _TextTable] = {}
+        self._states: dict[str, Kind] = {}  # the words of the first file of a folder count for all
+
+    def columns(self, path: Path) -> list[tuple[str, Info]]:
+        return self._table(path).infos()
+
+    def rows(self, path: Path) -> int:
+        return self._table(path).rows
+
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
+        yield self._table(path).batches(columns)
+
+    def _table(self, path: Path) -> _TextTable:
+        if path not in self._opened:
+            with reading(path):
+                self._opened[path] = _TextTable(path, self._options, self._states)
+        return self._opened[path]
+
+
+class _TextTable:
+    """One text file: how it is written, and what its columns hold."""
+
+    def __init__(self, path: Path, options: TableOptions, states: dict[str, Kind]) -> None:
+        self._path, self._options, self._states = path, options, states
+        self._source: Source | TextInMemory
+        self._is_sheet = path.suffix.lower() in WORKBOOKS
+        if self._is_sheet:
+            self._source = sheet_as_text(path, options.sheet)
+            options = self._options = replace(options, separator="\t")
+        else:
+            self._source = Source.of(path, options.encoding)
+        sample = self._sample()
+        lines = sample.split(b"\n", _SNIFFED)
+        text = b"\n".join(lines[:_SNIFFED]).decode(errors="replace")
+        self._dialect = sniff(text.replace("\r\n", "\n"), path, options)
+        self._number = {name: number for number, name in enumerate(self._dialect.names)}
+        body = self._spaced(b"\n".join(sample.split(b"\n")[self._dialect.first - 1 :]))
+        self.rows = self._row_count(sample, body)
+        self._types: dict[str, Any] = {}
+        self._footer: list[str] = []
+        self.kinds = self._kinds(body)
+        if len(sample) < SAMPLE:  # what lies below the table is no word of a column
+            body, left_out = without_footer(
+                body, self._dialect, [self.kinds[name] for name in self._dialect.names], options
+            )
+            if left_out:
+                states.clear()
+                self.kinds = self._kinds(body)
+
+    def _sample(self) -> bytes:
+        """Whole lines from the beginning."""
+        file = self._source.open()
+        try:
+            return file.read(SAMPLE) + file.readline()
+        finally:
+            file.close()
+
+    def _row_count(self, sample: bytes, body: bytes) -> int:
+        lines = body.count(b"\n") + 1
+        whole = len(sample) < SAMPLE
+        return lines if whole else int(self._source.size / len(sample) * lines * 1.02)
+
+    def infos(self) -> list[tuple[str, Info]]:
+        """Names and what the columns hold, from left to right; unnamed columns without values are left out."""
+        units = dict(zip(self._dialect.names, self._dialect.units, strict=True))
+        found = [(name, self.kinds[name].info(units[name])) for name in self._dialect.names]
+        found = [(name, info) for name, info in found if name or info.kind != "other"]
+        days = [name for name in self._number if self._is_time(name, dated=True, clocked=False)]
+        clocks = [name for name in self._number if self._is_time(name, dated=False, clocked=True)]
+        if len(days) == len(clocks) == 1:
+            found.append((days[0] + AND + clocks[0], Info((-1,), "dates", "dates")))
+        return found
+
+    def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
+        form = self.kinds[name].form
+        return form is not None and (form.dated, form.clocked) == (dated, clocked)
+
+    def _kinds(self, body: bytes) -> dict[str, Kind]:
+        """What the columns hold, told from the sample; sets the types that pyarrow can read by itself."""
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        table = self._parsed(body, [*self._number], None) if body.strip() else None
+        kinds = {}
+        for name, number in self._number.items():
+            column = table.column(str(number)).combine_chunks() if table is not None else pa.nulls(0)
+            kinds[name] = self._states.get(name) or self._kind(name, column)
+            if kinds[name].holds == "states":
+                self._states[name] = kinds[name]
+        return kinds
+
+    def _kind(self, name: str, column: Any) -> Kind:
+        from pyarrow import types
+
+        kind = column.type
+        if self._options.codes and name in self._options.codes:
+            return kind_of(name, column, self._options)
+        if types.is_boolean(kind):
+            self._types[name] = kind
+            return Kind("switch", words=("false", "true"))
+        if types.is_timestamp(kind) or types.is_date(kind):
+            self._types[name] = kind
+            zoned = types.is_timestamp(kind) and kind.tz is not None
+            form = TimeForm("numeric", "YMD", True, types.is_timestamp(kind), "-", zoned)
+            return Kind("times", form=form)
+        if types.is_time(kind):
+            return Kind("times", form=TimeForm("clock", dated=False))
+        if types.is_string(kind):
+            return self._ordered(kind_of(name, column, self._options))
+        self._types[name] = _float64()
+        return Kind("numbers")
+
+    def _ordered(self, kind: Kind) -> Kind:
+        if kind.form is None or kind.form.form != "numeric" or self._options.dates is None:
+            return kind
+        return replace(kind, form=replace(kind.form, order=self._options.dates))
+
+    def batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Record batches of all rows; text stays, all else is numbers or times."""
+        with reading(self._path):
+            wanted = list(dict.fromkeys(part for name in columns for part in self._parts(name)))
+            self._settle(wanted)
+            reader = Reader(self._dialect, self._options, self.kinds)
+            places = Places(self._chunks, self._dialect.first)
+            for text in self._chunks():
+                places.enter(text)
+                for batch in self._converted(text, places, wanted, reader):
+                    yield _joined(batch, columns)
+            self._finish(reader)
+
+    def _parts(self, name: str) -> list[str]:
+        return [name] if name in self._number else name.split(AND)
+
+    def _settle(self, wanted: Sequence[str]) -> None:
+        """Finds the order of day and month where the sample allows both, from all rows."""
+        import pyarrow as pa
+
+        for name in wanted:
+            form = self.kinds[name].form
+            if form is None or form.form != "numeric" or form.order is not None:
+                continue
+            tables = [self._parsed(text, [name], pa.string()) for text in self._chunks()]
+            column = pa.concat_tables(tables).column(0).combine_chunks()
+            order = likelier_order(column) or "DMY"
+            self.kinds[name] = replace(self.kinds[name], form=replace(form, order=order))
+
+    def _converted(self, text: bytes, places: Places, wanted: Sequence[str], reader: Reader) -> Iterator[Any]:
+        import pyarrow as pa
+
+        row = 0
+        try:
+            types = {str(self._number[name]): self._types.get(name, pa.string()) for name in wanted}
+            table = self._parsed(text, wanted, types)
+        except pa.ArrowInvalid:
+            table = self._parsed(text, wanted, pa.string(), places)
+        for batch in table.to_batches():
+            arrays = [
+                reader.column(name, column, partial(_line_behind, places, row))
+                if pa.types.is_string(column.type)
+                else column
+                for name, column in zip(wanted, batch.columns, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, list(wanted))
+            row += batch.num_rows
+
+    def _parsed(self, text: bytes, wanted: Sequence[str], types: Any, places: Places | None = None) -> Any:
+        """The columns `wanted` of whole lines, called by their numbers.
+
+        types: of pyarrow, by number, or one for all; None: pyarrow tells them. Rows of another length are named by
+        their `places`; without these they raise ArrowInvalid where types are told by number, and are skipped otherwise.
+        """
+        import pyarrow as pa
+        from pyarrow import csv
+
+        ids = [str(self._number[name]) for name in wanted]
+        ragged: list[Any] = []
+        verbatim = types is not None and not isinstance(types, Mapping)
+        parse = csv.ParseOptions(
+            delimiter="\t" if self._dialect.separator == BLANKS else self._dialect.separator,
+            newlines_in_values=b'"' in text,
+        )
+        typed = isinstance(types, Mapping)
+        if not typed:  # a Python function must not be in the hands of threads: see `own`
+            parse.invalid_row_handler = partial(_set_aside, ragged)
+        convert = csv.ConvertOptions(
+            include_columns=ids,
+            column_types=dict.fromkeys(ids, types) if verbatim else types,
+            strings_can_be_null=not verbatim,
+            decimal_point=self._dialect.decimal,
+        )
+        names = [str(number) for number in range(len(self._dialect.names))]
+        block = max(_BLOCK, 4 * text.find(b"\n"))  # of a wide table a block has to hold a line
+        read = csv.ReadOptions(column_names=names, block_size=block, use_threads=typed)
+        pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
+        table = csv.read_csv(own(text), read, parse, convert, pool)
+        if ragged and places is not None:
+            raise UserError(self._ragged(ragged[0], places.line((ragged[0].number or 1) - 1)))
+        return table
+
+    def _ragged(self, row: Any, line: int) -> Problem:
+        what = (
+            f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
+        )
+        remedy = "correct or delete the line; dataset.table.separator, .header and .footer set what was found"
+        return Problem(what, self._path, f"line {line}", remedy)
+
+    def _spaced(self, text: bytes) -> bytes:
+        """Runs of blanks as one mark between values, where blanks separate."""
+        if self._dialect.separator != BLANKS:
+            return text
+        return re.sub(rb"(?m)^\t|\t$", b"", re.sub(rb"[ \t\r]+", b"\t", text))
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Whole lines of rows, many at a time."""
+        file = self._source.open()
+        try:
+            for _ in range(self._dialect.first - 1):
+                file.readline()
+            held = b""
+            while text := _some_lines(file):
+                if held and not held.isspace():
+                    yield self._spaced(held)
+                held = text
+            names, kinds = self._dialect.names, self.kinds
+            held, left_out = without_footer(
+                held, self._dialect, [kinds[name] for name in names], self._options
+            )
+            if left_out:
+                self._footer = [f"no row at the end: {left_out}"]
+            if held and not held.isspace():
+                yield self._spaced(held)
+        finally:
+            file.close()
+
+    def _finish(self, reader: Reader) -> None:
+        problems = Problems()
+        reader.words.report(str(self._path), self.kinds, problems)
+        problems.raise_if_any()
+        self._say(reader)
+
+    def _say(self, reader: Reader) -> None:
+        """Says once how the file is written, and which words were read for missing values."""
+        name, key = self._path.name, str(self._path)
+        written = [part for part in self._dialect.said() if not (self._is_sheet and "separated" in part)]
+        layout = ", ".join([*self._source.said(), *written, *self._footer])
+        kinds = [kind for kind in self.kinds.values() if kind.form is not None]
+        forms = {kind.form.said() for kind in kinds if kind.form and kind.form.unusual}
+        parts = [layout] if layout else []
+        parts += [f"times {', '.join(sorted(forms))}"] if forms else []
+        coded = [(name, kind.words) for name, kind in self.kinds.items() if kind.words]
+        coded = [(name, words) for name, words in coded if name not in self._types]
+        parts += [f"{n} " + ", ".join(f"{w}={i}" for i, w in enumerate(ws)) for n, ws in coded[:_SHOWN]]
+        if parts:
+            say_once(f"{name}: {'; '.join(parts)}")
+        fresh = [text for column, text in reader.words.said() if is_new(key, column, text)]
+        if fresh:
+            more = f"; and {len(fresh) - _SHOWN} more columns" if len(fresh) > _SHOWN else ""
+            say_once(f"{name}: no value: {'; '.join(fresh[:_SHOWN])}{more}")
+
+
+def own(text: bytes) -> Any:
+    """A buffer that belongs to pyarrow.
+
+    A buffer around Python's bytes is released by whichever of pyarrow's threads lets go of it last; where that happens
+    while the interpreter shuts down, the thread cannot take the lock of the interpreter and aborts the process.
+    """
+    import pyarrow as pa
+
+    buffer = pa.allocate_buffer(len(text))
+    np.frombuffer(buffer, np.uint8)[:] = np.frombuffer(text, np.uint8)
+    return buffer
+
+
+def _set_aside(ragged: list[Any], row: Any) -> str:
+    ragged.append(row)
+    return "skip"
+
+
+def _line_behind(places: Places, before: int, row: int) -> int:
+    return places.line(before + row)
+
+
+def _float64() -> Any:
+    import pyarrow as pa
+
+    return pa.float64()
+
+
+def _some_lines(file: Any) -> bytes:
+    """Whole lines; a line break inside quotes ends no line."""
+    text = file.read(_CHUNK)
+    if not text:
+        return b""
+    lines = [text, file.readline()]
+    quotes = sum(part.count(b'"') for part in lines if b'"' in part)
+    while quotes % 2 and (more := file.readline()):
+        lines.append(more)
+        quotes += more.count(b'"')
+    return b"".join(lines)
+
+
+def _joined(batch: Any, columns: Sequence[str]) -> Any:
+    """The batch with exactly these columns; `date + time` is the sum of both."""
+    import pyarrow as pa
+
+    if batch.schema.names == list(columns):
+        return batch
+    arrays = []
+    for name in columns:
+        if name in batch.schema.names:
+            arrays.append(batch.column(name))
+            continue
+        date, clock = (
+            batch.column(part).cast(pa.timestamp("us")).cast(pa.int64()) for part in name.split(AND)
+        )
+        arrays.append(pa.compute.add(date, clock).cast(pa.timestamp("us")))
+    return pa.RecordBatch.from_arrays(arrays, list(columns))
+
+
+class reading:
+    """Says what breaks while a text file is read in the words of its user."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise UserError(Problem("tables need pyarrow", self._path, None, "pip install pyarrow")) from None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        import pyarrow as pa
+
+        if isinstance(error, UnicodeError) or (error is not None and "UTF8" in str(error)):
+            what = "holds bytes that are no text in the encoding that its beginning has"
+            remedy = "name the encoding: dataset.table.encoding=cp1252, gb18030, utf-16, ..."
+            raise UserError(Problem(what, self._path, None, remedy)) from None
+        if isinstance(error, pa.ArrowException | OSError | EOFError | zlib.error):
+            said = " ".join(str(getattr(error, "strerror", None) or error).split())
+            what = f"cannot be read: {said[:300]}"
+            raise UserError(Problem(what, self._path, None, "write it again, or copy it again")) from None

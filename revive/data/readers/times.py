@@ -1,0 +1,261 @@
+"""Dates and times of day as people and loggers write them, read by the column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.trajectories import BoolArray, IntArray
+
+_MONTHS: Final = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january januar",
+            "feb february februar",
+            "mar march mär märz mrz",
+            "apr april",
+            "may mai",
+            "jun june juni",
+            "jul july juli",
+            "aug august",
+            "sep sept september",
+            "oct october okt oktober",
+            "nov november",
+            "dec december dez dezember",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_ZONES: Final = {
+    "z": 0,
+    "utc": 0,
+    "gmt": 0,
+    "wet": 0,
+    "bst": 60,
+    "west": 60,
+    "cet": 60,
+    "mez": 60,
+    "cest": 120,
+} | {
+    "mesz": 120,
+    "eet": 120,
+    "eest": 180,
+    "est": -300,
+    "edt": -240,
+    "cst": -360,
+    "cdt": -300,
+    "mst": -420,
+    "mdt": -360,
+    "pst": -480,
+    "pdt": -420,
+    "jst": 540,
+}
+"""Minutes east of UTC."""
+
+# RE2 and Python's re read these alike: pyarrow takes whole columns apart, Python single cells.
+_CLOCK: Final = (
+    r"(?P<h>\d{1,2})[:h](?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[AaPp])\.?[Mm]\.?)?"
+)
+_ZONE: Final = r" ?(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4})?"
+_OF_DAY: Final = rf"(?:(?:[ T_,]+|, | - ){_CLOCK}{_ZONE})?"
+_DAY_NAME: Final = r"(?:[A-Za-z]{2,9},? )?"
+_MONTH_NAME: Final = r"(?P<b>[A-Za-zä]{3,9})\.?"
+_NUMERIC: Final = rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
+_NAMED: Final = (
+    rf"^{_DAY_NAME}(?P<a>\d{{1,4}})[ ./-]{{1,2}}{_MONTH_NAME}[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
+)
+_AMERICAN: Final = rf"^{_DAY_NAME}{_MONTH_NAME} (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
+_ONLY_CLOCK: Final = rf"^{_CLOCK}$"
+FORMS: Final = {"numeric": _NUMERIC, "named": _NAMED, "american": _AMERICAN, "clock": _ONLY_CLOCK}
+_COMPILED: Final = {form: re.compile(pattern) for form, pattern in FORMS.items()}
+DAY: Final = 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True)
+class TimeForm:
+    """How the times of a column are written.
+
+    form: a key of FORMS. order: of the numbers in a date, DMY, MDY or YMD; None while it is not known.
+    dated, clocked, zoned: whether there are dates, times of day, and offsets from UTC. mark: between the numbers of
+    a date.
+    """
+
+    form: str
+    order: str | None = None
+    dated: bool = True
+    clocked: bool = True
+    mark: str = "/"
+    zoned: bool = False
+
+    @property
+    def unusual(self) -> bool:
+        """Whether it is worth a word: not as the standard wants it, and not in doubt."""
+        standard = self.form == "numeric" and self.order == "YMD"
+        return not standard and (self.form != "numeric" or self.order is not None)
+
+    def said(self) -> str:
+        """For a message, like `DD.MM.YYYY hh:mm`."""
+        if not self.dated:
+            return "hh:mm"
+        names = {"D": "DD", "M": "MM", "Y": "YYYY"}
+        date = {"named": "DD MMM YYYY", "american": "MMM DD, YYYY"}.get(self.form)
+        return date or self.mark.join(names[letter] for letter in self.order or "DMY")
+
+
+def is_time(cell: str) -> bool:
+    """Whether a plain cell is a date, a time of day or both."""
+    return form_of(cell) is not None
+
+
+def form_of(cell: str) -> str | None:
+    """The key of FORMS that a plain cell has; None where it is no time."""
+    for form, pattern in _COMPILED.items():
+        found = pattern.match(cell)
+        if found and _plausible(form, found.groupdict()):
+            return form
+    return None
+
+
+def _plausible(form: str, parts: dict[str, str | None]) -> bool:
+    if form in ("named", "american"):
+        return (parts["b"] or "").lower() in _MONTHS
+    if form == "numeric":
+        a, c = len(parts["a"] or ""), len(parts["c"] or "")
+        return (a == 4 and c <= 2) or (a <= 2 and c in (2, 4))
+    return True
+
+
+def time_form(cells: Sequence[str]) -> TimeForm | None:
+    """The form of most of these cells, which are in the order of the file; None where few are times."""
+    forms = [form_of(cell) for cell in cells]
+    known = [form for form in forms if form]
+    if not known:
+        return None
+    form = max(sorted({*known}), key=known.count)
+    chosen = [cell for cell, f in zip(cells, forms, strict=True) if f == form]
+    if form == "clock":
+        return TimeForm(form, None, dated=False)
+    parts = [found.groupdict() for cell in chosen if (found := _COMPILED[form].match(cell))]
+    clocked, zoned = (any(part[name] for part in parts) for name in "hz")
+    if form != "numeric":
+        return TimeForm(form, "YMD" if len(parts[0]["a"]) == 4 else "DMY", True, clocked, " ", zoned)
+    return TimeForm(form, _order(chosen), True, clocked, parts[0]["m1"], zoned)
+
+
+def _order(cells: Sequence[str]) -> str | None:
+    """DMY, MDY or YMD; None where the cells allow both of the first."""
+    parts = [_COMPILED["numeric"].match(cell) for cell in cells]
+    split = [(found["a"], found["m1"], found["b"]) for found in parts if found]
+    if len(split[0][0]) == 4:
+        return "YMD"
+    if split[0][1] == ".":
+        return "DMY"  # nobody writes 03.31.2024
+    first, second = max(int(a) for a, _, _ in split), max(int(b) for _, _, b in split)
+    if first > 12 or second > 12:
+        return ("DMY" if second <= 12 else None) if first > 12 else "MDY"
+    return None
+
+
+def likelier_order(column: Any) -> str | None:
+    """The order under which the steps of a column of times (an arrow array of text) are the most alike.
+
+    None where both orders give the same steps, so that the order does not matter.
+    """
+    uneven = {}
+    for order in ("DMY", "MDY"):
+        micros, known = read_times(column, TimeForm("numeric", order))
+        steps = np.diff(micros[known])
+        usual = np.median(steps) if len(steps) else 0
+        uneven[order] = (int((~known).sum()), int((steps != usual).sum()), float(np.abs(steps - usual).sum()))
+    if uneven["DMY"] == uneven["MDY"]:
+        return None
+    return min(uneven, key=lambda order: uneven[order])
+
+
+def read_times(column: Any, form: TimeForm) -> tuple[IntArray, BoolArray]:
+    """(N,) microseconds since 1970 (UTC, or local where no offset is told), or of the day; and which are known.
+
+    column: an arrow array of plain text.
+    """
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
+
+    found = pc.extract_regex(column, FORMS[form.form])
+    known = np.array(pc.is_valid(found), dtype=bool)
+    parts = {name: found.field(number) for number, name in enumerate(_names(found))}
+    micros = _clock(parts, known) if "h" in parts else np.zeros(len(known), np.int64)
+    if form.dated:
+        days, real = _days(parts, form, known)
+        known, micros = known & real, micros + days * DAY - _offsets(parts, known)
+    return micros, known
+
+
+def _names(struct: Any) -> list[str]:
+    return [struct.type.field(number).name for number in range(struct.type.num_fields)]
+
+
+def _whole(texts: Any) -> IntArray:
+    """(N,) the numbers in an arrow array of digits; 0 where there are none."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.compute as pc
+
+    filled = pc.if_else(pc.equal(pc.fill_null(texts, ""), ""), "0", texts)
+    return np.asarray(filled.cast(pa.int64()), np.int64)
+
+
+def _clock(parts: dict[str, Any], known: BoolArray) -> IntArray:
+    import pyarrow.compute as pc
+
+    hours, minutes, seconds = _whole(parts["h"]), _whole(parts["mi"]), _whole(parts["s"])
+    half = np.asarray(pc.utf8_lower(pc.fill_null(parts["p"], "")).to_numpy(zero_copy_only=False), "U1")
+    twelve = half != ""
+    hours = np.where(twelve, hours % 12 + 12 * (half == "p"), hours)
+    known &= (hours <= 24) & (minutes < 60) & (seconds <= 60)
+    fraction = _whole(pc.utf8_slice_codeunits(pc.utf8_rpad(pc.fill_null(parts["f"], ""), 6, "0"), 0, 6))
+    return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction
+
+
+def _days(parts: dict[str, Any], form: TimeForm, known: BoolArray) -> tuple[IntArray, BoolArray]:
+    """(N,) days since 1970, and which of them the calendar has."""
+    if form.form == "numeric":
+        a, b, c = (_whole(parts[name]) for name in "abc")
+        year, month, day = {"DMY": (c, b, a), "MDY": (c, a, b), "YMD": (a, b, c)}[form.order or "DMY"]
+    else:
+        first, third, month = _whole(parts["a"]), _whole(parts["c"]), _months(parts["b"])
+        year, day = (first, third) if form.order == "YMD" else (third, first)
+    year = np.where(year < 100, year + np.where(year < 70, 2000, 1900), year)
+    right = known & (month >= 1) & (month <= 12) & (day >= 1) & (year < 2300)
+    months = np.where(right, (year - 1970) * 12 + month - 1, 0).astype("M8[M]")
+    days = months.astype("M8[D]").astype(np.int64) + day - 1
+    right &= days < (months + 1).astype("M8[D]").astype(np.int64)
+    return days, right
+
+
+def _months(texts: Any) -> IntArray:
+    encoded = texts.fill_null("").dictionary_encode()
+    numbers = np.array([_MONTHS.get(text.lower(), 0) for text in encoded.dictionary.to_pylist()] or [0])
+    return numbers[np.asarray(encoded.indices)]
+
+
+def _offsets(parts: dict[str, Any], known: BoolArray) -> IntArray:
+    """(N,) microseconds east of UTC; a zone that is not known makes a time unknown."""
+    encoded = parts["z"].fill_null("").dictionary_encode()
+    told = [_offset(text) for text in encoded.dictionary.to_pylist()] or [0]
+    minutes = np.array([0 if minute is None else minute for minute in told], np.int64)
+    indices = np.asarray(encoded.indices)
+    known &= ~np.array([minute is None for minute in told])[indices]
+    return minutes[indices] * 60_000_000
+
+
+def _offset(text: str) -> int | None:
+    if not text:
+        return 0
+    if text[0] in "+-":
+        digits = text[1:].replace(":", "").ljust(4, "0")
+        return (1 if text[0] == "+" else -1) * (int(digits[:2]) * 60 + int(digits[2:]))
+    return _ZONES.get(text.lower())
