@@ -85,6 +85,18 @@ def latent_states(venv: VirtualEnv, rows: Rows, first: Tensor, lead: int) -> dic
     }
 
 
+def estimated(venv: VirtualEnv, rows: Rows, index: Tensor) -> dict[str, Tensor]:
+    """Observed state -> what observers make of it at rows (M, B) from those before; the reading where these are few."""
+    start, lead = rows.start_of(index), venv.burn_in
+    known = index - start >= lead
+    found = latent_states(venv, rows, torch.where(known, index, start + lead), lead)
+    states = {name: venv.graph.state_of(name) for name in found}
+    return {
+        states[name]: torch.where(known.unsqueeze(-1), latent, rows.values[states[name]][index])
+        for name, latent in found.items()
+    }
+
+
 def nothing_changes(
     venv: VirtualEnv,
     rows: Rows,

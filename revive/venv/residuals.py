@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import kstwobign
 
 from revive.data.windows import Rows
+from revive.venv.judging import estimated
 from revive.venv.validation import judged_transitions
 from revive.venv.virtual_env import VirtualEnv
 
@@ -29,7 +30,8 @@ ALARM = 0.01  # of a false alarm, over all columns together
 def one_step_residuals(venv: VirtualEnv, rows: Rows) -> tuple[NDArray[np.int64], dict[str, Array]]:
     """Rows (n,) in order, and column -> residual of each (n,), in stated standard deviations, NaN where unknown.
 
-    By the mean of the other half's members; continuous columns of learned transitions.
+    By the mean of the other half's members, from what observers make of noisy readings; continuous columns of learned
+    transitions.
     """
     every = max(1, rows.count // MOST_ROWS)
     index = torch.arange(0, rows.count, every, device=rows.device)
@@ -41,7 +43,7 @@ def one_step_residuals(venv: VirtualEnv, rows: Rows) -> tuple[NDArray[np.int64],
         own = index[(index >= part.start) & (index < part.stop)]
         parts.append((1 - half, own.cpu().numpy()))
         everywhere = own.expand(venv.members, -1)
-        batch = venv.completed(rows.at(everywhere))
+        batch = venv.completed({**rows.at(everywhere), **estimated(venv, rows, everywhere)})
         for name in judged_transitions(venv, rows):
             if name not in venv.models:
                 continue

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
-from revive.venv.observer import Observer, Readings, observable
+from revive.venv.judging import estimated
+from revive.venv.observer import BURN_IN, Observer, Readings, observable
 from revive.venv.virtual_env import VirtualEnv
-from tests.venv.plants import columns, equal_weights, hand_set, plant_graph, weights_of
+from tests.venv.plants import columns, equal_weights, hand_set, plant_graph, rows_of, weights_of
 
 A, B, K, GAIN, STD = 0.9, 0.5, -0.4, 0.25, 0.3
 GRAPH = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x", "u"]})
@@ -126,3 +128,21 @@ def test_the_noise_of_a_reading_is_what_of_an_innovation_does_not_stay() -> None
     venv = observed_venv(STD)
     torch.testing.assert_close(venv.reading_noise("next_x"), torch.tensor([(1.0 - GAIN) * STD]))
     assert hand_set(GRAPH, LINEAR, std=STD).reading_noise("next_x").tolist() == [0.0]
+
+
+def test_states_are_estimated_from_the_rows_before_within_a_trajectory() -> None:
+    venv, generator = observed_venv(), np.random.default_rng(0)
+    part = {name: generator.normal(size=(60, 1)) for name in ("x", "u")}
+    part["next_x"] = np.vstack([part["x"][1:], generator.normal(size=(1, 1))])
+    rows = rows_of(GRAPH, venv.codec, part, part)
+    index = torch.tensor([[5, 30, 59, 61, 100]]).expand(2, -1)
+    found = estimated(venv, rows, index)["x"]
+    x, u = (rows.values[name] for name in ("x", "u"))
+    for place, row in enumerate(index[0].tolist()):
+        latent = x[row]
+        if row % 60 >= BURN_IN:
+            latent = x[row - BURN_IN]
+            for r in range(row - BURN_IN, row):
+                predicted = A * latent + B * u[r]
+                latent = predicted + GAIN * (x[r + 1] - predicted)
+        torch.testing.assert_close(found[:, place], latent.expand(2, 1), rtol=1e-4, atol=1e-5)
