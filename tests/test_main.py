@@ -32,8 +32,8 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[Any], None]
     return use
 
 
-def raising(error: BaseException) -> Callable[[Any], None]:
-    def run(settings: Any) -> None:
+def raising(error: BaseException) -> Callable[..., None]:
+    def run(settings: Any, **_: Any) -> None:
         raise error
 
     return run
@@ -94,7 +94,7 @@ def test_bad_input(
 
 def test_settings_reach_the_pipeline(experiments: Path, pipeline: Any) -> None:
     seen: list[Any] = []
-    pipeline(seen.append)
+    pipeline(lambda settings, **_: seen.append(settings))
     assert main(["experiment=demo", "seed=4"]) == 0
     assert main(["train", "experiment=demo", "seed=5"]) == 0
     assert [(settings.experiment, settings.seed) for settings in seen] == [("demo", 4), ("demo", 5)]
@@ -103,7 +103,7 @@ def test_settings_reach_the_pipeline(experiments: Path, pipeline: Any) -> None:
 
 def test_multirun_runs_every_combination(experiments: Path, pipeline: Any) -> None:
     seen: list[int] = []
-    pipeline(lambda settings: seen.append(settings.seed))
+    pipeline(lambda settings, **_: seen.append(settings.seed))
     assert main(["-m", "experiment=demo", "seed=0,1,2"]) == 0
     assert seen == [0, 1, 2]
     assert [path.name for path in Path.cwd().iterdir()] == ["runs"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from revive.graph.columns import Column
 from revive.policy.clone import clone_behaviour
-from revive.policy.horizon import dead_time
+from revive.policy.horizon import response
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.venv.node_model import NetworkSpec
@@ -70,7 +70,7 @@ def test_a_clone_chooses_as_often_as_the_controller() -> None:
 
 def test_dead_time_is_found_by_another_category() -> None:
     venv, rows = chooser(KINDS[0])
-    assert dead_time(venv, rows, "u", Reward(near_zero, Path("reward.py")), within=30) == 1
+    assert response(venv, rows, "u", Reward(near_zero, Path("reward.py")), within=30).dead_time == 1
 
 
 # -- looking back ------------------------------------------------------------------------------

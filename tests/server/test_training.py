@@ -47,7 +47,7 @@ def test_it_can_be_watched_stopped_and_gone_on_with(make: Make) -> None:
     assert not other.status()["running"]
     server.stop_train()
     server.wait()
-    assert server.status()["policy"] == {"task_state": "Shutdown", "trials": {0: ("stopped", "")}}
+    assert server.status()["policy"] == {**RUNNING, "task_state": "Shutdown", "trials": {0: ("stopped", "")}}
     assert json.loads((server.folder / "state.json").read_text())["state"] == "interrupted"
     assert "venv " in server.log
     server.train()
