@@ -14,6 +14,7 @@ from revive.venv.observer import BURN_IN, Readings
 from revive.venv.virtual_env import VirtualEnv
 
 FLOOR = 0.01  # a hundredth of the error of "nothing changes" is as good as none
+FAR = 3.0  # times the error of "nothing changes", that no rollout in a sound venv comes to
 CAP = 5.0  # of an error, in spreads of the column
 WINDOWS = 128  # per member
 MOST_VALUES = 50_000_000  # numbers that a batch of windows may consist of
@@ -192,6 +193,12 @@ class HeldOutError:
         generator = torch.Generator(self.venv.device).manual_seed(0)
         ratios = self._log_ratios(generator, BURN_IN, filtered=True)
         return self._charged(ratios.mean(1).exp(), generator)
+
+    @torch.no_grad()
+    def stay_near(self) -> Tensor:
+        """Whether the members' rollouts are in the end no more than `FAR` times as wrong as "nothing changes": (M,)."""
+        generator = torch.Generator(self.venv.device).manual_seed(0)
+        return self._log_ratios(generator, self.horizon, filtered=False)[:, -1].exp() <= FAR
 
     def _charged(self, error: Tensor, generator: torch.Generator) -> Tensor:
         for penalty in self.penalties:  # a stage that mends a declared sign is not undone for a little error

@@ -296,6 +296,8 @@ class MultiStepLearner(VenvLearner):
     def _end(self, stage: Stage, late: bool) -> None:
         self._done = 0
         judged = self._judged(stage)
+        if stage.filtered:  # what predicts the next reading well may still run away
+            judged = judged.where(self.judge.stay_near(), torch.maximum(judged, self.best.error))
         before = self._now if stage.is_round else self.best.error.expand(2, -1)
         fall = _fall(before, judged if stage.is_round else torch.minimum(judged[0], before[0]).expand(2, -1))
         better = judged[0] < self.best.error

@@ -299,3 +299,13 @@ def test_the_std_is_that_of_held_out_residuals(learner: Make, tmp_path: Path) ->
         out = made.venv.model(name)(x, current)
         rms = ((batch[name] - out.mean) / out.log_std.exp()).square().mean((1, 2)).sqrt()
         torch.testing.assert_close(rms.detach(), torch.ones(4), rtol=0.06, atol=0)
+
+
+def test_a_filter_whose_rollouts_run_away_is_not_kept(
+    learner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = learner(filter_updates=20, window_batch=8)
+    monkeypatch.setattr(made.judge, "stay_near", lambda: torch.zeros(4, dtype=torch.bool))
+    train(made, tmp_path)
+    assert made.kept["filtered_24"] == [False] * 4
+    assert not learner().judge.stay_near().isnan().any()
