@@ -59,8 +59,6 @@ def _acquitted(problem: PolicyProblem) -> str | None:
     """What clears the venv where the clone does not earn in it what the logs' controller earned in the logs."""
     if is_clone_at_fault(problem):
         return "With the controller's departures from the clone replayed it does"
-    if problem.cards is not None and problem.cards.are_clear_of(problem.target):
-        return "The logs show what its moves do, and no cause that is hidden or late"
     return None
 
 

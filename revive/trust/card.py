@@ -104,15 +104,6 @@ class Cards:
         """The worst of all cards."""
         return max((card.grade for card in self.cards), default="-", key="-ABCD".index)
 
-    def are_clear_of(self, node: str) -> bool:
-        """Whether the logs show what every column of a decision does, and nothing speaks against it."""
-        own = [card for card in self.cards if card.node == node]
-        spoilt = {"hidden-driver", "wrong-sign", "dead-time", "disturbance"}
-        return bool(own) and all(
-            card.grade in ("A", "B") and not any(remark.code in spoilt for remark in card.remarks)
-            for card in own
-        )
-
     @property
     def doubtful(self) -> float:
         """The share of cards with grade C or D."""
