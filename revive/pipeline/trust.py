@@ -46,20 +46,13 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
     ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
     signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
     found = imitations(problem)
-    acquitted = _acquitted(problem) if any(i.is_real for i in found) else None
+    clone_at_fault = any(i.is_real for i in found) and is_clone_at_fault(problem)
     return [
         *about_cards(problem.cards, problem.target),
-        *about_imitation(found, gain, acquitted),
+        *about_imitation(found, gain, clone_at_fault),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),
     ]
-
-
-def _acquitted(problem: PolicyProblem) -> str | None:
-    """What clears the venv where the clone does not earn in it what the logs' controller earned in the logs."""
-    if is_clone_at_fault(problem):
-        return "With the controller's departures from the clone replayed it does"
-    return None
 
 
 def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:

@@ -72,12 +72,12 @@ class Imitation:
 
 
 def about_imitation(
-    imitations: Sequence[Imitation], gain: float | None, acquitted: str | None = None
+    imitations: Sequence[Imitation], gain: float | None, clone_at_fault: bool = False
 ) -> list[Verdict]:
     """gain: per step, that the best policy promises over the clone; None where none is learned.
 
-    A gap that is small beside the gain leaves the gain standing. acquitted: what clears the venv, as the beginning of a
-    sentence; None where nothing does.
+    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the second replay
+    (imitation.py).
     """
     wrong = [i for i in imitations if i.is_real]
     if not wrong:
@@ -90,8 +90,10 @@ def about_imitation(
         f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: {venv} "
         f"against {logs} per step on the same rows of the two halves."
     )
-    if acquitted:
-        sentence += f" {acquitted}: the clone is at fault."
+    if clone_at_fault:
+        sentence += (
+            " With the controller's departures from the clone replayed it does: the clone is at fault."
+        )
         remedy = (
             "Let the policy see what the controller saw (policy.inputs, policy.history, declared histories)."
         )

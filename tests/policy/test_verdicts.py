@@ -45,7 +45,7 @@ def test_a_gap_that_is_small_beside_the_gain_is_a_caution() -> None:
 
 
 def test_a_clone_that_is_at_fault_is_no_fault_of_the_venv() -> None:
-    (found,) = about_imitation([imitation(-2.0), imitation(-2.0)], None, acquitted="The logs are clear")
+    (found,) = about_imitation([imitation(-2.0), imitation(-2.0)], None, clone_at_fault=True)
     assert found.severity == "caution"
     assert "the clone is at fault" in found.sentence
 
