@@ -2,10 +2,11 @@
 
     python tests/acceptance/drawn.py [--first SEED] [--plants 16] [--kinds NAME ...] [--keep DIR]
 
-Plant number n has the kind n modulo eight (drawn_plants.py) and numbers drawn from --first + n; without --first they are
-drawn anew. Each becomes an experiment folder in --keep with a simulator that only scores the finished policy, and
-`python -m revive` is run on it with its defaults and seed n. Finished runs are kept and not run again. Prints one row per
-plant, then how often a policy was worse than its logs, and how often neither the interval held the truth nor the run warned.
+Plant number n has the kind n modulo eight (drawn_plants.py) and numbers drawn from --first + n; without --first
+they are drawn anew. Each becomes an experiment folder in --keep, whose simulator only scores the finished policy,
+and `python -m revive` is run on it with its defaults and that seed. Finished runs are kept and not run again. Prints
+one row per plant, then how often a policy was worse than its logs, and how often the interval missed the truth and
+nothing warned.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ from tests.acceptance.plants import HEAD, Outcome, outcome_of
 from tests.acceptance.refrigerator import _peak_memory
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENT = "# @package _global_\ndataset:\n  description: description.yaml\nreward: reward.py\nsimulator: simulator.py\n"
+EXPERIMENT = """# @package _global_
+dataset:
+  description: description.yaml
+reward: reward.py
+simulator: simulator.py
+"""
 
 
 def _one(dim: str, name: str | None = None, **more: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""Ground truths of plants that are drawn at random: eight kinds, their numbers told by `parameters.json` beside this file.
+"""Ground truths of plants that are drawn at random: eight kinds; `parameters.json` beside this file holds the numbers.
 
-drawn.py copies this file into an experiment folder as its simulator.py. No default was ever chosen on these plants: every
-call draws new numbers. All arrays are (B, 1) unless said otherwise.
+drawn.py copies this file into an experiment folder as its simulator.py. All arrays are (B, 1) unless said otherwise.
 """
 
 from __future__ import annotations
