@@ -176,7 +176,7 @@ class Policy:
 
     def middle(self, node: str) -> Array:
         """The middle of the logged values, (d,), physical."""
-        codec = self.codecs.get(node) or self.codecs[self.target]
+        (codec,) = self.codecs_of([node])
         return codec.decode(np.zeros((1, codec.layout.width)))[0]
 
     def __repr__(self) -> str:
