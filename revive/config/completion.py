@@ -7,6 +7,7 @@ experiments and runs are looked up by the shell.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 from revive.config.arguments import VerbParser
@@ -62,20 +63,17 @@ _revive() {{
   fi
   local found
   found="$(compgen -W "$words" -- "$cur")"
-  [ "$kind" = folder ] && found="$found $(compgen -f -- "$cur")"
-  for one in $found; do
-    COMPREPLY+=("$(_revive_shaped "$head$one")")
-  done
+  [ "$kind" = folder ] && found="$found"$'\n'"$(compgen -f -- "$cur")"
+  while IFS= read -r one; do
+    [ -n "$one" ] && COMPREPLY+=("$(_revive_shaped "$head$one")")
+  done <<< "$found"
 }}
 
 _revive_keys() {{  # keys of the config: whole sections first, then what is in one
-  local one
-  for one in {keys}; do
-    case "$1" in
-      *.*) echo "$one=" ;;
-      *) case "$one" in *.*) echo "${{one%%.*}}." ;; *) echo "$one=" ;; esac ;;
-    esac
-  done
+  case "$1" in
+    *.*) echo "{keys}" ;;
+    *) echo "{sections}" ;;
+  esac
 }}
 
 _revive_shaped() {{  # what replaces the word under the cursor
@@ -103,18 +101,35 @@ def completion(arguments: Sequence[str]) -> str:
     parser = VerbParser("completion")
     parser.add_argument("shell", choices=_SHELLS)
     shell = parser.read(arguments).shell
+    keys = key_names()
     return _SCRIPT.format(
         shell=shell,
         head=_HEAD[shell],
         variable=VARIABLE,
         verbs=" ".join(verb.name for verb in VERBS),
         experiments=" ".join(find_experiments()),
-        keys=" ".join(key_names()),
+        keys=" ".join(f"{key}=" for key in keys),
+        sections=" ".join(_sections(keys)),
         values="\n".join(_values()),
         groups="\n".join(_groups()),
         flags="\n".join(_flags()),
         shaped=_SHAPED[shell],
     )
+
+
+def _sections(keys: Sequence[str]) -> list[str]:
+    """The keys at the top, the sections that hold the others, and the groups of which one thing is chosen."""
+    groups = [f"{folder.name}=" for folder in _choices()]
+    return sorted(
+        {*groups, *(f"{top}." if rest else f"{top}=" for top, _, rest in (k.partition(".") for k in keys))}
+    )
+
+
+def _choices() -> dict[Path, list[str]]:
+    """Folder of a group of the config -> what can be chosen for it."""
+    folders = sorted(path for path in shipped("conf").iterdir() if path.is_dir())
+    found = {folder: sorted(file.stem for file in folder.glob("*.yaml")) for folder in folders}
+    return {folder: options for folder, options in found.items() if options}
 
 
 def _values() -> Iterator[str]:
@@ -127,11 +142,8 @@ def _values() -> Iterator[str]:
 
 def _groups() -> Iterator[str]:
     """Lines that offer what can be chosen for a group of the config."""
-    conf = shipped("conf")
-    for folder in sorted(path for path in conf.iterdir() if path.is_dir()):
-        options = sorted(file.stem for file in folder.glob("*.yaml"))
-        if options:
-            yield f'      {folder.name}=*) words="{" ".join(f"{folder.name}={option}" for option in options)}" ;;'
+    for folder, options in _choices().items():
+        yield f'      {folder.name}=*) words="{" ".join(f"{folder.name}={option}" for option in options)}" ;;'
 
 
 def _flags() -> Iterator[str]:
