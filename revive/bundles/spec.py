@@ -114,7 +114,7 @@ class NodeSpec(Strict):
 class Found(Strict):
     """An `Amendment` as JSON, whichever it is."""
 
-    kind: Literal["circle", "bound", "copied", "unseen"]
+    kind: Literal["circle", "bound", "copied", "unseen", "stand_in"]
     node: Name
     column: Name | None = None
     x: Name | None = None
