@@ -6,6 +6,7 @@ import csv
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +18,8 @@ from revive.errors import Problem, UserError
 _LINES: Final = 150  # lines looked at
 _CANDIDATES: Final = (",", ";", "\t", "|", BLANKS)
 _TYPED: Final = 0.6  # share of cells that say something from which a column holds numbers or times
+_DWARFS: Final = 3  # times as many rows as before, from which a later run of values is the table
+_ANNOTATIONS: Final = ("#group", "#datatype", "#default", "#names", "#types", "#rows")
 _SEP_LINE: Final = re.compile(r'"?sep=(.)"?\s*$', re.I)
 _A: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+$")
 _B: Final = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+$")
@@ -64,7 +67,7 @@ class _Sniffer:
     def __init__(self, path: Path, options: TableOptions, text: str) -> None:
         lines = text.splitlines() if "\n" in text else text.split("\r")
         self._path, self._options = path, options
-        self._lines = [_uncommented(line) for line in lines[:_LINES]]
+        self._lines = [_uncommented(line) for line in _unannotated(lines[:_LINES])]
         self._marked: str | None = None
         self._skipped = 0
         first = next((number for number, line in enumerate(self._lines) if line.strip()), 0)
@@ -114,7 +117,7 @@ class _Sniffer:
         wide = [number for number in filled if len(rows[number].cells) == width]
         if not typed:
             return next((n for n in wide if n > wide[0]), len(rows)) if wide else len(rows)
-        return next((n for n in wide if _holds_values(rows[n], typed)), len(rows))
+        return _first_of_table(rows, wide, typed)
 
     def _is_units(self, row: Row, typed: Sequence[int]) -> bool:
         return not _holds_values(row, typed) and _reads_like_units(row)
@@ -179,6 +182,9 @@ class _Sniffer:
             names.pop()
         if len(names) == width or first >= len(rows):
             return names[:width] + [""] * (width - len(names))
+        body = [row.cells for row in rows[first:] if len(row.cells) == width]
+        if len(names) == width - 1 and body and not any(cells[-1] for cells in body):
+            return [*names, ""]  # every row ends with a mark behind its last value
         if len(names) == width - 1 and width > 2:
             return ["", *names]  # a table whose first column, the numbers of the rows, has no name
         line = rows[first].line
@@ -256,6 +262,37 @@ class _Marks:
         return None
 
 
+def _first_of_table(rows: Sequence[Row], wide: Sequence[int], typed: Sequence[int]) -> int:
+    """The first row of values; of several runs of them, parted by words, that which dwarfs what comes before.
+
+    Some programs write a table of settings as wide as that of the values, and above it.
+    """
+    starts, begin, head = [], True, None
+    for number in wide:
+        if not _holds_values(rows[number], typed):
+            begin = begin or rows[number].cells != head
+            head = head or rows[number].cells
+        elif begin:
+            starts.append(number)
+            begin = False
+    if not starts:
+        return len(rows)
+    before = starts[0]
+    for start, stop in pairwise([*starts, wide[-1] + 1]):
+        if stop - start >= _DWARFS * (start - starts[0] + 1) and start != starts[0]:
+            before = start
+    return before
+
+
+def _unannotated(lines: Sequence[str]) -> Iterator[str]:
+    """The lines without those that say, above the names, what types columns have (InfluxDB, Ignition)."""
+    typed = False
+    for line in lines:
+        word = line.lstrip('"').split(",")[0].rstrip('"').lower()
+        yield "" if typed or word in _ANNOTATIONS else line
+        typed = word == "#types"
+
+
 def _uncommented(line: str) -> str:
     """A line of names that programs mark as a comment, without the mark."""
     return line[1:].lstrip() if line.startswith("#") and not is_missing(line.split(",")[0].strip()) else line
@@ -317,5 +354,14 @@ def _reads_like_units(row: Row) -> bool:
 
 def _joined(head: Sequence[Row], width: int) -> list[str]:
     """Names that go over several lines, such as a device above its signals."""
-    columns = [[row.cells[n] if n < len(row.cells) else "" for row in head] for n in range(width)]
-    return [" ".join(part for part in column if part) for column in columns]
+    padded = [[*row.cells[:width], *[""] * (width - len(row.cells))] for row in head]
+    for filled in (padded, [*map(_spread, padded[:-1]), padded[-1]]):  # cells that were merged fill those behind
+        names = [" ".join(filter(None, column)) for column in zip(*filled, strict=True)]
+        if len({*names}) == width:
+            break
+    return names
+
+
+def _spread(cells: Sequence[str]) -> list[str]:
+    """Each cell, or the last one before it that holds anything."""
+    return [*accumulate(cells, lambda last, cell: cell or last)]

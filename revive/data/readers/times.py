@@ -60,7 +60,7 @@ _ZONES: Final = {
 
 # RE2 and Python's re read these alike: pyarrow takes whole columns apart, Python single cells.
 _CLOCK: Final = (
-    r"(?P<h>\d{1,2})[:h](?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[AaPp])\.?[Mm]\.?)?"
+    r"(?P<h>\d{1,2})[:h](?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?: ?(?P<p>[AaPp])(?:\.?[Mm]\.?)?)?"
 )
 _ZONE: Final = r" ?(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4})?"
 _OF_DAY: Final = rf"(?:(?:[ T_,]+|, | - ){_CLOCK}{_ZONE})?"
@@ -72,7 +72,42 @@ _NAMED: Final = (
 )
 _AMERICAN: Final = rf"^{_DAY_NAME}{_MONTH_NAME} (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
 _ONLY_CLOCK: Final = rf"^{_CLOCK}$"
-FORMS: Final = {"numeric": _NUMERIC, "named": _NAMED, "american": _AMERICAN, "clock": _ONLY_CLOCK}
+_COMPACT: Final = (  # ISO 8601 without marks, and figures alone
+    r"^(?P<a>(?:19|20|21)\d{2})(?P<b>[01]\d)(?P<c>[0-3]\d)"
+    r"(?:[T _-]?(?P<h>[0-2]\d)(?:(?P<mi>[0-5]\d)(?:(?P<s>[0-6]\d)(?:[.,]?(?P<f>\d{1,9}))?)?)?(?P<z>Z|[+-]\d{2}:?\d{2})?)?$"
+)
+_EASTERN: Final = (
+    r"^(?P<a>\d{4})年(?P<b>\d{1,2})月(?P<c>\d{1,2})日"
+    r"(?: ?(?P<h>\d{1,2})[時时点:](?P<mi>\d{2})(?:[分:](?:(?P<s>\d{1,2})秒?)?)?)?$"
+)
+_ASCTIME: Final = (  # as C and Java print dates: the year stands last
+    rf"^[A-Za-z]{{2,9}} {_MONTH_NAME} {{1,2}}(?P<a>\d{{1,2}}) (?P<h>\d{{1,2}}):(?P<mi>\d{{2}}):(?P<s>\d{{2}})"
+    r"(?: (?P<z>[A-Z]{3,4}|[+-]\d{2}:?\d{2}))? (?P<c>\d{4})$"
+)
+_YEARLESS: Final = (  # as simulation programs print them
+    r"^(?P<b>\d{1,2})[/-](?P<a>\d{1,2})[ ,]+(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2}))?$"
+)
+_PASSED: Final = (  # time that has passed: hours beyond a day, or days before them
+    r"^(?:(?P<d>\d{1,5})(?: ?d(?:ays?)?,? |[ .]))?(?P<h>\d{1,5}):(?P<mi>\d{2}):(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?$"
+)
+FORMS: Final = {
+    "numeric": _NUMERIC,
+    "named": _NAMED,
+    "american": _AMERICAN,
+    "clock": _ONLY_CLOCK,
+    "compact": _COMPACT,
+    "eastern": _EASTERN,
+    "asctime": _ASCTIME,
+    "yearless": _YEARLESS,
+    "passed": _PASSED,
+}
+_FIGURES: Final = {  # only where the whole column, and its name, speak for them
+    "hhmm": r"^(?P<h>\d{0,2}?)(?P<mi>\d{1,2})$",
+    "hhmmss": r"^(?P<h>\d{0,2}?)(?P<mi>\d{1,2})(?P<s>\d{2})$",
+}
+_WITH_MONTH_NAMES: Final = ("named", "american", "asctime")
+_UNDATED: Final = ("clock", "passed", *_FIGURES)
+_YEAR: Final = 2000  # of dates without one: it has a 29 February
 _COMPILED: Final = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 DAY: Final = 86_400_000_000  # microseconds
 
@@ -102,9 +137,16 @@ class TimeForm:
     def said(self) -> str:
         """For a message, like `DD.MM.YYYY hh:mm`."""
         if not self.dated:
-            return "hh:mm"
+            return {"clock": "hh:mm", "passed": "time passed"}.get(self.form, self.form)
         names = {"D": "DD", "M": "MM", "Y": "YYYY"}
-        date = {"named": "DD MMM YYYY", "american": "MMM DD, YYYY"}.get(self.form)
+        date = {
+            "named": "DD MMM YYYY",
+            "american": "MMM DD, YYYY",
+            "compact": "YYYYMMDD",
+            "eastern": "YYYY年MM月DD日",
+            "asctime": "MMM DD hh:mm YYYY",
+            "yearless": "MM/DD without a year",
+        }.get(self.form)
         return date or self.mark.join(names[letter] for letter in self.order or "DMY")
 
 
@@ -123,8 +165,13 @@ def form_of(cell: str) -> str | None:
 
 
 def _plausible(form: str, parts: dict[str, str | None]) -> bool:
-    if form in ("named", "american"):
+    if form in _WITH_MONTH_NAMES:
         return (parts["b"] or "").lower() in _MONTHS
+    if form == "compact":
+        month, day = int(parts["b"] or 0), int(parts["c"] or 0)
+        return 1 <= month <= 12 and 1 <= day <= 31 and int(parts["h"] or 0) <= 24
+    if form == "yearless":
+        return 1 <= int(parts["b"] or 0) <= 12 and 1 <= int(parts["a"] or 0) <= 31
     if form == "numeric":
         a, c = len(parts["a"] or ""), len(parts["c"] or "")
         return (a == 4 and c <= 2) or (a <= 2 and c in (2, 4))
@@ -138,14 +185,39 @@ def time_form(cells: Sequence[str]) -> TimeForm | None:
     if not known:
         return None
     form = max(sorted({*known}), key=known.count)
+    if {*known} == {"clock", "passed"}:
+        form = "passed"  # which begins below a day
     chosen = [cell for cell, f in zip(cells, forms, strict=True) if f == form]
-    if form == "clock":
+    if form in _UNDATED:
         return TimeForm(form, None, dated=False)
     parts = [found.groupdict() for cell in chosen if (found := _COMPILED[form].match(cell))]
-    clocked, zoned = (any(part[name] for part in parts) for name in "hz")
+    clocked, zoned = (any(part.get(name) for part in parts) for name in "hz")
     if form != "numeric":
         return TimeForm(form, "YMD" if len(parts[0]["a"]) == 4 else "DMY", True, clocked, " ", zoned)
     return TimeForm(form, _order(chosen), True, clocked, parts[0]["m1"], zoned)
+
+
+def figures_form(cells: Sequence[str], named: bool) -> TimeForm | None:
+    """The form of a column of figures alone that are dates, like 202403042200; None where they are numbers.
+
+    named: whether the name of the column says that it holds times, without which a day alone is no date.
+    """
+    shapes = {len(cell) for cell in cells}
+    if len(shapes) != 1 or not shapes <= {8, 10, 12, 14, 17} or (shapes <= {8, 10} and not named):
+        return None
+    found = all(cell.isdecimal() and form_of(cell) == "compact" for cell in cells)
+    return TimeForm("compact", "YMD", True, shapes != {8}, "") if found else None
+
+
+def clock_form(cells: Sequence[str]) -> TimeForm | None:
+    """The form of figures that are times of day, like 2215 or 221500; None where they cannot be."""
+    if not all(cell.isdecimal() and len(cell) <= 6 for cell in cells) or len({*cells}) < 2:
+        return None
+    numbers = np.array([int(cell) for cell in cells])
+    form = "hhmm" if numbers.max() < 2400 else "hhmmss"
+    numbers = numbers if form == "hhmm" else numbers // 100
+    fitting = numbers.max() < 2400 and (numbers % 100).max() < 60 and numbers.max() >= 60
+    return TimeForm(form, None, dated=False) if fitting else None
 
 
 def _order(cells: Sequence[str]) -> str | None:
@@ -185,10 +257,10 @@ def read_times(column: Any, form: TimeForm) -> tuple[IntArray, BoolArray]:
     """
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
-    found = pc.extract_regex(column, FORMS[form.form])
+    found = pc.extract_regex(column, (FORMS | _FIGURES)[form.form])
     known = np.array(pc.is_valid(found), dtype=bool)
     parts = {name: found.field(number) for number, name in enumerate(_names(found))}
-    micros = _clock(parts, known) if "h" in parts else np.zeros(len(known), np.int64)
+    micros = _clock(parts, known, form.form) if "h" in parts else np.zeros(len(known), np.int64)
     if form.dated:
         days, real = _days(parts, form, known)
         known, micros = known & real, micros + days * DAY - _offsets(parts, known)
@@ -208,21 +280,28 @@ def _whole(texts: Any) -> IntArray:
     return np.asarray(filled.cast(pa.int64()), np.int64)
 
 
-def _clock(parts: dict[str, Any], known: BoolArray) -> IntArray:
+def _clock(parts: dict[str, Any], known: BoolArray, form: str) -> IntArray:
     import pyarrow.compute as pc
 
     hours, minutes, seconds = _whole(parts["h"]), _whole(parts["mi"]), _whole(parts["s"])
-    half = np.asarray(pc.utf8_lower(pc.fill_null(parts["p"], "")).to_numpy(zero_copy_only=False), "U1")
-    twelve = half != ""
-    hours = np.where(twelve, hours % 12 + 12 * (half == "p"), hours)
-    known &= (hours <= 24) & (minutes < 60) & (seconds <= 60)
-    fraction = _whole(pc.utf8_slice_codeunits(pc.utf8_rpad(pc.fill_null(parts["f"], ""), 6, "0"), 0, 6))
+    if "p" in parts:
+        half = np.asarray(pc.utf8_lower(pc.fill_null(parts["p"], "")).to_numpy(zero_copy_only=False), "U1")
+        hours = np.where(half != "", hours % 12 + 12 * (half == "p"), hours)
+    if "d" in parts:
+        hours = hours + 24 * _whole(parts["d"])
+    known &= ((hours <= 24) | (form == "passed")) & (minutes < 60) & (seconds <= 60)
+    fraction: Any = 0
+    if "f" in parts:
+        fraction = _whole(pc.utf8_slice_codeunits(pc.utf8_rpad(pc.fill_null(parts["f"], ""), 6, "0"), 0, 6))
     return ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + fraction
 
 
 def _days(parts: dict[str, Any], form: TimeForm, known: BoolArray) -> tuple[IntArray, BoolArray]:
     """(N,) days since 1970, and which of them the calendar has."""
-    if form.form == "numeric":
+    if form.form == "yearless":
+        day, month = _whole(parts["a"]), _whole(parts["b"])
+        year = np.full(len(day), _YEAR)
+    elif form.form not in _WITH_MONTH_NAMES:
         a, b, c = (_whole(parts[name]) for name in "abc")
         year, month, day = {"DMY": (c, b, a), "MDY": (c, a, b), "YMD": (a, b, c)}[form.order or "DMY"]
     else:
@@ -244,6 +323,8 @@ def _months(texts: Any) -> IntArray:
 
 def _offsets(parts: dict[str, Any], known: BoolArray) -> IntArray:
     """(N,) microseconds east of UTC; a zone that is not known makes a time unknown."""
+    if "z" not in parts:
+        return np.zeros(len(known), np.int64)
     encoded = parts["z"].fill_null("").dictionary_encode()
     told = [_offset(text) for text in encoded.dictionary.to_pylist()] or [0]
     minutes = np.array([0 if minute is None else minute for minute in told], np.int64)
