@@ -37,6 +37,8 @@ class _Tables(Protocol):
 
     def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]: ...
 
+    def pandas_call(self, path: Path) -> str: ...
+
 
 def calendar_parts(names: Sequence[str]) -> dict[str, str]:
     """Part -> the column of it, in the order of their size, where `names` make up a date; else empty."""
@@ -104,6 +106,9 @@ class CalendarTables:
             yield from self._tables.runs(path, plain)
         if whole is not None and whole in columns:
             yield iter([self._joined(path, whole, parts)])
+
+    def pandas_call(self, path: Path) -> str:
+        return self._tables.pandas_call(path)
 
     def _joined(self, path: Path, whole: str, parts: Mapping[str, str]) -> Any:
         import pyarrow as pa  # type: ignore[import-untyped]

@@ -64,6 +64,9 @@ class FrameTable:
     def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
         yield self._batches(columns)
 
+    def pandas_call(self, path: Path) -> str:
+        return "frame.copy()"
+
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
         import pyarrow as pa  # type: ignore[import-untyped]
 

@@ -49,6 +49,9 @@ class TextTables:
     def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
         yield self._table(path).batches(columns)
 
+    def pandas_call(self, path: Path) -> str:
+        return self._table(path).pandas_call()
+
     def _table(self, path: Path) -> _TextTable:
         if path not in self._opened:
             with reading(path):
@@ -115,6 +118,21 @@ class _TextTable:
                 for day, clock in zip(days, clocks, strict=True)
             ]
         return found
+
+    def pandas_call(self) -> str:
+        """How pandas reads this file."""
+        dialect, name = self._dialect, repr(self._path.name)
+        if self._is_sheet:
+            return f"pd.read_excel({name}, header={(dialect.header or 1) - 1})"
+        said = {
+            "sep": (dialect.separator.replace(BLANKS, r"\s+"), ","),
+            "decimal": (dialect.decimal, "."),
+            "thousands": (dialect.thousands, None),
+            "encoding": (self._source.encoding if isinstance(self._source, Source) else "utf-8", "utf-8"),
+            "skiprows": ((dialect.header or 1) - 1, 0),
+        }
+        given = "".join(f", {key}={value!r}" for key, (value, usual) in said.items() if value != usual)
+        return f"pd.read_csv({name}{given})"
 
     def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
         form = self.kinds[name].form
@@ -262,7 +280,8 @@ class _TextTable:
         """Says once how the file is written, and which words were read for missing values."""
         name, key = self._path.name, str(self._path)
         written = [part for part in self._dialect.said() if not (self._is_sheet and "separated" in part)]
-        again = [f"the names again in {self._again} more lines, left out"] if self._again else []
+        more = "another line" if self._again == 1 else f"{self._again} other lines"
+        again = [f"the names stand in {more} as well, left out"] if self._again else []
         layout = ", ".join([*self._source.said(), *written, *self._footer, *again])
         kinds = [kind for kind in self.kinds.values() if kind.form is not None]
         forms = {kind.form.said() for kind in kinds if kind.form and kind.form.unusual}

@@ -170,6 +170,8 @@ def _plausible(form: str, parts: dict[str, str | None]) -> bool:
     if form == "compact":
         month, day = int(parts["b"] or 0), int(parts["c"] or 0)
         return 1 <= month <= 12 and 1 <= day <= 31 and int(parts["h"] or 0) <= 24
+    if form == "clock":
+        return int(parts["h"] or 0) <= 24
     if form == "yearless":
         return 1 <= int(parts["b"] or 0) <= 12 and 1 <= int(parts["a"] or 0) <= 31
     if form == "numeric":
@@ -283,7 +285,9 @@ def _whole(texts: Any) -> IntArray:
 def _clock(parts: dict[str, Any], known: BoolArray, form: str) -> IntArray:
     import pyarrow.compute as pc
 
-    hours, minutes, seconds = _whole(parts["h"]), _whole(parts["mi"]), _whole(parts["s"])
+    hours, minutes, seconds = _whole(parts["h"]), _whole(parts["mi"]), np.zeros(len(known), np.int64)
+    if "s" in parts:
+        seconds = _whole(parts["s"])
     if "p" in parts:
         half = np.asarray(pc.utf8_lower(pc.fill_null(parts["p"], "")).to_numpy(zero_copy_only=False), "U1")
         hours = np.where(half != "", hours % 12 + 12 * (half == "p"), hours)
