@@ -11,13 +11,14 @@ from revive.data.readers.container import WORD, Container
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.tables import TableFiles
+from revive.data.readers.words import vocabulary
 from revive.data.roles import tokens
 from revive.errors import Problem, Problems, UserError
 
-_TAGS: Final = frozenset(
-    "tag tagname tags name variable sensor point entity signal parameter item channel quantity source series field metric "
-    "itemid nodeid".split()
-)
+_TAGS: Final = vocabulary("""
+    tag tagname tags name variable sensor point entity signal parameter item channel quantity source series field metric
+    itemid nodeid
+    """)
 _FLUX: Final = frozenset(["_time", "_value", "_field"])  # of InfluxDB, beside constants
 _VALUES: Final = frozenset(["value", "val", "values", "wert", "state", "reading", "measurement"])
 _TIMES: Final = frozenset(
@@ -46,7 +47,9 @@ def refuse_long_format(container: Container, path: Path) -> None:
     what = f"is in long format: a row for each '{time}' and '{tag}', with its '{value}' "
     what += f"({len(tags)} quantities: {shown})"
     read = container.pandas_call if isinstance(container, TableFiles) else f"pd.read_csv({path.name!r})"
-    form = ", unit='s'" if infos[time].kind == "numbers" else ", dayfirst=True" if infos[time].day_first else ""
+    form = (
+        ", unit='s'" if infos[time].kind == "numbers" else ", dayfirst=True" if infos[time].day_first else ""
+    )
     script = [
         "make a column of each quantity first, for example in Python, with a sampling period that suits the plant:",
         "    import pandas as pd",

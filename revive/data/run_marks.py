@@ -287,7 +287,9 @@ def _shared(time: FloatArray, arrays: Mapping[str, FloatArray]) -> int:
     for values in arrays.values():
         if len(values) == len(time):
             sorted_ = values[order]
-            unlike = (sorted_[1:] != sorted_[:-1]) & (sorted_[1:] == sorted_[1:]) & (sorted_[:-1] == sorted_[:-1])
+            unlike = (
+                (sorted_[1:] != sorted_[:-1]) & (sorted_[1:] == sorted_[1:]) & (sorted_[:-1] == sorted_[:-1])
+            )
             differ |= unlike.any(axis=1)
     shared = int((same & differ).sum())
     return shared if shared > max(2, 0.02 * len(time)) else 0

@@ -172,9 +172,7 @@ class _Surveyor:
             seen = self._different(choice) if len(choice) > 1 else {}
             # a date with its time of day before one without, and that before a time of day alone; what stands still
             # (when a query began, when a record was made) behind what moves
-            name = min(
-                choice, key=lambda name: (not seen.get(name, True), _PARTIAL.index(self._holds(name)))
-            )
+            name = min(choice, key=lambda name: (not seen.get(name, True), _PARTIAL.index(self._holds(name))))
             why = "its name" if name in named else "it holds dates"
             found.roles[name], found.dataset["time"] = (Role.TIME, why), name
             for part in name.split(AND):

@@ -109,7 +109,13 @@ def called(path: Path, folder: Path) -> dict[str, object]:
     command = [sys.executable, "-m", "revive", "new", "made", "--data", str(path)]
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=PATIENCE,
         )
         code, said = done.returncode, done.stderr[-500:]
     except subprocess.TimeoutExpired:
@@ -138,7 +144,9 @@ def wrong(outcome: Mapping[str, object]) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--calls", type=int, default=500)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--keep", type=Path)

@@ -11,7 +11,8 @@ import numpy as np
 
 from revive.data.readers.container import Info
 from revive.data.readers.dialect import Dialect, TableOptions
-from revive.data.readers.times import TimeForm, is_time, read_times, time_form
+from revive.data.readers.time_forms import TimeForm, is_time, time_form
+from revive.data.readers.times import read_times
 from revive.data.readers.words import is_missing, is_number, pair_of, plain, with_unit
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems

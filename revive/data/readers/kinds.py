@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from revive.data.readers.cells import Kind, kind_of
 from revive.data.readers.dialect import TableOptions
-from revive.data.readers.times import TimeForm, clock_form, figures_form
+from revive.data.readers.time_forms import TimeForm, clock_form, figures_form
 from revive.data.roles import is_time, tokens
 
 _LOOKED_AT: Final = 5000  # cells of a column that its kind is told from
-_CLOCKS: Final = frozenset(["hhmm", "hhmmss", "hour", "ymd", "yyyymmdd", "day"])  # names of figures that are times
+_CLOCKS: Final = frozenset(
+    ["hhmm", "hhmmss", "hour", "ymd", "yyyymmdd", "day"]
+)  # names of figures that are times
 
 
 def kinds_of(
@@ -49,7 +51,9 @@ def _kind(name: str, column: Any, options: TableOptions) -> tuple[Kind, Any]:
         return Kind("switch", words=("false", "true")), kind
     if types.is_timestamp(kind) or types.is_date(kind):
         zoned = types.is_timestamp(kind) and kind.tz is not None
-        return Kind("times", form=TimeForm("numeric", "YMD", True, types.is_timestamp(kind), "-", zoned)), kind
+        return Kind(
+            "times", form=TimeForm("numeric", "YMD", True, types.is_timestamp(kind), "-", zoned)
+        ), kind
     if types.is_time(kind):
         return Kind("times", form=TimeForm("clock", dated=False)), None
     if types.is_string(kind):

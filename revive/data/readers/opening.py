@@ -23,7 +23,8 @@ _PACKED: Final = (".gz", ".zst")
 _TABLES: Final = (*WORKBOOKS, *_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
 _SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".xlsx", ".parquet")
 _CONVERTED: Final = {
-    ".mat": "in Python: np.savez('{stem}.npz', **{{k: v for k, v in scipy.io.loadmat('{name}').items() if k[0] != '_'}})",
+    ".mat": "in Python: m = scipy.io.loadmat('{name}'); "
+    "np.savez('{stem}.npz', **{{k: m[k] for k in m if k[0] != '_'}})",
     ".jsonl": "in Python: pd.read_json('{name}', lines=True).to_parquet('{stem}.parquet')",
     ".json": "in Python: pd.json_normalize(json.load(open('{name}'))).to_parquet('{stem}.parquet')",
     ".xls": "save it as .xlsx in a spreadsheet, or in Python: pd.read_excel('{name}').to_parquet('{stem}.parquet')",
@@ -36,7 +37,13 @@ _CONVERTED: Final = {
     ".npy": "in Python: name its columns, pd.DataFrame(np.load('{name}'), columns=[...]).to_parquet('{stem}.parquet')",
     ".zip": "unpack it, and name the table or the folder of tables in it",
 }
-_CONVERTED_AS: Final = {".ndjson": ".jsonl", ".arrow": ".feather", ".mdf": ".mf4", ".7z": ".zip", ".tar": ".zip"}
+_CONVERTED_AS: Final = {
+    ".ndjson": ".jsonl",
+    ".arrow": ".feather",
+    ".mdf": ".mf4",
+    ".7z": ".zip",
+    ".tar": ".zip",
+}
 _BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 

@@ -22,7 +22,7 @@ def own(text: bytes) -> Any:
     A buffer around Python's bytes is released by whichever of pyarrow's threads lets go of it last; where that happens
     while the interpreter shuts down, the thread cannot take the lock of the interpreter and aborts the process.
     """
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
 
     buffer = pa.allocate_buffer(len(text))
     np.frombuffer(buffer, np.uint8)[:] = np.frombuffer(text, np.uint8)
@@ -51,7 +51,7 @@ def without_names(text: bytes, names: bytes) -> tuple[bytes, int]:
 
 def joined(batch: Any, columns: Sequence[str]) -> Any:
     """The batch with exactly these columns; `date + time` is the sum of both."""
-    import pyarrow as pa
+    import pyarrow as pa  # type: ignore[import-untyped]
 
     if batch.schema.names == list(columns):
         return batch
@@ -80,7 +80,7 @@ class reading:
             raise UserError(Problem("tables need pyarrow", self._path, None, "pip install pyarrow")) from None
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        import pyarrow as pa
+        import pyarrow as pa  # type: ignore[import-untyped]
 
         if isinstance(error, UnicodeError) or (error is not None and "UTF8" in str(error)):
             what = "holds bytes that are no text in the encoding that its beginning has"

@@ -140,7 +140,7 @@ class _TextTable:
 
     def _kinds(self, body: bytes) -> dict[str, Kind]:
         """What the columns hold, told from the sample; sets the types that pyarrow can read by itself."""
-        import pyarrow as pa
+        import pyarrow as pa  # type: ignore[import-untyped]
 
         table = self._parsed(body, [*self._number], None) if body.strip() else None
         columns = {
