@@ -193,6 +193,20 @@ def _misused_export() -> UserError:
     return UserError(Problem("these arguments of 'export' cannot be understood", remedy=usage))
 
 
+def promote(arguments: Sequence[str]) -> None:
+    """Register the models of a run under an alias."""
+    from revive.pipeline.promote import promote as register
+
+    register(arguments)
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Show runs side by side."""
+    from revive.pipeline.compare import compare as side_by_side
+
+    side_by_side(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
@@ -202,6 +216,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "server": server,
     "report": report,
     "export": export,
+    "promote": promote,
+    "compare": compare,
 }
 
 
