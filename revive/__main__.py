@@ -109,7 +109,7 @@ def new(arguments: Sequence[str]) -> None:
     given = NewArguments.parse(arguments)
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder, given.wishes)
+    made = make(given.name, given.data, given.folder, given.wishes, given.table)
     where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
     lines = "\n".join(made.lines)
     sys.stdout.write(

@@ -67,6 +67,7 @@ usage: {program} new NAME --data FILE [options]
   --time COLUMN           the time of a row
   --trajectory COLUMNS    what tells one run, batch or machine from the next
   --folder FOLDER         where it is made; ./experiments otherwise
+  dataset.table.KEY=VALUE how a text table is written, where it is not told from the file: header=none, decimal=",", ...
 
 COLUMNS are names with commas between; quote names with blanks. What is not told is guessed, and said.
 """

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from revive.data.scenario import Scenario
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
@@ -91,9 +92,12 @@ class PolicySession:
 class VenvSession:
     """A virtual environment that steps and rolls out."""
 
-    def __init__(self, venv: VirtualEnv) -> None:
+    def __init__(
+        self, venv: VirtualEnv, scenario: Scenario | None = None, reward: Reward | None = None
+    ) -> None:
         self.model = venv
         self.graph = venv.graph
+        self.scenario, self.reward = scenario, reward
 
     def step(
         self,
@@ -187,12 +191,7 @@ class VenvSession:
 
     def _rewards(self, rolled: Arrays, series: Arrays, reward: Any) -> NDArray[np.float64]:
         """What a rollout earns at each step, (T, B, 1)."""
-        is_file = isinstance(reward, str | Path)
-        pay = (
-            Reward.load(Path(reward))
-            if is_file
-            else Reward(reward, Path(getattr(reward, "__name__", "reward")))
-        )
+        pay = Reward.of(reward)
         steps = next(iter(rolled.values())).shape[0]
         known = {name: _tensor(value[:steps]) for name, value in {**series, **rolled}.items()}
         with torch.no_grad():
