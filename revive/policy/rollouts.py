@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from revive.policy.doubt import Doubt, charge
+from revive.policy.penalties import Measure, Penalty, Worth
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.venv.virtual_env import Actor
@@ -26,6 +27,11 @@ class Rolled(NamedTuple):
     known: Mapping[str, Tensor]
     taken: Mapping[str, Tensor]
 
+    @property
+    def later(self) -> dict[str, Tensor]:
+        """What is known a step after each that was taken."""
+        return {name: value[1:] for name, value in self.known.items()}
+
 
 class Paid(NamedTuple):
     """reward (h, P, n): in spreads of the logged one, less what doubt costs; alive (h + 1, P, n): 1 until a branch
@@ -41,7 +47,8 @@ class Rollouts:
 
     Args:
         problem, policy: what learns in what; the policy has `len(penalties)` variants for each half.
-        penalties: what doubt costs each variant, in spreads of the logged reward.
+        penalties: what the members' disagreement costs each variant, in spreads of the logged reward.
+        measure: of it, see penalties.py.
         branches: of each copy, spread over the members of its half.
         generator: of all draws.
     """
@@ -52,6 +59,7 @@ class Rollouts:
         policy: Policy,
         *,
         penalties: list[float],
+        measure: Measure,
         branches: int,
         generator: torch.Generator,
     ) -> None:
@@ -59,6 +67,8 @@ class Rollouts:
         self.problem, self.policy, self.venv, self.generator = problem, policy, venv, generator
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
         self.doubt = Doubt(venv, problem.rows)
+        self.measure = Penalty(measure, self.doubt, policy)
+        self.names = [self.measure.name(penalty) for penalty in penalties]
         self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)
 
     def affordable(self, steps: int) -> int:
@@ -91,8 +101,8 @@ class Rollouts:
         return Rolled({**begin.given, **rolled}, {name: value[:-1] for name, value in rolled.items()})
 
     @torch.no_grad()
-    def paid(self, rolled: Rolled, offset: float) -> Paid:
-        """What the steps earn. offset: of the user's reward, taken off before it is scaled."""
+    def paid(self, rolled: Rolled, offset: float, worth: Worth) -> Paid:
+        """What the steps earn. offset: of the user's reward, taken off before it is scaled. worth: of states."""
         policy, taken = self.policy, rolled.taken
         earned = self.problem.reward(policy.codec.decode(taken))  # (h, M, B)
         alive = self.venv.alive(taken)
@@ -100,13 +110,13 @@ class Rollouts:
         reward = ((earned - offset) / self.problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
         reward, alive = (self._by_copy(series) for series in (reward, alive))
         if bool((self.penalty > 0).any()):
-            reward = reward - self._charge(taken, alive[:-1])
+            reward = reward - self._charge(rolled, alive[:-1], worth)
         return Paid(reward, alive, earned.mean())
 
-    def _charge(self, taken: Mapping[str, Tensor], alive: Tensor) -> Tensor:
+    def _charge(self, rolled: Rolled, alive: Tensor, worth: Worth) -> Tensor:
         """What every step pays for the members' disagreement, (h, P, n); nothing on average over a copy's steps."""
-        doubt = self._by_copy(self.doubt.of_pairs(taken, self.generator))
-        return charge(doubt, self.penalty, alive)
+        doubt = self.measure.of(rolled.taken, rolled.later, worth, self.generator)
+        return charge(doubt, self.penalty, alive, self.measure.free)
 
     def _by_copy(self, series: Tensor) -> Tensor:
         """(T, M, B) -> (T, P, n)."""

@@ -21,6 +21,7 @@ from revive.policy.transitions import Transitions, not_logged
 from revive.policy.updates import follow, step
 
 SMALLEST = 1e-3  # unit of a value, in spreads of the reward
+LARGEST_WEIGHT = 100.0  # of a row
 
 
 class Course(TypedDict):
@@ -165,3 +166,13 @@ class OfflineLearner(SnapshotLearner):
 
     def notes(self) -> dict[str, Any]:
         return {"updates": self.updates, "variants": list(self.variants)}
+
+
+def advantage_weights(advantage: Tensor, sharpness: float | Tensor) -> Tensor:
+    """`min(exp(sharpness A / D), 100)`, D each copy's mean absolute advantage: (P, n) -> (P, n), mean one.
+
+    The mean is divided out, so that the sharpness does not change the step size.
+    """
+    unit = advantage.abs().mean(1, keepdim=True).clamp_min(SMALLEST)
+    weight = (sharpness * advantage / unit).clamp_max(math.log(LARGEST_WEIGHT)).exp()
+    return weight / weight.mean(1, keepdim=True)

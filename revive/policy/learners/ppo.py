@@ -10,12 +10,14 @@ with generalised advantages `A_k = G_k - V(s_k)`, `G_k = r_k + gamma g_k ((1 - l
 rollout is a time-out. `a` is what is drawn before the bounds of the action, so that its density is that of the heads.
 V is learned in units of the returns. A copy whose policy has moved further than the target KL waits for new rollouts.
 
-Variants pay for the members' disagreement: `r - min(lambda u+, cap)`, u+ the excess over the logs, less its mean
-over the steps of the batch, so that doubt never makes an early end attractive.
+Variants pay for the members' disagreement: `r - min(lambda u+, cap)`, u+ the excess over the logs (or MOPO's or
+MOBILE's measure, see penalties.py), less its mean over the steps of the batch: doubt never makes an early end
+attractive.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -27,6 +29,7 @@ from revive.nn.heads import Outputs
 from revive.policy.candidate import Snapshots
 from revive.policy.critic import lambda_returns
 from revive.policy.learners.base import SnapshotLearner
+from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
 from revive.policy.rollouts import Rollouts
 from revive.policy.transitions import discounted, ended
@@ -58,6 +61,7 @@ class Ppo(SnapshotLearner):
     Args:
         problem: what is to be learned, in what.
         penalties: lambda above, one variant each, in spreads of the logged reward.
+        measure: of the members' disagreement u, see penalties.py.
         noise: of exploration at the start, in spreads of the logged action; learned from there.
         iterations, warm_up: rollouts with updates of the policy, and before them those for the value alone; fewer
             where the problem's budget of simulated steps is smaller.
@@ -78,6 +82,7 @@ class Ppo(SnapshotLearner):
         problem: PolicyProblem,
         *,
         penalties: list[float],
+        measure: Measure,
         noise: float,
         iterations: int,
         warm_up: int,
@@ -104,7 +109,12 @@ class Ppo(SnapshotLearner):
         self.generator = problem.generator()
         # in a list: the venv's weights are fixed and are no part of this module
         made = Rollouts(
-            problem, self.policy, penalties=penalties, branches=branches, generator=self.generator
+            problem,
+            self.policy,
+            penalties=penalties,
+            measure=measure,
+            branches=branches,
+            generator=self.generator,
         )
         self._rollouts = [made]
         affordable = made.affordable(self.horizon)
@@ -126,7 +136,7 @@ class Ppo(SnapshotLearner):
         width = sum(self.policy.codec.width(name) for name in self.leaves)
         self.value = LinearSkipNet(copies, width, 1, hidden).to(device)
         self._take_unit()
-        self.taken = Snapshots(self.policy, "ppo", [f"penalty {penalty:g}" for penalty in penalties])
+        self.taken = Snapshots(self.policy, "ppo", made.names)
 
     center: Tensor
     spread: Tensor
@@ -187,11 +197,11 @@ class Ppo(SnapshotLearner):
             return self.policy.bounded(drawn[-1])
 
         rolled = self.rollouts.roll(self.horizon, act)
-        reward, alive, earned = self.rollouts.paid(rolled, self.offset)
+        reward, alive, earned = self.rollouts.paid(rolled, self.offset, self._worth)
         x, raw = torch.stack(seen), torch.stack(drawn)
         leaves = self.policy.by_copy(torch.cat([rolled.known[name] for name in self.leaves], dim=-1))
         flat = _flat(leaves)
-        value = self._value(flat).unflatten(1, (len(leaves), -1)).transpose(0, 1)  # (h + 1, P, n)
+        value = self._worth(rolled.known)  # (h + 1, P, n)
         returns = lambda_returns(reward, value[1:], self.gamma, self.td_lambda, alive[1:])
         advantage, target, weight = (_flat(s) for s in (returns - value[:-1], returns, alive[:-1]))
         self._follow(target, weight)
@@ -207,6 +217,11 @@ class Ppo(SnapshotLearner):
             weight,
         )
         return batch, earned
+
+    def _worth(self, known: Mapping[str, Tensor]) -> Tensor:
+        """Of states, node -> (T, M, B, d), to each copy: (T, P, n)."""
+        leaves = self.policy.by_copy(torch.cat([known[name] for name in self.leaves], dim=-1))
+        return self._value(_flat(leaves)).unflatten(1, (len(leaves), -1)).transpose(0, 1)
 
     def _follow(self, target: Tensor, weight: Tensor) -> None:
         """Let the unit of the returns follow them: (P, n) each."""

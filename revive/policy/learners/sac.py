@@ -1,7 +1,7 @@
 """Off-policy in the virtual environment: short rollouts from logged rows, beside the logged transitions themselves.
 
 Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) on branched rollouts (Janner et al. 2019, arXiv:1906.08253)
-whose reward is charged for the members' disagreement (Yu et al. 2020, MOPO, arXiv:2005.13239):
+whose reward is charged for the members' disagreement (as in MOPO or MOBILE where asked, see penalties.py):
 
     Q(s, a)  <-  r - charge + gamma g (min Q'(s', a') - alpha log pi(a' | s')),   a' ~ pi(s')
     pi: max E min Q(s, a) - alpha log pi(a | s),   alpha: so that the entropy comes to its target
@@ -13,6 +13,7 @@ gradient as if it were soft (straight through), and its entropy is exact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +22,7 @@ from torch import Tensor
 from revive.policy.action_value import ActionValue
 from revive.policy.candidate import Snapshots
 from revive.policy.learners.base import SnapshotLearner
+from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
 from revive.policy.rollouts import Rollouts
 from revive.policy.soft import SoftActor
@@ -44,7 +46,8 @@ class Sac(SnapshotLearner):
 
     Args:
         problem: what is to be learned, in what.
-        penalties: of doubt, one variant each, in spreads of the logged reward.
+        penalties: of the members' disagreement, one variant each, in spreads of the logged reward.
+        measure: of it, see penalties.py.
         noise: of exploration at the start, in spreads of the logged action.
         iterations, warm_up: rollouts with updates, and updates of the critics alone before the first; iterations are
             fewer where the problem's budget of simulated steps is smaller.
@@ -68,6 +71,7 @@ class Sac(SnapshotLearner):
         problem: PolicyProblem,
         *,
         penalties: list[float],
+        measure: Measure,
         noise: float,
         iterations: int,
         warm_up: int,
@@ -95,9 +99,15 @@ class Sac(SnapshotLearner):
         copies, layout = self.policy.copies, self.policy.layout
         self.generator = problem.generator()
         # in a list: the venv's weights are fixed and are no part of this module
-        self._rollouts = [
-            Rollouts(problem, self.policy, penalties=penalties, branches=branches, generator=self.generator)
-        ]
+        made = Rollouts(
+            problem,
+            self.policy,
+            penalties=penalties,
+            measure=measure,
+            branches=branches,
+            generator=self.generator,
+        )
+        self._rollouts = [made]
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
         self.iterations = min(iterations, self.rollouts.affordable(steps))
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real
@@ -116,7 +126,7 @@ class Sac(SnapshotLearner):
         self._sizes = [width, width, layout.width, 1, 1, 1]
         per_copy = steps * self.rollouts.branches * venv.members // copies
         self.register_buffer("memory", torch.zeros(kept, copies, per_copy, sum(self._sizes), device=device))
-        self.taken = Snapshots(self.policy, "sac", [f"penalty {penalty:g}" for penalty in penalties])
+        self.taken = Snapshots(self.policy, "sac", made.names)
 
     @classmethod
     def unsuited(cls, problem: PolicyProblem) -> str | None:
@@ -162,13 +172,20 @@ class Sac(SnapshotLearner):
         """Short rollouts into the memory's slot; their mean reward."""
         policy = self.policy
         rolled = self.rollouts.roll(self.steps, lambda x: self.soft.act(policy, x)[0])
-        paid = self.rollouts.paid(rolled, self.rows.offset * self.problem.reward_spread)
+        paid = self.rollouts.paid(rolled, self.rows.offset * self.problem.reward_spread, self._worth)
         x = policy.by_copy(torch.cat([rolled.known[name] for name in self.leaves], dim=-1))
         action = policy.by_copy(rolled.taken[policy.target])  # (steps, P, n, width); x has a step more
         series = [s.unsqueeze(-1) for s in (paid.reward, paid.alive[1:], paid.alive[:-1])]
         made = torch.cat([x[:-1], x[1:], action, *series], dim=-1)
         self.memory[slot] = made.transpose(0, 1).flatten(1, 2)
         return paid.earned
+
+    def _worth(self, known: Mapping[str, Tensor]) -> Tensor:
+        """`min Q(s, pi(s))` of states, node -> (T, M, B, d), to each copy: (T, P, n)."""
+        x = self.policy.by_copy(torch.cat([known[name] for name in self.leaves], dim=-1))
+        flat = x.transpose(0, 1).flatten(1, 2)
+        value = self.slow_critic(flat, self.policy(flat[..., : self.rows.seen])).amin(0)
+        return value.unflatten(1, (len(x), -1)).transpose(0, 1)
 
     def _remembered(self, filled: int, count: int) -> Steps:
         """Drawn from the slots that are filled, `count` for every copy."""

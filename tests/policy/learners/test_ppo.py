@@ -31,6 +31,7 @@ Mortal = Callable[[float, Reward], PolicyProblem]
 
 ARGUMENTS: dict[str, Any] = {
     "penalties": [0.0],
+    "measure": "doubt",
     "noise": 0.4,
     "iterations": 60,
     "warm_up": 3,
@@ -203,10 +204,10 @@ def test_a_copy_that_has_moved_far_enough_waits(plant: Plant) -> None:
 def test_doubt_charges_nothing_on_average(plant: Plant) -> None:
     """So that an early end saves nothing."""
     learner = Ppo(problem_of(plant), **{**ARGUMENTS, "penalties": [0.0, 3.0]})
-    doubt = torch.rand(12, 4, 64, generator=learner.generator) * 3
+    doubt = torch.rand(12, 4, 64, generator=learner.generator) * 3  # of the members and their branches
     learner.rollouts.doubt.of_pairs = lambda values, generator: doubt  # type: ignore[method-assign, assignment, misc]
     alive = torch.ones(12, 4, 64).cumsum(0).le(9).float()
-    charge = learner.rollouts._charge({}, alive)
+    charge = learner.rollouts._charge(Rolled({}, {}), alive, learner._worth)
     assert torch.equal(charge[:, 0], torch.zeros_like(charge[:, 0]))
     torch.testing.assert_close((charge * alive).sum((0, 2)), torch.zeros(4), rtol=0, atol=1e-3)
     assert float(charge[:, 1].max() - charge[:, 1].min()) == pytest.approx(CAP)

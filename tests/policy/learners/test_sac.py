@@ -24,6 +24,7 @@ from tests.venv.plants import equal_weights, train, weights_of
 
 ARGUMENTS: dict[str, Any] = {
     "penalties": [0.0],
+    "measure": "doubt",
     "noise": 0.3,
     "iterations": 60,
     "warm_up": 100,
