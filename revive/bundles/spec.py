@@ -221,11 +221,31 @@ class VenvSpec(_Spec):
     scenario: ScenarioFields | None = None
 
 
+class EnvelopeFields(Strict):
+    """`Envelope` as JSON: what was logged of the columns that a policy sees."""
+
+    columns: Pairs
+    low: Annotated[list[Number | None], Field(max_length=MOST_COLUMNS)]
+    high: Annotated[list[Number | None], Field(max_length=MOST_COLUMNS)]
+    levels: dict[
+        Annotated[str, Field(pattern=r"^[0-9]{1,6}$")], Annotated[list[Number], Field(max_length=4096)]
+    ]
+    sample: Annotated[list[Annotated[list[Number], Field(max_length=MOST_COLUMNS)]], Field(max_length=4096)]
+    reach: Annotated[float, Field(ge=0.0)] | None
+
+    @model_validator(mode="after")
+    def _is_a_table(self) -> Self:
+        if any(len(row) != len(self.columns) for row in self.sample):
+            raise ValueError("the rows of the sample differ in their number of columns")
+        return self
+
+
 class PolicySpec(_Spec):
     """policy.json."""
 
     kind: Literal["policy"]
     target: Name
+    envelope: EnvelopeFields | None = None
 
 
 SPECS: Final[dict[str, type[_Spec]]] = {"venv": VenvSpec, "policy": PolicySpec}

@@ -15,6 +15,7 @@ from revive.config.settings import Settings
 from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_policy, save_venv
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context, TrainingContext
+from revive.pipeline.envelope import envelope_of
 from revive.pipeline.problems import earlier_venv, policy_problem, venv_problem
 from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.pipeline.scenario import scenario_of
@@ -178,7 +179,8 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
     with context.stage("policy") as records:
         tuned = context.settings.policy.mode == "tune"
         learned = search_policy(context, records) if tuned else fit_policy(context, venv, records)
-        save_policy(learned.policy, bundle, context.provenance)
+        envelope = envelope_of(learned.policy, context.inputs.parts, context.settings.seed)
+        save_policy(learned.policy, bundle, context.provenance, envelope=envelope)
         context.folder.write_json("policy/chosen.json", learned.to_json())
         records.artifact(bundle)
     return learned

@@ -32,9 +32,7 @@ ROUNDS: Final = 12
 MOST_ROWS: Final = 20_000  # that are fitted at once
 
 
-def stand_in(
-    logs: Trajectories, graph: DecisionGraph, transition: str, node: str, column: str
-) -> FloatArray:
+def stand_in(logs: Trajectories, graph: DecisionGraph, transition: str, node: str, column: str) -> FloatArray:
     """The lasting part of the own moves of one action column, (N, 1), in units of the action.
 
     logs: of all nodes of the graph, which must not hold the stand-in yet. Raises KeyError where the column is no
