@@ -142,6 +142,13 @@ def design_experiment(arguments: Sequence[str]) -> None:
     design(arguments)
 
 
+def trial_plan(arguments: Sequence[str]) -> None:
+    """Say which policies of a run to try on the plant, for how long, and when to stop."""
+    from revive.pipeline.trial_plan import trial_plan as plan
+
+    plan(arguments)
+
+
 def report(arguments: Sequence[str]) -> None:
     """Write the trust report of a finished run anew."""
     given = dict(text.partition("=")[::2] for text in arguments)
@@ -199,6 +206,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "new": new,
     "show": show,
     "design-experiment": design_experiment,
+    "trial-plan": trial_plan,
     "server": server,
     "report": report,
     "export": export,

@@ -18,6 +18,9 @@ usage: {program} experiment=NAME [key=value ...]
        {program} design-experiment run=NAME     how to move the actions so that logs tell what they do
            [power=0.9] [steps=1000]  the chance to find an effect that matters, and the time for it
            [bound=0.5]            what it may add to an output, in spreads of that output
+       {program} trial-plan run=NAME            which policies to try on the plant, how long, when to stop
+           [error=0.05] [steps=N] the chance of a wrong verdict; steps of a candidate at most
+           [results=FILE]         what the trial says so far: the plan's CSV with its rewards
        {program} show BUNDLE                    what a model is, who made it, and the code it carries
        {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
        {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
