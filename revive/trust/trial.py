@@ -4,9 +4,9 @@ Blocks of the two come in pairs, in an order that is drawn anew for each pair, a
 one observation. If the candidate does neither better nor worse, the drawn order alone makes D symmetric about zero,
 whatever the noise and however slow it is, so that for every number l the product over pairs of exp(l D - l^2 D^2 / 2)
 is a nonnegative supermartingale (de la Pena 1999, Annals of Probability 27, "A general class of exponential
-inequalities for martingales and ratios", lemma 6.1). Mixed over l with a normal density of variance 1/rho (Howard, Ramdas,
-McAuliffe and Sekhon 2021, Annals of Statistics 49, "Time-uniform, nonparametric, nonasymptotic confidence sequences",
-proposition 5):
+inequalities for martingales and ratios", lemma 6.1). Mixed over l with a normal density of variance 1/rho (Howard,
+Ramdas, McAuliffe and Sekhon 2021, Annals of Statistics 49, "Time-uniform, nonparametric, nonasymptotic confidence
+sequences", proposition 5):
 
     E = sqrt(rho / (V + rho)) exp( S^2 / (2 (V + rho)) ),     S = sum D,   V = sum D^2.
 
