@@ -148,19 +148,20 @@ def design_experiment(arguments: Sequence[str]) -> None:
     design(arguments)
 
 
+def trial_plan(arguments: Sequence[str]) -> None:
+    """Say which policies of a run to try on the plant, for how long, and when to stop."""
+    from revive.pipeline.trial_plan import trial_plan as plan
+
+    plan(arguments)
+
+
 def report(arguments: Sequence[str]) -> None:
     """Write the trust report of a finished run anew."""
-    given = dict(text.partition("=")[::2] for text in arguments)
-    if set(given) - {"run", "log_dir"} or not given.get("run"):
-        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
-        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
+    from revive.config.run_arguments import RunArguments
     from revive.pipeline.report import remake
 
-    named = Path(given["run"]).expanduser()
-    folder = (
-        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
-    )
-    sys.stdout.write(f"made {remake(folder.absolute())}\n")
+    given = RunArguments.parse("report", arguments)
+    sys.stdout.write(f"made {remake(given.folders[0])}\n")
 
 
 def export(arguments: Sequence[str]) -> None:
@@ -204,6 +205,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "new": new,
     "show": show,
     "design-experiment": design_experiment,
+    "trial-plan": trial_plan,
     "server": server,
     "report": report,
     "export": export,

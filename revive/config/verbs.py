@@ -210,6 +210,25 @@ VERBS: Final[tuple[Verb, ...]] = (
         (Option("run=", "NAME", "a folder below log_dir, or a path"), *_FIGURES),
     ),
     Verb(
+        "trial-plan",
+        "which policies to try on the plant, how long, when to stop",
+        "run=NAME [error=0.05] [power=0.9] [steps=N] [results=FILE] [log_dir=DIR]",
+        "Writes trial_plan.csv: blocks of candidate and controller in an order that is drawn. With its column\n"
+        "`reward` filled in as far as the trial went, results=FILE says whether to go on. See docs/trust.md.",
+        "run",
+        (
+            ("trial-plan run=NAME", "the plan, in the run folder"),
+            ("trial-plan run=NAME results=trial_plan.csv", "what the trial says so far"),
+        ),
+        (
+            Option("run=", "NAME", "a folder below log_dir, or a path"),
+            Option("error=", "0.05", "the chance of a wrong verdict"),
+            Option("power=", "0.9", "the chance to see the promised gain"),
+            Option("steps=", "N", "of a candidate, at most"),
+            Option("results=", "FILE", "the plan's CSV with its rewards"),
+        ),
+    ),
+    Verb(
         "server",
         "the options of REVIVE's training script",
         "-df DATA -cf YAML ...",

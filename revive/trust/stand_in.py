@@ -1,6 +1,7 @@
-"""A stand-in for a cause that nobody logged: the part of the operator's moves that lasts and that nothing logged explains.
+"""A stand-in for a cause that nobody logged: what lasts in the operator's moves and nothing logged explains.
 
-Where a hidden cause lasts and the operator answers to it, his answer tells of it. With a the action and s what is logged,
+Where a hidden cause lasts and the operator answers to it, his answer tells of it. With a the action and s what is
+logged,
 
     a = m(s) + d + u,        d lasts, u is fresh in every step,
 

@@ -2,10 +2,11 @@
 
 Blocks of the two come in pairs, in an order that is drawn anew for each pair, and the difference D of their rewards is
 one observation. If the candidate does neither better nor worse, the drawn order alone makes D symmetric about zero,
-whatever the noise and however slow it is, so that for every number l the product over pairs of exp(l D - l^2 D^2 / 2) is
-a nonnegative supermartingale (de la Pena 1999, Annals of Probability 27, "A general class of exponential inequalities
-for martingales and ratios", lemma 6.1). Mixed over l with a normal density of variance 1/rho (Howard, Ramdas, McAuliffe
-and Sekhon 2021, Annals of Statistics 49, "Time-uniform, nonparametric, nonasymptotic confidence sequences", proposition 5):
+whatever the noise and however slow it is, so that for every number l the product over pairs of exp(l D - l^2 D^2 / 2)
+is a nonnegative supermartingale (de la Pena 1999, Annals of Probability 27, "A general class of exponential
+inequalities for martingales and ratios", lemma 6.1). Mixed over l with a normal density of variance 1/rho (Howard,
+Ramdas, McAuliffe and Sekhon 2021, Annals of Statistics 49, "Time-uniform, nonparametric, nonasymptotic confidence
+sequences", proposition 5):
 
     E = sqrt(rho / (V + rho)) exp( S^2 / (2 (V + rho)) ),     S = sum D,   V = sum D^2.
 
@@ -33,8 +34,8 @@ State = Literal["go on", "better", "worse", "futile", "undecided"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """After some pairs. mean: of the differences, candidate less controller; low, high: of the gain, at all times together;
-    evidence: E, which is to pass 1 / alpha."""
+    """After some pairs. mean: of the differences, candidate less controller; low, high: of the gain, at all times
+    together; evidence: E, which is to pass 1 / alpha."""
 
     state: State
     pairs: int
@@ -50,8 +51,8 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Rule:
-    """alpha: rate of error of this candidate, false praise and false blame together. rho: of the mixture, in squares of the
-    reward. worth: the gain below which going on is futile. most: pairs at most."""
+    """alpha: rate of error of this candidate, false praise and false blame together. rho: of the mixture, in squares
+    of the reward. worth: the gain below which going on is futile. most: pairs at most."""
 
     alpha: float
     rho: float
