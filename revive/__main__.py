@@ -159,20 +159,9 @@ def report(arguments: Sequence[str]) -> None:
 
 def export(arguments: Sequence[str]) -> None:
     """Write a policy as C99 or as ONNX."""
-    import argparse
+    from revive.config.export_arguments import parse_export
 
-    parser = argparse.ArgumentParser(prog=f"{_program()} export", exit_on_error=False, add_help=False)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--to", choices=["c99", "onnx"], default="c99")
-    parser.add_argument("--out", type=Path, default=Path())
-    parser.add_argument("--name", default="policy")
-    parser.add_argument("--accept-failed-gate", action="store_true")
-    try:
-        given, unknown = parser.parse_known_args(list(arguments))
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise _misused_export() from error
-    if unknown:
-        raise _misused_export()
+    given = parse_export(arguments)
     from revive.runtime import load_policy
 
     policy = load_policy(given.bundle, accept_failed_gate=given.accept_failed_gate)
@@ -186,11 +175,6 @@ def export(arguments: Sequence[str]) -> None:
 
     checked = export_c99(policy, given.out, given.name)
     sys.stdout.write(f"made {given.out / given.name}.h and .c; {checked}\n")
-
-
-def _misused_export() -> UserError:
-    usage = "write: export BUNDLE [--to c99|onnx] [--out FOLDER] [--name NAME] [--accept-failed-gate]"
-    return UserError(Problem("these arguments of 'export' cannot be understood", remedy=usage))
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {

@@ -10,18 +10,18 @@ evidence for both.
 
 usage: {program} experiment=NAME [key=value ...]
        {program} check experiment=NAME          is the data fit for it? prints and writes a report
-       {program} report run=NAME                write the trust report of a finished run again
+       {program} report run=NAME                write report.html of a finished run again
            [log_dir=DIR]          where the run folders are; ./runs otherwise
-       {program} new NAME --data FILE           make an experiment from a data file
-           [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
-           [--folder FOLDER]      where it is made; ./experiments otherwise
+       {program} new NAME --data FILE           make an experiment from a data file; new --help says more
        {program} design-experiment run=NAME     how to move the actions so that logs tell what they do
            [power=0.9] [steps=1000]  the chance to find an effect that matters, and the time for it
            [bound=0.5]            what it may add to an output, in spreads of that output
        {program} show BUNDLE                    what a model is, who made it, and the code it carries
-       {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
+       {program} server -df DATA -cf YAML       the options of REVIVE's training script
+           [-rf REWARD] [-rcf CONFIG] [-vm once] [-pm once] [--NAME VALUE ...]
        {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
-       {program} report run=NAME                make a run's report.html anew
+           [--name NAME]          what the files and functions are called
+           [--accept-failed-gate] write it although the gate failed
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 
