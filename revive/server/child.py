@@ -1,7 +1,8 @@
 """The process that trains for a `ReviveServer`: `python -m revive.server.child OUTCOME_FD`.
 
-Its settings, and the table of REVIVE's names, come as one line of JSON on standard input. The end of that input means stop, as Ctrl-C does: whoever
-holds the other end asks for it, or has died. What became of it is written to the file descriptor OUTCOME_FD.
+Its settings, and the table of REVIVE's names, come as one line of JSON on standard input. The end of that input means
+stop, as Ctrl-C does: whoever holds the other end asks for it, or has died. What became of it is written to the file
+descriptor OUTCOME_FD.
 """
 
 from __future__ import annotations

@@ -239,7 +239,9 @@ def test_a_table_says_what_became_of_every_name() -> None:
     assert rows["policy_hidden_features"] == "`policy.network.hidden`"
     assert "the clone is no anchor" not in rows["global_seed"]
     assert {"g_lr", "w_kl"} <= set(rows)
-    assert sum(line.startswith("| g_lr |") for line in lines) == 3  # usual value, range, and how it is searched
+    assert (
+        sum(line.startswith("| g_lr |") for line in lines) == 3
+    )  # usual value, range, and how it is searched
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,9 @@ def test_short_and_long_options_are_the_arguments(capsys: pytest.CaptureFixture[
         "igc": 1,
     }
     out = capsys.readouterr().out
-    assert "names   1 name of REVIVE has no counterpart here (d_lr): revive_names.md in the run folder\n" in out
+    assert (
+        "names   1 name of REVIVE has no counterpart here (d_lr): revive_names.md in the run folder\n" in out
+    )
     assert "venv_acc -0.25" in out
 
 
