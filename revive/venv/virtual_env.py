@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
-from revive.errors import UserError
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
@@ -326,7 +326,9 @@ class VirtualEnv(nn.Module):
                 continue
             first = start[source] if source in start else given[source][0] if source in given else None
             if first is None:
-                raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
+                what = f"the history '{name}' needs the values of '{source}' before the first step"
+                remedy = f"start with them: '{name}', (B, frames * columns), the oldest frame first"
+                raise UserError(Problem(what, remedy=remedy))
             pasts.append(first.repeat(1, 1, kept.spec.lookback))
         return pasts
 
