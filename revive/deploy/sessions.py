@@ -146,7 +146,8 @@ class VenvSession:
     ) -> Arrays:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
-        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
+        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded; or a frame
+        with a row for each step of a lone branch, where columns that nobody needs are ignored.
         horizon: number of steps; the length of `given` where there is one.
         policy: decides its target node; otherwise the behaviour policy does.
         mode: what is drawn and who answers, in place of `deterministic`: `mean` the members together without noise,
@@ -154,7 +155,7 @@ class VenvSession:
         reward: a reward file, or its get_reward; what it pays then stands beside the nodes as `reward`, (T, B, 1).
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
-        given = given or {}
+        given = {} if given is None else self._series_of_frame(given, policy)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in given))
         series, _ = read(given, replayed, self.graph, lead=2)
         arrays, _ = read(start, self._kept(start), self.graph, lead=1)
@@ -180,6 +181,15 @@ class VenvSession:
         arrays, series = legal(arrays, self.graph, outside), legal(series, self.graph, outside)
         rolled = self._run(arrays, series, steps, policy, deterministic, seed, mode)
         return rolled if reward is None else {**rolled, "reward": self._rewards(rolled, series, reward)}
+
+    def _series_of_frame(
+        self, given: Mapping[str, ArrayLike], policy: PolicySession | None
+    ) -> Mapping[str, ArrayLike]:
+        decisions = [name for name in self.graph.decisions if policy is None or name != policy.target]
+        read_from = nodes_of_frame(given, (*self.model.replayed_nodes, *decisions), self.graph, decisions)
+        if read_from is given:
+            return given
+        return {name: np.asarray(value)[:, np.newaxis] for name, value in read_from.items()}
 
     def _rewards(self, rolled: Arrays, series: Arrays, reward: Any) -> NDArray[np.float64]:
         """What a rollout earns at each step, (T, B, 1)."""

@@ -131,3 +131,13 @@ def test_a_controller_takes_frames_and_lone_rows_and_says_what_is_missing(policy
         control(pd.DataFrame({"levl": [0.05, 10.0]}))
     with pytest.raises(UserError, match="not finite"):
         control({"x": [[np.nan]]})
+
+
+def test_a_frame_holds_the_steps_of_a_rollout(venv: VenvSession, policy: PolicySession) -> None:
+    logs = pd.DataFrame({"power": [0.1, 0.0, 0.1], "level": [1.0, 2.0, 3.0]})
+    rolled = venv.rollout(logs[["level"]][:1], logs)
+    np.testing.assert_allclose(rolled["next_x"][:, 0, 0], [2.0, 2.0, 3.0], atol=1e-4)
+    decided = venv.rollout(
+        logs[["level"]][:1], logs, 2, policy
+    )  # what was logged of its action is not asked for
+    np.testing.assert_allclose(decided["u"][:, 0, 0], [0.1, 0.1], atol=1e-3)
