@@ -222,7 +222,7 @@ def _series(
     series = {
         "the logs": logged,
         "logs' controller, in the venv": of(None),
-        "learned policy, in the venv": of(learned.policy.actor()),
+        f"{'clone taken' if learned.fallback else 'learned policy'}, in the venv": of(learned.policy.actor()),
     }
     return (
         series,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
-from revive.errors import UserError
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
