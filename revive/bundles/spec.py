@@ -175,6 +175,8 @@ class NetworkFields(Strict):
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(max_length=64)] | None
     activation: Literal["silu", "tanh", "relu", "gelu"]
     std: Literal["constant", "conditioned"]
+    head: Literal["normal", "student_t", "mixture", "zero_inflated"] = "normal"
+    components: Annotated[int, Field(ge=1, le=1000)] = 5
 
 
 class _Spec(Strict):
@@ -219,6 +221,7 @@ class VenvSpec(_Spec):
     scales: dict[Name, Annotated[list[Number], Field(max_length=WIDEST)]]
     observed: Names = Field(default_factory=list)
     scenario: ScenarioFields | None = None
+    nodes: dict[Name, NetworkFields] = Field(default_factory=dict)
 
 
 class EnvelopeFields(Strict):
@@ -246,6 +249,15 @@ class PolicySpec(_Spec):
     kind: Literal["policy"]
     target: Name
     envelope: EnvelopeFields | None = None
+
+    @model_validator(mode="after")
+    def _runs_everywhere(self) -> Self:
+        """Policies are run by numpy, C and ONNX as well, which know one network and its likeliest value."""
+        if self.network.head != "normal":
+            raise ValueError(
+                f"a policy has no head '{self.network.head}': it decides by the mean of a normal one"
+            )
+        return self
 
 
 SPECS: Final[dict[str, type[_Spec]]] = {"venv": VenvSpec, "policy": PolicySpec}
