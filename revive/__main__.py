@@ -109,7 +109,7 @@ def new(arguments: Sequence[str]) -> None:
     given = NewArguments.parse(arguments)
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder, given.wishes)
+    made = make(given.name, given.data, given.folder, given.wishes, given.table)
     where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
     lines = "\n".join(made.lines)
     sys.stdout.write(
@@ -200,6 +200,20 @@ def _misused_export() -> UserError:
     return UserError(Problem("these arguments of 'export' cannot be understood", remedy=usage))
 
 
+def promote(arguments: Sequence[str]) -> None:
+    """Register the models of a run under an alias."""
+    from revive.pipeline.promote import promote as register
+
+    register(arguments)
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Show runs side by side."""
+    from revive.pipeline.compare import compare as side_by_side
+
+    side_by_side(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
@@ -210,6 +224,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "server": server,
     "report": report,
     "export": export,
+    "promote": promote,
+    "compare": compare,
 }
 
 

@@ -107,6 +107,11 @@ def venv_tensors(
     return Wanted(shapes, tuple(free))
 
 
+def scenario_tensors(graph: DecisionGraph, nodes: Collection[str], rows: int) -> Wanted:
+    """What the file of a venv's scenario must hold: node -> (rows, columns), as `NODE.rows`, physical units."""
+    return Wanted({f"{name}.rows": Shape("F64", (rows, graph[name].width)) for name in nodes})
+
+
 def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]) -> Wanted:
     """What a policy bundle must hold."""
     widths, shapes = Widths(graph), dict(_codec_tensors(graph))

@@ -24,7 +24,9 @@ usage: {program} experiment=NAME [key=value ...]
        {program} show BUNDLE                    what a model is, who made it, and the code it carries
        {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
        {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
-       {program} report run=NAME                make a run's report.html anew
+       {program} compare RUN RUN ... [--json]   runs side by side: settings that differ, verdicts, figures
+       {program} promote RUN [--json]           make its models versions in MLflow's registry
+           [alias=champion]       the alias that says which version is in use
        {program} experiment=NAME --cfg job      show the composed config and stop
        {program} -m experiment=NAME seed=0,1,2  one run after the other
 
@@ -70,6 +72,7 @@ usage: {program} new NAME --data FILE [options]
   --time COLUMN           the time of a row
   --trajectory COLUMNS    what tells one run, batch or machine from the next
   --folder FOLDER         where it is made; ./experiments otherwise
+  dataset.table.KEY=VALUE how a text table is written, where it is not told from the file: header=none, decimal=",", ...
 
 COLUMNS are names with commas between; quote names with blanks. What is not told is guessed, and said.
 """

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from revive.data.scenario import Scenario
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.found import stand_ins
 from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
 from revive.policy.memory import Controller, controller, memory_of
 from revive.policy.policy import Policy
@@ -91,9 +93,12 @@ class PolicySession:
 class VenvSession:
     """A virtual environment that steps and rolls out."""
 
-    def __init__(self, venv: VirtualEnv) -> None:
+    def __init__(
+        self, venv: VirtualEnv, scenario: Scenario | None = None, reward: Reward | None = None
+    ) -> None:
         self.model = venv
         self.graph = venv.graph
+        self.scenario, self.reward = scenario, reward
 
     def step(
         self,
@@ -111,6 +116,7 @@ class VenvSession:
         Raises UserError for missing nodes, wrong shapes and values that are not finite or not legal.
         """
         values = _nodes_of_frame(values, (*self.graph.leaves, *self.graph.decisions), self.graph)
+        values = self._undisturbed(values, 1)
         kept = self._kept(values)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in values))
         arrays, single = _read(values, (*kept, *replayed), self.graph, lead=1)
@@ -142,7 +148,7 @@ class VenvSession:
         reward: a reward file, or its get_reward; what it pays then stands beside the nodes as `reward`, (T, B, 1).
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
-        given = given or {}
+        given = self._undisturbed(given or {}, horizon or 1, start)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in given))
         series, _ = _read(given, replayed, self.graph, lead=2)
         arrays, _ = _read(start, self._kept(start), self.graph, lead=1)
@@ -169,6 +175,25 @@ class VenvSession:
         rolled = self._run(arrays, series, steps, policy, deterministic, seed, mode)
         return rolled if reward is None else {**rolled, "reward": self._rewards(rolled, series, reward)}
 
+    def _undisturbed(
+        self, given: Mapping[str, ArrayLike], steps: int, start: Mapping[str, ArrayLike] | None = None
+    ) -> Mapping[str, ArrayLike]:
+        """What is given, with 0 for stand-ins for hidden causes that are not: nothing hidden happens.
+
+        start: of a rollout of so many steps, (B, d); None for a single step, whose values lack the time axis.
+        """
+        missing = [name for name in stand_ins(self.graph.found) if name not in given]
+        if not missing:
+            return given
+        lead = next(iter((given if start is None else start).values()), np.zeros((1, 1)))
+        batch = np.shape(lead)[:-1]
+        if start is not None:
+            steps = max(
+                (np.shape(series)[0] for series in given.values() if np.ndim(series) == 3), default=steps
+            )
+            batch = (steps, *batch)
+        return {**given, **{name: np.zeros((*batch, 1)) for name in missing}}
+
     def _legal(self, arrays: Arrays, outside: Outside) -> Arrays:
         """The values within their declared limits. Raises UserError where they are not and that is refused."""
         if outside not in OUTSIDE:
@@ -187,12 +212,7 @@ class VenvSession:
 
     def _rewards(self, rolled: Arrays, series: Arrays, reward: Any) -> NDArray[np.float64]:
         """What a rollout earns at each step, (T, B, 1)."""
-        is_file = isinstance(reward, str | Path)
-        pay = (
-            Reward.load(Path(reward))
-            if is_file
-            else Reward(reward, Path(getattr(reward, "__name__", "reward")))
-        )
+        pay = Reward.of(reward)
         steps = next(iter(rolled.values())).shape[0]
         known = {name: _tensor(value[:steps]) for name, value in {**series, **rolled}.items()}
         with torch.no_grad():

@@ -12,8 +12,8 @@ from rich.table import Table
 from revive.data.trajectories import Trajectories
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.pipeline.finished import folder_of, number, read_arguments, settings_of
 from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.run_arguments import folder_of, number, read_arguments, settings_of
 from revive.pipeline.trust import cards_of
 from revive.report.tables import PLAIN
 from revive.report.terminal import Terminal

@@ -16,6 +16,7 @@ from revive.graph.found import stand_ins
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.gate import gate_of, note_in_bundles
+from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.report import FIGURES, PAGE, write_report
@@ -24,8 +25,10 @@ from revive.pipeline.study import study
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
+from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
+from revive.tracking.base import NOTE
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -80,11 +83,19 @@ def evaluate(
     for name in ("summary.json", PAGE, FIGURES) if context.settings.report else ("summary.json",):
         context.tracker.artifact(context.folder.path / name)
     codes = ", ".join(sorted({v.code for v in verdicts})) or "none"
-    context.tracker.tags({"verdicts": codes, "gate": gate.status})
+    context.tracker.tags({"verdicts": codes, "gate": gate.status, NOTE: note(summary.to_json())})
     note_in_bundles(context.folder.path, gate)
+    _keep_models(context)
     context.terminal.table(summary)
     require_finite(summary)
     return gate
+
+
+def _keep_models(context: Context) -> None:
+    """Record venv and policy as models, now that their gate stands in them."""
+    afresh = {kind: context.folder.times_afresh(kind) for kind in KINDS}
+    for record in model_records(context.folder.path, afresh):
+        context.tracker.model(record)
 
 
 def _policy_summary(

@@ -1,75 +1,86 @@
-"""What commands about a finished run are given: arguments key=value, and the run folder that they name."""
+"""Reading what a run that is done has left in its folder; whatever is not as it should be is one message."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from revive.config.settings import Settings
 from revive.errors import Problem, UserError, suggestion
+from revive.report.summary import Summary
+from revive.runs import is_held
 
 
-def read_arguments(verb: str, keys: Sequence[str], arguments: Sequence[str]) -> dict[str, str]:
-    """key -> value. Raises UserError for others than `keys`, and where no run is named."""
-    given = dict(text.split("=", 1) for text in arguments if "=" in text)
-    wrong = [text for text in arguments if "=" not in text] + [key for key in given if key not in keys]
-    if wrong:
-        raise UserError(
-            Problem(f"'{wrong[0]}' is no argument of {verb}", remedy=suggestion(wrong[0], list(keys)))
-        )
-    if not given.get("run"):
-        raise UserError(Problem("no run is named", remedy=f"{verb} run=NAME"))
-    return given
+@dataclass(frozen=True)
+class FinishedRun:
+    """summary: what summary.json holds. config: what config.yaml holds."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Those that stand in the records too, under the same names."""
+        return Summary(**self.summary).metrics()
 
 
-def number(given: dict[str, str], key: str, usual: float, low: float, high: float) -> float:
-    """The value of a key, `usual` where it is not given. Raises UserError where it is no number in the range."""
+def finished_run(folder: Path) -> FinishedRun:
+    """Raises UserError for a folder that is no run, one that is not finished or at work, and damaged files."""
+    require_finished(folder)
+    again = f"the same command with run_id={folder.name} makes it"
+    file = folder / "summary.json"
+    summary = read_mapping(file, Problem("is not there", file, remedy=again))
     try:
-        value = float(given.get(key, usual))
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise UserError(
-            Problem(f"is {given.get(key)}", place=key, remedy=f"a number from {low:g} to {high:g}")
-        )
-    return value
+        config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        Summary(**summary).metrics()
+    except (OSError, ValueError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        what = f"is damaged, or of another version ({type(error).__name__}: {error})"
+        raise UserError(Problem(what, folder, remedy=again)) from error
+    return FinishedRun(folder, summary, config)
 
 
-def folder_of(given: dict[str, str]) -> Path:
-    """The run folder that is named."""
-    return Path(given.get("log_dir", "runs")).expanduser() / given["run"]
+def require_finished(folder: Path) -> None:
+    """Raises UserError where there is no run in `folder`, or it is not done."""
+    state = read_mapping(folder / "state.json", _no_run(folder))
+    if is_held(folder):
+        raise UserError(Problem("a command is at work in this run", folder, remedy="wait until it is done"))
+    if state.get("state") != "finished":
+        what = f"this run is {state.get('state', 'not finished')}, so there is nothing to say about it yet"
+        raise UserError(Problem(what, folder, remedy=f"go on with it: run_id={folder.name}"))
 
 
-def settings_of(folder: Path) -> Settings:
-    """Those of the last command of a run; logs that its simulator made are read from the run folder."""
+def read_mapping(file: Path, missing: Problem) -> dict[str, Any]:
+    """A JSON file that holds an object. Raises UserError: `missing` where it is not there."""
     try:
-        values = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        values.pop("data", None)
-        if (folder / "data.npz").is_file() and values["dataset"]["path"] is None:
-            values["dataset"]["path"] = str((folder / "data.npz").absolute())
-    except (FileNotFoundError, NotADirectoryError):
-        there = [p.parent.name for p in folder.parent.glob("*/config.yaml")] if folder.parent.is_dir() else []
-        raise UserError(
-            Problem("there is no run", folder, remedy=suggestion(folder.name, there[-20:]))
-        ) from None
-    except (yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(Problem(f"is damaged: {error}", folder / "config.yaml")) from error
-    return Settings.check(values)
-
-
-def read_json(folder: Path, name: str) -> dict[str, Any]:
-    """A file that the run left. Raises UserError where it is missing or damaged."""
-    again = f"the run is not finished: go on with it by run_id={folder.name}"
-    try:
-        content = json.loads((folder / name).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(Problem("is not there", folder / name, remedy=again)) from error
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(missing) from error
     except (ValueError, OSError) as error:
-        raise UserError(Problem(f"is damaged: {error}", folder / name)) from error
+        raise UserError(Problem(f"is damaged: {error}", file)) from error
     if not isinstance(content, dict):
-        raise UserError(Problem("is damaged: it holds no mapping", folder / name))
+        raise UserError(Problem("is damaged: it holds no mapping", file))
     return content
+
+
+def _no_run(folder: Path) -> Problem:
+    """What to say where there is no run folder of that name."""
+    there = (
+        sorted(p.name for p in folder.parent.glob("*") if (p / "state.json").is_file())
+        if folder.parent.is_dir()
+        else []
+    )
+    remedy = (
+        suggestion(folder.name, there[-20:])
+        if there
+        else "name a run: run=NAME, and log_dir=DIR where it lies"
+    )
+    return Problem("there is no run", folder, remedy=remedy)

@@ -20,6 +20,7 @@ from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
 from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.models import data_record
 from revive.pipeline.resume import ingredients, open_run, with_test_part
 from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
@@ -117,7 +118,9 @@ class _records:
             "device": device(context.settings.trainer.accelerator),
             "version": made_with,
         }
-        context.tracker.start(folder, {k: v for k, v in tags.items() if v is not None}, self.config)
+        named = {**self.config, "run_id": context.folder.run_id}
+        context.tracker.start(folder, {k: v for k, v in tags.items() if v is not None}, named)
+        context.tracker.data(data_record(self.config, folder, context.inputs.graph))
         for name in ("config.yaml", "data_report.json", "data_report.html", "graph.mmd"):
             context.tracker.artifact(folder / name)
 

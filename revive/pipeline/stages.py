@@ -17,6 +17,7 @@ from revive.errors import Problem, UserError
 from revive.pipeline.context import Context, TrainingContext
 from revive.pipeline.problems import earlier_venv, policy_problem, venv_problem
 from revive.pipeline.resume import uses_other_venv, was_finished
+from revive.pipeline.scenario import scenario_of
 from revive.pipeline.shortlist import keep_shortlist
 from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
@@ -47,7 +48,7 @@ def learn_venv(context: Context) -> VirtualEnv | None:
     tuned = context.settings.venv.mode == "tune"
     with context.stage("venv") as records:
         venv = search_venv(context, records) if tuned else fit_venv(context, records)
-        save_venv(venv, bundle, context.provenance)
+        save_venv(venv, bundle, context.provenance, scenario=scenario_of(context, venv))
         records.artifact(bundle)
     return venv
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, UserError
-from revive.pipeline.finished import folder_of, number, read_arguments, read_json, settings_of
+from revive.pipeline.finished import finished_run, read_mapping
 from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.run_arguments import folder_of, number, read_arguments, settings_of
 from revive.pipeline.shortlist import FOLDER, read_shortlist
 from revive.pipeline.trial_results import results
 from revive.pipeline.trial_schedule import (
@@ -48,7 +49,8 @@ def trial_plan(arguments: Sequence[str]) -> None:
     error, power = number(given, "error", 0.05, 1e-6, 0.5), number(given, "power", 0.9, 0.5, 0.999)
     terminal = Terminal()
     if given.get("results"):
-        before = read_json(folder, "trial_plan.json")
+        missing = Problem("is not there", folder / "trial_plan.json", remedy=f"trial-plan run={folder.name}")
+        before = read_mapping(folder / "trial_plan.json", missing)
         for line in results(before, Path(given["results"]).expanduser(), folder / "trial_results.json"):
             terminal.note(line)
         return
@@ -63,7 +65,7 @@ def trial_plan(arguments: Sequence[str]) -> None:
 
 def _planned(given: dict[str, str], folder: Path, error: float, power: float) -> tuple[Row, list[Row]]:
     """What trial_plan.json holds, and the blocks one by one."""
-    summary = read_json(folder, "summary.json")
+    summary = finished_run(folder).summary
     candidates = _candidates(folder, summary)
     inputs = gather(settings_of(folder))
     rewards = _logged_rewards(inputs, folder)

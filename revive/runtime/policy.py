@@ -13,7 +13,7 @@ from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
-from revive.runtime.codec import Array, NodeCodec, to_level
+from revive.runtime.codec import Array, below, codec_of, to_level
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
 
@@ -48,8 +48,8 @@ class Policy:
         self, graph: DecisionGraph, target: str, activation: str, tensors: Mapping[str, np.ndarray]
     ) -> None:
         self.graph, self.target, self.inputs = graph, target, graph[target].inputs
-        self.codecs = {name: self._codec(name, tensors) for name in (target, *self.inputs)}
-        self.network = Network(_below("net.", tensors), activation)
+        self.codecs = {name: codec_of(graph, name, tensors) for name in (target, *self.inputs)}
+        self.network = Network(below("net.", tensors), activation)
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
@@ -61,11 +61,6 @@ class Policy:
             frames = [width // len(self.codecs[name].columns) for name, width in self._widths]
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
-
-    def _codec(self, node: str, tensors: Mapping[str, np.ndarray]) -> NodeCodec:
-        owner = self.graph.source_of(node)
-        own = {k: np.array(v, dtype=np.float64) for k, v in _below(f"codec.nodes.{owner}.", tensors).items()}
-        return NodeCodec(self.graph.columns(owner), own)
 
     def act(self, observation: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
@@ -148,17 +143,13 @@ class Policy:
     def session(self, plants: int = 1) -> Session:
         """A controller of so many plants, which keeps histories and step counters by itself."""
         return Session(
-            self.act, Memory(self.graph, self.inputs, self._middle), self.graph, self.target, plants
+            self.act, Memory(self.graph, self.inputs, self.middle), self.graph, self.target, plants
         )
 
-    def _middle(self, node: str) -> Array:
+    def middle(self, node: str) -> Array:
         """The middle of the logged values, (d,), physical."""
         codec = self.codecs.get(node) or self.codecs[self.target]
         return codec.decode(np.zeros((1, codec.layout.width)))[0]
 
     def __repr__(self) -> str:
         return f"Policy({self.target} <- {', '.join(self.inputs)})"
-
-
-def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -297,7 +297,7 @@ class VirtualEnv(nn.Module):
             values[plan.slots[name]] = value
         for name, (behind, _) in plan.latents.items():
             values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
-        pasts = self._pasts(plan, past or {}, start, given)
+        pasts = plan.pasts(past or {}, start, {name: series[0] for name, series in given.items()})
         stepper = Stepper(self, plan, pasts, readings or {}, together)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
@@ -312,23 +312,6 @@ class VirtualEnv(nn.Module):
             for name, i in plan.slots.items()
             if record[0][i] is not None
         }
-
-    def _pasts(
-        self, plan: Plan, past: Mapping[str, Tensor], start: Mapping[str, Tensor], given: Mapping[str, Tensor]
-    ) -> list[Tensor]:
-        """The frames before the first step of every history, in the order of the plan."""
-        names = {slot: name for name, slot in plan.slots.items()}
-        pasts = []
-        for kept in plan.histories:
-            name, source = names[kept.slot], names[kept.source]
-            if name in past:
-                pasts.append(past[name])
-                continue
-            first = start[source] if source in start else given[source][0] if source in given else None
-            if first is None:
-                raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
-            pasts.append(first.repeat(1, 1, kept.spec.lookback))
-        return pasts
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

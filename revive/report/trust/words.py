@@ -94,7 +94,7 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         )
     else:
         lines.append("In it a controller was searched that earns more than the one in the logs.")
-    mean, low, high, logged, unit = _reward(policy)
+    mean, low, high, logged, unit = reward_of(policy)
     lines.append(
         f"Reward {unit} (larger is better): the logs' controller earned {number(logged, 4)}; "
         f"{'the copy' if policy.get('chosen', {}).get('fallback') else 'the learned controller'} is expected to earn "
@@ -110,8 +110,8 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _reward(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
-    """mean, low, high, of the logs, and per what."""
+def reward_of(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
+    """What is foretold of a policy: mean, low, high, what the logs earned, and per what that is counted."""
     if "episodes" in policy:
         episodes = policy["episodes"]
         foretold = episodes["predicted"]
@@ -163,7 +163,7 @@ def _may_policy(summary: Mapping[str, Any]) -> list[str]:
     policy = summary["policy"]
     if "predicted" not in policy or level_of(summary) == "stop" or policy.get("chosen", {}).get("fallback"):
         return []
-    _, low, _, logged, unit = _reward(policy)
+    _, low, _, logged, unit = reward_of(policy)
     if low is None or low <= logged:
         return []
     return [
