@@ -107,7 +107,7 @@ def new(arguments: Sequence[str]) -> None:
     given = NewArguments.parse([text for text in arguments if text != "--json"])
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder, given.wishes)
+    made = make(given.name, given.data, given.folder, given.wishes, given.table)
     where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
     following = f"{where}{_program()} check experiment={given.name}"
     if "--json" in arguments:
@@ -148,19 +148,20 @@ def design_experiment(arguments: Sequence[str]) -> None:
     design(arguments)
 
 
+def trial_plan(arguments: Sequence[str]) -> None:
+    """Say which policies of a run to try on the plant, for how long, and when to stop."""
+    from revive.pipeline.trial_plan import trial_plan as plan
+
+    plan(arguments)
+
+
 def report(arguments: Sequence[str]) -> None:
     """Write the trust report of a finished run anew."""
-    given = dict(text.partition("=")[::2] for text in arguments)
-    if set(given) - {"run", "log_dir"} or not given.get("run"):
-        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
-        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
+    from revive.config.run_arguments import RunArguments
     from revive.pipeline.report import remake
 
-    named = Path(given["run"]).expanduser()
-    folder = (
-        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
-    )
-    sys.stdout.write(f"made {remake(folder.absolute())}\n")
+    given = RunArguments.parse("report", arguments)
+    sys.stdout.write(f"made {remake(given.folders[0])}\n")
 
 
 def export(arguments: Sequence[str]) -> None:
@@ -184,15 +185,32 @@ def completion(arguments: Sequence[str]) -> None:
     sys.stdout.write(script(arguments))
 
 
+def promote(arguments: Sequence[str]) -> None:
+    """Register the models of a run under an alias."""
+    from revive.pipeline.promote import promote as register
+
+    register(arguments)
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Show runs side by side."""
+    from revive.pipeline.compare import compare as side_by_side
+
+    side_by_side(arguments)
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "check": check,
     "new": new,
     "show": show,
     "design-experiment": design_experiment,
+    "trial-plan": trial_plan,
     "server": server,
     "report": report,
     "export": export,
+    "promote": promote,
+    "compare": compare,
     "serve": serve,
     "completion": completion,
 }

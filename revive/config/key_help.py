@@ -69,6 +69,9 @@ def _keys(file: Path, prefix: list[str], shown: str) -> Iterator[_Key]:
         above = [(depth, name) for depth, name in above if depth < indent]
         name = ".".join([*prefix, *(name for _, name in above), found[2]])
         above.append((indent, found[2]))
+        value, comment = found[3], found[4] or ""
+        if value.startswith("#"):  # a section, with a remark
+            value, comment = "", value.removeprefix("#").strip()
         hidden = any(part in _HIDDEN for part in name.split("."))
-        if not hidden and (found[3] or found[4]):
-            yield _Key(name, found[3], found[4] or "", shown)
+        if not hidden and (value or comment):
+            yield _Key(name, value, comment, shown)

@@ -103,6 +103,9 @@ VERBS: Final[tuple[Verb, ...]] = (
             Option("--time", "COLUMN", "the time of a row"),
             Option("--trajectory", "COLUMNS", "what tells one run, batch or machine from the next"),
             Option("--folder", "FOLDER", "where it is made; ./experiments otherwise"),
+            Option(
+                "dataset.table.KEY=", "VALUE", 'how a text table is written: header=none, decimal=",", ...'
+            ),
             _JSON,
         ),
     ),
@@ -147,6 +150,31 @@ VERBS: Final[tuple[Verb, ...]] = (
         ),
     ),
     Verb(
+        "compare",
+        "runs side by side: settings that differ, verdicts, figures",
+        "RUN RUN ... [--json] [log_dir=DIR]",
+        "RUN is a folder below log_dir, or a path. The figures are those that MLflow shows.",
+        "run",
+        (("compare NAME OTHER", "as a table"), ("compare runs/NAME runs/OTHER --json", "for a script")),
+        (Option("log_dir=", "DIR", "where runs are; ./runs otherwise"), _JSON),
+    ),
+    Verb(
+        "promote",
+        "make a run's models versions in MLflow's registry",
+        "RUN [alias=champion] [--json] [log_dir=DIR]",
+        "Refused where the gate failed. See docs/mlflow.md.",
+        "run",
+        (
+            ("promote NAME", "its policy and venv are the champions"),
+            ("promote NAME alias=trial", "under another alias"),
+        ),
+        (
+            Option("alias=", "ALIAS", "says which version is in use; champion otherwise"),
+            Option("log_dir=", "DIR", "where runs are; ./runs otherwise"),
+            _JSON,
+        ),
+    ),
+    Verb(
         "serve",
         "a policy behind HTTP beside the plant, or its proposals in a log",
         "BUNDLE [--port N] [--host HOST] [--shadow LOG] [--outside refuse|clip] [--plants N] ...",
@@ -180,6 +208,25 @@ VERBS: Final[tuple[Verb, ...]] = (
         "run",
         (("design-experiment run=NAME steps=2000", "with 2000 steps to do it in"),),
         (Option("run=", "NAME", "a folder below log_dir, or a path"), *_FIGURES),
+    ),
+    Verb(
+        "trial-plan",
+        "which policies to try on the plant, how long, when to stop",
+        "run=NAME [error=0.05] [power=0.9] [steps=N] [results=FILE] [log_dir=DIR]",
+        "Writes trial_plan.csv: blocks of candidate and controller in an order that is drawn. With its column\n"
+        "`reward` filled in as far as the trial went, results=FILE says whether to go on. See docs/trust.md.",
+        "run",
+        (
+            ("trial-plan run=NAME", "the plan, in the run folder"),
+            ("trial-plan run=NAME results=trial_plan.csv", "what the trial says so far"),
+        ),
+        (
+            Option("run=", "NAME", "a folder below log_dir, or a path"),
+            Option("error=", "0.05", "the chance of a wrong verdict"),
+            Option("power=", "0.9", "the chance to see the promised gain"),
+            Option("steps=", "N", "of a candidate, at most"),
+            Option("results=", "FILE", "the plan's CSV with its rewards"),
+        ),
     ),
     Verb(
         "server",

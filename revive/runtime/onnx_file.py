@@ -129,7 +129,9 @@ class _Builder(OnnxGraph):
         """What the network says of an ordered dimension, within its bounds or on its levels."""
         layout = self.policy.layout
         return (
-            self._bounded(y, k) if k < layout.continuous else self.level(y, layout.levels[k - layout.continuous])
+            self._bounded(y, k)
+            if k < layout.continuous
+            else self.level(y, layout.levels[k - layout.continuous])
         )
 
     def _bounded(self, y: str, k: int) -> str:

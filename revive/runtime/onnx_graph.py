@@ -186,7 +186,9 @@ class OnnxGraph:
         nearest = self.op("Round", self.op("Mul", self.op("Add", inside, one), half))
         return self.op("Sub", self.op("Div", nearest, half), one)
 
-    def between(self, x: str, low: Array, high: Array, dtype: type = np.float64, out: str | None = None) -> str:
+    def between(
+        self, x: str, low: Array, high: Array, dtype: type = np.float64, out: str | None = None
+    ) -> str:
         """No farther than the limits, (columns,) each."""
         return self.op("Min", self.op("Max", x, self.const(low, dtype)), self.const(high, dtype), out=out)
 
@@ -229,7 +231,9 @@ def columns_json(columns: Sequence[Column]) -> list[dict[str, Any]]:
     return [{"name": column.name, "units": column.units} for column in columns]
 
 
-def run(content: bytes, outputs: Sequence[str], given: dict[str, Array]) -> tuple[dict[str, Array], str] | None:
+def run(
+    content: bytes, outputs: Sequence[str], given: dict[str, Array]
+) -> tuple[dict[str, Array], str] | None:
     """What onnxruntime makes of a model: name -> array, and its version. None where it is not installed."""
     try:
         import onnxruntime

@@ -13,7 +13,7 @@ from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
-from revive.runtime.codec import Array, NodeCodec, to_level
+from revive.runtime.codec import Array, NodeCodec, below, codec_of, to_level
 from revive.runtime.envelope import Envelope
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
@@ -58,8 +58,8 @@ class Policy:
         self, graph: DecisionGraph, target: str, activation: str, tensors: Mapping[str, np.ndarray]
     ) -> None:
         self.graph, self.target, self.inputs = graph, target, graph[target].inputs
-        self.codecs = {name: self._codec(name, tensors) for name in (target, *self.inputs)}
-        self.network = Network(_below("net.", tensors), activation)
+        self.codecs = {name: codec_of(graph, name, tensors) for name in (target, *self.inputs)}
+        self.network = Network(below("net.", tensors), activation)
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
@@ -72,11 +72,6 @@ class Policy:
             frames = [width // len(self.codecs[name].columns) for name, width in self._widths]
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
-
-    def _codec(self, node: str, tensors: Mapping[str, np.ndarray]) -> NodeCodec:
-        owner = self.graph.source_of(node)
-        own = {k: np.array(v, dtype=np.float64) for k, v in _below(f"codec.nodes.{owner}.", tensors).items()}
-        return NodeCodec(self.graph.columns(owner), own)
 
     def act(self, observation: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
@@ -181,7 +176,3 @@ class Policy:
 
     def __repr__(self) -> str:
         return f"Policy({self.target} <- {', '.join(self.inputs)})"
-
-
-def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -221,3 +221,7 @@ def test_progress_is_said_every_half_minute_and_kept_in_the_run_folder(tmp_path:
     assert pace.line(26, 100) is None
     now[0] = 62.0
     assert pace.line(50, 100) == "policy    50%  after 62 s, at most 62 s left"
+    now[0] = 93.0
+    figures = {"critic.loss": 2.0, "first_order.rollout_reward": -0.25}
+    line = pace.line(75, 100, lambda: figures)
+    assert line == "policy    75%  after 93 s, at most 31 s left, rollout reward -0.25"
