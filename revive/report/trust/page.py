@@ -62,7 +62,7 @@ def _first_page(summary: Study, told: Study) -> str:
     ]
     for key, title in (
         ("may", "What may be concluded"),
-        ("may_not", "What may not be concluded"),
+        ("may_not", "What may not be concluded, and what speaks against it"),
         ("todo", "What to do about it"),
     ):
         lines = [escape(line) for line in told[key]]
