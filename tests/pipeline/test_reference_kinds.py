@@ -126,4 +126,6 @@ def test_a_learned_node_that_a_function_shifts_is_judged(folder: Path) -> None:
 
 def test_a_measured_flow_between_the_valve_and_the_level_is_predicted(folder: Path) -> None:
     summary = run(folder, FLOW, "", "-data['next_level'].abs()", flow_logs(np.random.default_rng(0)))
-    assert summary["policy"]["horizon"]["dead_time"] == 1  # replayed from the logs the flow would hide the valve
+    assert (
+        summary["policy"]["horizon"]["dead_time"] == 1
+    )  # replayed from the logs the flow would hide the valve
