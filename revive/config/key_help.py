@@ -30,7 +30,7 @@ def key_help(key: str) -> str:
 
     Raises UserError where there is no such key.
     """
-    known = [found for found in _all_keys() if found.name.split(".")[0] not in _HIDDEN]
+    known = _shown_keys()
     wanted = [found for found in known if found.name == key or found.name.startswith(f"{key}.")]
     if not wanted:
         raise UserError(unknown_key(key, {found.name for found in known}))
@@ -40,6 +40,15 @@ def key_help(key: str) -> str:
         comment = f"  {found.comment}" if found.comment else ""
         lines[f"{f'{found.name}={found.value}':<{width}}{comment}  ({found.file})"] = None
     return "\n".join(lines) + "\n"
+
+
+def key_names() -> list[str]:
+    """Every key that has a value, in order."""
+    return sorted({found.name for found in _shown_keys()})
+
+
+def _shown_keys() -> list[_Key]:
+    return [found for found in _all_keys() if found.name.split(".")[0] not in _HIDDEN]
 
 
 def _all_keys() -> Iterator[_Key]:

@@ -110,11 +110,26 @@ class Network(Section):
     activation: Literal["silu", "tanh", "relu", "gelu"]
 
 
+Head = Literal["normal", "student_t", "mixture", "zero_inflated"]
+
+
 class NodeNetwork(Network):
     """The network of a node of the venv; without `hidden` its size follows from the data."""
 
     hidden: list[Count] | None  # type: ignore[assignment]
     std: Literal["constant", "conditioned"]
+    head: Head
+    components: Count
+
+
+class OwnNetwork(Section):
+    """What the network of one node has in place of `venv.network`."""
+
+    hidden: list[Count] | None = None
+    activation: Literal["silu", "tanh", "relu", "gelu"] | None = None
+    std: Literal["constant", "conditioned"] | None = None
+    head: Head | None = None
+    components: Count | None = None
 
 
 class Venv(Section):
@@ -124,6 +139,7 @@ class Venv(Section):
     members: Count
     keep: Count
     network: NodeNetwork
+    nodes: dict[str, OwnNetwork]
     budget: Count
     user_module: AnyPath | None
     rules: AnyPath | None

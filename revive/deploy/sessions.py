@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
+from revive.data.scenario import Scenario
 from revive.deploy.reading import Arrays, legal, nodes_of_frame, read
 from revive.errors import Problem, Problems, UserError
+from revive.graph.found import stand_ins
 from revive.graph.limits import Outside, clipped
 from revive.policy.memory import Controller, controller, memory_of
 from revive.policy.policy import Policy
@@ -99,9 +101,12 @@ class PolicySession:
 class VenvSession:
     """A virtual environment that steps and rolls out."""
 
-    def __init__(self, venv: VirtualEnv) -> None:
+    def __init__(
+        self, venv: VirtualEnv, scenario: Scenario | None = None, reward: Reward | None = None
+    ) -> None:
         self.model = venv
         self.graph = venv.graph
+        self.scenario, self.reward = scenario, reward
 
     def step(
         self,
@@ -120,9 +125,9 @@ class VenvSession:
         """
         named, optional = (
             (*self.graph.leaves, *self.graph.decisions),
-            (*self.graph.decisions, self.graph.step),
+            (*self.graph.decisions, self.graph.step, *stand_ins(self.graph.found)),
         )
-        values = nodes_of_frame(values, named, self.graph, optional)
+        values = self._undisturbed(nodes_of_frame(values, named, self.graph, optional), 1)
         kept = self._kept(values)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in values))
         arrays, single = read(values, (*kept, *replayed), self.graph, lead=1)
@@ -156,6 +161,7 @@ class VenvSession:
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
         given = {} if given is None else self._series_of_frame(given, policy)
+        given = self._undisturbed(given, horizon or 1, start)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in given))
         series, _ = read(given, replayed, self.graph, lead=2)
         arrays, _ = read(start, self._kept(start), self.graph, lead=1)
@@ -186,19 +192,38 @@ class VenvSession:
         self, given: Mapping[str, ArrayLike], policy: PolicySession | None
     ) -> Mapping[str, ArrayLike]:
         decisions = [name for name in self.graph.decisions if policy is None or name != policy.target]
-        read_from = nodes_of_frame(given, (*self.model.replayed_nodes, *decisions), self.graph, decisions)
+        read_from = nodes_of_frame(
+            given,
+            (*self.model.replayed_nodes, *decisions),
+            self.graph,
+            [*decisions, *stand_ins(self.graph.found)],
+        )
         if read_from is given:
             return given
         return {name: np.asarray(value)[:, np.newaxis] for name, value in read_from.items()}
 
+    def _undisturbed(
+        self, given: Mapping[str, ArrayLike], steps: int, start: Mapping[str, ArrayLike] | None = None
+    ) -> Mapping[str, ArrayLike]:
+        """What is given, with 0 for stand-ins for hidden causes that are not: nothing hidden happens.
+
+        start: of a rollout of so many steps, (B, d); None for a single step, whose values lack the time axis.
+        """
+        missing = [name for name in stand_ins(self.graph.found) if name not in given]
+        if not missing:
+            return given
+        lead = next(iter((given if start is None else start).values()), np.zeros((1, 1)))
+        batch = np.shape(lead)[:-1]
+        if start is not None:
+            steps = max(
+                (np.shape(series)[0] for series in given.values() if np.ndim(series) == 3), default=steps
+            )
+            batch = (steps, *batch)
+        return {**given, **{name: np.zeros((*batch, 1)) for name in missing}}
+
     def _rewards(self, rolled: Arrays, series: Arrays, reward: Any) -> NDArray[np.float64]:
         """What a rollout earns at each step, (T, B, 1)."""
-        is_file = isinstance(reward, str | Path)
-        pay = (
-            Reward.load(Path(reward))
-            if is_file
-            else Reward(reward, Path(getattr(reward, "__name__", "reward")))
-        )
+        pay = Reward.of(reward)
         steps = next(iter(rolled.values())).shape[0]
         known = {name: _tensor(value[:steps]) for name, value in {**series, **rolled}.items()}
         with torch.no_grad():

@@ -85,11 +85,18 @@ class Reward:
         self.takes: _Way = "arrays" if annotated_library(function) == "numpy" else "tensors"
 
     @classmethod
-    def load(cls, path: Path) -> Reward:
-        """Raises UserError where the file cannot be run or has no `get_reward`."""
-        module = load_module(path)
+    def load(cls, path: Path, source: bytes | None = None) -> Reward:
+        """Raises UserError where the file cannot be run or has no `get_reward`. source: as of `load_module`."""
+        module = load_module(path, source)
         require_function(module, "get_reward", path)
         return cls(module.get_reward, path)
+
+    @classmethod
+    def of(cls, given: str | Path | Callable[..., Any]) -> Reward:
+        """A reward file, or its get_reward. Raises UserError as `load` does."""
+        if isinstance(given, str | Path):
+            return cls.load(Path(given))
+        return cls(given, Path(getattr(given, "__name__", "reward")))
 
     def within(self, logs: Trajectories, reward: Tensor) -> Reward:
         """The same, which is a number wherever it is asked. reward: of the rows of `logs`, (N,)."""

@@ -65,35 +65,43 @@ class Imitation:
         if not self.gap.is_finite:
             return True
         certain = self.gap.low > 0.0 or self.gap.high < 0.0
-        return certain and abs(self.gap.mean) > RELEVANT * self.spread
+        return certain and not self.is_close
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the gap, as well as it is known, is a trifle."""
+        return self.gap.is_finite and abs(self.gap.mean) <= RELEVANT * self.spread
 
     def to_json(self) -> dict[str, Any]:
         return {"logs": self.logs, "venv": self.venv, "gap": self.gap.to_json()}
 
 
 def about_imitation(
-    imitations: Sequence[Imitation], gain: float | None, clone_at_fault: bool = False
+    imitations: Sequence[Imitation],
+    gain: float | None,
+    clone_at_fault: bool = False,
+    remembered: Sequence[Imitation] = (),
 ) -> list[Verdict]:
     """gain: per step, that the best policy promises over the clone; None where none is learned.
 
-    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the second replay
-    (imitation.py).
+    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the replay with the
+    controller's departures; remembered: the same rows under a controller that has a memory (imitation.py).
     """
-    wrong = [i for i in imitations if i.is_real]
-    if not wrong:
+    if not any(i.is_real for i in imitations):
         return []
-    worst = max(abs(i.gap.mean) if i.gap.is_finite else math.inf for i in wrong)
-    trusted = gain is not None and math.isfinite(gain) and worst < RELEVANT * gain
-    venv = " and ".join(f"{i.venv:.3g}" for i in imitations)
-    logs = " and ".join(f"{i.logs:.3g}" for i in imitations)
+    judged = remembered or imitations
+    worst = max(abs(i.gap.mean) if i.gap.is_finite else math.inf for i in judged)
     sentence = (
-        f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: {venv} "
-        f"against {logs} per step on the same rows of the two halves."
+        f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: "
+        f"{_both(imitations, 'venv')} against {_both(imitations, 'logs')} per step on the same rows of the two halves."
     )
+    if remembered:
+        sentence += f" With a memory of what it saw and did it earns {_both(remembered, 'venv')}."
     if clone_at_fault:
         sentence += (
             " With the controller's departures from the clone replayed it does: the clone is at fault."
         )
+    if clone_at_fault or all(i.is_close for i in judged):
         remedy = (
             "Let the policy see what the controller saw (policy.inputs, policy.history, declared histories)."
         )
@@ -102,7 +110,12 @@ def about_imitation(
         "Ask what the venv or the clone does not see: a dead time or earlier values (a history), a disturbance or an "
         "input of the controller that is not declared, an effect whose sign you know (declare it in the description)."
     )
+    trusted = gain is not None and math.isfinite(gain) and worst < RELEVANT * gain
     return [Verdict("imitation", sentence, remedy, "caution" if trusted else "distrust")]
+
+
+def _both(imitations: Sequence[Imitation], which: Literal["venv", "logs"]) -> str:
+    return " and ".join(f"{getattr(i, which):.3g}" for i in imitations)
 
 
 def about_signs(signs: Iterable[SignOfEffect]) -> list[Verdict]:

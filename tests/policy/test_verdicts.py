@@ -50,6 +50,21 @@ def test_a_clone_that_is_at_fault_is_no_fault_of_the_venv() -> None:
     assert "the clone is at fault" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("gap", "gain", "severity"),
+    [(0.1, None, "caution"), (-0.5, 1.0, "distrust"), (-0.5, 4.0, "caution"), (-0.5, None, "distrust")],
+)
+def test_what_a_controller_with_a_memory_misses_is_what_counts(
+    gap: float, gain: float | None, severity: str
+) -> None:
+    recalled = [imitation(gap), imitation(0.0)]
+    (found,) = about_imitation([imitation(-2.0), imitation(-2.0)], gain, remembered=recalled)
+    assert found.severity == severity
+    assert f"With a memory of what it saw and did it earns {-3 + gap:.3g} and -3." in found.sentence
+    assert ("policy.history" in found.remedy) == (gap == 0.1)
+    assert about_imitation([imitation(0.0)], None, remembered=recalled) == []
+
+
 def sign(within: float, between: float, steps: int = 1, column: str = "glucose") -> SignOfEffect:
     return SignOfEffect("insulin", column, steps, 0.3, within, between)
 
