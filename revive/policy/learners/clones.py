@@ -6,7 +6,7 @@ described by the moments of its residual action, `mean (a - a_all(s)) [1, s]`, a
 of them.
 
 The clone of the good ones draws trajectory i in proportion to `w_i = exp(tilt z_i)`, z_i its return in standard
-deviations from the mean (return-weighted regression; Peters and Schaal 2007). It uses more rows than the best 30 % hold.
+deviations from the mean (return-weighted regression; Peters and Schaal 2007): more rows than the best few hold.
 """
 
 from __future__ import annotations
