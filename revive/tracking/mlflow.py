@@ -207,7 +207,17 @@ def model_job(record: ModelRecord) -> Job:
     }
 
 
-_MODEL_FIELDS = ("name", "kind", "digest", "inputs", "outputs", "example", "requirements", "metadata")
+_MODEL_FIELDS = (
+    "name",
+    "kind",
+    "digest",
+    "inputs",
+    "outputs",
+    "example",
+    "settings",
+    "requirements",
+    "metadata",
+)
 
 
 def _stage_key(name: str, afresh: int) -> str:

@@ -20,8 +20,7 @@ class VenvModel(PythonModel):
         from revive.deploy.bundle import load_venv
         from revive.deploy.tables import VenvTable
 
-        chosen = context.model_config or {}
-        allowed = {key: bool(chosen.get(key)) for key in ("accept_failed_gate", "trust")}
+        allowed = {key: bool(context.model_config[key]) for key in ("accept_failed_gate", "trust")}
         self.table = VenvTable(load_venv(context.artifacts["bundle"], **allowed))
 
     def predict(
