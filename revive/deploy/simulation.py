@@ -160,9 +160,17 @@ class Simulation:
         self._branches.begin(carried, OneEach.of(self.members))
         self._look()
 
-    def observe(self) -> Arrays:
-        """What is seen before the next action: node -> (B, d), physical units."""
-        return self._physical(self.view.seen)
+    def observe(self, nodes: Sequence[str] | None = None) -> Arrays:
+        """What is seen before the next action: node -> (B, d), physical units.
+
+        nodes: others that are known by then, as a controller wants them that keeps histories by itself. Raises
+        UserError for nodes that are not.
+        """
+        asked = self.view.seen if nodes is None else tuple(nodes)
+        if unknown := [name for name in asked if name not in self._branches.known()]:
+            what = f"'{unknown[0]}' is not known before '{self.target}' is decided"
+            raise UserError(Problem(what, remedy=suggestion(unknown[0], self._branches.known())))
+        return self._physical(asked)
 
     @torch.no_grad()
     def step(self, action: Mapping[str, ArrayLike]) -> Arrays:

@@ -45,7 +45,7 @@ class Form:
         """Several nodes: {node: value}, or a frame with their columns, `next_` before those of a transition."""
         if self.kind != "frame":
             return {name: self.node(value) for name, value in found.items()}
-        made = {}
+        made: dict[str, Any] = {}
         for name, value in found.items():
             if graph[name].history is None:
                 said = transition_name if name in graph.transitions else str
