@@ -178,8 +178,13 @@ def _pieces(part: Trajectories, room: int) -> list[tuple[int, int, bool]]:
         for start, stop in spans
         for first in range(start, stop, length)
     ]
-    count = max(1, min(len(every), room // length))
-    return [every[i] for i in np.linspace(0, len(every) - 1, count).round().astype(int)]
+    sizes = np.array([stop - first for first, stop, _ in every])
+    count = max(1, int(len(every) * room / part.rows))
+    while True:
+        even = np.linspace(0, len(every) - 1, count).round().astype(int)
+        if count == 1 or sizes[even].sum() <= room:
+            return [every[i] for i in even]
+        count = max(1, int(0.95 * count))
 
 
 def logged_ranges(

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from revive.deploy.distribution import NodeDistribution
+from revive.deploy.reading import nodes_of_frame
 from revive.deploy.values import Form, Tensors, read, within
 from revive.errors import Problem, UserError
 from revive.policy.memory import Controller, controller, memory_of
@@ -107,10 +108,20 @@ class PolicySession:
     def start(self) -> Controller:
         """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
 
-        It takes what is seen in a step, node -> (B, d), and returns {target: (B, d)}; histories and step
-        counters among the inputs are kept by itself.
+        It takes what is seen in a step, node -> (B, d) or (d,), or a frame, and returns {target: (B, d) or (d,)};
+        histories and step counters among the inputs are kept by itself. It raises UserError as `act` does.
         """
-        return controller(self.model)
+        act, graph = controller(self.model), self.model.graph
+        shown = memory_of(self.model).shown(self.target)
+        own = tuple(name for name in self.inputs if name not in shown)
+
+        def controlled(seen: Mapping[str, ArrayLike]) -> Arrays:
+            nodes = nodes_of_frame(seen, shown, graph)
+            values, form = read(nodes, (*shown, *(name for name in own if name in nodes)), graph, lead=1)
+            action = act({name: value.detach().cpu().numpy() for name, value in values.items()})
+            return {self.target: form.node(torch.as_tensor(action[self.target]))}
+
+        return controlled
 
     def session(self, plants: int = 1) -> Session:
         """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from revive.errors import Problem, Problems, UserError, nearest, suggestion
+from revive.deploy import reading
+from revive.errors import Problems, nearest
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.limits import OUTSIDE, Outside, beyond, limits
+from revive.graph.limits import Outside, limits
 from revive.graph.names import transition_name
 
 Tensors = dict[str, Tensor]
@@ -60,8 +61,8 @@ def is_frame(values: Any) -> bool:
     return not isinstance(values, Mapping) and hasattr(values, "columns") and hasattr(values, "to_numpy")
 
 
-def nodes_of_frame(values: Any, graph: DecisionGraph) -> Mapping[str, Any]:
-    """The nodes, (B, d), whose columns a frame has; anything else as it is."""
+def nodes_in(values: Any, graph: DecisionGraph) -> Mapping[str, Any]:
+    """All nodes, (B, d), whose columns a frame has, `next_` before those of a transition; anything else as it is."""
     if not is_frame(values):
         return values
     known, found = {str(name) for name in values.columns}, {}
@@ -80,7 +81,7 @@ def read(values: Any, needed: Sequence[str], graph: DecisionGraph, lead: int) ->
     """
     problems, found, single = Problems(), {}, False
     like = values if is_frame(values) else None
-    nodes = nodes_of_frame(values, graph)
+    nodes = reading.nodes_of_frame(values, needed, graph)
     for name in needed:
         if name not in nodes:
             close = nearest(name, nodes)
@@ -123,19 +124,12 @@ def _as_tensor(value: Any) -> Tensor | None:
 
 def legal(values: Tensors, graph: DecisionGraph, outside: Outside) -> Tensors:
     """The values within their declared limits. Raises UserError where they are not and that is refused."""
-    if outside not in OUTSIDE:
-        raise UserError(Problem(f"outside cannot be {outside!r}", remedy=suggestion(str(outside), OUTSIDE)))
-    plain = [name for name in values if graph[name].history is None]
-    if outside == "clip":
-        return values | {name: within(values[name], name, graph) for name in plain}
-    problems = [
-        problem
-        for name in plain
-        for problem in beyond(name, graph.columns(name), values[name].detach().cpu().numpy())
-    ]
-    if problems:
-        raise UserError(*problems)
-    return values
+    arrays = {name: value.detach().cpu().numpy() for name, value in values.items()}
+    inside = reading.legal(arrays, graph, outside)
+    if outside == "refuse":
+        return values
+    moved = {name: torch.as_tensor(inside[name] - array) for name, array in arrays.items()}
+    return {name: value + moved[name].to(value.device) for name, value in values.items()}
 
 
 def within(value: Tensor, node: str, graph: DecisionGraph) -> Tensor:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from revive.data.scenario import Scenario
 from revive.deploy.policy_session import PolicySession
+from revive.deploy.reading import nodes_of_frame
 from revive.deploy.simulation import Simulation, Starts, View
-from revive.deploy.values import Form, Tensors, nodes_of_frame, read
+from revive.deploy.values import Form, Tensors, read
 from revive.deploy.verbs import Values, Verbs
 from revive.errors import Problem, Problems, UserError, suggestion
+from revive.graph.found import stand_ins
 from revive.graph.limits import Outside
 from revive.policy.reward import Reward
 from revive.venv.modes import Mode, check_mode
@@ -58,7 +60,9 @@ class VenvSession(Verbs):
         deterministic: the members' mean; otherwise each row is answered by a random member, with noise.
         Raises UserError for missing nodes, wrong shapes and values that are not finite or not legal.
         """
-        nodes = nodes_of_frame(values, self.graph)
+        named = (*self.graph.leaves, *self.graph.decisions)
+        optional = (*self.graph.decisions, self.graph.step, *stand_ins(self.graph.found))
+        nodes = nodes_of_frame(values, named, self.graph, optional)
         forced = [name for name in self.graph.decisions if name in nodes]
         found, form = self._one_step(nodes, forced, deterministic, seed, outside, True)
         return {name: form.node(found[name]) for name in self.graph.order}
@@ -80,7 +84,8 @@ class VenvSession(Verbs):
     ) -> Arrays:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
-        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
+        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded; or a frame
+        with a row for each step of a lone branch, where columns that nobody needs are ignored.
         horizon: number of steps; the length of `given` where there is one.
         policy: decides its target node; otherwise the behaviour policy does, or what `replace_policy` put there.
         deterministic: the members' mean; otherwise one member answers each branch, with noise.
@@ -91,7 +96,9 @@ class VenvSession(Verbs):
         nodes: what is to be returned, all nodes without it; a long rollout of many branches takes the less memory.
         Returns node -> (T, B, d). Raises UserError as `step` does.
         """
-        given, policy = given or {}, policy or self.policy
+        policy = policy or self.policy
+        given = {} if given is None else self._series_of_frame(given, policy)
+        given = self._undisturbed(given, horizon or 1, start)
         forced = [name for name in self.graph.decisions if name in given]
         if policy is self.policy and policy is not None and policy.target in forced:
             policy = None  # recorded actions come before what was put in the behaviour's place
@@ -118,6 +125,16 @@ class VenvSession(Verbs):
             nodes=nodes,
         )
         return {name: form.node(value) for name, value in rolled.items()}
+
+    def _series_of_frame(self, given: Values, policy: PolicySession | None) -> Values:
+        """The steps of a lone branch out of a frame, (T, 1, d); anything else as it is."""
+        decisions = [name for name in self.graph.decisions if policy is None or name != policy.target]
+        named = (*self.model.replayed_nodes, *decisions)
+        optional = [*decisions, *stand_ins(self.graph.found)]
+        found = nodes_of_frame(given, named, self.graph, optional)
+        if found is given:
+            return given
+        return {name: np.asarray(value)[:, np.newaxis] for name, value in found.items()}
 
     def _require_rollout(
         self,

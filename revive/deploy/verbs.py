@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -17,8 +18,9 @@ from revive.data.scenario import Scenario
 from revive.deploy.distribution import NodeDistribution
 from revive.deploy.policy_session import PolicySession
 from revive.deploy.rolling import Answers, Rollout, actor_of, look_at
-from revive.deploy.values import Form, Tensors, is_frame, legal, nodes_of_frame, read, within
+from revive.deploy.values import Form, Tensors, is_frame, legal, nodes_in, read, within
 from revive.errors import Problem, UserError, suggestion
+from revive.graph.found import stand_ins
 from revive.graph.limits import Outside
 from revive.policy.reward import Reward
 from revive.venv.virtual_env import VirtualEnv
@@ -45,7 +47,7 @@ class Verbs:
         inside the declared limits. deterministic, outside, errors: as of `step`; draws go on from call to call, see
         `reset`.
         """
-        nodes = nodes_of_frame(state, self.graph)
+        nodes = nodes_in(state, self.graph)
         found, form = self._one_step(nodes, self._forced(nodes), deterministic, None, outside, clip)
         if is_frame(state):
             form = Form("frame", form.single, state)
@@ -70,11 +72,12 @@ class Verbs:
         every = [states] * (1 if k is None else k) if lone else list(states)[:k]
         if not every or (k is not None and len(every) != k):
             raise UserError(Problem(f"{len(every)} states are given for {k} steps", place="states"))
-        nodes = [nodes_of_frame(state, self.graph) for state in every]
+        nodes = [self._undisturbed(nodes_in(state, self.graph)) for state in every]
         forced = self._forced(nodes[0])
         replayed = (*self.model.replayed_nodes, *forced)
-        if lone and len(every) > 1 and replayed:
-            what = f"'{replayed[0]}' has to be given in each of the {len(every)} steps"
+        late = [name for name in replayed if name not in stand_ins(self.graph.found)]
+        if lone and len(every) > 1 and late:
+            what = f"'{late[0]}' has to be given in each of the {len(every)} steps"
             raise UserError(Problem(what, place="states", remedy="give a list with a dict for each step"))
         first, form = read(nodes[0], (*self._kept(nodes[0]), *replayed), self.graph, lead=1)
         later = [read(row, replayed, self.graph, lead=1)[0] for row in nodes[1:] if replayed]
@@ -125,7 +128,8 @@ class Verbs:
         """The nodes of `state` but one. Raises UserError where there is no such node."""
         if name not in self.graph:
             raise UserError(Problem(f"there is no node '{name}'", remedy=suggestion(name, self.graph.nodes)))
-        return {n: v for n, v in nodes_of_frame(state, self.graph).items() if n != name and n in self.graph}
+        nodes = self._undisturbed(nodes_in(state, self.graph))
+        return {n: v for n, v in nodes.items() if n != name and n in self.graph}
 
     def replace_policy(self, policy: PolicySession | None) -> Self:
         """Let this policy decide its node wherever that is not given; with None the behaviour policy again.
@@ -166,6 +170,7 @@ class Verbs:
         outside: Outside,
         clip: bool,
     ) -> tuple[Tensors, Form]:
+        nodes = self._undisturbed(nodes)
         kept = self._kept(nodes)
         replayed = (*self.model.replayed_nodes, *forced)
         values, form = read(nodes, (*kept, *replayed), self.graph, lead=1)
@@ -216,6 +221,23 @@ class Verbs:
         """What a rollout is started with: states, and the step counter and histories that are given."""
         optional = (*self.graph.histories, *((self.graph.step,) if self.graph.step else ()))
         return (*self.graph.states, *(name for name in optional if name in values))
+
+    def _undisturbed(self, given: Values, steps: int = 1, start: Values | None = None) -> Values:
+        """What is given, with 0 for stand-ins for hidden causes that are not: nothing hidden happens.
+
+        start: of a rollout of so many steps, (B, d); None for a single step, whose values lack the time axis.
+        """
+        missing = [name for name in stand_ins(self.graph.found) if name not in given]
+        if not missing:
+            return given
+        lead = next(iter((given if start is None else start).values()), np.zeros((1, 1)))
+        batch = np.shape(lead)[:-1]
+        if start is not None:
+            steps = max(
+                (np.shape(series)[0] for series in given.values() if np.ndim(series) == 3), default=steps
+            )
+            batch = (steps, *batch)
+        return {**given, **{name: np.zeros((*batch, 1)) for name in missing}}
 
     def _forced(self, nodes: Values) -> list[str]:
         """The computed nodes among `nodes`, which are taken as they are."""

@@ -25,7 +25,8 @@ from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
-from revive.graph.found import Amendment
+from revive.graph.found import Amendment, StandIn
+from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
@@ -62,7 +63,8 @@ class Inputs:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
-    cards: what the logs say about cause and effect, once that was asked.
+    cards: what the logs say about cause and effect, once that was asked. prescribed: stand-ins for hidden causes that
+    the venv which is taken from elsewhere was learned with, not yet in the graph.
     """
 
     graph: DecisionGraph
@@ -77,6 +79,7 @@ class Inputs:
     folder: Path
     applied: tuple[Proposal, ...] = ()
     cards: Cards | None = None
+    prescribed: tuple[StandIn, ...] = ()
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -93,7 +96,8 @@ def gather(settings: Settings) -> Inputs:
     logs = _derived(settings, raw, graph, code.functions)
     other = _validation_logs(settings, graph, code.functions)
     applied = to_apply(settings, graph, logs, other)
-    graph = amended(graph, applied.changes)
+    prescribed = tuple(change for change in applied.changes if isinstance(change, StandIn))
+    graph = amended(graph, [change for change in applied.changes if not isinstance(change, StandIn)])
     parts = Split(logs, other) if other is not None else _parts(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
@@ -101,7 +105,10 @@ def gather(settings: Settings) -> Inputs:
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
     task = _task(settings, graph, logs, code)
-    return Inputs(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
+    told = applied.proposals
+    return Inputs(
+        graph, logs, parts, task, truth, made, code, losses, rule, folder, told, prescribed=prescribed
+    )
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: UserCode) -> Task | None:
@@ -218,7 +225,12 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
 
 
 def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
-    """The decision flow graph, and the folder that the user's functions lie in."""
+    """The decision flow graph as the policy's target meets it, and the folder that the user's functions lie in."""
+    graph, folder = _described(settings)
+    return led_by(graph, settings.policy.target), folder
+
+
+def _described(settings: Settings) -> tuple[DecisionGraph, Path]:
     description = settings.dataset.description
     if description is None:
         raise UserError(

@@ -58,10 +58,16 @@ class Made:
     lines: tuple[str, ...]
 
 
-def new(name: str, data: Path, folder: Path, wishes: Wishes | None = None) -> Made:
+def new(
+    name: str,
+    data: Path,
+    folder: Path,
+    wishes: Wishes | None = None,
+    table: Mapping[str, Any] | None = None,
+) -> Made:
     """Make `folder`/`name` from a data file; the data stay where they are.
 
-    wishes: what columns are, where the user said so.
+    wishes: what columns are, where the user said so. table: how a text table is written, the same.
 
     Raises UserError where the folder exists already, or the file cannot be read or described.
     """
@@ -70,7 +76,7 @@ def new(name: str, data: Path, folder: Path, wishes: Wishes | None = None) -> Ma
         raise UserError(
             Problem("exists already; nothing was changed in it", target, remedy="choose another name")
         )
-    guessed = guess(data, wishes)
+    guessed = guess(data, wishes, table)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=".new-", dir=folder))
