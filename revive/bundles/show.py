@@ -75,6 +75,9 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     yield f"  network   {'x'.join(map(str, hidden or ())) or 'linear'}, {spec['network']['activation']}"
     for name in bundle.graph.order:
         yield f"  {plain(name)} <- {', '.join(map(plain, bundle.graph[name].inputs))}"
+    if (scenario := spec.get("scenario")) is not None:
+        trusted = "not judged" if scenario["trusted"] is None else f"trusted for {scenario['trusted']} steps"
+        yield f"  starts    {sum(scenario['lengths'])} logged rows; {trusted}"
     for name, entry in manifest.files.items():
         yield f"  {entry.sha256[:16]}  {entry.size:>9}  {name}"
     for name, source in bundle.code().items():
