@@ -173,10 +173,15 @@ class NetworkFields(Strict):
     """`NetworkSpec` as JSON."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(max_length=64)] | None
-    activation: Literal["silu", "tanh", "relu", "gelu"]
+    activation: Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
     std: Literal["constant", "conditioned"]
     head: Literal["normal", "student_t", "mixture", "zero_inflated"] = "normal"
     components: Annotated[int, Field(ge=1, le=1000)] = 5
+    backbone: Literal["mlp", "residual", "gru", "transformer"] = "mlp"
+    norm: Literal["layer"] | None = None
+
+
+_EVERYWHERE: Final = ("silu", "tanh", "relu", "gelu")
 
 
 class _Spec(Strict):
@@ -253,9 +258,11 @@ class PolicySpec(_Spec):
     @model_validator(mode="after")
     def _runs_everywhere(self) -> Self:
         """Policies are run by numpy, C and ONNX as well, which know one network and its likeliest value."""
-        if self.network.head != "normal":
+        network = self.network
+        odd = [network.head != "normal", network.backbone != "mlp", network.norm is not None]
+        if any(odd) or network.activation not in _EVERYWHERE:
             raise ValueError(
-                f"a policy has no head '{self.network.head}': it decides by the mean of a normal one"
+                "a policy is a perceptron with a normal head and one of: " + ", ".join(_EVERYWHERE)
             )
         return self
 

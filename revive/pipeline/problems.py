@@ -78,6 +78,8 @@ def own_networks(
     if shared["head"] == "zero_inflated":
         remedy = "venv.nodes.NODE.head=zero_inflated"
         problems.add("'zero_inflated' is a head for single nodes", place="venv.network.head", remedy=remedy)
+    if shared["backbone"] == "gru" and not any(_has_history(graph, name) for name in graph.learned):
+        problems.add("no node has a history for a gru", place="venv.network.backbone", remedy=_GIVE_HISTORY)
     for name, own in nodes.items():
         place = f"venv.nodes.{name}"
         if name not in graph.learned:
@@ -86,6 +88,10 @@ def own_networks(
             continue
         said = own.model_dump(exclude_none=True)
         found[name] = NetworkSpec.from_json({**shared, **said})
+        if own.backbone == "gru" and not _has_history(graph, name):
+            problems.add(
+                f"'{name}' has no history for a gru", place=f"{place}.backbone", remedy=_GIVE_HISTORY
+            )
         columns = graph.columns(name)
         if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
             types = ", ".join(f"{c.name} is {c.type}" for c in columns)
@@ -97,6 +103,16 @@ def own_networks(
             problems.add(what, place=f"{place}.head")
     problems.raise_if_any()
     return found
+
+
+_GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description"
+
+
+def _has_history(graph: DecisionGraph, node: str) -> bool:
+    columns = (
+        (graph.columns(source), graph.columns(graph.source_of(source))) for source in graph[node].inputs
+    )
+    return any(len(stack) > len(one) for stack, one in columns)
 
 
 def _never_zero(columns: Sequence[Column]) -> bool:

@@ -23,6 +23,7 @@ from revive.pipeline.shortlist import keep_shortlist
 from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
 from revive.policy.choice import Choice, Court, Score
+from revive.policy.compared import compared
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
@@ -122,6 +123,7 @@ class Learned:
     half: in whose venv, or from whose rows, it learned. source: which learner made it, and which variant it is.
     fallback: why a clone of the logs' controller was taken, where that is so. verdicts: on the venv, passed before.
     horizon: of training rollouts, and what it follows from. tipping: how strong a hidden cause would cancel its gain.
+    compared: each learner's best policy with every member (revive/policy/compared.py).
     """
 
     policy: Policy
@@ -134,6 +136,7 @@ class Learned:
     horizon: dict[str, Any] = field(default_factory=dict)
     tipping: list[dict[str, Any]] = field(default_factory=list)
     shortlist: list[Score] = field(default_factory=list)  # for a trial on the plant; kept by `keep_shortlist`
+    compared: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """How it was chosen, for beside its bundle."""
@@ -146,6 +149,7 @@ class Learned:
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "horizon": self.horizon,
             "tipping": self.tipping,
+            "compared": self.compared,
         }
 
 
@@ -224,8 +228,9 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
         choice.fallback,
         verdicts,
         learner.problem.horizon.to_json(),
-        [] if choice.fallback else tipping_of(learner.problem, taken),
-        court.shortlist(candidates, taken),
+        tipping=[] if choice.fallback else tipping_of(learner.problem, taken),
+        shortlist=court.shortlist(candidates, taken),
+        compared=[line.to_json() for line in compared(court, candidates, taken)],
     )
 
 

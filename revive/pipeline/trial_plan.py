@@ -30,7 +30,7 @@ from revive.pipeline.trial_schedule import (
 from revive.report.terminal import Terminal
 from revive.report.trial_text import trial_lines, trial_table
 from revive.runs import write_json
-from revive.trust.trial import LENGTHS, WORTH, Rule, rule_for, spread_of_pairs
+from revive.trust.trial import LENGTHS, WORTH, Rule, chance, rule_for, spread_of_pairs
 
 KEYS = ("error", "power", "steps", "seed", "results")
 FLOOR = 0.01  # share of the logged blocks below which a block of the trial ends it
@@ -214,7 +214,14 @@ def _json(
         "error": error,
         "power": power,
         "blocks": {**asdict(blocks), "steps": blocks.steps},
-        "candidates": [{**asdict(c), "steps": 2 * blocks.steps * c.pairs} for c in plan],
+        "candidates": [
+            {
+                **asdict(c),
+                "steps": 2 * blocks.steps * c.pairs,
+                "chance": chance(c.rule, c.expected, blocks.sd),
+            }
+            for c in plan
+        ],
         "stages": [{"times_own_moves": times, "pairs": pairs} for times, pairs in STAGES],
         "limits": limits,
         "schedule": [

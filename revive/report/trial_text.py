@@ -14,11 +14,20 @@ from revive.report.tables import PLAIN
 def trial_table(plan: Mapping[str, Any]) -> Table:
     """The candidates in order."""
     table = Table(title="What to try on the plant, in this order (gains per step)", **PLAIN)
-    for head in ("", "candidate", "made by", "promised", "planned for", "pairs at most", "steps at most"):
+    for head in (
+        "",
+        "candidate",
+        "made by",
+        "promised",
+        "planned for",
+        "pairs at most",
+        "steps at most",
+        "chance",
+    ):
         table.add_column(head)
     for number, c in enumerate(plan["candidates"], 1):
         cells = f"{c['promised']:+.3g}", f"{c['expected']:+.3g}", f"{c['before']} + {c['rule']['most']}"
-        table.add_row(str(number), c["name"], c["source"], *cells, str(c["steps"]))
+        table.add_row(str(number), c["name"], c["source"], *cells, str(c["steps"]), f"{c['chance']:.0%}")
     return table
 
 
@@ -31,6 +40,7 @@ def trial_lines(plan: Mapping[str, Any], worth: float, file: Path) -> Iterator[s
         else f"each is {blocks['steps']} steps, of which the first {blocks['skipped']} let the plant settle"
     )
     yield ""
+    yield "chance  that the planned gain, if it is real, is found by then; as a rule it takes half as many pairs"
     yield f"play    the present controller and the candidate in turn, in pairs of blocks; {how}"
     yield "        the order within a pair is drawn and stands in the file: keep to it, the error rate rests on it"
     for move in limits["moves"]:

@@ -114,6 +114,14 @@ def rule_for(gain: float, sd: float, alpha: float, power: float) -> Rule:
     return Rule(alpha, rho, WORTH * gain, most)
 
 
+def chance(rule: Rule, gain: float, sd: float) -> float:
+    """That a gain is found by the last pair, at least."""
+    n = rule.most
+    v = n * (sd * sd + gain * gain) + rule.rho
+    boundary = math.sqrt(v * (math.log(v / rule.rho) - 2.0 * math.log(rule.alpha)))
+    return float(norm.cdf((n * gain - boundary) / (sd * math.sqrt(n))))
+
+
 def _rho(sd: float, pairs: int, alpha: float) -> float:
     log = 2.0 * math.log(1.0 / alpha)
     return max(sd * sd * pairs / (log + math.log1p(log)), 1e-300)
@@ -132,7 +140,8 @@ def spread_of_pairs(rewards: FloatArray, lengths: Sequence[int], counted: int, s
     """Standard deviation of the difference of two neighbouring blocks of the logs, where one controller played both.
 
     rewards: (N,) of the logs, trajectory after trajectory of so many rows. Of each block the first `skipped` steps are
-    left out. None where the logs hold fewer than 8 such pairs.
+    left out. Differences larger than 97.5 % of them count as these, so that a start far away does not count as noise.
+    None where the logs hold fewer than 8 such pairs.
     """
     length, found, first = counted + skipped, [], 0
     for rows in lengths:
@@ -140,8 +149,10 @@ def spread_of_pairs(rewards: FloatArray, lengths: Sequence[int], counted: int, s
         blocks = part[: rows // length * length].reshape(-1, length)[:, skipped:].mean(axis=1)
         found.append(np.diff(blocks))
         first += rows
-    differences = np.concatenate(found)
-    return float(np.sqrt(np.square(differences).mean())) if len(differences) >= 8 else None
+    sizes = np.abs(np.concatenate(found))
+    if len(sizes) < 8:
+        return None
+    return float(np.sqrt(np.square(np.minimum(sizes, np.quantile(sizes, 0.975))).mean()))
 
 
 def played(pairs: int, seed: int) -> list[bool]:

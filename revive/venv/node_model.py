@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from revive.data.layout import Layout
 from revive.nn import heads
-from revive.nn.ensemble import Activation, LinearSkipNet, ridge
+from revive.nn.backbones import USUAL_HIDDEN, Backbone, Frames, make_net
+from revive.nn.ensemble import Activation, SkipNet, ridge
 from revive.nn.family_heads import FamilyHead, HeadName, MixtureHead, Said, StudentTHead, ZeroInflatedHead
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
@@ -24,7 +25,8 @@ class NetworkSpec:
     """The shape of a node's network; plain data, so that a bundle can say it in JSON.
 
     `std` is one number per column ("constant") or a second output of the network ("conditioned"). `hidden` None
-    leaves the size to the learner. `head`: distribution of continuous columns, of `components` where it is a mixture.
+    leaves the size to the learner. `head`: distribution of continuous columns, of `components` where it is a
+    mixture. `norm`: of an mlp's layers. A network that is normalised, or has another backbone, keeps its size.
     """
 
     hidden: tuple[int, ...] | None = (64, 64)
@@ -32,6 +34,8 @@ class NetworkSpec:
     std: Literal["constant", "conditioned"] = "constant"
     head: HeadName = "normal"
     components: int = 5
+    backbone: Backbone = "mlp"
+    norm: Literal["layer"] | None = None
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -41,7 +45,16 @@ class NetworkSpec:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What must be the same for the weights of one network to mean the same in another of equal shapes."""
-        return (self.head,)
+        return (self.head, self.backbone, self.norm)
+
+    @property
+    def grows(self) -> bool:
+        """Whether hidden layers can be widened without a change of what is said."""
+        return self.backbone == "mlp" and self.norm is None
+
+    def sized(self) -> NetworkSpec:
+        """With hidden layers, where it needs some and was given none."""
+        return self if self.grows or self.hidden else replace(self, hidden=USUAL_HIDDEN)
 
     def to_json(self) -> dict[str, Any]:
         """Without what is as it always was before there was a choice."""
@@ -65,7 +78,8 @@ class NodeModel(nn.Module):
     `scale` the robust spread of the change, so that the network's outputs are of order one whatever the
     sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` makes a network of
     the user, with its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0
-    always. `atom` (continuous,) is where the values of a zero-inflated head are stuck, in model space.
+    always. `atom` (continuous,) is where the values of a zero-inflated head are stuck, in model space;
+    `frames` are the histories among the inputs.
     """
 
     scale: Tensor
@@ -81,6 +95,7 @@ class NodeModel(nn.Module):
         custom: tuple[MakeNetwork, Path] | None = None,
         seen: Sequence[bool] | None = None,
         atom: Tensor | None = None,
+        frames: Sequence[Frames] = (),
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -90,9 +105,18 @@ class NodeModel(nn.Module):
         self.head = _head(members, layout.continuous, spec, atom)
         self._sizes = [ordered, stds, layout.width - ordered, 0 if self.head is None else self.head.outputs]
         outputs = sum(self._sizes)
-        self.net: LinearSkipNet | CustomNet
+        self.net: SkipNet | CustomNet
         if custom is None:
-            self.net = LinearSkipNet(members, inputs, outputs, spec.layers, spec.activation)
+            self.net = make_net(
+                spec.backbone,
+                members,
+                inputs,
+                outputs,
+                hidden=spec.layers,
+                activation=spec.activation,
+                norm=spec.norm is not None,
+                frames=frames,
+            )
         else:
             self.net = CustomNet(members, inputs, outputs, *custom)
         self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))
@@ -160,7 +184,7 @@ class NodeModel(nn.Module):
         known (M, N, ordered): 0 where the target is missing; rows with a missing target do not count.
         """
         ordered = self.layout.ordered
-        if isinstance(self.net, LinearSkipNet):
+        if isinstance(self.net, SkipNet):
             if self.head is not None:
                 c = self.layout.continuous
                 known = torch.cat(

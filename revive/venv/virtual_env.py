@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from revive.data.codec import Codec
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
@@ -53,8 +54,8 @@ class VirtualEnv(nn.Module):
         self.graph = graph
         self.codec = codec
         self.members = members
-        self.spec = spec
-        self.nodes = dict(nodes or {})
+        self.spec = spec.sized()
+        self.nodes = {name: own.sized() for name, own in (nodes or {}).items()}
         self.scales = dict(scales)
         self.code = code or UserCode()
         self.models = nn.ModuleDict(
@@ -68,6 +69,7 @@ class VirtualEnv(nn.Module):
                     self.code.networks.get(name),
                     seen_dimensions(graph, codec, name),
                     _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
+                    _frames(graph, codec, name),
                 )
                 for name in graph.learned
             }
@@ -76,7 +78,7 @@ class VirtualEnv(nn.Module):
         self.observe(observed)
 
     def network(self, node: str) -> NetworkSpec:
-        """The shape of a node's network, whose size is that of the venv where the node has none of its own."""
+        """The shape of a node's network; one that grows has the venv's size where the node has none of its own."""
         own = self.nodes.get(node, self.spec)
         return replace(own, hidden=self.spec.hidden) if own.hidden is None else own
 
@@ -185,9 +187,11 @@ class VirtualEnv(nn.Module):
         """Say what a venv of the same graph and members with fewer hidden units says; user's networks are copied."""
         for name in self.graph.learned:
             own, other = self.model(name), narrower.model(name)
-            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet):
+            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet) and own.spec.grows:
                 own.net.widen_from(other.net)
                 own.free_log_std.copy_(other.free_log_std)
+                if own.head is not None and other.head is not None:
+                    own.head.load_state_dict(other.head.state_dict())
             else:
                 own.load_state_dict(other.state_dict())
         self.observers.load_state_dict(narrower.observers.state_dict())
@@ -345,3 +349,14 @@ def _at_zero(codec: Codec, node: str) -> Tensor:
     zero = one.encode(torch.zeros(1, len(one.columns), dtype=torch.float64, device=one.center.device))[0]
     continuous = codec.layout(node).continuous
     return zero[: one.layout.continuous].repeat(continuous // max(1, one.layout.continuous))
+
+
+def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
+    """The histories among the inputs of a node."""
+    found, start = [], 0
+    for source in graph[node].inputs:
+        width, one = codec.width(source), codec[source].width
+        if width > one:
+            found.append(Frames(start, width // one, one))
+        start += width
+    return found

@@ -111,6 +111,7 @@ MEANT: dict[str, Read | Refused] = {
     "26-savetxt/data.csv": Refused("first line holds numbers"),
     "27-terminals/logs.npz": Read(trajectories=8, time=None),
     "28-done-csv/logs.csv": Read({"level": LEVEL}, trajectories=8, time=None),
+    "29-stuck/logs.csv": Read(said="'temp' stands still at 23.49 in rows 100 to 299"),
     "30-mostly-zero/logs.csv": Read({"level": LEVEL}),
     "31-huge/logs.csv": Read(TANK, said="1e\\+30"),
     "32-sentinel-5pct/logs.csv": Read(TANK, said="-9999 in 20 rows"),
@@ -126,6 +127,7 @@ MEANT: dict[str, Read | Refused] = {
     "43-midnight-label/logs.csv": Read(TANK, time="date", said="00:00 carries the day before in 4 rows"),
     "44-machine-id/logs.csv": Read(trajectories=3, time=None),
     "47-abort-at-exit/logs.csv": Refused("falls in row 28"),
+    "48-exogenous-level/logs.csv": Read(time=None, said="0 proposals"),
 }
 
 

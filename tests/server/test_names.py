@@ -16,7 +16,7 @@ from revive.config.settings import Settings
 from revive.errors import UserError
 from revive.pipeline.search import require_search
 from revive.server.learners import networks, tables
-from revive.server.name_table import table
+from revive.server.name_table import table as names_table
 from revive.server.names import ABBREVIATIONS, Why
 from revive.server.translate import from_config, translate
 from tests.server.conftest import Make
@@ -232,7 +232,7 @@ def test_a_name_of_both_learners_reaches_both() -> None:
 def test_a_table_says_what_became_of_every_name() -> None:
     searched = {"name": "g_lr", "default": 4e-5, "search_mode": "continuous", "search_values": [1e-5, 1e-2]}
     listed = [searched, {"name": "policy_hidden_features", "default": 16}, {"name": "w_kl", "default": 1.0}]
-    lines = table(from_config({"global_seed": 3, "policy_algo_config": {"ppo": listed}})).splitlines()
+    lines = names_table(from_config({"global_seed": 3, "policy_algo_config": {"ppo": listed}})).splitlines()
     assert lines[:2] == ["| name of REVIVE | here |", "|---|---|"]
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in lines[2:]}
     assert rows["global_seed"] == "`seed`"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from revive.trust.trial import Judgement, Rule, log_evidence, played, rule_for, spread_of_pairs
+from revive.trust.trial import Judgement, Rule, chance, log_evidence, played, rule_for, spread_of_pairs
 
 TRIALS, FEW = 200, 40
 STEPS = 20  # of a block
@@ -58,6 +58,7 @@ def test_a_gain_as_promised_is_found_within_the_plan_and_a_loss_is_given_up_soon
     rule = rule_for(0.5 * sd, sd, alpha=0.05, power=0.9)
     better = [run(rule, differences("slow", rule.most, 0.5 * sd, seed)) for seed in range(FEW)]
     assert sum(j.state == "better" for j in better) >= 0.8 * FEW
+    assert 0.88 < chance(rule, 0.5 * sd, sd) < 0.93
     worse = [run(rule, differences("slow", rule.most, -0.5 * sd, seed)) for seed in range(FEW)]
     assert not any(j.state == "better" for j in worse)
     assert np.mean([j.pairs for j in worse]) < 0.5 * rule.most

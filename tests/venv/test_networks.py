@@ -38,6 +38,9 @@ SHAPES = {
     "mixture": replace(USUAL, head="mixture", components=3),
     "conditioned mixture": replace(USUAL, head="mixture", components=2, std="conditioned"),
     "zero_inflated": replace(USUAL, head="zero_inflated"),
+    "normalised": replace(USUAL, norm="layer", activation="elu"),
+    "residual": replace(USUAL, backbone="residual", hidden=(8, 6)),
+    "transformer": replace(USUAL, backbone="transformer", hidden=(8,), activation="leaky_relu"),
 }
 
 
@@ -191,7 +194,7 @@ def test_a_stuck_actuator_is_stuck_as_often_as_in_the_logs_and_free_values_are_a
 
 
 def test_a_node_has_its_own_network_where_one_is_asked_for() -> None:
-    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "components": 5}
+    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
     found = own_networks(MIXED_GRAPH, shared, {"u": OwnNetwork(head="mixture", hidden=[4])})
     assert found == {"u": NetworkSpec(hidden=(4,), head="mixture")}
 
@@ -217,6 +220,6 @@ def test_the_command_line_names_nodes_as_they_are() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(node: str, own: dict[str, str], said: str) -> None:
-    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "components": 5}
+    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
     with pytest.raises(UserError, match=said):
         own_networks(MIXED_GRAPH, shared, {node: OwnNetwork(**own)})  # type: ignore[arg-type]

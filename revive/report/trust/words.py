@@ -38,8 +38,10 @@ def _glossary(summary: Mapping[str, Any]) -> list[str]:
         "Venv: the virtual plant that was learned from the logs.",
         "Half: the logs are cut in two; each half teaches a venv of its own, which is tested on the other.",
         "Member: one of the models that make up a venv; where they disagree, the logs did not say enough.",
-        "Policy: the learned controller. Clone: a copy of the controller in the logs.",
-        "Reward: what the policy is to make large, as the reward file says. A step is one row of the logs.",
+        "Policy: the learned controller.",
+        "Clone: a copy of the controller in the logs.",
+        "Reward: what the policy is to make large, as the reward file says.",
+        "Step: one row of the logs.",
         "Fresh moves: changes of an action that neither the logged columns nor its own past foretell.",
         "Band: what holds nine values in ten, counted on steps that were not learned from.",
     ]
