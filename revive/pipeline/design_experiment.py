@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from revive.config.run_arguments import RunArguments
 from revive.data.trajectories import Trajectories
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.pipeline.finished import settings_of
 from revive.pipeline.inputs import Inputs, gather
-from revive.pipeline.run_arguments import folder_of, number, read_arguments, settings_of
 from revive.pipeline.trust import cards_of
 from revive.report.tables import PLAIN
 from revive.report.terminal import Terminal
@@ -21,7 +22,7 @@ from revive.runs import write_json
 from revive.trust.card import CausalCard
 from revive.trust.experiment import Column, Dither, dithers, played
 
-KEYS = ("run", "log_dir", "power", "steps", "bound", "seed")
+KEYS = ("power", "steps", "bound", "seed")
 
 
 def design_experiment(arguments: Sequence[str]) -> None:
@@ -30,8 +31,8 @@ def design_experiment(arguments: Sequence[str]) -> None:
     arguments: run=NAME [log_dir=DIR] [power=0.9] [steps=1000] [bound=0.5] [seed=0]; bound in spreads of each output.
     Raises UserError for arguments that cannot be understood, and for a run that is not there.
     """
-    given = read_arguments("design-experiment", KEYS, arguments)
-    folder = folder_of(given)
+    given = RunArguments.parse("design-experiment", arguments, KEYS)
+    folder = given.folders[0]
     inputs = gather(settings_of(folder))
     cards = cards_of(inputs).cards
     if not cards:
@@ -42,12 +43,12 @@ def design_experiment(arguments: Sequence[str]) -> None:
     plan = dithers(
         cards,
         {(card.action, card.output): _column(card, inputs) for card in cards},
-        power=number(given, "power", 0.9, 0.5, 0.999),
-        steps=int(number(given, "steps", 1000, 50, 1_000_000)),
-        bound=number(given, "bound", 0.5, 1e-6, 1e6),
+        power=given.number("power", 0.9, 0.5, 0.999),
+        steps=int(given.number("steps", 1000, 50, 1_000_000)),
+        bound=given.number("bound", 0.5, 1e-6, 1e6),
     )
     write_json(folder / "design_experiment.json", {"dithers": [dither.to_json() for dither in plan]})
-    file = _write_csv(folder, plan, int(number(given, "seed", 0, 0, 2**31)))
+    file = _write_csv(folder, plan, int(given.number("seed", 0, 0, 2**31)))
     terminal = Terminal()
     terminal.console.print(_table(plan))
     if file is None:

@@ -21,7 +21,7 @@ from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
-from revive.pipeline.study import study
+from revive.pipeline.study import plain, study
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
@@ -76,7 +76,9 @@ def evaluate(
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
         if context.settings.report:
-            write_report(context.folder.path, summary.to_json(), study(context, venv, rows, errors, learned))
+            shown = study(context, venv, rows, errors, learned)
+            shown["evaluation"] = plain({k: policy[k] for k in ("fqe", "terms", "compared") if k in policy})
+            write_report(context.folder.path, summary.to_json(), shown)
     summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
@@ -222,7 +224,7 @@ def _series(
     series = {
         "the logs": logged,
         "logs' controller, in the venv": of(None),
-        "learned policy, in the venv": of(learned.policy.actor()),
+        f"{'clone taken' if learned.fallback else 'learned policy'}, in the venv": of(learned.policy.actor()),
     }
     return (
         series,

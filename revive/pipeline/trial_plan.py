@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from revive.config.run_arguments import RunArguments
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, UserError
-from revive.pipeline.finished import finished_run, read_mapping
+from revive.pipeline.finished import finished_file, settings_of
 from revive.pipeline.inputs import Inputs, gather
-from revive.pipeline.run_arguments import folder_of, number, read_arguments, settings_of
 from revive.pipeline.shortlist import FOLDER, read_shortlist
 from revive.pipeline.trial_results import results
 from revive.pipeline.trial_schedule import (
@@ -32,7 +32,7 @@ from revive.report.trial_text import trial_lines, trial_table
 from revive.runs import write_json
 from revive.trust.trial import LENGTHS, WORTH, Rule, chance, rule_for, spread_of_pairs
 
-KEYS = ("run", "log_dir", "error", "power", "steps", "seed", "results")
+KEYS = ("error", "power", "steps", "seed", "results")
 FLOOR = 0.01  # share of the logged blocks below which a block of the trial ends it
 
 
@@ -44,14 +44,13 @@ def trial_plan(arguments: Sequence[str]) -> None:
     Raises UserError for arguments that cannot be understood, a run that is not there or not finished, and one with
     nothing to try.
     """
-    given = read_arguments("trial-plan", KEYS, arguments)
-    folder = folder_of(given)
-    error, power = number(given, "error", 0.05, 1e-6, 0.5), number(given, "power", 0.9, 0.5, 0.999)
+    given = RunArguments.parse("trial-plan", arguments, KEYS)
+    folder = given.folders[0]
+    error, power = given.number("error", 0.05, 1e-6, 0.5), given.number("power", 0.9, 0.5, 0.999)
     terminal = Terminal()
-    if given.get("results"):
-        missing = Problem("is not there", folder / "trial_plan.json", remedy=f"trial-plan run={folder.name}")
-        before = read_mapping(folder / "trial_plan.json", missing)
-        for line in results(before, Path(given["results"]).expanduser(), folder / "trial_results.json"):
+    if given.rest.get("results"):
+        before = finished_file(folder, "trial_plan.json")
+        for line in results(before, Path(given.rest["results"]).expanduser(), folder / "trial_results.json"):
             terminal.note(line)
         return
     plan, rows = _planned(given, folder, error, power)
@@ -63,17 +62,17 @@ def trial_plan(arguments: Sequence[str]) -> None:
         terminal.note(line)
 
 
-def _planned(given: dict[str, str], folder: Path, error: float, power: float) -> tuple[Row, list[Row]]:
+def _planned(given: RunArguments, folder: Path, error: float, power: float) -> tuple[Row, list[Row]]:
     """What trial_plan.json holds, and the blocks one by one."""
-    summary = finished_run(folder).summary
+    summary = finished_file(folder, "summary.json")
     candidates = _candidates(folder, summary)
     inputs = gather(settings_of(folder))
     rewards = _logged_rewards(inputs, folder)
-    most = number(given, "steps", math.inf, 1, math.inf)
+    most = given.number("steps", math.inf, 1, math.inf)
     each = error / len(candidates)
     blocks = _blocks(summary, inputs, rewards, max(c["gain"] for c in candidates), each, power)
     courses = [_course(c, blocks, each, power, most) for c in candidates]
-    rows = schedule(courses, blocks, int(number(given, "seed", 0, 0, 2**31)))
+    rows = schedule(courses, blocks, int(given.number("seed", 0, 0, 2**31)))
     limits = {"moves": moves(summary, inputs), "states": states(inputs)}
     return _json(courses, blocks, limits, rows, error, power), rows
 

@@ -95,7 +95,7 @@ def test_the_rewards_of_a_trial_are_judged(
     ("arguments", "said"),
     [
         (["run=nun"], "did you mean 'run'|is not there"),
-        ([], "no run is named"),
+        ([], "takes one run, 0 are named"),
         (["run=run", "error=2"], "a number from"),
         (["run=run", "eror=0.1"], "did you mean 'error'"),
         (["run=run", "steps=10"], "needs at least"),

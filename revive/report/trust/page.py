@@ -17,6 +17,7 @@ from revive.report.trust.tables import (
     gain_table,
     gap_table,
 )
+from revive.report.trust.worth import worth
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1.2rem; color: #222 }
@@ -171,7 +172,7 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
             backtest_table(summary.get("backtest", {})),
         )
     ]
-    found.append(causes(summary))
+    found += [causes(summary), *worth(study)]
     policy = study.get("policy")
     if not policy:
         return found
