@@ -86,7 +86,8 @@ class Bundle:
         if self.kind == "venv":
             if {*spec["scales"]} != {*graph.learned}:
                 raise UserError(Problem("'scales' speaks of other nodes than the graph", self.file))
-            return venv_tensors(graph, spec["members"], spec["network"], spec.get("observed", ()))
+            observed, nodes = spec.get("observed", ()), spec.get("nodes")
+            return venv_tensors(graph, spec["members"], spec["network"], observed, nodes)
         if spec["target"] not in graph or not graph[spec["target"]].is_learned:
             raise UserError(Problem(f"the graph does not decide '{spec['target']}'", self.file))
         return policy_tensors(graph, spec["target"], spec["network"])

@@ -173,8 +173,15 @@ class NetworkFields(Strict):
     """`NetworkSpec` as JSON."""
 
     hidden: Annotated[list[Annotated[int, Field(ge=1, le=65_536)]], Field(max_length=64)] | None
-    activation: Literal["silu", "tanh", "relu", "gelu"]
+    activation: Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
     std: Literal["constant", "conditioned"]
+    head: Literal["normal", "student_t", "mixture", "zero_inflated"] = "normal"
+    components: Annotated[int, Field(ge=1, le=1000)] = 5
+    backbone: Literal["mlp", "residual", "gru", "transformer"] = "mlp"
+    norm: Literal["layer"] | None = None
+
+
+_EVERYWHERE: Final = ("silu", "tanh", "relu", "gelu")
 
 
 class _Spec(Strict):
@@ -219,6 +226,26 @@ class VenvSpec(_Spec):
     scales: dict[Name, Annotated[list[Number], Field(max_length=WIDEST)]]
     observed: Names = Field(default_factory=list)
     scenario: ScenarioFields | None = None
+    nodes: dict[Name, NetworkFields] = Field(default_factory=dict)
+
+
+class EnvelopeFields(Strict):
+    """`Envelope` as JSON: what was logged of the columns that a policy sees."""
+
+    columns: Pairs
+    low: Annotated[list[Number | None], Field(max_length=MOST_COLUMNS)]
+    high: Annotated[list[Number | None], Field(max_length=MOST_COLUMNS)]
+    levels: dict[
+        Annotated[str, Field(pattern=r"^[0-9]{1,6}$")], Annotated[list[Number], Field(max_length=4096)]
+    ]
+    sample: Annotated[list[Annotated[list[Number], Field(max_length=MOST_COLUMNS)]], Field(max_length=4096)]
+    reach: Annotated[float, Field(ge=0.0)] | None
+
+    @model_validator(mode="after")
+    def _is_a_table(self) -> Self:
+        if any(len(row) != len(self.columns) for row in self.sample):
+            raise ValueError("the rows of the sample differ in their number of columns")
+        return self
 
 
 class PolicySpec(_Spec):
@@ -226,6 +253,18 @@ class PolicySpec(_Spec):
 
     kind: Literal["policy"]
     target: Name
+    envelope: EnvelopeFields | None = None
+
+    @model_validator(mode="after")
+    def _runs_everywhere(self) -> Self:
+        """Policies are run by numpy, C and ONNX as well, which know one network and its likeliest value."""
+        network = self.network
+        odd = [network.head != "normal", network.backbone != "mlp", network.norm is not None]
+        if any(odd) or network.activation not in _EVERYWHERE:
+            raise ValueError(
+                "a policy is a perceptron with a normal head and one of: " + ", ".join(_EVERYWHERE)
+            )
+        return self
 
 
 SPECS: Final[dict[str, type[_Spec]]] = {"venv": VenvSpec, "policy": PolicySpec}

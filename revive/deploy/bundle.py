@@ -68,10 +68,18 @@ def _free_name(source: Source, code: Mapping[str, bytes]) -> str:
 
 
 def save_policy(
-    policy: Policy, folder: Path, provenance: Mapping[str, Any], gate: Gate | None = None
+    policy: Policy,
+    folder: Path,
+    provenance: Mapping[str, Any],
+    gate: Gate | None = None,
+    envelope: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a policy bundle of one copy; `provenance` says what it was made of."""
-    _save("policy", policy, policy.to_json(), folder, code={}, provenance=provenance, gate=gate)
+    """Write a policy bundle of one copy; `provenance` says what it was made of.
+
+    envelope: what was logged of what the policy sees, as `revive.runtime.envelope` writes it.
+    """
+    known = {} if envelope is None else {"envelope": envelope}
+    _save("policy", policy, policy.to_json() | known, folder, code={}, provenance=provenance, gate=gate)
 
 
 def _save(kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, **rest: Any) -> None:

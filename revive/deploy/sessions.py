@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,16 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from revive.data.scenario import Scenario
-from revive.errors import Problem, Problems, UserError, nearest, suggestion
-from revive.graph.decision_graph import DecisionGraph
-from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
+from revive.deploy.reading import Arrays, legal, nodes_of_frame, read
+from revive.errors import Problem, Problems, UserError
+from revive.graph.found import stand_ins
+from revive.graph.limits import Outside, clipped
 from revive.policy.memory import Controller, controller, memory_of
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.runtime.session import Session
 from revive.venv.modes import check_mode, roll
 from revive.venv.virtual_env import Actor, VirtualEnv
-
-Arrays = dict[str, NDArray[np.float64]]
 
 
 class PolicySession:
@@ -44,7 +43,7 @@ class PolicySession:
         missing nodes, wrong shapes and values that are not finite.
         """
         try:
-            arrays, single = _read(observation, self.inputs, self.model.graph, lead=1)
+            arrays, single = read(observation, self.inputs, self.model.graph, lead=1)
         except UserError as error:
             raise self._explained(error, observation) from None
         parts = [self.model.codec[name].encode(_tensor(arrays[name])) for name in self.inputs]
@@ -76,10 +75,20 @@ class PolicySession:
     def start(self) -> Controller:
         """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
 
-        It takes what is seen in a step, node -> (B, d), and returns {target: (B, d)}; histories and step
-        counters among the inputs are kept by itself.
+        It takes what is seen in a step, node -> (B, d) or (d,), or a frame, and returns {target: (B, d) or (d,)};
+        histories and step counters among the inputs are kept by itself. It raises UserError as `act` does.
         """
-        return controller(self.model)
+        act, graph = controller(self.model), self.model.graph
+        shown = memory_of(self.model).shown(self.target)
+        own = tuple(name for name in self.inputs if name not in shown)
+
+        def controlled(seen: Mapping[str, ArrayLike]) -> Arrays:
+            seen = nodes_of_frame(seen, shown, graph)
+            arrays, single = read(seen, (*shown, *(name for name in own if name in seen)), graph, lead=1)
+            action = act(arrays)[self.target]
+            return {self.target: action[0] if single else action}
+
+        return controlled
 
     def session(self, plants: int = 1) -> Session:
         """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""
@@ -114,11 +123,15 @@ class VenvSession:
         deterministic: the members' mean; otherwise each row is answered by a random member, with noise.
         Raises UserError for missing nodes, wrong shapes and values that are not finite or not legal.
         """
-        values = _nodes_of_frame(values, (*self.graph.leaves, *self.graph.decisions), self.graph)
+        named, optional = (
+            (*self.graph.leaves, *self.graph.decisions),
+            (*self.graph.decisions, self.graph.step, *stand_ins(self.graph.found)),
+        )
+        values = self._undisturbed(nodes_of_frame(values, named, self.graph, optional), 1)
         kept = self._kept(values)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in values))
-        arrays, single = _read(values, (*kept, *replayed), self.graph, lead=1)
-        arrays = self._legal(arrays, outside)
+        arrays, single = read(values, (*kept, *replayed), self.graph, lead=1)
+        arrays = legal(arrays, self.graph, outside)
         given = {name: arrays[name][None] for name in replayed}
         start = {name: arrays[name] for name in kept}
         rolled = self._run(start, given, 1, None, deterministic, seed)
@@ -138,7 +151,8 @@ class VenvSession:
     ) -> Arrays:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
-        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded.
+        given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded; or a frame
+        with a row for each step of a lone branch, where columns that nobody needs are ignored.
         horizon: number of steps; the length of `given` where there is one.
         policy: decides its target node; otherwise the behaviour policy does.
         mode: what is drawn and who answers, in place of `deterministic`: `mean` the members together without noise,
@@ -146,10 +160,11 @@ class VenvSession:
         reward: a reward file, or its get_reward; what it pays then stands beside the nodes as `reward`, (T, B, 1).
         Returns every node, (T, B, d). Raises UserError as `step` does.
         """
-        given = given or {}
+        given = {} if given is None else self._series_of_frame(given, policy)
+        given = self._undisturbed(given, horizon or 1, start)
         replayed = (*self.model.replayed_nodes, *(name for name in self.graph.decisions if name in given))
-        series, _ = _read(given, replayed, self.graph, lead=2)
-        arrays, _ = _read(start, self._kept(start), self.graph, lead=1)
+        series, _ = read(given, replayed, self.graph, lead=2)
+        arrays, _ = read(start, self._kept(start), self.graph, lead=1)
         steps = (next(iter(series.values())).shape[0] if series else 1) if horizon is None else horizon
         problems = Problems()
         if steps < 1:
@@ -169,25 +184,42 @@ class VenvSession:
         problems.raise_if_any()
         if mode is not None:
             check_mode(mode)
-        arrays, series = self._legal(arrays, outside), self._legal(series, outside)
+        arrays, series = legal(arrays, self.graph, outside), legal(series, self.graph, outside)
         rolled = self._run(arrays, series, steps, policy, deterministic, seed, mode)
         return rolled if reward is None else {**rolled, "reward": self._rewards(rolled, series, reward)}
 
-    def _legal(self, arrays: Arrays, outside: Outside) -> Arrays:
-        """The values within their declared limits. Raises UserError where they are not and that is refused."""
-        if outside not in OUTSIDE:
-            raise UserError(
-                Problem(f"outside cannot be {outside!r}", remedy=suggestion(str(outside), OUTSIDE))
+    def _series_of_frame(
+        self, given: Mapping[str, ArrayLike], policy: PolicySession | None
+    ) -> Mapping[str, ArrayLike]:
+        decisions = [name for name in self.graph.decisions if policy is None or name != policy.target]
+        read_from = nodes_of_frame(
+            given,
+            (*self.model.replayed_nodes, *decisions),
+            self.graph,
+            [*decisions, *stand_ins(self.graph.found)],
+        )
+        if read_from is given:
+            return given
+        return {name: np.asarray(value)[:, np.newaxis] for name, value in read_from.items()}
+
+    def _undisturbed(
+        self, given: Mapping[str, ArrayLike], steps: int, start: Mapping[str, ArrayLike] | None = None
+    ) -> Mapping[str, ArrayLike]:
+        """What is given, with 0 for stand-ins for hidden causes that are not: nothing hidden happens.
+
+        start: of a rollout of so many steps, (B, d); None for a single step, whose values lack the time axis.
+        """
+        missing = [name for name in stand_ins(self.graph.found) if name not in given]
+        if not missing:
+            return given
+        lead = next(iter((given if start is None else start).values()), np.zeros((1, 1)))
+        batch = np.shape(lead)[:-1]
+        if start is not None:
+            steps = max(
+                (np.shape(series)[0] for series in given.values() if np.ndim(series) == 3), default=steps
             )
-        plain = {name: self.graph.columns(name) for name in arrays if self.graph[name].history is None}
-        if outside == "clip":
-            return arrays | {name: clipped(columns, arrays[name]) for name, columns in plain.items()}
-        problems = [
-            problem for name, columns in plain.items() for problem in beyond(name, columns, arrays[name])
-        ]
-        if problems:
-            raise UserError(*problems)
-        return arrays
+            batch = (steps, *batch)
+        return {**given, **{name: np.zeros((*batch, 1)) for name in missing}}
 
     def _rewards(self, rolled: Arrays, series: Arrays, reward: Any) -> NDArray[np.float64]:
         """What a rollout earns at each step, (T, B, 1)."""
@@ -278,58 +310,5 @@ class VenvSession:
         return f"VenvSession({self.model.members} members of {self.graph!r})"
 
 
-def _nodes_of_frame(
-    values: Mapping[str, ArrayLike], needed: Sequence[str], graph: DecisionGraph
-) -> Mapping[str, ArrayLike]:
-    """The nodes, (B, d), of a frame with a column of each name; anything else as it is."""
-    names = getattr(values, "columns", None)
-    if isinstance(values, Mapping) or names is None or not hasattr(values, "to_numpy"):
-        return values
-    known, found = {str(name) for name in names}, {}
-    for node in needed:
-        own = [column.name for column in graph.columns(node)]
-        if known.issuperset(own) and graph[node].history is None:
-            found[node] = np.column_stack([np.asarray(values[name], dtype=object) for name in own])
-    return found
-
-
 def _tensor(value: NDArray[np.float64]) -> torch.Tensor:
     return torch.as_tensor(value, dtype=torch.float64)
-
-
-def _read(
-    values: Mapping[str, ArrayLike], needed: Sequence[str], graph: DecisionGraph, lead: int
-) -> tuple[Arrays, bool]:
-    """The needed nodes as float arrays of `lead` axes before the columns; whether a lone row was given.
-
-    Raises UserError with all that is wrong.
-    """
-    problems, arrays, single = Problems(), {}, False
-    values = _nodes_of_frame(values, needed, graph)
-    for name in needed:
-        if name not in values:
-            close = nearest(name, values)
-            remedy = f"did you mean it by '{close}'?" if close else f"needed: {', '.join(needed)}"
-            problems.add(f"node '{name}' is missing", remedy=remedy)
-            continue
-        try:
-            array = np.asarray(values[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            problems.add("holds values that are no numbers", place=f"node '{name}'")
-            continue
-        width = graph[name].width
-        if array.ndim == lead and array.shape[-1] == width and lead == 1:
-            array, single = array[None], True
-        wanted = ("B", str(width)) if lead == 1 else ("T", "B", str(width))
-        if array.ndim != lead + 1 or array.shape[-1] != width:
-            problems.add(f"has shape {array.shape}, not ({', '.join(wanted)})", place=f"node '{name}'")
-        elif not np.isfinite(array).all():
-            problems.add("holds values that are not finite", place=f"node '{name}'")
-        else:
-            arrays[name] = array
-    sizes = {name: array.shape[lead - 1] for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        shown = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        problems.add(f"the nodes differ in their number of rows: {shown}")
-    problems.raise_if_any()
-    return arrays, single

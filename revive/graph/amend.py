@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from revive.errors import UserError, suggestion
-from revive.graph.decision_graph import DecisionGraph
 from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Amendment, Bound, Circle, Copied, StandIn, Unseen
 from revive.graph.nodes import Copy, Node, NodeKind, history_circles, history_columns
 
@@ -86,7 +86,9 @@ def _with_stand_in(graph: DecisionGraph, nodes: Nodes, said: StandIn) -> Nodes:
     if said.node in nodes:
         raise UserError(f"the graph has a node '{said.node}' already")
     units = graph.columns(said.source)[at].units
-    column = Column(said.node, said.node, "continuous", units=units, description="stands in for a hidden cause")
+    column = Column(
+        said.node, said.node, "continuous", units=units, description="stands in for a hidden cause"
+    )
     more = {said.node: Node(said.node, NodeKind.EXOGENOUS, columns=(column,)), **nodes}
     for name in said.models:
         more[name] = replace(more[name], inputs=(*graph[name].inputs, said.node))

@@ -49,8 +49,8 @@ class Unseen:
 class StandIn:
     """The exogenous node `node`, of one column of that name, stands in for a cause that nobody logged.
 
-    It is estimated from what lasts in the moves of `source.source_column` (see revive/trust/stand_in.py), in its unit, and
-    is an input of the transitions `models`. 0 where nothing hidden is known to happen.
+    It is estimated from what lasts in the moves of `source.source_column` (see revive/trust/stand_in.py), in its unit,
+    and is an input of the transitions `models`. 0 where nothing hidden is known to happen.
     """
 
     node: str

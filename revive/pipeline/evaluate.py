@@ -12,6 +12,7 @@ import torch
 from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
+from revive.graph.found import stand_ins
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.gate import gate_of, note_in_bundles
@@ -66,7 +67,7 @@ def evaluate(
             backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
-            causal=context.inputs.cards.as_dict() if context.inputs.cards else {},
+            causal=_causal(context),
             gate=gate.model_dump(mode="json"),
             tipping=learned.tipping if learned else [],
         )
@@ -111,6 +112,12 @@ def _policy_summary(
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]
+
+
+def _causal(context: Context) -> dict[str, Any]:
+    """The causal cards, and which nodes stand in for hidden causes."""
+    cards, standing = context.inputs.cards, stand_ins(context.inputs.graph.found)
+    return {**cards.as_dict(), "stand_ins": list(standing)} if cards else {}
 
 
 def require_finite(summary: Summary) -> None:
@@ -217,7 +224,7 @@ def _series(
     series = {
         "the logs": logged,
         "logs' controller, in the venv": of(None),
-        "learned policy, in the venv": of(learned.policy.actor()),
+        f"{'clone taken' if learned.fallback else 'learned policy'}, in the venv": of(learned.policy.actor()),
     }
     return (
         series,

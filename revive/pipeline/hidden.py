@@ -79,8 +79,8 @@ def _told(inputs: Inputs, said: StandIn, card: CausalCard) -> str | None:
     if (effect > 0) != (card.declared == "increasing"):
         return None
     return (
-        f"{said.node}: what lasts in the moves of '{card.action}' and nothing logged explains; it stands in for the hidden "
-        f"cause, beside it the effect on '{card.output}' is {effect:.3g} (dataset.proposals=ask leaves it out)"
+        f"{said.node}: what lasts in the moves of '{card.action}' and nothing logged explains; it stands in for the "
+        f"hidden cause, beside it the effect on '{card.output}' is {effect:.3g} (dataset.proposals=ask leaves it out)"
     )
 
 

@@ -26,6 +26,7 @@ from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment, StandIn
+from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
@@ -224,7 +225,12 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
 
 
 def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
-    """The decision flow graph, and the folder that the user's functions lie in."""
+    """The decision flow graph as the policy's target meets it, and the folder that the user's functions lie in."""
+    graph, folder = _described(settings)
+    return led_by(graph, settings.policy.target), folder
+
+
+def _described(settings: Settings) -> tuple[DecisionGraph, Path]:
     description = settings.dataset.description
     if description is None:
         raise UserError(

@@ -20,7 +20,7 @@ def fresh_name(experiment: str) -> str:
 
 
 def readable_name(name: str) -> str:
-    """A run's name with what tells it from others in front: `calm-otter 2026-11-22 10:15`. One of the user's own as it is."""
+    """A fresh name with what tells it from others in front: `calm-otter 2026-11-22 10:15`; any other as it is."""
     found = _FRESH.match(name)
     if found is None:
         return name

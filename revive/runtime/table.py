@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from revive.bundles.opened import Bundle
-from revive.errors import Problem, Problems, UserError, suggestion
+from revive.errors import Problems, suggestion
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits

@@ -1,13 +1,16 @@
-"""The model registry: versions of models, and the aliases by which they are served; the clerk's process makes the calls."""
+"""The registry: versions, and the aliases that they are served by; only the clerk's process makes these calls."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
 from revive.tracking.journal import Job
+
+_VERSIONS = "mlflow.modelVersions"
 
 
 def register(client: MlflowClient, run_id: str, job: Job) -> dict[str, Any]:
@@ -28,6 +31,7 @@ def register(client: MlflowClient, run_id: str, job: Job) -> dict[str, Any]:
             name, f"models:/{model_id}", run_id, job["tags"], description=job["note"], model_id=model_id
         )
         version = str(made.version)
+        _note_in_model(client, model_id, name, version)
     client.set_registered_model_alias(name, alias, version)
     return {"name": name, "version": version, "before": before}
 
@@ -44,4 +48,14 @@ def _pointed_to(client: MlflowClient, name: str, alias: str) -> dict[str, Any] |
 def _version_of(client: MlflowClient, name: str, model_id: str) -> str | None:
     """The version that was made of this model before."""
     versions = client.search_model_versions(f"name = '{name}'")
-    return next((str(v.version) for v in versions if v.model_id == model_id), None)
+    return next(
+        (str(v.version) for v in versions if model_id in (v.model_id, v.source.rpartition("/")[2])), None
+    )
+
+
+def _note_in_model(client: MlflowClient, model_id: str, name: str, version: str) -> None:
+    """Have the page of the logged model show its version, as MLflow's own `register_model` does."""
+    known = json.loads(client.get_logged_model(model_id).tags.get(_VERSIONS, "[]"))
+    client.set_logged_model_tags(
+        model_id, {_VERSIONS: json.dumps([*known, {"name": name, "version": version}])}
+    )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
@@ -189,6 +190,7 @@ class Store:
         if self._client is None:
             with self._alone():
                 self._make_database()
+                mlflow.set_tracking_uri(self.uri)  # where MLflow itself looks up a model that is registered
                 client = MlflowClient(tracking_uri=self.uri)
                 self._experiment_id = self._find_experiment(client)
             self._client = client

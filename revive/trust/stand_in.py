@@ -1,6 +1,7 @@
-"""A stand-in for a cause that nobody logged: the part of the operator's moves that lasts and that nothing logged explains.
+"""A stand-in for a cause that nobody logged: what lasts in the operator's moves and nothing logged explains.
 
-Where a hidden cause lasts and the operator answers to it, his answer tells of it. With a the action and s what is logged,
+Where a hidden cause lasts and the operator answers to it, his answer tells of it. With a the action and s what is
+logged,
 
     a = m(s) + d + u,        d lasts, u is fresh in every step,
 
@@ -32,9 +33,7 @@ ROUNDS: Final = 12
 MOST_ROWS: Final = 20_000  # that are fitted at once
 
 
-def stand_in(
-    logs: Trajectories, graph: DecisionGraph, transition: str, node: str, column: str
-) -> FloatArray:
+def stand_in(logs: Trajectories, graph: DecisionGraph, transition: str, node: str, column: str) -> FloatArray:
     """The lasting part of the own moves of one action column, (N, 1), in units of the action.
 
     logs: of all nodes of the graph, which must not hold the stand-in yet. Raises KeyError where the column is no

@@ -2,10 +2,11 @@
 
 Blocks of the two come in pairs, in an order that is drawn anew for each pair, and the difference D of their rewards is
 one observation. If the candidate does neither better nor worse, the drawn order alone makes D symmetric about zero,
-whatever the noise and however slow it is, so that for every number l the product over pairs of exp(l D - l^2 D^2 / 2) is
-a nonnegative supermartingale (de la Pena 1999, Annals of Probability 27, "A general class of exponential inequalities
-for martingales and ratios", lemma 6.1). Mixed over l with a normal density of variance 1/rho (Howard, Ramdas, McAuliffe
-and Sekhon 2021, Annals of Statistics 49, "Time-uniform, nonparametric, nonasymptotic confidence sequences", proposition 5):
+whatever the noise and however slow it is, so that for every number l the product over pairs of exp(l D - l^2 D^2 / 2)
+is a nonnegative supermartingale (de la Pena 1999, Annals of Probability 27, "A general class of exponential
+inequalities for martingales and ratios", lemma 6.1). Mixed over l with a normal density of variance 1/rho (Howard,
+Ramdas, McAuliffe and Sekhon 2021, Annals of Statistics 49, "Time-uniform, nonparametric, nonasymptotic confidence
+sequences", proposition 5):
 
     E = sqrt(rho / (V + rho)) exp( S^2 / (2 (V + rho)) ),     S = sum D,   V = sum D^2.
 
@@ -33,8 +34,8 @@ State = Literal["go on", "better", "worse", "futile", "undecided"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """After some pairs. mean: of the differences, candidate less controller; low, high: of the gain, at all times together;
-    evidence: E, which is to pass 1 / alpha."""
+    """After some pairs. mean: of the differences, candidate less controller; low, high: of the gain, at all times
+    together; evidence: E, which is to pass 1 / alpha."""
 
     state: State
     pairs: int
@@ -50,8 +51,8 @@ class Judgement:
 
 @dataclass(frozen=True)
 class Rule:
-    """alpha: rate of error of this candidate, false praise and false blame together. rho: of the mixture, in squares of the
-    reward. worth: the gain below which going on is futile. most: pairs at most."""
+    """alpha: rate of error of this candidate, false praise and false blame together. rho: of the mixture, in squares
+    of the reward. worth: the gain below which going on is futile. most: pairs at most."""
 
     alpha: float
     rho: float
@@ -113,6 +114,14 @@ def rule_for(gain: float, sd: float, alpha: float, power: float) -> Rule:
     return Rule(alpha, rho, WORTH * gain, most)
 
 
+def chance(rule: Rule, gain: float, sd: float) -> float:
+    """That a gain is found by the last pair, at least."""
+    n = rule.most
+    v = n * (sd * sd + gain * gain) + rule.rho
+    boundary = math.sqrt(v * (math.log(v / rule.rho) - 2.0 * math.log(rule.alpha)))
+    return float(norm.cdf((n * gain - boundary) / (sd * math.sqrt(n))))
+
+
 def _rho(sd: float, pairs: int, alpha: float) -> float:
     log = 2.0 * math.log(1.0 / alpha)
     return max(sd * sd * pairs / (log + math.log1p(log)), 1e-300)
@@ -131,7 +140,8 @@ def spread_of_pairs(rewards: FloatArray, lengths: Sequence[int], counted: int, s
     """Standard deviation of the difference of two neighbouring blocks of the logs, where one controller played both.
 
     rewards: (N,) of the logs, trajectory after trajectory of so many rows. Of each block the first `skipped` steps are
-    left out. None where the logs hold fewer than 8 such pairs.
+    left out. Differences larger than 97.5 % of them count as these, so that a start far away does not count as noise.
+    None where the logs hold fewer than 8 such pairs.
     """
     length, found, first = counted + skipped, [], 0
     for rows in lengths:
@@ -139,8 +149,10 @@ def spread_of_pairs(rewards: FloatArray, lengths: Sequence[int], counted: int, s
         blocks = part[: rows // length * length].reshape(-1, length)[:, skipped:].mean(axis=1)
         found.append(np.diff(blocks))
         first += rows
-    differences = np.concatenate(found)
-    return float(np.sqrt(np.square(differences).mean())) if len(differences) >= 8 else None
+    sizes = np.abs(np.concatenate(found))
+    if len(sizes) < 8:
+        return None
+    return float(np.sqrt(np.square(np.minimum(sizes, np.quantile(sizes, 0.975))).mean()))
 
 
 def played(pairs: int, seed: int) -> list[bool]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from revive.data.codec import Codec
-from revive.errors import UserError
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.nodes import HistorySpec
 from revive.venv.columnwise import ColumnCopy
@@ -121,7 +121,9 @@ class Plan:
                 continue
             first = start.get(source, given.get(source))
             if first is None:
-                raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
+                what = f"the history '{name}' needs the values of '{source}' before the first step"
+                remedy = f"start with them: '{name}', (B, frames * columns), the oldest frame first"
+                raise UserError(Problem(what, remedy=remedy))
             pasts.append(first.repeat(*[1] * (first.dim() - 1), kept.spec.lookback))
         return pasts
 

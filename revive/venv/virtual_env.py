@@ -7,14 +7,16 @@ The graph is data, the step is a plan (plan.py). All tensors here are in model s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
-from revive.errors import UserError
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
@@ -46,12 +48,14 @@ class VirtualEnv(nn.Module):
         scales: Mapping[str, list[float]],
         code: UserCode | None = None,
         observed: Sequence[str] = (),
+        nodes: Mapping[str, NetworkSpec] | None = None,
     ) -> None:
         super().__init__()
         self.graph = graph
         self.codec = codec
         self.members = members
-        self.spec = spec
+        self.spec = spec.sized()
+        self.nodes = {name: own.sized() for name, own in (nodes or {}).items()}
         self.scales = dict(scales)
         self.code = code or UserCode()
         self.models = nn.ModuleDict(
@@ -60,16 +64,23 @@ class VirtualEnv(nn.Module):
                     members,
                     self.input_width(name),
                     codec.layout(name),
-                    spec,
+                    self.network(name),
                     scales[name],
                     self.code.networks.get(name),
                     seen_dimensions(graph, codec, name),
+                    _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
+                    _frames(graph, codec, name),
                 )
                 for name in graph.learned
             }
         )
         self.observers = nn.ModuleDict()
         self.observe(observed)
+
+    def network(self, node: str) -> NetworkSpec:
+        """The shape of a node's network; one that grows has the venv's size where the node has none of its own."""
+        own = self.nodes.get(node, self.spec)
+        return replace(own, hidden=self.spec.hidden) if own.hidden is None else own
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -129,7 +140,14 @@ class VirtualEnv(nn.Module):
     def subset(self, members: Tensor) -> VirtualEnv:
         """A venv of some of the members: indices (m,), half of them of each half."""
         other = VirtualEnv(
-            self.graph, self.codec, len(members), self.spec, self.scales, self.code, self.observed
+            self.graph,
+            self.codec,
+            len(members),
+            self.spec,
+            self.scales,
+            self.code,
+            self.observed,
+            self.nodes,
         )
         own = {name for name, _ in self.named_parameters()}
         picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
@@ -152,6 +170,8 @@ class VirtualEnv(nn.Module):
             if (mine.inputs, mine.unseen) != (theirs.inputs, theirs.unseen):
                 continue
             own, other = self.model(name), earlier.model(name)
+            if own.spec.kind != other.spec.kind:
+                continue
             shapes = {k: v.shape[1:] for k, v in own.named_parameters()}
             if shapes != {k: v.shape[1:] for k, v in other.named_parameters()}:
                 continue
@@ -167,9 +187,11 @@ class VirtualEnv(nn.Module):
         """Say what a venv of the same graph and members with fewer hidden units says; user's networks are copied."""
         for name in self.graph.learned:
             own, other = self.model(name), narrower.model(name)
-            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet):
+            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet) and own.spec.grows:
                 own.net.widen_from(other.net)
                 own.free_log_std.copy_(other.free_log_std)
+                if own.head is not None and other.head is not None:
+                    own.head.load_state_dict(other.head.state_dict())
             else:
                 own.load_state_dict(other.state_dict())
         self.observers.load_state_dict(narrower.observers.state_dict())
@@ -182,6 +204,7 @@ class VirtualEnv(nn.Module):
             "network": self.spec.to_json(),
             "scales": self.scales,
             "observed": list(self.observed),
+            **({"nodes": {name: spec.to_json() for name, spec in self.nodes.items()}} if self.nodes else {}),
         }
 
     @classmethod
@@ -190,7 +213,8 @@ class VirtualEnv(nn.Module):
         graph = DecisionGraph.from_json(spec["graph"])
         network = NetworkSpec.from_json(spec["network"])
         observed = spec.get("observed", ())
-        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code, observed)
+        nodes = {name: NetworkSpec.from_json(own) for name, own in spec.get("nodes", {}).items()}
+        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code, observed, nodes)
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -317,3 +341,22 @@ class VirtualEnv(nn.Module):
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""
         halves = x.view(self.halves, -1, *x.shape[1:])
         return halves.roll(shift, dims=1).reshape(x.shape)
+
+
+def _at_zero(codec: Codec, node: str) -> Tensor:
+    """Where the continuous dimensions of a node lie in model space when its columns are zero."""
+    one = codec[node]
+    zero = one.encode(torch.zeros(1, len(one.columns), dtype=torch.float64, device=one.center.device))[0]
+    continuous = codec.layout(node).continuous
+    return zero[: one.layout.continuous].repeat(continuous // max(1, one.layout.continuous))
+
+
+def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
+    """The histories among the inputs of a node."""
+    found, start = [], 0
+    for source in graph[node].inputs:
+        width, one = codec.width(source), codec[source].width
+        if width > one:
+            found.append(Frames(start, width // one, one))
+        start += width
+    return found

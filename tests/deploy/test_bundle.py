@@ -101,7 +101,9 @@ def test_a_damaged_manifest_is_explained(bundles: Path, text: str, said: str) ->
 
 def test_a_bundle_of_the_first_format_is_refused_by_name(bundles: Path) -> None:
     (bundles / "policy" / "manifest.json").unlink()
-    with pytest.raises(UserError, match=r"is of format 1, .* this release reads formats 2 and 3\n.*make it again"):
+    with pytest.raises(
+        UserError, match=r"is of format 1, .* this release reads formats 2 and 3\n.*make it again"
+    ):
         load_policy(bundles / "policy")
 
 

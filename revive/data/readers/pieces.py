@@ -11,8 +11,10 @@ from typing import Any, Final
 import numpy as np
 
 from revive.data.readers.container import AND
+from revive.data.readers.source import Lines
 from revive.errors import Problem, UserError
 
+LONGEST: Final = 4 << 20  # bytes of a line, and of what stands in quotes
 _CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
 
 
@@ -29,16 +31,34 @@ def own(text: bytes) -> Any:
     return buffer
 
 
-def some_lines(file: Any) -> bytes:
-    """Whole lines; a line break inside quotes ends no line."""
+class Endless(Exception):
+    """A line, or what stands in quotes, that goes on for longer than any row does; says so, as a clause."""
+
+
+def rest_of_line(file: Lines) -> bytes:
+    """The bytes up to the next line feed, with it. Raises Endless where it does not come."""
+    text = file.readline(LONGEST)
+    if len(text) >= LONGEST and not text.endswith(b"\n"):
+        raise Endless(f"has a line of more than {LONGEST >> 20} MiB")
+    return text
+
+
+def some_lines(file: Lines) -> bytes:
+    """Whole lines; a line break inside quotes ends no line. Raises Endless where a line does not end."""
     text = file.read(_CHUNK)
     if not text:
         return b""
-    lines = [text, file.readline()]
+    lines = [text, rest_of_line(file)]
     quotes = sum(part.count(b'"') for part in lines if b'"' in part)
-    while quotes % 2 and (more := file.readline()):
+    quoted = 0
+    while quotes % 2 and (more := rest_of_line(file)):
         lines.append(more)
         quotes += more.count(b'"')
+        quoted += len(more)
+        if quoted > LONGEST:
+            raise Endless(
+                f"has a quotation mark without another one in more than {LONGEST >> 20} MiB behind it"
+            )
     return b"".join(lines)
 
 
@@ -82,6 +102,9 @@ class reading:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         import pyarrow as pa  # type: ignore[import-untyped]
 
+        if isinstance(error, Endless):
+            remedy = "write a line for each row; dataset.table.encoding and .separator set what was found"
+            raise UserError(Problem(str(error), self._path, None, remedy)) from None
         if isinstance(error, UnicodeError) or (error is not None and "UTF8" in str(error)):
             what = "holds bytes that are no text in the encoding that its beginning has"
             remedy = "name the encoding: dataset.table.encoding=cp1252, gb18030, utf-16, ..."

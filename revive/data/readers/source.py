@@ -37,7 +37,7 @@ class Lines(Protocol):
 
     def read(self, size: int, /) -> bytes: ...
 
-    def readline(self) -> bytes: ...
+    def readline(self, size: int = -1, /) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -130,8 +130,8 @@ class _Recoded:
     def read(self, size: int, /) -> bytes:
         return self._text.read(size).encode()
 
-    def readline(self) -> bytes:
-        return self._text.readline().encode()
+    def readline(self, size: int = -1, /) -> bytes:
+        return self._text.readline(size).encode()
 
     def close(self) -> None:
         self._text.close()

@@ -18,7 +18,7 @@ from revive.data.readers.container import AND, Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
-from revive.data.readers.pieces import joined, own, reading, some_lines, without_names
+from revive.data.readers.pieces import joined, own, reading, rest_of_line, some_lines, without_names
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
@@ -28,6 +28,7 @@ from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
+_COLUMNS: Final = 100_000  # of a table
 _SHOWN: Final = 8  # columns named in one line
 _SNIFFED: Final = 150  # lines that are looked at as text
 
@@ -75,6 +76,11 @@ class _TextTable:
         lines = sample.split(b"\n", _SNIFFED)
         text = b"\n".join(lines[:_SNIFFED]).decode(errors="replace")
         self._dialect = sniff(text.replace("\r\n", "\n"), path, options)
+        if len(self._dialect.names) > _COLUMNS:
+            what = f"has {len(self._dialect.names)} columns, at most {_COLUMNS} are read"
+            raise UserError(
+                Problem(what, path, remedy="write a line for each time, and a column for each quantity")
+            )
         self._number = {name: number for number, name in enumerate(self._dialect.names)}
         header = self._dialect.header
         self._head = lines[header - 1].rstrip() if header is not None and header <= len(lines) else b""
@@ -96,7 +102,7 @@ class _TextTable:
         """Whole lines from the beginning."""
         file = self._source.open()
         try:
-            return file.read(SAMPLE) + file.readline()
+            return file.read(SAMPLE) + rest_of_line(file)
         finally:
             file.close()
 
@@ -251,7 +257,7 @@ class _TextTable:
         file = self._source.open()
         try:
             for _ in range(self._dialect.first - 1):
-                file.readline()
+                rest_of_line(file)
             held, self._again = b"", 0
             while text := some_lines(file):
                 text, again = without_names(text, self._head)

@@ -1,1 +1,1 @@
-"""What MLflow runs where a model is loaded: scripts that are copied into it ("models from code"), never imported here."""
+"""Scripts that MLflow runs where a model is loaded ("models from code"): copied into it, never imported here."""

@@ -17,8 +17,8 @@ class VenvModel(PythonModel):
 
     def load_context(self, context: Any) -> None:
         """Read the bundle. Raises UserError where it was changed, or needs what was not allowed."""
-        from revive.deploy.tables import VenvTable
         from revive.deploy.bundle import load_venv
+        from revive.deploy.tables import VenvTable
 
         chosen = context.model_config or {}
         allowed = {key: bool(chosen.get(key)) for key in ("accept_failed_gate", "trust")}

@@ -163,6 +163,7 @@ class MultiStepLearner(VenvLearner):
         fixed, earlier = self.problem.network.hidden, self.problem.earlier
         if fixed is None and earlier is not None:
             fixed = earlier.spec.hidden
+        fixed = fixed if fixed is not None else self.problem.network.sized().hidden
         return [(width, width) if fixed is None else tuple(fixed) for width in widths]
 
     def _make(self, hidden: tuple[int, ...]) -> tuple[VirtualEnv, set[str]]:
