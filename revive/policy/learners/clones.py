@@ -98,6 +98,7 @@ class Clones(SnapshotLearner):
             optimizer.step()
             if (update + 1) % self.every == 0:
                 self.taken.take(update + 1)
+        self.watch(loss, update + 1)
         self.note("loss", loss.detach() / self.policy.copies)
 
     def _draw(self) -> tuple[Tensor, Tensor]:
@@ -108,7 +109,7 @@ class Clones(SnapshotLearner):
         return _seen(self.problem, index), self.problem.rows.values[self.problem.target][index]
 
     def notes(self) -> dict[str, Any]:
-        return {"updates": self.updates, "variants": list(self.variants)}
+        return self.told({"updates": self.updates, "variants": list(self.variants)})
 
 
 def _seen(problem: PolicyProblem, index: Tensor) -> Tensor:

@@ -219,6 +219,7 @@ class FirstOrderLearner(PolicyLearner):
                 loss.backward()
                 clip_gradient_by_member(self.policy.net.parameters(), self.clip)
                 self._step(actor_optimizer)
+            self.watch(loss.detach(), iteration + 1)
             self._fit_critic(seen, critic_optimizer)
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
@@ -363,13 +364,14 @@ class FirstOrderLearner(PolicyLearner):
         return self.snapshots.candidates()
 
     def notes(self) -> dict[str, Any]:
-        return {
+        found = {
             "iterations": self.iterations,
             "horizon": self.horizon,
             "variants": [variant.name for variant in self.variants],
             "reward_smoothed": self.smoothed is not None,
             "critic_sees_logs": self.logged is not None,
         }
+        return self.told(found)
 
     # -- resuming ------------------------------------------------------------------------------
 
@@ -377,6 +379,7 @@ class FirstOrderLearner(PolicyLearner):
         checkpoint["learner"] = {
             "generator": self.generator.get_state(),
             "snapshots": self.snapshots.state(),
+            "diverged": self.diverged,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -384,3 +387,4 @@ class FirstOrderLearner(PolicyLearner):
         state = checkpoint["learner"]
         self.generator.set_state(state["generator"])
         self.snapshots.load(state["snapshots"])
+        self.diverged = state.get("diverged")
