@@ -10,33 +10,18 @@ import numpy as np
 import pytest
 
 from revive.bundles.show import show
-from revive.data.scenario import MOST_BYTES, Scenario, Source, logged_ranges, sampled
+from revive.data.scenario import MOST_BYTES, Scenario, Source, sampled
 from revive.data.trajectories import Trajectories
 from revive.deploy import load_venv, save_venv
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.venv.virtual_env import VirtualEnv
 from tests.bundles.forging import rewrite, sign
+from tests.deploy.scenarios import REWARD, logs, scenario
 from tests.made_runs import EXPERIMENTS, made_run
 from tests.venv.plants import columns, plant_graph
 
-REWARD = b"def get_reward(data):\n    return -abs(data['next_x'])\n"
 MARKED = b"from pathlib import Path\nPath(__file__).parent.parent.joinpath('RAN').touch()\n"
-
-
-def logs(rows: int = 40, trajectories: int = 2, seed: int = 0) -> Trajectories:
-    rng = np.random.default_rng(seed)
-    arrays = {name: rng.normal(size=(rows, 1)) + 20.0 for name in ("x", "wind", "u")}
-    return Trajectories(arrays, np.arange(1, trajectories + 1) * (rows // trajectories))
-
-
-def scenario(reward: bytes | None = REWARD, file: str = "reward.py") -> Scenario:
-    found = sampled([plant_graph()], [logs(), logs(seed=1)])
-    assert found is not None
-    arrays, ends, begins = found
-    source = None if reward is None else Source(file, reward)
-    ranges = logged_ranges(plant_graph(), [logs()])
-    return Scenario(arrays, ends, begins, 20, 7, "u", ("x", "wind"), 2, ranges, source)
 
 
 @pytest.fixture
