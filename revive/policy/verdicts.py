@@ -239,14 +239,31 @@ def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
 
 
 def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
-    """Of a run's policy figures (report/summary.py): whether the learned policy promises more than the logs' clone."""
-    if "predicted" not in policy or policy.get("chosen", {}).get("fallback"):
+    """Of a run's policy figures (report/summary.py): whether what is taken promises more than what the logs have.
+
+    Two things are held against it: the clone in the venv, and, because a clone may lack what the controller saw, the
+    reward of the logs, which it must not miss for certain.
+    """
+    if "predicted" not in policy:
         return []
+    learned = not policy.get("chosen", {}).get("fallback")
     other = 1 - policy["learned_in_half"]
-    if policy["predicted"]["mean"] > policy["behaviour"][other]["mean"]:
+    if learned and policy["predicted"]["mean"] <= policy["behaviour"][other]["mean"]:
+        sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
+        return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+    if "episodes" in policy:
+        promised, logged = policy["episodes"]["predicted"], policy["episodes"]["logs"]["return"]
+    else:
+        promised, logged = policy["predicted"].get("interval"), policy.get("logged")
+    if promised is None or logged is None or not promised["high"] < logged:
         return []
-    sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
-    return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+    what = "learned policy" if learned else "clone that is handed over"
+    sentence = (
+        f"The {what} promises less than the logs' controller earned: {promised['high']:.4g} at most, against "
+        f"{logged:.4g}."
+    )
+    remedy = "Keep the controller that you have: it knows something that a policy with these inputs does not."
+    return [Verdict("no-gain", sentence, remedy, "caution")]
 
 
 def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
