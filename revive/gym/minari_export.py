@@ -69,7 +69,8 @@ def export_logs(
             seen = [rows.values(graph, name, index) for name in graph[target].inputs]
             last = [_after(rows, graph, name, start, stop - 1) for name in graph[target].inputs]
             whole = np.vstack([np.hstack(seen), np.concatenate(last)])
-            done = rows.arrays[graph.done][stop - 1, 0] > 0.5 if graph.done in rows.arrays else False
+            ends = None if graph.done is None else rows.arrays.get(graph.done)
+            done = ends is not None and ends[stop - 1, 0] > 0.5
             yield whole, rows.arrays[target][index], paid[index], bool(done)
 
     return _written(dataset_id, graph, target, actions, episodes(), about)
@@ -97,7 +98,9 @@ def export_rollouts(
     plants.seed(seed)
     plants.reset()
     decide = _decider(world.venv, plants, policy, seed)
-    seen, acted, paid, alive = [world.observation()], [], [], [np.ones(episodes, dtype=bool)]
+    seen, alive = [world.observation()], [np.ones(episodes, dtype=bool)]
+    acted: list[Array] = []
+    paid: list[Array] = []
     while len(acted) < world.horizon and alive[-1].any():
         action = np.asarray(decide()[plants.target])
         found = plants.step({plants.target: action})
