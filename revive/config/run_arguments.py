@@ -52,6 +52,17 @@ class RunArguments:
         folders = tuple(run_folder(name, log_dir) for name in named)
         return cls(folders, given, _JSON in arguments)
 
+    def number(self, key: str, usual: float, low: float, high: float) -> float:
+        """The value of a key, `usual` where it is not given. Raises UserError where it is no number in the range."""
+        try:
+            value = float(self.rest.get(key, usual))
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            remedy = f"a number from {low:g} to {high:g}"
+            raise UserError(Problem(f"is {self.rest.get(key)}", place=key, remedy=remedy))
+        return value
+
 
 def run_folder(name: str, log_dir: Path) -> Path:
     """The folder of a run: of this name below log_dir, or `name` itself where it is a path."""

@@ -12,6 +12,7 @@ import torch
 from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
+from revive.graph.found import stand_ins
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.gate import gate_of, note_in_bundles
@@ -20,7 +21,7 @@ from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
-from revive.pipeline.study import study
+from revive.pipeline.study import plain, study
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
@@ -66,7 +67,7 @@ def evaluate(
             backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
-            causal=context.inputs.cards.as_dict() if context.inputs.cards else {},
+            causal=_causal(context),
             gate=gate.model_dump(mode="json"),
             tipping=learned.tipping if learned else [],
         )
@@ -75,7 +76,9 @@ def evaluate(
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
         if context.settings.report:
-            write_report(context.folder.path, summary.to_json(), study(context, venv, rows, errors, learned))
+            shown = study(context, venv, rows, errors, learned)
+            shown["evaluation"] = plain({k: policy[k] for k in ("fqe", "terms", "compared") if k in policy})
+            write_report(context.folder.path, summary.to_json(), shown)
     summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
@@ -92,7 +95,7 @@ def evaluate(
 
 def _keep_models(context: Context) -> None:
     """Record venv and policy as models, now that their gate stands in them."""
-    afresh = {kind: context.folder.times_afresh(kind) for kind in KINDS}
+    afresh: dict[str, int] = {kind: context.folder.times_afresh(kind) for kind in KINDS}
     for record in model_records(context.folder.path, afresh):
         context.tracker.model(record)
 
@@ -109,6 +112,12 @@ def _policy_summary(
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]
+
+
+def _causal(context: Context) -> dict[str, Any]:
+    """The causal cards, and which nodes stand in for hidden causes."""
+    cards, standing = context.inputs.cards, stand_ins(context.inputs.graph.found)
+    return {**cards.as_dict(), "stand_ins": list(standing)} if cards else {}
 
 
 def require_finite(summary: Summary) -> None:
@@ -215,7 +224,7 @@ def _series(
     series = {
         "the logs": logged,
         "logs' controller, in the venv": of(None),
-        "learned policy, in the venv": of(learned.policy.actor()),
+        f"{'clone taken' if learned.fallback else 'learned policy'}, in the venv": of(learned.policy.actor()),
     }
     return (
         series,

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from revive.config.settings import Settings
 from revive.errors import Problem, UserError, suggestion
 from revive.report.summary import Summary
 from revive.runs import is_held
@@ -37,8 +38,7 @@ def finished_run(folder: Path) -> FinishedRun:
     """Raises UserError for a folder that is no run, one that is not finished or at work, and damaged files."""
     require_finished(folder)
     again = f"the same command with run_id={folder.name} makes it"
-    file = folder / "summary.json"
-    summary = read_mapping(file, Problem("is not there", file, remedy=again))
+    summary = finished_file(folder, "summary.json")
     try:
         config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
         Summary(**summary).metrics()
@@ -46,6 +46,13 @@ def finished_run(folder: Path) -> FinishedRun:
         what = f"is damaged, or of another version ({type(error).__name__}: {error})"
         raise UserError(Problem(what, folder, remedy=again)) from error
     return FinishedRun(folder, summary, config)
+
+
+def finished_file(folder: Path, name: str) -> dict[str, Any]:
+    """A JSON file that a finished run left. Raises UserError where it is missing or damaged."""
+    again = f"the same command with run_id={folder.name} makes it: stages that are done are taken as they are"
+    what = "is not there: the run was made by an earlier version, or without it"
+    return read_mapping(folder / name, Problem(what, folder / name, remedy=again))
 
 
 def require_finished(folder: Path) -> None:
@@ -56,6 +63,21 @@ def require_finished(folder: Path) -> None:
     if state.get("state") != "finished":
         what = f"this run is {state.get('state', 'not finished')}, so there is nothing to say about it yet"
         raise UserError(Problem(what, folder, remedy=f"go on with it: run_id={folder.name}"))
+
+
+def settings_of(folder: Path) -> Settings:
+    """Those of the last command of a run; logs that its simulator made are read from the run folder."""
+    file = folder / "config.yaml"
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values.pop("data", None)
+        if (folder / "data.npz").is_file() and values["dataset"]["path"] is None:
+            values["dataset"]["path"] = str((folder / "data.npz").absolute())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(_no_run(folder)) from error
+    except (yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(Problem(f"is damaged: {error}", file)) from error
+    return Settings.check(values)
 
 
 def read_mapping(file: Path, missing: Problem) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from revive import __version__
 from revive.errors import Problem, UserError
-from revive.pipeline.finished import read_mapping, require_finished
+from revive.pipeline.finished import finished_file, require_finished
 from revive.report.trust.page import page
 from revive.report.trust.words import words
 from revive.runs import write_bytes
@@ -45,8 +45,7 @@ def remake(folder: Path) -> Path:
     """
     require_finished(folder)
     again = f"the same command with run_id={folder.name} makes it: stages that are done are taken as they are"
-    summary = read_mapping(folder / "summary.json", _missing(folder / "summary.json", again))
-    report = read_mapping(folder / FIGURES, _missing(folder / FIGURES, again))
+    summary, report = finished_file(folder, "summary.json"), finished_file(folder, FIGURES)
     if report.get("format") != FORMAT:
         what = f"was written in format {report.get('format')!r}, this version reads {FORMAT}"
         raise UserError(Problem(what, folder / FIGURES, remedy=again))
@@ -56,9 +55,3 @@ def remake(folder: Path) -> Path:
         what = f"is damaged: it lacks what the page needs ({type(error).__name__}: {error})"
         raise UserError(Problem(what, folder / FIGURES, remedy=again)) from error
     return folder / PAGE
-
-
-def _missing(file: Path, again: str) -> Problem:
-    return Problem(
-        "is not there: the run was made by an earlier version, or with report=none", file, remedy=again
-    )

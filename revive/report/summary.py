@@ -18,6 +18,14 @@ policy.episodes  where the logs hold several trajectories or `done`, from their 
     most; count: of trajectories; logs, behaviour [half, half], learned [half, half]: {return, length, ended: share that
     reached `done`}; predicted {mean, low, high}: the return in the other half's venv and the interval for the true one;
     truth {return, se, length, ended}
+policy.fqe       what the logs alone say (revive/policy/fqe.py), per step, discounted by gamma: {gamma, half: the one
+    that the policy did not learn in, halves [{policy, logs: fitted Q evaluation of it and of the logs' controller,
+    venv_policy, venv_behaviour: the same measure in the venv from the same starts}]}; or reason: why they cannot
+policy.compared  [{name, half: where it learned, taken, rewards [half [member]], gain [half], spread [half]}]: each
+    learner's best policy under common random numbers, per step; gain and its spread over members are against the logs'
+    controller
+policy.terms     where get_reward returns named terms: term -> {logged, predicted}, per step; predicted in the half that
+    the policy did not learn in, steps after a `done` count as 0
 policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}
 policy.horizon   {steps, dead_time, settled, trusted, longest, given}: of training rollouts
 policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
@@ -129,6 +137,9 @@ class Summary:
             }
         if "truth" in self.policy:
             policy["policy.truth"] = self.policy["truth"]["mean"]
+        if "halves" in self.policy.get("fqe", {}):
+            fqe = self.policy["fqe"]
+            policy["policy.fqe"] = fqe["halves"][fqe["half"]]["policy"]
         if "episodes" in self.policy:
             episodes = self.policy["episodes"]
             policy |= {

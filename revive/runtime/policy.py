@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
-from revive.runtime.codec import Array, below, codec_of, to_level
+from revive.runtime.codec import Array, NodeCodec, below, codec_of, to_level
+from revive.runtime.envelope import Envelope
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
 
@@ -27,13 +28,22 @@ def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> Policy
     """
     bundle = Bundle.open("policy", path)
     bundle.require_gate(accept_failed_gate)
-    policy = Policy(
-        bundle.graph, bundle.spec["target"], bundle.spec["network"]["activation"], bundle.tensors()
-    )
+    return policy_of(bundle)
+
+
+def policy_of(bundle: Bundle) -> Policy:
+    """The policy of an opened bundle. Raises UserError where it cannot act."""
+    spec = bundle.spec
+    policy = Policy(bundle.graph, spec["target"], spec["network"]["activation"], bundle.tensors())
     with np.errstate(all="ignore"):
         action = policy.decide(np.zeros((1, policy.width)))
     if not np.isfinite(action).all():
         raise UserError(Problem("this policy decides nothing finite", bundle.folder, remedy="train it again"))
+    if spec.get("envelope") is not None:
+        try:
+            policy.envelope = Envelope.from_json(spec["envelope"], policy)
+        except ValueError as error:
+            raise UserError(Problem(str(error), bundle.file, remedy="make the bundle again")) from None
     return policy
 
 
@@ -41,7 +51,7 @@ class Policy:
     """From what a policy sees to what it does.
 
     `inputs` are the nodes that it needs, `target` is the node that it decides, `width` the number of model-space
-    inputs.
+    inputs. `envelope` says what was logged of what it sees; None where the bundle does not know.
     """
 
     def __init__(
@@ -54,6 +64,7 @@ class Policy:
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
         self.least, self.most = limits(graph.columns(target))
+        self.envelope: Envelope | None = None
         self._widths = tuple((name, graph[name].width) for name in self.inputs)
         codecs = [self.codecs[name] for name in self.inputs]
         self._affine = all(codec.is_affine for codec in codecs)
@@ -140,15 +151,27 @@ class Policy:
             problems.add(f"the nodes differ in their number of rows: {shown}")
         return UserError(*problems)
 
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The nodes whose present values it has to be shown; histories of them, and the step counter, follow."""
+        return self.session().seen
+
+    def codecs_of(self, nodes: Sequence[str]) -> tuple[NodeCodec, ...]:
+        """The codecs of a frame of each of the nodes, which are seen or decided."""
+        owners = {self.graph.source_of(name): codec for name, codec in self.codecs.items()}
+        return tuple(owners[self.graph.source_of(node)] for node in nodes)
+
+    def memory(self) -> Memory:
+        """What has to be remembered between calls of `act`, of any number of plants."""
+        return Memory(self.graph, self.inputs, self.middle)
+
     def session(self, plants: int = 1) -> Session:
         """A controller of so many plants, which keeps histories and step counters by itself."""
-        return Session(
-            self.act, Memory(self.graph, self.inputs, self.middle), self.graph, self.target, plants
-        )
+        return Session(self.act, self.memory(), self.graph, self.target, plants)
 
     def middle(self, node: str) -> Array:
         """The middle of the logged values, (d,), physical."""
-        codec = self.codecs.get(node) or self.codecs[self.target]
+        (codec,) = self.codecs_of([node])
         return codec.decode(np.zeros((1, codec.layout.width)))[0]
 
     def __repr__(self) -> str:
