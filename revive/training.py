@@ -57,6 +57,13 @@ class Learner(pl.LightningModule, ABC):
         found = self.optimizers()
         return found if isinstance(found, list) else [found]
 
+    def renew_optimizers(self) -> None:
+        """Step with those of `configure_optimizers` as they are now, after what is trained has changed."""
+        if self._host is None:
+            self.trainer.optimizers = listed(self.configure_optimizers())
+        else:
+            self._host[0].renew_optimizers()
+
     def seconds(self) -> float:
         """About how long all rounds will take here, from one of them; the learner is spoilt by it."""
         bare = [_Bare(optimizer) for optimizer in listed(self.configure_optimizers())]
@@ -73,6 +80,12 @@ class Learner(pl.LightningModule, ABC):
         else:
             host, part = self._host
             host.note(f"{part}.{name}", value)
+
+    def latest(self) -> dict[str, float]:
+        """The figures that were recorded last; none before training."""
+        if getattr(self, "_trainer", None) is None:
+            return {}
+        return {name: float(value) for name, value in self.trainer.logged_metrics.items() if name != "epoch"}
 
     @property
     @abstractmethod

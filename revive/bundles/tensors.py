@@ -7,15 +7,15 @@ name, type, shape and offset has to be the one that the description implies.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from revive.bundles.manifest import parse_json
+from revive.bundles.network_tensors import net_tensors
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
@@ -74,6 +74,11 @@ class Widths:
     def inputs(self, node: str) -> int:
         return sum(self.width(source) for source in self.graph[node].inputs)
 
+    def stacks(self, node: str) -> list[tuple[int, int]]:
+        """Frames and their width of every history among the inputs."""
+        counted = [(self.frames(source), self.layout(source).width) for source in self.graph[node].inputs]
+        return [(count, width) for count, width in counted if count > 1]
+
     def learned(self, node: str) -> Layout:
         """As a network says it; a stack of frames is continuous."""
         frames, one = self.frames(node), self.layout(node)
@@ -83,19 +88,30 @@ class Widths:
 
 
 def venv_tensors(
-    graph: DecisionGraph, members: int, network: Mapping[str, Any], observed: Collection[str] = ()
+    graph: DecisionGraph,
+    members: int,
+    network: Mapping[str, Any],
+    observed: Collection[str] = (),
+    nodes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Wanted:
-    """What a venv bundle must hold. `network`: hidden, activation, std. observed: transitions that are readings.
+    """What a venv bundle must hold. `network`: `NetworkSpec` as JSON. observed: transitions that are readings.
+
+    nodes: networks that nodes have for themselves.
 
     Raises UserError where something is observed that is no learned transition.
     """
     widths, shapes, free = Widths(graph), dict(_codec_tensors(graph)), []
     for name in graph.learned:
-        layout, at = widths.learned(name), f"models.{name}"
-        stds = layout.ordered if network["std"] == "conditioned" else 0
+        layout, at, own = widths.learned(name), f"models.{name}", dict((nodes or {}).get(name, network))
+        own["hidden"] = network["hidden"] if own["hidden"] is None else own["hidden"]
+        stds = layout.ordered if own["std"] == "conditioned" else 0
+        extra, parameters = _head(layout.continuous, members, own)
+        shapes.update({f"{at}.head.{key}": shape for key, shape in parameters.items()})
         if graph[name].custom is None:
-            outputs = layout.width + stds
-            shapes.update(_net_tensors(f"{at}.net", members, widths.inputs(name), outputs, network))
+            outputs = layout.width + stds + extra
+            shapes.update(
+                _net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, widths.stacks(name))
+            )
         else:
             free.append(f"{at}.net.")
         shapes[f"{at}.free_log_std"] = Shape("F32", (members, 1, layout.ordered))
@@ -105,6 +121,23 @@ def venv_tensors(
             raise UserError(f"'{name[:100]}' is observed, but it is no learned transition")
         shapes[f"observers.{name}.logit"] = Shape("F32", (members, 1, widths.learned(name).continuous))
     return Wanted(shapes, tuple(free))
+
+
+def scenario_tensors(graph: DecisionGraph, nodes: Collection[str], rows: int) -> Wanted:
+    """What the file of a venv's scenario must hold: node -> (rows, columns), as `NODE.rows`, physical units."""
+    return Wanted({f"{name}.rows": Shape("F64", (rows, graph[name].width)) for name in nodes})
+
+
+def _head(continuous: int, members: int, network: Mapping[str, Any]) -> tuple[int, dict[str, Shape]]:
+    """Outputs that the family of a node's continuous dimensions takes of its network, and its own tensors."""
+    head = network.get("head", "normal") if continuous else "normal"
+    if head == "mixture":
+        components = network.get("components", 5)
+        shape = Shape("F32", (members, 1, components, continuous))
+        return 2 * components * continuous, {"places": shape, "log_ratios": shape}
+    if head == "zero_inflated":
+        return continuous, {"atom": Shape("F32", (continuous,))}
+    return 0, {}
 
 
 def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]) -> Wanted:
@@ -133,15 +166,15 @@ def _codec_tensors(graph: DecisionGraph) -> Iterator[tuple[str, Shape]]:
 
 
 def _net_tensors(
-    at: str, members: int, inputs: int, outputs: int, network: Mapping[str, Any]
+    at: str,
+    members: int,
+    inputs: int,
+    outputs: int,
+    network: Mapping[str, Any],
+    stacks: Sequence[tuple[int, int]] = (),
 ) -> Iterator[tuple[str, Shape]]:
-    sizes = [inputs, *(network["hidden"] or ())]
-    yield f"{at}.skip.weight", Shape("F32", (members, inputs, outputs))
-    yield f"{at}.skip.bias", Shape("F32", (members, 1, outputs))
-    for number, (before, after) in enumerate(pairwise(sizes)):
-        yield f"{at}.layers.{number}.weight", Shape("F32", (members, before, after))
-        yield f"{at}.layers.{number}.bias", Shape("F32", (members, 1, after))
-    yield f"{at}.last", Shape("F32", (members, sizes[-1], outputs))
+    for name, sizes in net_tensors(members, inputs, outputs, network, stacks):
+        yield f"{at}.{name}", Shape("F32", sizes)
 
 
 def read_tensors(content: bytes, wanted: Wanted, file: Path) -> dict[str, np.ndarray]:

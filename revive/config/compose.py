@@ -21,6 +21,7 @@ from revive.errors import Problem, Problems, UserError
 
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
+OF_NODES = "venv.nodes"  # has the keys that the user's nodes are called
 
 
 @contextmanager
@@ -70,12 +71,19 @@ def load_settings(
 def _compose(overrides: list[str]) -> DictConfig:
     with hydra_ready():
         try:
-            return hydra.compose(CONFIG_NAME, overrides=overrides, return_hydra_config=True)
+            return hydra.compose(
+                CONFIG_NAME, overrides=[opened(text) for text in overrides], return_hydra_config=True
+            )
         except Exception as error:
             explained = explain(error, overrides)
             if explained is None:
                 raise
             raise explained from error
+
+
+def opened(override: str) -> str:
+    """An override of a section that is keyed by the user's own nodes, as Hydra takes it; any other one as it is."""
+    return f"++{override}" if override.startswith(f"{OF_NODES}.") else override
 
 
 def to_settings(

@@ -14,7 +14,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from revive.config import experiments
-from revive.config.compose import CONFIG_NAME, VERSION_BASE, hydra_ready, to_settings
+from revive.config.compose import CONFIG_NAME, VERSION_BASE, hydra_ready, opened, to_settings
 from revive.config.explain import explain
 from revive.config.flags import check_arguments_given
 from revive.config.settings import Settings
@@ -82,7 +82,8 @@ def launch(arguments: Sequence[str], task: Callable[[Settings], None], unnamed: 
 
 
 def _as_text(argument: str) -> str:
-    """A condition quoted for Hydra, which would read its commas and equals signs; anything else as it is."""
+    """A condition quoted for Hydra, which would read its commas and equals signs; anything else as `opened` has it."""
+    argument = opened(argument)
     key, equals, value = argument.partition("=")
     is_quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" and value.count(value[0]) == 2
     if key not in _CONDITIONS or not equals or is_quoted or value in ("", "null"):

@@ -110,11 +110,33 @@ class Network(Section):
     activation: Literal["silu", "tanh", "relu", "gelu"]
 
 
+NodeActivation = Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
+Backbone = Literal["mlp", "residual", "gru", "transformer"]
+Head = Literal["normal", "student_t", "mixture", "zero_inflated"]
+
+
 class NodeNetwork(Network):
     """The network of a node of the venv; without `hidden` its size follows from the data."""
 
     hidden: list[Count] | None  # type: ignore[assignment]
+    activation: NodeActivation  # type: ignore[assignment]
+    backbone: Backbone
+    norm: Literal["layer"] | None
     std: Literal["constant", "conditioned"]
+    head: Head
+    components: Count
+
+
+class OwnNetwork(Section):
+    """What the network of one node has in place of `venv.network`."""
+
+    hidden: list[Count] | None = None
+    activation: NodeActivation | None = None
+    backbone: Backbone | None = None
+    norm: Literal["layer"] | None = None
+    std: Literal["constant", "conditioned"] | None = None
+    head: Head | None = None
+    components: Count | None = None
 
 
 class Venv(Section):
@@ -124,6 +146,7 @@ class Venv(Section):
     members: Count
     keep: Count
     network: NodeNetwork
+    nodes: dict[str, OwnNetwork]
     budget: Count
     user_module: AnyPath | None
     rules: AnyPath | None
@@ -152,12 +175,20 @@ class Starts(Section):
     shuffled: Share
 
 
+class Fqe(Section):
+    """How a policy is evaluated by the logs alone."""
+
+    updates: Annotated[int, Field(ge=0)]
+    gamma: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Evaluation(Section):
     """What policies are compared on."""
 
     starts: Count
     horizon: Count
     episode: Count | None
+    fqe: Fqe
 
 
 class Truth(Section):

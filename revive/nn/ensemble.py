@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Activation = Literal["silu", "tanh", "relu", "gelu"]
+Activation = Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": nn.functional.silu,
     "tanh": torch.tanh,
     "relu": torch.relu,
     "gelu": nn.functional.gelu,
+    "elu": nn.functional.elu,
+    "leaky_relu": partial(nn.functional.leaky_relu, negative_slope=0.1),
+    "sigmoid": torch.sigmoid,
 }
 
 
@@ -36,12 +40,60 @@ class EnsembleLinear(nn.Module):
         return torch.baddbmm(self.bias, x, self.weight)
 
 
-class LinearSkipNet(nn.Module):
-    """`y = A x + b + f(x)`, f a small perceptron that starts near zero.
+class EnsembleNorm(nn.Module):
+    """Layer normalisation over the last axis, with a scale and a shift for every member (Ba et al. 2016)."""
 
-    The linear part carries what extrapolates; f adds what the line cannot say. x (M, B, inputs) ->
-    (M, B, outputs), all in model space.
+    def __init__(self, members: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(members, 1, width))
+        self.bias = nn.Parameter(torch.zeros(members, 1, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias, nn.functional.layer_norm(x, x.shape[-1:]), self.weight)
+
+
+class SkipNet(nn.Module):
+    """`y = A x + b + W h(x)`, where h are features of any kind and W starts near zero.
+
+    The linear part carries what extrapolates; the rest adds what the line cannot say. x (M, B, inputs) ->
+    (M, B, outputs), all in model space. A subclass makes what its features need, then calls `finish`.
     """
+
+    last: nn.Parameter
+
+    def __init__(self, members: int, inputs: int, outputs: int, activation: Activation) -> None:
+        super().__init__()
+        self.activation = ACTIVATIONS[activation]
+        self.skip = EnsembleLinear(members, inputs, outputs, gain=0.1)
+
+    def finish(self, members: int, width: int, outputs: int) -> None:
+        """Make W for features of this width."""
+        self.last = nn.Parameter(torch.randn(members, width, outputs) * 0.01 / math.sqrt(width))
+
+    def features(self, x: Tensor) -> Tensor:
+        """(M, B, inputs) -> (M, B, width)."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.skip(x), self.features(x), self.last)
+
+    @torch.no_grad()
+    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Put a linear solution, (M, inputs, outputs) and (M, 1, outputs), into the skip."""
+        self.skip.weight.copy_(weight)
+        self.skip.bias.copy_(bias)
+
+    def linear_parameters(self) -> list[nn.Parameter]:
+        """The parameters that weight decay must leave alone."""
+        return [self.skip.weight, self.skip.bias]
+
+    def residual_parameters(self) -> list[nn.Parameter]:
+        """All others."""
+        return [p for name, p in self.named_parameters() if not name.startswith("skip.")]
+
+
+class LinearSkipNet(SkipNet):
+    """The features are those of a small perceptron; with `norm` each of its layers is normalised."""
 
     def __init__(
         self,
@@ -50,27 +102,22 @@ class LinearSkipNet(nn.Module):
         outputs: int,
         hidden: Sequence[int] = (64, 64),
         activation: Activation = "silu",
+        norm: bool = False,
     ) -> None:
-        super().__init__()
-        self.activation = ACTIVATIONS[activation]
-        self.skip = EnsembleLinear(members, inputs, outputs, gain=0.1)
+        super().__init__(members, inputs, outputs, activation)
         widths = [inputs, *hidden]
         self.layers = nn.ModuleList(
             EnsembleLinear(members, a, b, gain=math.sqrt(3.0)) for a, b in pairwise(widths)
         )
-        self.last = nn.Parameter(torch.randn(members, widths[-1], outputs) * 0.01 / math.sqrt(widths[-1]))
+        self.norms = nn.ModuleList(EnsembleNorm(members, width) for width in hidden if norm)
+        self.finish(members, widths[-1], outputs)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor) -> Tensor:
         h = x
-        for layer in self.layers:
-            h = self.activation(layer(h))
-        return torch.baddbmm(self.skip(x), h, self.last)
-
-    @torch.no_grad()
-    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
-        """Put a linear solution, (M, inputs, outputs) and (M, 1, outputs), into the skip."""
-        self.skip.weight.copy_(weight)
-        self.skip.bias.copy_(bias)
+        for i, layer in enumerate(self.layers):
+            h = layer(h)
+            h = self.activation(self.norms[i](h) if len(self.norms) else h)
+        return h
 
     @torch.no_grad()
     def widen_from(self, narrower: LinearSkipNet) -> None:
@@ -88,13 +135,6 @@ class LinearSkipNet(nn.Module):
                 layer.weight[:, other.weight.shape[1] :, : other.weight.shape[2]] = 0.0
             _fill(layer.weight, other.weight)
             _fill(layer.bias, other.bias)
-
-    def linear_parameters(self) -> list[nn.Parameter]:
-        """The parameters that weight decay must leave alone."""
-        return [self.skip.weight, self.skip.bias]
-
-    def residual_parameters(self) -> list[nn.Parameter]:
-        return [*self.layers.parameters(), self.last]
 
 
 def _fill(parameter: Tensor, smaller: Tensor, rest: float | None = None) -> None:

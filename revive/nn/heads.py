@@ -8,6 +8,7 @@ noise can be drawn once for a whole rollout and shared between what is compared.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -16,26 +17,44 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 from revive.data.layout import Layout
 from revive.data.transforms import to_level
+from revive.nn.families import Family
 from revive.nn.gaussian import negative_log_likelihood
 
 EDGE = 1e-5  # of uniform noise
 
 
 class Outputs(NamedTuple):
-    """mean, log_std (..., ordered) of the ordered dimensions, logits (..., sum of choices) of the others."""
+    """mean, log_std (..., ordered) of the ordered dimensions, logits (..., sum of choices) of the others.
+
+    family: of the continuous dimensions, where they are no Gaussians; mean and log_std are then those of the whole.
+    """
 
     mean: Tensor
     log_std: Tensor
     logits: Tensor | None
+    family: Family | None = None
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Outputs:
+        """Every tensor of it changed, as to pick members or to detach."""
+        logits = None if self.logits is None else change(self.logits)
+        family = None if self.family is None else self.family.mapped(change)
+        return Outputs(change(self.mean), change(self.log_std), logits, family)
 
 
 def mode(out: Outputs, layout: Layout) -> Tensor:
     """The likeliest value, (..., width), levels and choices hard (straight-through gradients)."""
-    return out.mean if layout.is_plain else _assemble(out.mean, out.logits, layout)
+    mean = out.mean
+    if out.family is not None:
+        c = layout.continuous
+        likely = out.family.mode(mean[..., :c], out.log_std[..., :c])
+        mean = likely if layout.is_plain else torch.cat([likely, mean[..., c:]], dim=-1)
+    return mean if layout.is_plain else _assemble(mean, out.logits, layout)
 
 
 def sample(out: Outputs, layout: Layout, eps: Tensor) -> Tensor:
     """A reparameterised sample; eps (..., width) standard normal."""
+    if out.family is not None:
+        return _of_family(out, out.family, layout, eps)
     std = out.log_std.exp()
     if layout.is_plain:
         return torch.addcmul(out.mean, std, eps)
@@ -48,11 +67,22 @@ def sample(out: Outputs, layout: Layout, eps: Tensor) -> Tensor:
     return _assemble(torch.addcmul(out.mean, std, noise), logits, layout)
 
 
+def _of_family(out: Outputs, family: Family, layout: Layout, eps: Tensor) -> Tensor:
+    """A sample whose continuous dimensions are of another family."""
+    c = layout.continuous
+    drawn = family.sample(out.mean[..., :c], out.log_std[..., :c], eps[..., :c])
+    if layout.is_plain:
+        return drawn
+    rest = sample(out._replace(family=None), layout, eps)
+    return torch.cat([drawn, rest[..., c:]], dim=-1)
+
+
 def terms(out: Outputs, layout: Layout, target: Tensor) -> Tensor:
     """`-log p` per ordered dimension and per category column: (..., ordered + categories)."""
     c, o = layout.continuous, layout.ordered
     log_std = out.log_std.expand_as(out.mean)
-    parts = [negative_log_likelihood(target[..., :c], out.mean[..., :c], log_std[..., :c])]
+    cost = negative_log_likelihood if out.family is None else out.family.cost
+    parts = [cost(target[..., :c], out.mean[..., :c], log_std[..., :c])]
     for i, levels in enumerate(layout.levels):
         at = slice(c + i, c + i + 1)
         parts.append(level_cost(target[..., at], out.mean[..., at], log_std[..., at], levels))

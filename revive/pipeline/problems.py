@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 
+from revive.config.settings import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.computed import known_values
 from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import read_venv
-from revive.errors import Problem, UserError
+from revive.errors import Problem, Problems, UserError, suggestion
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import TrainingContext
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
@@ -57,7 +63,60 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
         budget=chosen.budget,
         seed=context.settings.seed,
         device=device,
+        nodes=own_networks(inputs.graph, chosen.network.model_dump(), chosen.nodes),
     )
+
+
+def own_networks(
+    graph: DecisionGraph, shared: Mapping[str, Any], nodes: Mapping[str, OwnNetwork]
+) -> dict[str, NetworkSpec]:
+    """The shapes of the networks that nodes have for themselves, what they leave open as in `shared`.
+
+    Raises UserError with every node that is not learned, and every head that does not fit its columns.
+    """
+    problems, found = Problems(), {}
+    if shared["head"] == "zero_inflated":
+        remedy = "venv.nodes.NODE.head=zero_inflated"
+        problems.add("'zero_inflated' is a head for single nodes", place="venv.network.head", remedy=remedy)
+    if shared["backbone"] == "gru" and not any(_has_history(graph, name) for name in graph.learned):
+        problems.add("no node has a history for a gru", place="venv.network.backbone", remedy=_GIVE_HISTORY)
+    for name, own in nodes.items():
+        place = f"venv.nodes.{name}"
+        if name not in graph.learned:
+            what = f"'{name}' is no node that is learned"
+            problems.add(what, place=place, remedy=suggestion(name, graph.learned))
+            continue
+        said = own.model_dump(exclude_none=True)
+        found[name] = NetworkSpec.from_json({**shared, **said})
+        if own.backbone == "gru" and not _has_history(graph, name):
+            problems.add(
+                f"'{name}' has no history for a gru", place=f"{place}.backbone", remedy=_GIVE_HISTORY
+            )
+        columns = graph.columns(name)
+        if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
+            types = ", ".join(f"{c.name} is {c.type}" for c in columns)
+            problems.add(f"a head '{own.head}' is for continuous columns: {types}", place=f"{place}.head")
+        if found[name].head == "zero_inflated" and (name in graph.transitions or _never_zero(columns)):
+            what = (
+                "a head 'zero_inflated' is for nodes that are no transitions, and for columns that can be 0"
+            )
+            problems.add(what, place=f"{place}.head")
+    problems.raise_if_any()
+    return found
+
+
+_GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description"
+
+
+def _has_history(graph: DecisionGraph, node: str) -> bool:
+    columns = (
+        (graph.columns(source), graph.columns(graph.source_of(source))) for source in graph[node].inputs
+    )
+    return any(len(stack) > len(one) for stack, one in columns)
+
+
+def _never_zero(columns: Sequence[Column]) -> bool:
+    return any((c.min is not None and c.min > 0) or (c.max is not None and c.max < 0) for c in columns)
 
 
 def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from revive.errors import Problem, UserError
-from revive.nn.ensemble import LinearSkipNet
+from revive.nn.ensemble import SkipNet
 from revive.venv.virtual_env import VirtualEnv
 
 MARGIN = 0.01  # of a slope in model space, so that a flat response does not count as the declared one
@@ -72,7 +72,7 @@ class EffectPenalty:
         """Give the linear skips that training starts from the declared signs and slopes; not to `warm` nodes."""
         for hinge in self.hinges:
             net = self.venv.model(hinge.node).net
-            if hinge.node in warm or not isinstance(net, LinearSkipNet):
+            if hinge.node in warm or not isinstance(net, SkipNet):
                 continue
             unit = self.venv.model(hinge.node).scale[hinge.output]
             shift = self._from_current(hinge)

@@ -73,8 +73,7 @@ class NodeLoss:
     ) -> Tensor:
         """The loss of one member on its rows, (B,)."""
         rows = batch[self.node].shape[1]
-        logits = None if outputs.logits is None else outputs.logits[member]
-        own = Outputs(outputs.mean[member], outputs.log_std[member], logits)
+        own = outputs.mapped(lambda part: part[member])
         said = {
             "node_name": self.node,
             "node_dist": NodeDistribution(own, layout),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,9 @@ from torch import Tensor, nn
 
 from revive.data.layout import Layout
 from revive.nn import heads
-from revive.nn.ensemble import Activation, LinearSkipNet, ridge
+from revive.nn.backbones import USUAL_HIDDEN, Backbone, Frames, make_net
+from revive.nn.ensemble import Activation, SkipNet, ridge
+from revive.nn.family_heads import FamilyHead, HeadName, MixtureHead, Said, StudentTHead, ZeroInflatedHead
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
 from revive.venv.custom import CustomNet, MakeNetwork
@@ -23,25 +25,50 @@ class NetworkSpec:
     """The shape of a node's network; plain data, so that a bundle can say it in JSON.
 
     `std` is one number per column ("constant") or a second output of the network ("conditioned"). `hidden` None
-    leaves the size to the learner.
+    leaves the size to the learner. `head`: distribution of continuous columns, of `components` where it is a
+    mixture. `norm`: of an mlp's layers. A network that is normalised, or has another backbone, keeps its size.
     """
 
     hidden: tuple[int, ...] | None = (64, 64)
     activation: Activation = "silu"
     std: Literal["constant", "conditioned"] = "constant"
+    head: HeadName = "normal"
+    components: int = 5
+    backbone: Backbone = "mlp"
+    norm: Literal["layer"] | None = None
 
     @property
     def layers(self) -> tuple[int, ...]:
         """`hidden`, empty where the learner has not chosen it yet."""
         return self.hidden or ()
 
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What must be the same for the weights of one network to mean the same in another of equal shapes."""
+        return (self.head, self.backbone, self.norm)
+
+    @property
+    def grows(self) -> bool:
+        """Whether hidden layers can be widened without a change of what is said."""
+        return self.backbone == "mlp" and self.norm is None
+
+    def sized(self) -> NetworkSpec:
+        """With hidden layers, where it needs some and was given none."""
+        return self if self.grows or self.hidden else replace(self, hidden=USUAL_HIDDEN)
+
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        """Without what is as it always was before there was a choice."""
+        said = asdict(self)
+        usual = {field.name: field.default for field in fields(self)[_ALWAYS_SAID:]}
+        return {key: value for key, value in said.items() if key not in usual or value != usual[key]}
 
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> NetworkSpec:
         hidden = spec["hidden"]
         return cls(**{**spec, "hidden": None if hidden is None else tuple(hidden)})
+
+
+_ALWAYS_SAID = 3  # of the fields: hidden, activation, std
 
 
 class NodeModel(nn.Module):
@@ -51,7 +78,8 @@ class NodeModel(nn.Module):
     `scale` the robust spread of the change, so that the network's outputs are of order one whatever the
     sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` makes a network of
     the user, with its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0
-    always.
+    always. `atom` (continuous,) is where the values of a zero-inflated head are stuck, in model space;
+    `frames` are the histories among the inputs.
     """
 
     scale: Tensor
@@ -66,17 +94,29 @@ class NodeModel(nn.Module):
         scale: Sequence[float],
         custom: tuple[MakeNetwork, Path] | None = None,
         seen: Sequence[bool] | None = None,
+        atom: Tensor | None = None,
+        frames: Sequence[Frames] = (),
     ) -> None:
         super().__init__()
         self.layout = layout
         self.spec = spec
         ordered = layout.ordered
         stds = ordered if spec.std == "conditioned" else 0
-        self._sizes = [ordered, stds, layout.width - ordered]
+        self.head = _head(members, layout.continuous, spec, atom)
+        self._sizes = [ordered, stds, layout.width - ordered, 0 if self.head is None else self.head.outputs]
         outputs = sum(self._sizes)
-        self.net: LinearSkipNet | CustomNet
+        self.net: SkipNet | CustomNet
         if custom is None:
-            self.net = LinearSkipNet(members, inputs, outputs, spec.layers, spec.activation)
+            self.net = make_net(
+                spec.backbone,
+                members,
+                inputs,
+                outputs,
+                hidden=spec.layers,
+                activation=spec.activation,
+                norm=spec.norm is not None,
+                frames=frames,
+            )
         else:
             self.net = CustomNet(members, inputs, outputs, *custom)
         self.free_log_std = nn.Parameter(torch.zeros(members, 1, ordered))
@@ -86,10 +126,10 @@ class NodeModel(nn.Module):
 
     def forward(self, x: Tensor, current: Tensor | None) -> Outputs:
         """x (M, B, inputs), current (M, B, width) or None -> the distribution of the node."""
-        out, logits = self.net(self._visible(x)), None
+        out, logits, extra = self.net(self._visible(x)), None, None
         log_std: Tensor = self.free_log_std
         if len(out[0, 0]) > self._sizes[0]:
-            out, conditioned, logits = out.split(self._sizes, dim=-1)
+            out, conditioned, logits, extra = out.split(self._sizes, dim=-1)
             logits = logits if self._sizes[2] else None
             if self._sizes[1]:
                 log_std = log_std + soft_clamp(conditioned)
@@ -97,10 +137,14 @@ class NodeModel(nn.Module):
             mean = out * self.scale
         else:
             mean = torch.addcmul(current[..., : self._sizes[0]], out, self.scale)
-        return Outputs(mean, log_std + self.scale.log(), logits)
+        said = Outputs(mean, log_std + self.scale.log(), logits)
+        return said if self.head is None else _with_family(said, self.head, self.layout.continuous, extra)
 
     def mean(self, x: Tensor) -> Tensor:
-        """The ordered dimensions' mean (for a transition: of its change), (M, B, ordered), model space."""
+        """The ordered dimensions' mean (for a transition: of its change), (M, B, ordered), model space.
+
+        Of a zero-inflated head that of values that are not stuck.
+        """
         return self.net(self._visible(x))[..., : self._sizes[0]] * self.scale
 
     def _visible(self, x: Tensor) -> Tensor:
@@ -140,7 +184,12 @@ class NodeModel(nn.Module):
         known (M, N, ordered): 0 where the target is missing; rows with a missing target do not count.
         """
         ordered = self.layout.ordered
-        if isinstance(self.net, LinearSkipNet):
+        if isinstance(self.net, SkipNet):
+            if self.head is not None:
+                c = self.layout.continuous
+                known = torch.cat(
+                    [known[..., :c] * self.head.counts(target[..., :c]), known[..., c:]], dim=-1
+                )
             wanted = (target if current is None else target - current)[..., :ordered] / self.scale
             weight, bias = ridge(
                 self._visible(x), wanted, rows=known.amin(-1, keepdim=True) if ordered else None
@@ -154,9 +203,40 @@ class NodeModel(nn.Module):
     def refit_std(self, x: Tensor, current: Tensor | None, target: Tensor, weight: Tensor) -> None:
         """Scale the std so that the one-step residuals of (M, N, ...) rows have a mean square of one std.
 
-        weight (M, N, ordered): 0 where the target is missing.
+        weight (M, N, ordered): 0 where the target is missing. Families but Gaussians have their own way.
         """
         out, ordered = self(x, current), self.layout.ordered
         standard = ((target[..., :ordered] - out.mean) * (-out.log_std).exp()).square() * weight
         ratio = standard.sum(1, keepdim=True) / weight.sum(1, keepdim=True).clamp_min(1.0)
-        self.free_log_std.add_(ratio.clamp_min(1e-8).log() * 0.5)
+        wider = ratio.clamp_min(1e-8).log() * 0.5
+        if self.head is not None and out.family is not None:
+            c = self.layout.continuous
+            said = Said(out.mean[..., :c], out.log_std[..., :c], out.family)
+            wider[..., :c] = self.head.spread(said, target[..., :c], weight[..., :c])
+        self.free_log_std.add_(wider)
+
+
+def _head(members: int, continuous: int, spec: NetworkSpec, atom: Tensor | None) -> FamilyHead | None:
+    """What says the continuous dimensions of a node; None for Gaussians."""
+    if spec.head == "normal" or continuous == 0:
+        return None
+    if spec.head == "student_t":
+        return StudentTHead()
+    if spec.head == "mixture":
+        return MixtureHead(members, continuous, spec.components)
+    return ZeroInflatedHead(torch.zeros(continuous) if atom is None else atom.to(torch.float32))
+
+
+def _with_family(out: Outputs, head: FamilyHead, continuous: int, extra: Tensor | None) -> Outputs:
+    """Outputs whose continuous dimensions are what `head` makes of them."""
+    mean, log_std = out.mean[..., :continuous], out.log_std.expand_as(out.mean)
+    none = mean.new_zeros(*mean.shape[:-1], 0)
+    said = head.said(mean, log_std[..., :continuous], none if extra is None else extra)
+    if out.mean.shape[-1] == continuous:
+        return Outputs(said.mean, said.log_std, out.logits, said.family)
+    return Outputs(
+        torch.cat([said.mean, out.mean[..., continuous:]], dim=-1),
+        torch.cat([said.log_std, log_std[..., continuous:]], dim=-1),
+        out.logits,
+        said.family,
+    )

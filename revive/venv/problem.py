@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -27,7 +27,7 @@ class VenvProblem:
     losses: one-step losses of the user, by node. rule: of the user, about what the venv says.
     earlier: a venv whose nodes are started from where they have the same inputs and shape.
     members, keep: models that are fitted to each half, and how many of them are kept.
-    network: their shape; its `hidden` None where the learner is to choose it.
+    network: their shape; its `hidden` None where the learner is to choose it. nodes: of some nodes by themselves.
     budget: updates that may be spent. device: where all of it is computed.
     """
 
@@ -45,6 +45,7 @@ class VenvProblem:
     budget: int
     seed: int
     device: torch.device
+    nodes: Mapping[str, NetworkSpec] = field(default_factory=dict)
 
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""
@@ -56,7 +57,9 @@ class VenvProblem:
         Weights are drawn from the seed alone. Raises UserError for a frozen node that no earlier venv holds.
         """
         torch.manual_seed(self.seed)
-        venv = VirtualEnv(self.graph, self.codec, 2 * self.members, network, self.scales, self.code)
+        venv = VirtualEnv(
+            self.graph, self.codec, 2 * self.members, network, self.scales, self.code, nodes=self.nodes
+        )
         taken = venv.take_over(self.earlier) if self.earlier is not None else set()
         frozen = [name for name in self.graph.learned if self.graph[name].freeze and name not in taken]
         if frozen:

@@ -141,7 +141,7 @@ class RuleGraph:
         now = None if current is None else self._by_member(data[current])
         outputs = self._rows(model(self._by_member(x), now), x.shape[:-1])
         if name not in self._fitted:
-            outputs = Outputs(*(None if part is None else part.detach() for part in outputs))  # type: ignore[arg-type]
+            outputs = outputs.mapped(Tensor.detach)
         elif self._smooth is not None:
             outputs = self._moved(outputs, model)
         self.answers += [part for part in (outputs.mean, outputs.logits) if part is not None]
@@ -181,13 +181,12 @@ class RuleGraph:
             cut = part.reshape(part.shape[0], outer, -1, part.shape[-1]).transpose(0, 1)
             return cut.reshape(*lead, part.shape[-1])
 
-        logits = None if out.logits is None else rows(out.logits)
-        return Outputs(rows(out.mean), rows(out.log_std.expand_as(out.mean)), logits)
+        return out._replace(log_std=out.log_std.expand_as(out.mean)).mapped(rows)
 
     def _moved(self, out: Outputs, model: NodeModel) -> Outputs:
         mean = self._tapped(out.mean, SMOOTHING * model.scale)
         logits = None if out.logits is None else self._tapped(out.logits, torch.ones_like(out.logits[0, 0, 0]))  # a softmax bends over about 1
-        return Outputs(mean, out.log_std.detach(), logits)
+        return out._replace(mean=mean, log_std=out.log_std.detach(), logits=logits)
 
     def _tapped(self, output: Tensor, size: Tensor) -> Tensor:
         noise = self._sign * torch.randn(output.shape, generator=self._smooth, device=output.device)

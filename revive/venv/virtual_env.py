@@ -7,14 +7,18 @@ The graph is data, the step is a plan (plan.py). All tensors here are in model s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
-from revive.errors import UserError
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.found import Late
+from revive.graph.names import history_name
+from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
@@ -46,12 +50,14 @@ class VirtualEnv(nn.Module):
         scales: Mapping[str, list[float]],
         code: UserCode | None = None,
         observed: Sequence[str] = (),
+        nodes: Mapping[str, NetworkSpec] | None = None,
     ) -> None:
         super().__init__()
         self.graph = graph
         self.codec = codec
         self.members = members
-        self.spec = spec
+        self.spec = spec.sized()
+        self.nodes = {name: own.sized() for name, own in (nodes or {}).items()}
         self.scales = dict(scales)
         self.code = code or UserCode()
         self.models = nn.ModuleDict(
@@ -60,16 +66,23 @@ class VirtualEnv(nn.Module):
                     members,
                     self.input_width(name),
                     codec.layout(name),
-                    spec,
+                    self.network(name),
                     scales[name],
                     self.code.networks.get(name),
                     seen_dimensions(graph, codec, name),
+                    _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
+                    _frames(graph, codec, name),
                 )
                 for name in graph.learned
             }
         )
         self.observers = nn.ModuleDict()
         self.observe(observed)
+
+    def network(self, node: str) -> NetworkSpec:
+        """The shape of a node's network; one that grows has the venv's size where the node has none of its own."""
+        own = self.nodes.get(node, self.spec)
+        return replace(own, hidden=self.spec.hidden) if own.hidden is None else own
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -129,7 +142,14 @@ class VirtualEnv(nn.Module):
     def subset(self, members: Tensor) -> VirtualEnv:
         """A venv of some of the members: indices (m,), half of them of each half."""
         other = VirtualEnv(
-            self.graph, self.codec, len(members), self.spec, self.scales, self.code, self.observed
+            self.graph,
+            self.codec,
+            len(members),
+            self.spec,
+            self.scales,
+            self.code,
+            self.observed,
+            self.nodes,
         )
         own = {name for name, _ in self.named_parameters()}
         picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
@@ -152,6 +172,8 @@ class VirtualEnv(nn.Module):
             if (mine.inputs, mine.unseen) != (theirs.inputs, theirs.unseen):
                 continue
             own, other = self.model(name), earlier.model(name)
+            if own.spec.kind != other.spec.kind:
+                continue
             shapes = {k: v.shape[1:] for k, v in own.named_parameters()}
             if shapes != {k: v.shape[1:] for k, v in other.named_parameters()}:
                 continue
@@ -167,9 +189,11 @@ class VirtualEnv(nn.Module):
         """Say what a venv of the same graph and members with fewer hidden units says; user's networks are copied."""
         for name in self.graph.learned:
             own, other = self.model(name), narrower.model(name)
-            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet):
+            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet) and own.spec.grows:
                 own.net.widen_from(other.net)
                 own.free_log_std.copy_(other.free_log_std)
+                if own.head is not None and other.head is not None:
+                    own.head.load_state_dict(other.head.state_dict())
             else:
                 own.load_state_dict(other.state_dict())
         self.observers.load_state_dict(narrower.observers.state_dict())
@@ -182,6 +206,7 @@ class VirtualEnv(nn.Module):
             "network": self.spec.to_json(),
             "scales": self.scales,
             "observed": list(self.observed),
+            **({"nodes": {name: spec.to_json() for name, spec in self.nodes.items()}} if self.nodes else {}),
         }
 
     @classmethod
@@ -190,7 +215,8 @@ class VirtualEnv(nn.Module):
         graph = DecisionGraph.from_json(spec["graph"])
         network = NetworkSpec.from_json(spec["network"])
         observed = spec.get("observed", ())
-        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code, observed)
+        nodes = {name: NetworkSpec.from_json(own) for name, own in spec.get("nodes", {}).items()}
+        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code, observed, nodes)
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -297,7 +323,8 @@ class VirtualEnv(nn.Module):
             values[plan.slots[name]] = value
         for name, (behind, _) in plan.latents.items():
             values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
-        pasts = self._pasts(plan, past or {}, start, given)
+        first = {name: series[0] for name, series in given.items()}
+        pasts = plan.pasts({**self._supposed({**first, **start}), **(past or {})}, start, first)
         stepper = Stepper(self, plan, pasts, readings or {}, together)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
@@ -313,24 +340,35 @@ class VirtualEnv(nn.Module):
             if record[0][i] is not None
         }
 
-    def _pasts(
-        self, plan: Plan, past: Mapping[str, Tensor], start: Mapping[str, Tensor], given: Mapping[str, Tensor]
-    ) -> list[Tensor]:
-        """The frames before the first step of every history, in the order of the plan."""
-        names = {slot: name for name, slot in plan.slots.items()}
-        pasts = []
-        for kept in plan.histories:
-            name, source = names[kept.slot], names[kept.source]
-            if name in past:
-                pasts.append(past[name])
-                continue
-            first = start[source] if source in start else given[source][0] if source in given else None
-            if first is None:
-                raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
-            pasts.append(first.repeat(1, 1, kept.spec.lookback))
-        return pasts
+    def _supposed(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The middle of the logs for the past of what nobody declared to be late, where not even its present is known."""
+        found = {}
+        for said in self.graph.found:
+            if isinstance(said, Late) and said.node not in known:
+                shape = (*next(iter(known.values())).shape[:-1], (said.frames - 1) * self.codec.width(said.node))
+                found[history_name(said.node, said.frames)] = torch.zeros(shape, device=self.device)
+        return found
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""
         halves = x.view(self.halves, -1, *x.shape[1:])
         return halves.roll(shift, dims=1).reshape(x.shape)
+
+
+def _at_zero(codec: Codec, node: str) -> Tensor:
+    """Where the continuous dimensions of a node lie in model space when its columns are zero."""
+    one = codec[node]
+    zero = one.encode(torch.zeros(1, len(one.columns), dtype=torch.float64, device=one.center.device))[0]
+    continuous = codec.layout(node).continuous
+    return zero[: one.layout.continuous].repeat(continuous // max(1, one.layout.continuous))
+
+
+def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
+    """The histories among the inputs of a node."""
+    found, start = [], 0
+    for source in graph[node].inputs:
+        width, one = codec.width(source), codec[source].width
+        if width > one:
+            found.append(Frames(start, width // one, one))
+        start += width
+    return found

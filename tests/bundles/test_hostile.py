@@ -20,12 +20,13 @@ from revive.policy.policy import Policy
 from revive.runtime import load_policy as load_without_torch
 from revive.venv.virtual_env import VirtualEnv
 from tests.bundles.forging import DAMAGES, FORGERIES
+from tests.deploy.scenarios import scenario
 from tests.hostile import drawn_seed, judged
 from tests.runtime.plants import policy_of
 
 
 def _sound(folder: Path, venv: VirtualEnv, policy: Policy) -> None:
-    save_venv(venv, folder / "0" / "venv", {"run_id": "r"})
+    save_venv(venv, folder / "0" / "venv", {"run_id": "r"}, scenario=scenario())
     save_policy(policy, folder / "0" / "policy", {"run_id": "r"})
     for number, kind in enumerate(("mixed", "history", "category"), 1):
         save_policy(policy_of(kind, hidden=(4,)), folder / str(number) / "policy", {"run_id": "r"})  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ from revive.venv.learners.charges import Charges
 from revive.venv.learners.course import Stage, planned
 from revive.venv.learners.decay import Decay
 from revive.venv.learners.noise import find_gains
-from revive.venv.learners.objective import Objective
+from revive.venv.learners.objective import LossKind, Objective
 from revive.venv.observer import observable
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
@@ -78,6 +78,7 @@ class MultiStepLearner(VenvLearner):
         max_seconds: of training; the stage that it ends in is judged and is the last one. None for no limit. Only
             with a limit is time what decides, and then the result depends on the machine.
         chunk: updates per round of Lightning.
+        loss: one-step loss of the nodes whose description names none.
 
     Raises UserError for a budget that is too small to train anything.
     """
@@ -106,6 +107,7 @@ class MultiStepLearner(VenvLearner):
         rule_weight: float,
         max_seconds: float | None,
         chunk: int,
+        loss: LossKind = "log_prob",
     ) -> None:
         super().__init__()
         self.problem, self.rows = problem, problem.rows
@@ -127,7 +129,7 @@ class MultiStepLearner(VenvLearner):
         self.venv, self.warm = self._make(self.course.hidden)
         self.generator = problem.generator()
         self.seen, self.unseen = _seen_and_unseen(problem, block, held_out, self.generator)
-        self.objective = Objective(problem, self.venv, self.seen, window_batch)
+        self.objective = Objective(problem, self.venv, self.seen, window_batch, loss)
         self.charges = Charges(
             problem,
             self.venv,
@@ -161,6 +163,7 @@ class MultiStepLearner(VenvLearner):
         fixed, earlier = self.problem.network.hidden, self.problem.earlier
         if fixed is None and earlier is not None:
             fixed = earlier.spec.hidden
+        fixed = fixed if fixed is not None else self.problem.network.sized().hidden
         return [(width, width) if fixed is None else tuple(fixed) for width in widths]
 
     def _make(self, hidden: tuple[int, ...]) -> tuple[VirtualEnv, set[str]]:
@@ -211,7 +214,7 @@ class MultiStepLearner(VenvLearner):
         updates = min(self.chunk, stage.updates - self._done)
         loss = self._update(stage, updates)
         self._done += updates
-        self.log("loss", loss.detach() / self.venv.members)
+        self.note("loss", loss.detach() / self.venv.members)
         self._seconds += time.perf_counter() - began
         late = self.max_seconds is not None and self._seconds > self.max_seconds
         if self._done == stage.updates or late:
@@ -219,8 +222,8 @@ class MultiStepLearner(VenvLearner):
 
     def _update(self, stage: Stage, updates: int) -> Tensor:
         """Make some updates of a stage; their rows are drawn at once. Returns the last loss."""
-        optimizer = self.optimizers()
-        inner = optimizer.optimizer  # type: ignore[union-attr]
+        (optimizer,) = self.own_optimizers()
+        inner = optimizer.optimizer
         drawn, _ = self.seen.sample(self.batch_size * updates, 1, self.generator)
         names = self.live if stage.alone else list(self.venv.models)
         residual = [p for name in names for p in self.venv.model(name).net.residual_parameters()]
@@ -235,7 +238,7 @@ class MultiStepLearner(VenvLearner):
             inner.zero_grad(set_to_none=True)
             loss.backward()
             clip_gradient_by_member(self.venv.parameters(), self.clip)
-            optimizer.step()  # type: ignore[union-attr]
+            optimizer.step()
             decay_by_member(residual, lr * self.decay.by_member)
         return loss
 
@@ -319,8 +322,8 @@ class MultiStepLearner(VenvLearner):
         if late:
             self.course.end(f"the limit of {self.max_seconds:g} seconds was reached")
         self._prepare(self.course.stage)
-        self.log("held_out_error", self.best.error.mean())
-        self.log("hidden_width", float(max(self.best.hidden, default=0)))
+        self.note("held_out_error", self.best.error.mean())
+        self.note("hidden_width", float(max(self.best.hidden, default=0)))
 
     def _judged(self, stage: Stage) -> Tensor:
         """Errors of rollouts and of one step, (2, M); of a filter twice. In closed loop rollouts on recorded actions
@@ -344,7 +347,7 @@ class MultiStepLearner(VenvLearner):
             self._take(self._widened(self.venv, following.hidden))
         if following is None:
             self.objective.refit_std(self.unseen)
-        self.trainer.optimizers = [self.configure_optimizers()]
+        self.renew_optimizers()
 
     def _best_venv(self) -> VirtualEnv:
         return self.best.venv(lambda hidden: self._make(hidden)[0])

@@ -13,6 +13,7 @@ the logs' controller answers to disturbances, it is not drawn to what recorded a
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from revive.venv.observer import BURN_IN
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
 
-
+LossKind = Literal["log_prob", "mae", "mse"]
 COST_ROWS = 8192  # per member: what seldom happens must be among them
 
 
@@ -35,13 +36,21 @@ class Objective:
         venv: what is fitted; a learner that grows its network puts another one here.
         seen: the rows that each member learns from.
         window_batch: windows per member of a multi-step update, fewer where they are very large.
+        loss: one-step loss of the nodes whose description names none.
 
     fitted: learned nodes with data. judged: transitions with data of their own.
     """
 
-    def __init__(self, problem: VenvProblem, venv: VirtualEnv, seen: Segments, window_batch: int) -> None:
+    def __init__(
+        self,
+        problem: VenvProblem,
+        venv: VirtualEnv,
+        seen: Segments,
+        window_batch: int,
+        loss: LossKind = "log_prob",
+    ) -> None:
         self.problem, self.venv, self.rows, self.seen = problem, venv, problem.rows, seen
-        self.window_batch = window_batch
+        self.window_batch, self.loss = window_batch, loss
         graph, known = problem.graph, with_data(problem.rows)
         self.fitted = [name for name in graph.learned if name in known and not graph[name].freeze]
         moving = [name for name in graph.transitions if name in known and graph.state_of(name) in known]
@@ -66,7 +75,7 @@ class Objective:
     def _cost(self, name: str, batch: dict[str, Tensor]) -> Tensor:
         """What a node's one-step loss averages, (M, B, terms)."""
         x, current = self.venv.node_inputs(name, batch)
-        model, kind = self.venv.model(name), self.venv.graph[name].loss_type
+        model, kind = self.venv.model(name), self.venv.graph[name].loss_type or self.loss
         if name in self.problem.losses:
             return self.problem.losses[name](model(x, current), model.layout, batch)
         if kind in ("mae", "mse"):

@@ -1,0 +1,225 @@
+"""What every head and backbone does; a new one is tested by one line of `SHAPES`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from revive.config.compose import load_settings
+from revive.config.settings import OwnNetwork
+from revive.data.codec import Codec
+from revive.data.layout import Layout
+from revive.data.windows import Rows
+from revive.deploy.bundle import read_venv, save_venv
+from revive.errors import UserError
+from revive.nn import heads
+from revive.pipeline.problems import own_networks
+from revive.venv.functions import UserCode
+from revive.venv.learners.bc import BehaviourCloning
+from revive.venv.node_model import NetworkSpec, NodeModel
+from revive.venv.problem import VenvProblem
+from tests.contract import interrupted
+from tests.venv.learners.test_bc import BC
+from tests.venv.mixed import MIXED_GRAPH, mixed_logs
+from tests.venv.plants import equal_weights, train, weights_of
+from tests.venv.problems import problem_of
+
+USUAL = NetworkSpec(hidden=(8,))
+SHAPES = {
+    "normal": USUAL,
+    "conditioned": replace(USUAL, std="conditioned"),
+    "student_t": replace(USUAL, head="student_t"),
+    "mixture": replace(USUAL, head="mixture", components=3),
+    "conditioned mixture": replace(USUAL, head="mixture", components=2, std="conditioned"),
+    "zero_inflated": replace(USUAL, head="zero_inflated"),
+    "normalised": replace(USUAL, norm="layer", activation="elu"),
+    "residual": replace(USUAL, backbone="residual", hidden=(8, 6)),
+    "transformer": replace(USUAL, backbone="transformer", hidden=(8,), activation="leaky_relu"),
+}
+
+
+@pytest.fixture(scope="module", params=sorted(SHAPES))
+def shape(request: pytest.FixtureRequest) -> NetworkSpec:
+    return SHAPES[request.param]
+
+
+@pytest.fixture(scope="module")
+def problem(shape: NetworkSpec) -> VenvProblem:
+    """Columns of all types, values missing; both nodes have this shape, a transition no atom."""
+    codec = Codec.fit(MIXED_GRAPH, mixed_logs(1, filler=0.0, gaps=False).arrays)
+    rows = Rows.of(codec, MIXED_GRAPH, mixed_logs(1, filler=1e6), mixed_logs(2, filler=1e6))
+    scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
+    nodes = {"u": shape, **({"next_x": shape} if shape.head != "zero_inflated" else {})}
+    return problem_of(
+        MIXED_GRAPH, codec, rows, scales=scales, members=3, keep=2, network=USUAL, nodes=nodes, budget=100
+    )
+
+
+@pytest.fixture(scope="module")
+def trained(problem: VenvProblem, tmp_path_factory: pytest.TempPathFactory) -> BehaviourCloning:
+    learner = BehaviourCloning(problem, **BC)
+    train(learner, tmp_path_factory.mktemp("trained"))
+    return learner
+
+
+def test_it_is_learned_from_columns_of_all_types_and_not_from_what_fills_gaps(
+    trained: BehaviourCloning,
+) -> None:
+    for name, parameter in trained.result().named_parameters():
+        assert torch.isfinite(parameter).all(), name
+        assert parameter.abs().max() < 1e4, name
+    untrained = BehaviourCloning(trained.problem, **BC)
+    assert not equal_weights(weights_of(trained.result()), weights_of(untrained.result()))
+
+
+def test_a_bundle_holds_it(trained: BehaviourCloning, tmp_path: Path) -> None:
+    venv = trained.result()
+    save_venv(venv, tmp_path, {})
+    read = read_venv(tmp_path, UserCode())
+    assert equal_weights(weights_of(read), weights_of(venv))
+    assert read.to_json() == venv.to_json()
+    batch = trained.rows.at(torch.arange(40).expand(venv.members, -1), ("x", "u"))
+    for one, other in zip(venv.completed(batch).values(), read.completed(batch).values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_an_interruption_changes_nothing(
+    trained: BehaviourCloning, problem: VenvProblem, tmp_path: Path
+) -> None:
+    resumed = interrupted(lambda: BehaviourCloning(problem, **BC), tmp_path, 3)
+    assert equal_weights(weights_of(resumed.result()), weights_of(trained.result()))
+
+
+def test_rows_do_not_see_each_other(trained: BehaviourCloning) -> None:
+    venv = trained.result()
+    index = torch.arange(30).expand(venv.members, -1)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))
+    for name in venv.graph.learned:
+        x, current = venv.node_inputs(name, trained.rows.at(index, ("x", "u")))
+        plain = venv.model(name).mode(x, current)
+        mixed = venv.model(name).mode(x[:, order], None if current is None else current[:, order])
+        torch.testing.assert_close(plain[:, order], mixed, rtol=1e-5, atol=1e-6)
+
+
+def test_members_do_not_see_each_other(trained: BehaviourCloning) -> None:
+    venv = trained.result()
+    few = venv.subset(torch.tensor([0, 2]))
+    batch = trained.rows.at(torch.arange(30).expand(venv.members, -1), ("x", "u"))
+    x, current = venv.node_inputs("next_x", batch)
+    picked = few.model("next_x").mode(x[[0, 2]], current[[0, 2]])  # type: ignore[index]
+    torch.testing.assert_close(picked, venv.model("next_x").mode(x, current)[[0, 2]], rtol=1e-5, atol=1e-6)
+
+
+def test_rollouts_take_samples_of_it(trained: BehaviourCloning) -> None:
+    venv = trained.result()
+    start = {"x": trained.rows.at(torch.arange(5).expand(venv.members, -1), ("x",))["x"]}
+    noise = venv.noise(6, 5, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        rolled, quiet = venv.rollout(start, {}, 6, noise=noise), venv.rollout(start, {}, 6)
+    assert all(torch.isfinite(value).all() for value in rolled.values())
+    assert not torch.equal(rolled["u"], quiet["u"])
+
+
+# -- what heads are for ------------------------------------------------------------------------
+
+
+def fitted(
+    spec: NetworkSpec, x: Tensor, target: Tensor, atom: Tensor | None = None
+) -> tuple[NodeModel, float]:
+    """A node's model after some updates, and its mean cost per row; x (1, N, inputs), target (1, N, 1)."""
+    torch.manual_seed(0)
+    model = NodeModel(1, x.shape[-1], Layout(1), spec, [1.0], atom=atom)
+    known = torch.ones_like(target)
+    model.start_linear(x, None, target, known)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(300):
+        optimizer.zero_grad()
+        model.cost(x, None, target).mean().backward()
+        optimizer.step()
+    model.refit_std(x, None, target, known)
+    with torch.no_grad():
+        return model, float(model.cost(x, None, target).mean())
+
+
+def made(noise: Callable[[np.random.Generator, np.ndarray], np.ndarray]) -> tuple[Tensor, Tensor]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(1, 1500, 1))
+    return torch.as_tensor(x, dtype=torch.float32), torch.as_tensor(noise(rng, x), dtype=torch.float32)
+
+
+def test_a_student_t_finds_the_line_among_outliers() -> None:
+    x, target = made(lambda rng, x: 0.5 * x + 0.1 * rng.standard_t(2, size=x.shape))
+    (robust, cost), (_, usual) = fitted(SHAPES["student_t"], x, target), fitted(SHAPES["normal"], x, target)
+    assert cost < usual - 0.1
+    assert (robust.mode(x, None) - 0.5 * x).abs().mean() < 0.03
+
+
+def test_a_mixture_has_both_habits_of_an_operator() -> None:
+    x, target = made(
+        lambda rng, x: np.where(rng.random(x.shape) < 0.6, 1.0, -1.0) + 0.05 * rng.normal(size=x.shape)
+    )
+    (model, cost), (_, usual) = fitted(SHAPES["mixture"], x, target), fitted(SHAPES["normal"], x, target)
+    assert cost < usual - 1.0
+    assert (model.mode(x[:, :50], None) - 1.0).abs().max() < 0.1
+    eps = torch.randn(1, 1500, 1, generator=torch.Generator().manual_seed(0))
+    drawn = model.value(x, None, eps).detach()
+    assert float((drawn > 0).float().mean()) == pytest.approx(0.6, abs=0.06)
+    assert float((drawn.abs() - 1.0).abs().quantile(0.9)) < 0.2
+
+
+def test_a_stuck_actuator_is_stuck_as_often_as_in_the_logs_and_free_values_are_as_they_are() -> None:
+    x, target = made(
+        lambda rng, x: np.where(
+            rng.random(x.shape) < 0.3, 0.0, 2.0 + 0.5 * x + 0.1 * rng.normal(size=x.shape)
+        )
+    )
+    model, cost = fitted(SHAPES["zero_inflated"], x, target, torch.zeros(1))
+    assert cost < fitted(SHAPES["normal"], x, target)[1] - 0.5
+    out = model(x, None)
+    drawn = heads.sample(
+        out, model.layout, torch.randn(1, 1500, 1, generator=torch.Generator().manual_seed(0))
+    )
+    assert float((drawn == 0).float().mean()) == pytest.approx(0.3, abs=0.05)
+    assert (model.mode(x, None) - 2.0 - 0.5 * x).abs().mean() < 0.05
+    assert float(out.mean.detach().mean()) == pytest.approx(0.7 * 2.0, abs=0.1)
+
+
+# -- what is asked for by node -------------------------------------------------------------------
+
+
+def test_a_node_has_its_own_network_where_one_is_asked_for() -> None:
+    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
+    found = own_networks(MIXED_GRAPH, shared, {"u": OwnNetwork(head="mixture", hidden=[4])})
+    assert found == {"u": NetworkSpec(hidden=(4,), head="mixture")}
+
+
+def test_the_command_line_names_nodes_as_they_are() -> None:
+    typed = [
+        "experiment=refrigerator",
+        "venv.nodes.next_temperature.head=student_t",
+        "venv.network.head=mixture",
+    ]
+    venv = load_settings(typed).venv
+    assert venv.network.head == "mixture"
+    assert venv.nodes["next_temperature"].head == "student_t"
+    with pytest.raises(UserError, match=r"venv\.nodes\.action\.head"):
+        load_settings(["experiment=refrigerator", "venv.nodes.action.head=studentt"])
+
+
+@pytest.mark.parametrize(
+    ("node", "own", "said"),
+    [
+        ("next_y", {"head": "mixture"}, r"(?s)'next_y' is no node that is learned.*did you mean 'next_x'"),
+        ("next_x", {"head": "zero_inflated"}, "'zero_inflated' is for nodes that are no transitions"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(node: str, own: dict[str, str], said: str) -> None:
+    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
+    with pytest.raises(UserError, match=said):
+        own_networks(MIXED_GRAPH, shared, {node: OwnNetwork(**own)})  # type: ignore[arg-type]
