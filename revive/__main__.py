@@ -90,31 +90,31 @@ def check(arguments: Sequence[str]) -> None:
     from revive.config.launch import launch
     from revive.config.settings import Settings
 
+    given = [text for text in arguments if text != "--json"]
+
     def run(settings: Settings) -> None:
         from revive.pipeline.check import check as check_experiment
 
-        check_experiment(settings)
+        check_experiment(settings, as_json=len(given) < len(arguments))
 
-    launch(arguments, run, unnamed="data")
+    launch(given, run, unnamed="data")
 
 
 def new(arguments: Sequence[str]) -> None:
     """Make an experiment from a data file."""
     from revive.config.new_arguments import NewArguments
-    from revive.config.usage import new_usage
 
-    if {"-h", "--help"} & {*arguments}:
-        sys.stdout.write(new_usage(_program()))
-        return
-    given = NewArguments.parse(arguments)
+    given = NewArguments.parse([text for text in arguments if text != "--json"])
     from revive.pipeline.new import new as make
 
-    made = make(given.name, given.data, given.folder, given.wishes)
+    made = make(given.name, given.data, given.folder, given.wishes, given.table)
     where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
+    following = f"{where}{_program()} check experiment={given.name}"
+    if "--json" in arguments:
+        _print_json({"folder": str(made.folder), "name": given.name, "said": made.lines, "next": following})
+        return
     lines = "\n".join(made.lines)
-    sys.stdout.write(
-        f"made {made.folder}\n{lines}\nnext: {where}{_program()} check experiment={given.name}\n"
-    )
+    sys.stdout.write(f"made {made.folder}\n{lines}\nnext: {following}\n")
 
 
 def server(arguments: Sequence[str]) -> None:
@@ -126,13 +126,19 @@ def server(arguments: Sequence[str]) -> None:
 
 def show(arguments: Sequence[str]) -> None:
     """Say what a bundle is, who made it, and which code of the user it carries."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        raise UserError(
-            Problem("'show' takes one folder", remedy="write: show BUNDLE, e.g. show runs/NAME/policy")
-        )
-    from revive.bundles.show import show as shown
+    from revive.config.arguments import VerbParser
 
-    sys.stdout.write(f"{shown(Path(arguments[0]))}\n")
+    parser = VerbParser("show")
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--json", action="store_true")
+    given = parser.read(arguments)
+    from revive.bundles.show import show as shown
+    from revive.bundles.show import told
+
+    if given.json:
+        _print_json(told(given.bundle))
+        return
+    sys.stdout.write(f"{shown(given.bundle)}\n")
 
 
 def design_experiment(arguments: Sequence[str]) -> None:
@@ -142,55 +148,55 @@ def design_experiment(arguments: Sequence[str]) -> None:
     design(arguments)
 
 
+def trial_plan(arguments: Sequence[str]) -> None:
+    """Say which policies of a run to try on the plant, for how long, and when to stop."""
+    from revive.pipeline.trial_plan import trial_plan as plan
+
+    plan(arguments)
+
+
 def report(arguments: Sequence[str]) -> None:
     """Write the trust report of a finished run anew."""
-    given = dict(text.partition("=")[::2] for text in arguments)
-    if set(given) - {"run", "log_dir"} or not given.get("run"):
-        usage = "write: report run=NAME [log_dir=DIR]; NAME may be the path of a run folder too"
-        raise UserError(Problem("these arguments of 'report' cannot be understood", remedy=usage))
+    from revive.config.run_arguments import RunArguments
     from revive.pipeline.report import remake
 
-    named = Path(given["run"]).expanduser()
-    folder = (
-        named if named.name != given["run"] else Path(given.get("log_dir") or "runs").expanduser() / named
-    )
-    sys.stdout.write(f"made {remake(folder.absolute())}\n")
+    given = RunArguments.parse("report", arguments)
+    sys.stdout.write(f"made {remake(given.folders[0])}\n")
 
 
 def export(arguments: Sequence[str]) -> None:
-    """Write a policy as C99 or as ONNX."""
-    import argparse
+    """Write a policy as C99 or as ONNX, or one step of a venv as ONNX."""
+    from revive.pipeline.export import export as write
 
-    parser = argparse.ArgumentParser(prog=f"{_program()} export", exit_on_error=False, add_help=False)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--to", choices=["c99", "onnx"], default="c99")
-    parser.add_argument("--out", type=Path, default=Path())
-    parser.add_argument("--name", default="policy")
-    parser.add_argument("--accept-failed-gate", action="store_true")
-    try:
-        given, unknown = parser.parse_known_args(list(arguments))
-    except (argparse.ArgumentError, SystemExit) as error:
-        raise _misused_export() from error
-    if unknown:
-        raise _misused_export()
-    from revive.runtime import load_policy
-
-    policy = load_policy(given.bundle, accept_failed_gate=given.accept_failed_gate)
-    if given.to == "onnx":
-        from revive.runtime.onnx_file import export_onnx
-
-        made = given.out / f"{given.name}.onnx"
-        sys.stdout.write(f"made {made}; {export_onnx(policy, made)}\n")
-        return
-    from revive.runtime.c99 import export_c99
-
-    checked = export_c99(policy, given.out, given.name)
-    sys.stdout.write(f"made {given.out / given.name}.h and .c; {checked}\n")
+    sys.stdout.write(f"{write(arguments)}\n")
 
 
-def _misused_export() -> UserError:
-    usage = "write: export BUNDLE [--to c99|onnx] [--out FOLDER] [--name NAME] [--accept-failed-gate]"
-    return UserError(Problem("these arguments of 'export' cannot be understood", remedy=usage))
+def serve(arguments: Sequence[str]) -> None:
+    """Answer requests with a policy, or log what it would have done."""
+    from revive.serving.command import serve as answer
+
+    answer(arguments)
+
+
+def completion(arguments: Sequence[str]) -> None:
+    """Print a script that makes a shell complete all this."""
+    from revive.config.completion import completion as script
+
+    sys.stdout.write(script(arguments))
+
+
+def promote(arguments: Sequence[str]) -> None:
+    """Register the models of a run under an alias."""
+    from revive.pipeline.promote import promote as register
+
+    register(arguments)
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Show runs side by side."""
+    from revive.pipeline.compare import compare as side_by_side
+
+    side_by_side(arguments)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
@@ -199,25 +205,20 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "new": new,
     "show": show,
     "design-experiment": design_experiment,
+    "trial-plan": trial_plan,
     "server": server,
     "report": report,
     "export": export,
+    "promote": promote,
+    "compare": compare,
+    "serve": serve,
+    "completion": completion,
 }
 
 
 def _dispatch(arguments: list[str]) -> None:
-    if {"-h", "--help"} & set(arguments) and arguments[0] != "new":
-        keys = [
-            text.partition("=")[0] for text in arguments if not text.startswith("-") and text not in COMMANDS
-        ]
-        if keys and not keys[0].startswith("experiment"):
-            from revive.config.key_help import key_help
-
-            sys.stdout.write("".join(map(key_help, keys)))
-            return
-        from revive.config.usage import usage
-
-        sys.stdout.write(usage(_program()))
+    if {"-h", "--help"} & set(arguments):
+        sys.stdout.write(_help(arguments))
         return
     if "--version" in arguments:
         sys.stdout.write(f"revive {__version__}\n")
@@ -228,6 +229,21 @@ def _dispatch(arguments: list[str]) -> None:
     if command not in COMMANDS:
         raise _unknown_command(command)
     COMMANDS[command](rest)
+
+
+def _help(arguments: list[str]) -> str:
+    """Of a verb, of keys of the config, or of all."""
+    from revive.config.verbs import VERBS
+
+    named = {verb.name: verb for verb in VERBS}.get(arguments[0])
+    keys = [text.partition("=")[0] for text in arguments if not text.startswith("-") and text not in COMMANDS]
+    if keys and not keys[0].startswith("experiment") and (named is None or named.takes == "keys"):
+        from revive.config.key_help import key_help
+
+        return "".join(map(key_help, keys))
+    from revive.config.usage import usage, verb_usage
+
+    return verb_usage(_program(), named.name) if named else usage(_program())
 
 
 def _unknown_command(word: str) -> UserError:
@@ -270,6 +286,12 @@ def _too_large(error: BaseException) -> str:
 def _complain(message: str) -> int:
     sys.stderr.write(f"{message}\n")
     return WRONG
+
+
+def _print_json(value: object) -> None:
+    import json
+
+    sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
 
 
 def _program() -> str:

@@ -81,6 +81,12 @@ class Learner(pl.LightningModule, ABC):
             host, part = self._host
             host.note(f"{part}.{name}", value)
 
+    def latest(self) -> dict[str, float]:
+        """The figures that were recorded last; none before training."""
+        if getattr(self, "_trainer", None) is None:
+            return {}
+        return {name: float(value) for name, value in self.trainer.logged_metrics.items() if name != "epoch"}
+
     @property
     @abstractmethod
     def rounds(self) -> int:

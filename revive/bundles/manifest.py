@@ -17,10 +17,13 @@ from pydantic_core import from_json
 
 from revive.errors import Problem, UserError
 
-FORMAT: Final = 2
+FORMAT: Final = 3
+READABLE: Final = (2, 3)  # a venv of format 2 has no scenario; nothing else differs
 MANIFEST: Final = "manifest.json"
 WEIGHTS: Final = "model.safetensors"
+SCENARIO: Final = "scenario.safetensors"
 CODE: Final = "code"
+READS: Final = f"formats {' and '.join(map(str, READABLE))}"
 Kind = Literal["venv", "policy"]
 
 _FILE: Final = r"^(code/)?[\w][\w-]*\.(py|json|safetensors)$"
@@ -59,7 +62,7 @@ class Gate(Strict):
 class Manifest(Strict):
     """What stands in manifest.json; `gate` is None where nothing has judged the run yet."""
 
-    format: Literal[2]
+    format: Literal[2, 3]
     kind: Kind
     written_by: Annotated[str, Field(max_length=100)]
     files: Annotated[dict[Annotated[str, Field(pattern=_FILE, max_length=200)], Entry], Field(max_length=100)]
@@ -77,8 +80,8 @@ def parse_manifest(content: bytes, file: Path) -> Manifest:
     if not isinstance(fields, dict):
         raise UserError(Problem("holds no manifest", file))
     said = fields.get("format")
-    if said != FORMAT:
-        raise UserError(Problem(f"format {said!r} cannot be read, this release reads format {FORMAT}", file))
+    if said not in READABLE:
+        raise UserError(Problem(f"format {said!r} cannot be read, this release reads {READS}", file))
     fields.pop("sha256", None)
     manifest = validated(Manifest, fields, file)
     if manifest.to_bytes() != content:

@@ -15,6 +15,8 @@ import numpy as np
 from revive.bundles.manifest import (
     CODE,
     MANIFEST,
+    READS,
+    SCENARIO,
     WEIGHTS,
     Entry,
     Kind,
@@ -24,7 +26,8 @@ from revive.bundles.manifest import (
     validated,
 )
 from revive.bundles.spec import SPECS
-from revive.bundles.tensors import Wanted, policy_tensors, read_tensors, venv_tensors
+from revive.bundles.tensors import Wanted, policy_tensors, read_tensors, scenario_tensors, venv_tensors
+from revive.data.scenario import Scenario
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 
@@ -98,6 +101,38 @@ class Bundle:
             raise UserError(Problem(what, file, remedy=_AGAIN))
         return read_tensors(_verified(self.folder, WEIGHTS, self.manifest), wanted, file)
 
+    def scenario(self) -> Scenario | None:
+        """What a venv needs to be stepped by itself; None in a bundle of format 2, and where none was written.
+
+        Raises UserError where it was changed, or does not fit the graph.
+        """
+        fields = self.spec.get("scenario")
+        if fields is None:
+            return None
+        wanted = self._scenario_wanted(fields)
+        code = self.code()
+        if fields["reward"] is not None and fields["reward"] not in code:
+            raise UserError(Problem(f"the bundle does not carry its reward, {fields['reward']}", self.folder))
+        content = _verified(self.folder, SCENARIO, self.manifest)
+        arrays = read_tensors(content, wanted, self.folder / SCENARIO)
+        return Scenario.from_json(fields, {n: arrays[f"{n}.rows"].copy() for n in fields["nodes"]}, code)
+
+    def _scenario_wanted(self, fields: Mapping[str, Any]) -> Wanted:
+        """The tensors of the scenario. Raises UserError where it speaks of what the graph does not have."""
+        graph, target = self.graph, fields["target"]
+        strange = [name for name in (*fields["nodes"], *(fields["seen"] or ())) if name not in graph]
+        strange += [n for n in (target, *fields["ranges"]) if n is not None and n not in graph.decisions]
+        if strange:
+            raise UserError(
+                Problem(f"the scenario speaks of '{strange[0]}', which the graph does not have", self.file)
+            )
+        for name, ends in fields["ranges"].items():
+            if any(len(end) != graph[name].width for end in ends):
+                raise UserError(
+                    Problem(f"the range of '{name}' has not one value for each column", self.file)
+                )
+        return scenario_tensors(graph, fields["nodes"], sum(fields["lengths"]))
+
     def code(self) -> dict[str, bytes]:
         """File -> source of the user's functions and networks, as it was when the bundle was written."""
         names = [name for name in self.manifest.files if name.startswith(f"{CODE}/")]
@@ -123,7 +158,7 @@ def read_manifest(kind: Kind, folder: Path) -> Manifest:
     if not os.path.lexists(folder / MANIFEST):
         if (folder / f"{kind}.json").exists():
             remedy = "make it again: the run's command with resume=fresh, or another run_id"
-            what = f"is of format 1, which has no {MANIFEST}; this release reads format 2"
+            what = f"is of format 1, which has no {MANIFEST}; this release reads {READS}"
             raise UserError(Problem(what, folder, remedy=remedy))
         raise UserError(_no_bundle(kind, folder))
     manifest = parse_manifest(_read(folder, MANIFEST, None), folder / MANIFEST)

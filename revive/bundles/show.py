@@ -16,14 +16,48 @@ _KINDS: tuple[Kind, ...] = ("venv", "policy")
 def show(folder: Path) -> str:
     """The bundle in `folder`, or those of a run folder: what they are, who made them, and the code in them.
 
-    Every file is hashed; no code is run. Raises UserError where there is none, or one that was changed.
+    Every file is hashed and the weights are held against the description; no code is run. Raises UserError where there
+    is none, or one that was changed or cannot be loaded.
     """
+    return "\n".join(line for bundle in _found(folder) for line in _lines(bundle))
+
+
+def told(folder: Path) -> list[dict[str, Any]]:
+    """The same as plain values, for a script: of each bundle what `show` says, without the source of its code.
+
+    Raises UserError as `show` does.
+    """
+    return [_fields(bundle) for bundle in _found(folder)]
+
+
+def _fields(bundle: Bundle) -> dict[str, Any]:
+    bundle.verify()
+    spec, manifest, graph = bundle.spec, bundle.manifest, bundle.graph
+    leaves = [graph[name] for name in graph.leaves if graph[name].history is None]
+    return {
+        "kind": bundle.kind,
+        "folder": str(bundle.folder),
+        "format": manifest.format,
+        "written_by": manifest.written_by,
+        "provenance": dict(spec["provenance"]),
+        "gate": None if manifest.gate is None else manifest.gate.model_dump(mode="json"),
+        "network": dict(spec["network"]),
+        "target": spec.get("target"),
+        "graph": {name: list(graph[name].inputs) for name in graph.order},
+        "columns": {node.name: [column.to_json() for column in node.columns] for node in leaves},
+        "files": {name: entry.model_dump(mode="json") for name, entry in manifest.files.items()},
+        "code": sorted(bundle.code()),
+    }
+
+
+def _found(folder: Path) -> list[Bundle]:
+    """The bundles there. Raises UserError where there is none."""
     found = [(kind, at) for at in (folder, *(folder / kind for kind in _KINDS)) for kind in _holds(at)]
     if not found:
         raise UserError(
             Problem("no bundle is here", folder, remedy="name a folder with venv.json or policy.json")
         )
-    return "\n".join(line for kind, at in found for line in _lines(Bundle.open(kind, at)))
+    return [Bundle.open(kind, at) for kind, at in found]
 
 
 def _holds(folder: Path) -> list[Kind]:
@@ -32,6 +66,7 @@ def _holds(folder: Path) -> list[Kind]:
 
 def _lines(bundle: Bundle) -> Iterator[str]:
     bundle.verify()
+    bundle.tensors()  # what nobody can load is not shown as if it were sound
     made, spec, manifest = bundle.spec["provenance"], bundle.spec, bundle.manifest
     hidden = spec["network"]["hidden"]
     yield f"{bundle.kind} bundle  {plain(bundle.folder)}"
@@ -42,6 +77,9 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     yield f"  network   {'x'.join(map(str, hidden or ())) or 'linear'}, {spec['network']['activation']}"
     for name in bundle.graph.order:
         yield f"  {plain(name)} <- {', '.join(map(plain, bundle.graph[name].inputs))}"
+    if (scenario := spec.get("scenario")) is not None:
+        trusted = "not judged" if scenario["trusted"] is None else f"trusted for {scenario['trusted']} steps"
+        yield f"  starts    {sum(scenario['lengths'])} logged rows; {trusted}"
     for name, entry in manifest.files.items():
         yield f"  {entry.sha256[:16]}  {entry.size:>9}  {name}"
     for name, source in bundle.code().items():

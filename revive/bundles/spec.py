@@ -16,6 +16,7 @@ from revive.graph.nodes import LONGEST_HISTORY, Builtin, Direction, NodeKind
 
 MOST_COLUMNS: Final = 20_000  # of all nodes together
 WIDEST: Final = 100_000  # columns of one node, the frames of a history side by side
+MOST_ROWS: Final = 4_000_000  # of a scenario
 _MOST_NODES: Final = 5_000
 _LONGEST_CHAIN: Final = 8  # a history of a transition of a history of ...
 
@@ -23,6 +24,9 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2000)]
 Index = Annotated[int, Field(ge=0, lt=WIDEST)]
 Number = Annotated[float, Field(allow_inf_nan=False)]
+Ends = Annotated[  # the least and the largest of each column
+    list[Annotated[list[Number], Field(max_length=WIDEST)]], Field(min_length=2, max_length=2)
+]
 Names = Annotated[list[Name], Field(max_length=_MOST_NODES)]
 Pairs = Annotated[list[Annotated[list[Name], Field(min_length=2, max_length=2)]], Field(max_length=WIDEST)]
 
@@ -110,7 +114,7 @@ class NodeSpec(Strict):
 class Found(Strict):
     """An `Amendment` as JSON, whichever it is."""
 
-    kind: Literal["circle", "bound", "copied", "unseen"]
+    kind: Literal["circle", "bound", "copied", "unseen", "stand_in", "late"]
     node: Name
     column: Name | None = None
     x: Name | None = None
@@ -120,6 +124,7 @@ class Found(Strict):
     source: Name | None = None
     source_column: Name | None = None
     models: Names | None = None
+    frames: Annotated[int, Field(ge=2, le=MOST_COLUMNS)] | None = None
 
 
 class GraphSpec(Strict):
@@ -187,6 +192,33 @@ class _Spec(Strict):
     provenance: dict[str, Any]
 
 
+class ScenarioFields(Strict):
+    """`Scenario` as JSON; its rows lie in a file of their own."""
+
+    nodes: Annotated[list[Name], Field(min_length=1, max_length=_MOST_NODES)]
+    lengths: Annotated[
+        list[Annotated[int, Field(ge=1, le=MOST_ROWS)]], Field(min_length=1, max_length=MOST_ROWS)
+    ]
+    begins: Annotated[list[bool], Field(max_length=MOST_ROWS)]
+    longest: Annotated[int, Field(ge=1)]
+    trusted: Annotated[int, Field(ge=1)] | None
+    target: Name | None
+    seen: Names | None
+    history: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)]
+    ranges: dict[Name, Ends]
+    reward: Annotated[str, Field(pattern=r"^[\w][\w-]*\.py$", max_length=200)] | None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if len(self.begins) != len(self.lengths):
+            raise ValueError("'begins' and 'lengths' speak of different pieces")
+        if len({*self.nodes}) < len(self.nodes) or sum(self.lengths) > MOST_ROWS:
+            raise ValueError(f"a node is named twice, or there are more than {MOST_ROWS} rows")
+        if any(a > b for low, high in self.ranges.values() for a, b in zip(low, high, strict=False)):
+            raise ValueError("'ranges' has an end below its begin")
+        return self
+
+
 class VenvSpec(_Spec):
     """venv.json."""
 
@@ -194,7 +226,27 @@ class VenvSpec(_Spec):
     members: Annotated[int, Field(ge=1, le=4096)]
     scales: dict[Name, Annotated[list[Number], Field(max_length=WIDEST)]]
     observed: Names = Field(default_factory=list)
+    scenario: ScenarioFields | None = None
     nodes: dict[Name, NetworkFields] = Field(default_factory=dict)
+
+
+class EnvelopeFields(Strict):
+    """`Envelope` as JSON: what was logged of the columns that a policy sees."""
+
+    columns: Pairs
+    low: Annotated[list[Number | None], Field(max_length=MOST_COLUMNS)]
+    high: Annotated[list[Number | None], Field(max_length=MOST_COLUMNS)]
+    levels: dict[
+        Annotated[str, Field(pattern=r"^[0-9]{1,6}$")], Annotated[list[Number], Field(max_length=4096)]
+    ]
+    sample: Annotated[list[Annotated[list[Number], Field(max_length=MOST_COLUMNS)]], Field(max_length=4096)]
+    reach: Annotated[float, Field(ge=0.0)] | None
+
+    @model_validator(mode="after")
+    def _is_a_table(self) -> Self:
+        if any(len(row) != len(self.columns) for row in self.sample):
+            raise ValueError("the rows of the sample differ in their number of columns")
+        return self
 
 
 class PolicySpec(_Spec):
@@ -202,6 +254,7 @@ class PolicySpec(_Spec):
 
     kind: Literal["policy"]
     target: Name
+    envelope: EnvelopeFields | None = None
 
     @model_validator(mode="after")
     def _runs_everywhere(self) -> Self:

@@ -123,6 +123,11 @@ def venv_tensors(
     return Wanted(shapes, tuple(free))
 
 
+def scenario_tensors(graph: DecisionGraph, nodes: Collection[str], rows: int) -> Wanted:
+    """What the file of a venv's scenario must hold: node -> (rows, columns), as `NODE.rows`, physical units."""
+    return Wanted({f"{name}.rows": Shape("F64", (rows, graph[name].width)) for name in nodes})
+
+
 def _head(continuous: int, members: int, network: Mapping[str, Any]) -> tuple[int, dict[str, Shape]]:
     """Outputs that the family of a node's continuous dimensions takes of its network, and its own tensors."""
     head = network.get("head", "normal") if continuous else "normal"

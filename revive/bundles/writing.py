@@ -11,7 +11,9 @@ from typing import Any
 
 from revive.bundles.manifest import (
     CODE,
+    FORMAT,
     MANIFEST,
+    SCENARIO,
     WEIGHTS,
     Entry,
     Gate,
@@ -35,12 +37,16 @@ def write_bundle(
     code: Mapping[str, bytes],
     provenance: Mapping[str, Any],
     gate: Gate | None = None,
+    scenario: bytes | None = None,
 ) -> None:
     """Write a bundle, in place of a former one at `folder`.
 
     spec: the description of the model. written_by: the program and its version. weights: a safetensors file.
     code: file -> source of the user's functions.
-    provenance: what it was made of. Raises UserError where it could not be read again, OSError for the disk.
+    provenance: what it was made of.
+    scenario: the rows of a venv's scenario, a safetensors file.
+
+    Raises UserError where it could not be read again, OSError for the disk.
     """
     said = {"kind": kind, **spec, "provenance": plain_json(provenance)}
     file = folder / f"{kind}.json"
@@ -49,10 +55,11 @@ def write_bundle(
     files = {
         file.name: text,
         WEIGHTS: weights,
+        **({} if scenario is None else {SCENARIO: scenario}),
         **{f"{CODE}/{name}": source for name, source in code.items()},
     }
     manifest = Manifest(
-        format=2,
+        format=FORMAT,
         kind=kind,
         written_by=written_by,
         files={name: Entry.of(content) for name, content in files.items()},

@@ -6,7 +6,7 @@ import importlib
 import inspect
 import json
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, Unpack, get_args, get_origin, get_type_hints
 
 import hydra.utils
 from hydra.errors import InstantiationException
@@ -136,10 +136,20 @@ def find_target(name: object, path: str, trusted: Collection[str] = ()) -> Calla
 
 
 def _parameters(target: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    """By name; those that a `**arguments: Unpack[SomeTypedDict]` stands for are listed one by one."""
     try:
-        return inspect.signature(target, eval_str=True).parameters
+        parameters = inspect.signature(target, eval_str=True).parameters
     except NameError:  # an annotation that exists for type checkers only
         return inspect.signature(target).parameters
+    found: dict[str, inspect.Parameter] = {}
+    for name, parameter in parameters.items():
+        if get_origin(parameter.annotation) is Unpack:
+            (table,) = get_args(parameter.annotation)
+            for key, annotation in get_type_hints(table).items():
+                found[key] = inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, annotation=annotation)
+        else:
+            found[name] = parameter
+    return found
 
 
 def _check_nested(value: Any, place: str, trusted: Collection[str]) -> list[Problem]:

@@ -30,7 +30,7 @@ def key_help(key: str) -> str:
 
     Raises UserError where there is no such key.
     """
-    known = [found for found in _all_keys() if found.name.split(".")[0] not in _HIDDEN]
+    known = _shown_keys()
     wanted = [found for found in known if found.name == key or found.name.startswith(f"{key}.")]
     if not wanted:
         raise UserError(unknown_key(key, {found.name for found in known}))
@@ -40,6 +40,15 @@ def key_help(key: str) -> str:
         comment = f"  {found.comment}" if found.comment else ""
         lines[f"{f'{found.name}={found.value}':<{width}}{comment}  ({found.file})"] = None
     return "\n".join(lines) + "\n"
+
+
+def key_names() -> list[str]:
+    """Every key that has a value, in order."""
+    return sorted({found.name for found in _shown_keys()})
+
+
+def _shown_keys() -> list[_Key]:
+    return [found for found in _all_keys() if found.name.split(".")[0] not in _HIDDEN]
 
 
 def _all_keys() -> Iterator[_Key]:
@@ -60,6 +69,9 @@ def _keys(file: Path, prefix: list[str], shown: str) -> Iterator[_Key]:
         above = [(depth, name) for depth, name in above if depth < indent]
         name = ".".join([*prefix, *(name for _, name in above), found[2]])
         above.append((indent, found[2]))
+        value, comment = found[3], found[4] or ""
+        if value.startswith("#"):  # a section, with a remark
+            value, comment = "", value.removeprefix("#").strip()
         hidden = any(part in _HIDDEN for part in name.split("."))
-        if not hidden and (found[3] or found[4]):
-            yield _Key(name, found[3], found[4] or "", shown)
+        if not hidden and (value or comment):
+            yield _Key(name, value, comment, shown)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import yaml
+
+from revive.data.readers.dialect import KEYS
 from revive.data.survey import Wishes
 from revive.errors import Problem, UserError, suggestion
 
@@ -16,18 +19,24 @@ _SINGLE: Final = ("data", "folder", "time")
 _FOLDER: Final = Path("experiments")
 _USAGE: Final = (
     "write: new NAME --data FILE [--action COLUMNS] [--state COLUMNS] [--exogenous COLUMNS] [--time COLUMN] "
-    "[--trajectory COLUMNS] [--folder FOLDER]; COLUMNS are names with commas between; new --help says more"
+    "[--trajectory COLUMNS] [--folder FOLDER] [dataset.table.KEY=VALUE]; COLUMNS are names with commas between; "
+    "new --help says more"
 )
+_TABLE: Final = "dataset.table."
 
 
 @dataclass(frozen=True)
 class NewArguments:
-    """The name, the data file, the folder to make the experiment in, and what columns were said to be."""
+    """The name, the data file, the folder to make the experiment in, and what columns were said to be.
+
+    table: how a text table is written, as `dataset.table` of an experiment says it.
+    """
 
     name: str
     data: Path
     folder: Path
     wishes: Wishes
+    table: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_found(self) -> bool:
@@ -37,7 +46,8 @@ class NewArguments:
     @classmethod
     def parse(cls, arguments: Sequence[str]) -> NewArguments:
         """Reads the arguments. Raises UserError where they cannot be meant."""
-        names, options = _divided(arguments)
+        table = dict(_setting(word) for word in arguments if _is_setting(word))
+        names, options = _divided([word for word in arguments if not _is_setting(word)])
         if len(names) != 1 or not options.get("data"):
             said = "no NAME is given" if not names else "no data file is given" if len(names) == 1 else None
             raise _misused(said or f"several names are given: {', '.join(names)}")
@@ -46,7 +56,25 @@ class NewArguments:
         columns = {flag: _columns(flag, options[flag]) for flag in _COLUMNS if flag in options}
         wishes = Wishes(time=options["time"][0] if "time" in options else None, **columns)
         _require_one_role(wishes)
-        return cls(names[0], Path(options["data"][0]), Path(options.get("folder", [str(_FOLDER)])[0]), wishes)
+        folder = Path(options.get("folder", [str(_FOLDER)])[0])
+        return cls(names[0], Path(options["data"][0]), folder, wishes, table)
+
+
+def _is_setting(word: str) -> bool:
+    return re.match(r"\+?dataset\.[\w.]+=", word) is not None
+
+
+def _setting(word: str) -> tuple[str, Any]:
+    """The key and value of `dataset.table.KEY=VALUE`, written as on the command line of a run."""
+    name, _, text = word.lstrip("+").partition("=")
+    key = name.removeprefix(_TABLE)
+    if key not in KEYS or not name.startswith(_TABLE):
+        near = suggestion(key, [_TABLE + known for known in sorted(KEYS)])
+        raise _misused(f"'{name}' says nothing about how a table is written ({near})")
+    try:
+        return key, yaml.safe_load(text)
+    except yaml.YAMLError:
+        return key, text
 
 
 def _divided(arguments: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:

@@ -175,12 +175,20 @@ class Starts(Section):
     shuffled: Share
 
 
+class Fqe(Section):
+    """How a policy is evaluated by the logs alone."""
+
+    updates: Annotated[int, Field(ge=0)]
+    gamma: Annotated[float, Field(gt=0, lt=1)]
+
+
 class Evaluation(Section):
     """What policies are compared on."""
 
     starts: Count
     horizon: Count
     episode: Count | None
+    fqe: Fqe
 
 
 class Truth(Section):

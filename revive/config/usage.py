@@ -1,29 +1,21 @@
-"""The text of --help."""
+"""The text of --help, of the program and of each verb."""
 
 from __future__ import annotations
 
 from revive.config.experiments import VARIABLE, find_experiments
+from revive.config.verbs import VERBS, verb
 
 _TEXT = """\
 Learn a controller from logs: first a virtual environment, then a better policy inside it, with the
 evidence for both.
 
 usage: {program} experiment=NAME [key=value ...]
-       {program} check experiment=NAME          is the data fit for it? prints and writes a report
-       {program} report run=NAME                write the trust report of a finished run again
-           [log_dir=DIR]          where the run folders are; ./runs otherwise
-       {program} new NAME --data FILE           make an experiment from a data file
-           [--trajectory COLUMN]  what tells its trajectories, where the name does not say so
-           [--folder FOLDER]      where it is made; ./experiments otherwise
-       {program} design-experiment run=NAME     how to move the actions so that logs tell what they do
-           [power=0.9] [steps=1000]  the chance to find an effect that matters, and the time for it
-           [bound=0.5]            what it may add to an output, in spreads of that output
-       {program} show BUNDLE                    what a model is, who made it, and the code it carries
-       {program} server -df DATA -cf YAML ...   the options of REVIVE's training script
-       {program} export BUNDLE --out FOLDER     a policy as C99 or, with --to onnx, as ONNX
-       {program} report run=NAME                make a run's report.html anew
-       {program} experiment=NAME --cfg job      show the composed config and stop
-       {program} -m experiment=NAME seed=0,1,2  one run after the other
+       {program} VERB ...
+
+verbs
+{verbs}
+
+  {program} VERB --help says how a verb is called, with examples.
 
 experiments
 {experiments}
@@ -40,6 +32,11 @@ often used
   policy.mode=none     do not learn a policy
   tracking=none        no MLflow
   debug=fast           tiny limits, to see whether everything runs
+  --cfg job            show the composed config and stop
+  -m seed=0,1,2        one run after the other
+
+examples
+{examples}
 
 --help KEY says what a key means, and what there is in a section: --help dataset, --help venv.budget.
 Every key of the config can be set; a relative path starts at the working directory.
@@ -49,29 +46,50 @@ Every key of the config can be set; a relative path starts at the working direct
 def usage(program: str) -> str:
     """What the program does, how to call it, and which experiments there are."""
     found = find_experiments().values()
-    width = max((len(experiment.name) for experiment in found), default=0)
-    lines = [f"  {e.name:<{width}}  {e.summary()}".rstrip() for e in found] or ["  none found"]
-    return _TEXT.format(program=program, experiments="\n".join(lines), variable=VARIABLE)
+    lines = _beside([(e.name, e.summary()) for e in found]) or ["  none found"]
+    examples = [(f"{program} {v.examples[0][0]}", v.examples[0][1]) for v in VERBS]
+    return _TEXT.format(
+        program=program,
+        verbs="\n".join(_beside([(v.name, v.summary) for v in VERBS])),
+        experiments="\n".join(lines),
+        examples="\n".join(_examples(examples)),
+        variable=VARIABLE,
+    )
 
 
-_NEW = """\
-Make an experiment from a data file: a folder with a description, a reward to fill in, and guesses that are marked.
+def verb_usage(program: str, name: str) -> str:
+    """How one verb is called, with its options and examples."""
+    found = verb(name)
+    parts = [
+        f"{found.summary[0].upper()}{found.summary[1:]}.",
+        "",
+        f"usage: {program} {found.name} {found.usage}",
+        "",
+        found.text,
+    ]
+    if found.options:
+        parts += [
+            "",
+            *_beside(
+                [
+                    (f"{o.flag}{'' if o.flag.endswith('=') else ' '}{o.value}".strip(), o.text)
+                    for o in found.options
+                ]
+            ),
+        ]
+    parts += ["", "examples", *_examples([(f"{program} {typed}", told) for typed, told in found.examples])]
+    return "\n".join(parts) + "\n"
 
-usage: {program} new NAME --data FILE [options]
 
-  NAME                    letters, digits, - and _
-  --data FILE             npz, h5, csv, parquet, a folder of tables, or a Minari dataset
-  --action COLUMNS        what the controller sets
-  --state COLUMNS         what follows from what was before; then no other column is taken for a state
-  --exogenous COLUMNS     what comes from outside and is replayed from the logs: weather, demand, set points
-  --time COLUMN           the time of a row
-  --trajectory COLUMNS    what tells one run, batch or machine from the next
-  --folder FOLDER         where it is made; ./experiments otherwise
-
-COLUMNS are names with commas between; quote names with blanks. What is not told is guessed, and said.
-"""
+def _beside(pairs: list[tuple[str, str]]) -> list[str]:
+    width = max((len(left) for left, _ in pairs), default=0)
+    return [f"  {left:<{width}}  {right}".rstrip() for left, right in pairs]
 
 
-def new_usage(program: str) -> str:
-    """How to call `new`."""
-    return _NEW.format(program=program)
+def _examples(pairs: list[tuple[str, str]]) -> list[str]:
+    """Each on a line, what it does behind it; on the next line where that would be far to the right."""
+    width = max((len(left) for left, _ in pairs if len(left) <= 64), default=0)
+    return [
+        f"  {left:<{width}}  # {right}" if len(left) <= width else f"  {left}\n  {'':<{width}}  # {right}"
+        for left, right in pairs
+    ]

@@ -10,12 +10,16 @@ import numpy as np
 from revive.data.readers.container import WORD, Container
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.tables import TableFiles
+from revive.data.readers.words import vocabulary
 from revive.data.roles import tokens
 from revive.errors import Problem, Problems, UserError
 
-_TAGS: Final = frozenset(
-    {"tag", "tagname", "tags", "name", "variable", "sensor", "point", "entity", "signal"}
-) | {*("parameter", "item", "channel", "quantity")}
+_TAGS: Final = vocabulary("""
+    tag tagname tags name variable sensor point entity signal parameter item channel quantity source series field metric
+    itemid nodeid
+    """)
+_FLUX: Final = frozenset(["_time", "_value", "_field"])  # of InfluxDB, beside constants
 _VALUES: Final = frozenset(["value", "val", "values", "wert", "state", "reading", "measurement"])
 _TIMES: Final = frozenset(
     ["time", "timestamp", "date", "datetime", "changed", "updated", "ts", "zeit", "when"]
@@ -27,11 +31,11 @@ _REPEATED: Final = 5  # rows for each tag, on average
 def refuse_long_format(container: Container, path: Path) -> None:
     """Raises UserError, with the lines that pivot it, where a table holds a row for each (time, tag)."""
     infos = container.infos
-    if not container.is_table or not 3 <= len(infos) <= _MOST:
+    if not container.is_table or not (3 <= len(infos) <= _MOST or {*infos} >= _FLUX):
         return
     tag = _first(container, _TAGS, ("text",))
     value = _first(container, _VALUES, ("numbers", "text"))
-    time = _first(container, _TIMES, ("numbers", "dates", "text"))
+    time = _first(container, _TIMES, ("dates",)) or _first(container, _TIMES, ("numbers", "text"))
     if tag is None or value is None or time is None or len({tag, value, time}) < 3:
         return
     loaded = load_within(container, {}, {f"{WORD}{tag}": tag}, ReadOptions(), Problems())
@@ -42,13 +46,16 @@ def refuse_long_format(container: Container, path: Path) -> None:
     shown = ", ".join(tags[:6]) + (f" and {len(tags) - 6} more" if len(tags) > 6 else "")
     what = f"is in long format: a row for each '{time}' and '{tag}', with its '{value}' "
     what += f"({len(tags)} quantities: {shown})"
-    read = "pd.read_parquet" if path.suffix.lower() == ".parquet" else "pd.read_csv"
+    read = container.pandas_call if isinstance(container, TableFiles) else f"pd.read_csv({path.name!r})"
+    form = (
+        ", unit='s'" if infos[time].kind == "numbers" else ", dayfirst=True" if infos[time].day_first else ""
+    )
     script = [
         "make a column of each quantity first, for example in Python, with a sampling period that suits the plant:",
         "    import pandas as pd",
-        f"    d = {read}({path.name!r})",
+        f"    d = {read}",
         f"    d[{value!r}] = pd.to_numeric(d[{value!r}], errors='coerce')",
-        f"    d[{time!r}] = pd.to_datetime(d[{time!r}])",
+        f"    d[{time!r}] = pd.to_datetime(d[{time!r}]{form}, errors='coerce')",
         f"    wide = d.pivot_table(index={time!r}, columns={tag!r}, values={value!r}, aggfunc='last')",
         "    wide.resample('60s').last().ffill().dropna().to_csv('wide.csv')",
     ]

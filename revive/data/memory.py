@@ -22,13 +22,21 @@ class Memory:
     """
 
     def __init__(self, graph: DecisionGraph, inputs: Sequence[str], middle: Callable[[str], Array]) -> None:
-        self.middle = middle
+        self.graph, self.middle = graph, middle
         self.specs: dict[str, HistorySpec] = {
             name: spec for name in inputs if (spec := graph[name].history) is not None
         }
         self.counter = graph.step if graph.step in inputs else None
         self.past: dict[str, Array] = {}
         self.steps: Array | None = None
+
+    def shown(self, target: str) -> tuple[str, ...]:
+        """What has to be seen in each step: the inputs of the target, and what histories among them are of."""
+        kept = {*self.specs, self.counter, target}
+        sources = [
+            self.specs[name].source if name in self.specs else name for name in self.graph[target].inputs
+        ]
+        return tuple(dict.fromkeys(name for name in sources if name not in kept))
 
     def forget(self, rows: Array | None = None) -> None:
         """Begin anew, everywhere or in the rows (indices) of plants that were started again."""

@@ -13,6 +13,7 @@ from revive.data.readers.ends import plain_time
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.order import TimeOrder
+from revive.data.readers.tables import TableFiles
 from revive.data.roles import Role, is_counter, role_by_name
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
@@ -208,6 +209,7 @@ class Marks:
         time = order.mended(Loaded(), time, np.array([len(time)], np.int64))
         twice = _shared(time, self.arrays)
         if twice == 0:
+            self._refuse_scattered(name, time)
             return
         fitting = self._telling(time)
         if fitting:
@@ -219,6 +221,18 @@ class Marks:
             return
         what = f"{twice} rows have the time of another row and other values: several machines in one file?"
         remedy = "name the column that tells them: --trajectory COLUMN; if none does, write one, or a file for each"
+        raise UserError(Problem(what, self.container.name, name, remedy))
+
+    def _refuse_scattered(self, name: str, time: FloatArray) -> None:
+        """Raises UserError where the values of one time stand in several rows, some columns in each."""
+        twice = _shared(time, {key: np.isnan(values) for key, values in self.arrays.items()})
+        if twice == 0:
+            return
+        what = f"{twice} rows have the time of another row, and values in other columns than that"
+        call = self.container.pandas_call if isinstance(self.container, TableFiles) else "pd.read_csv(...)"
+        remedy = (
+            f"make one row of them first, in Python: {call}.groupby({name!r}).first().to_csv('together.csv')"
+        )
         raise UserError(Problem(what, self.container.name, name, remedy))
 
     def _telling(self, time: FloatArray) -> list[str]:
@@ -273,6 +287,9 @@ def _shared(time: FloatArray, arrays: Mapping[str, FloatArray]) -> int:
     for values in arrays.values():
         if len(values) == len(time):
             sorted_ = values[order]
-            differ |= (sorted_[1:] != sorted_[:-1]).any(axis=1)
+            unlike = (
+                (sorted_[1:] != sorted_[:-1]) & (sorted_[1:] == sorted_[1:]) & (sorted_[:-1] == sorted_[:-1])
+            )
+            differ |= unlike.any(axis=1)
     shared = int((same & differ).sum())
     return shared if shared > max(2, 0.02 * len(time)) else 0

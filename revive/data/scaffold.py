@@ -15,6 +15,7 @@ from revive.data.proposal import quoted
 from revive.data.readers.container import Container, Info
 from revive.data.readers.frames import FRAME, is_frame
 from revive.data.readers.opening import open_container
+from revive.data.readers.options import ReadOptions
 from revive.data.roles import Role
 from revive.data.run_marks import NO_NODE
 from revive.data.survey import LAST, Survey, Wishes, survey
@@ -58,15 +59,18 @@ def guess_description(data: Any) -> str:
     return guess(data).description
 
 
-def guess(data: Any, wishes: Wishes | None = None) -> Guess:
+def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | None = None) -> Guess:
     """The description, and how the file has to be read. Raises UserError as `guess_description` does.
 
-    wishes: what the user said that columns are.
+    wishes: what the user said that columns are. table: what the user said about how a text table is written, by the
+    names of `TableOptions`.
     """
     path = FRAME if is_frame(data) else Path(data)
-    with open_container(data) as container:
+    with open_container(data, ReadOptions(table=table).layout) as container:
         refuse_long_format(container, path)
         found = survey(container, wishes or Wishes())
+        if table:
+            found.dataset["table"] = {**table, **found.dataset.get("table", {})}
         nodes = _nodes(container, found)
         given = {name for name in container.infos if state_name(name) is not None}
         rest = [

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from revive.data.readers.container import Container, Part
+from revive.data.readers.container import AND, TRAJECTORY, Container, Part
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.roles import Role, actions_among, is_setpoint, role_by_name
@@ -168,10 +168,22 @@ class _Surveyor:
         named = [name for name in free if role_by_name(name) is Role.TIME and self._could_be_time(name)]
         dated = [name for name in free if self._infos[name].kind == "dates"]
         if named or dated:
-            # a date with its time of day before one without, and that before a time of day alone
-            name = min([*named, *dated], key=lambda name: _PARTIAL.index(self._holds(name)))
+            choice = [*dict.fromkeys([*named, *dated])]
+            seen = self._different(choice) if len(choice) > 1 else {}
+            # a date with its time of day before one without, and that before a time of day alone; what stands still
+            # (when a query began, when a record was made) behind what moves
+            name = min(choice, key=lambda name: (not seen.get(name, True), _PARTIAL.index(self._holds(name))))
             why = "its name" if name in named else "it holds dates"
             found.roles[name], found.dataset["time"] = (Role.TIME, why), name
+            for part in name.split(AND):
+                if part != name and self._infos[part].numeric:
+                    found.roles[part] = (NO_NODE, "a part of the time")
+
+    def _different(self, names: Sequence[str]) -> dict[str, bool]:
+        """Name -> whether there are different times in it."""
+        labels = {f"{TRAJECTORY}:{name}": name for name in names}
+        loaded = load_within(self._container, {}, labels, ReadOptions(), Problems()).labels
+        return {name: len(np.unique(loaded[role])) > 1 for role, name in labels.items() if role in loaded}
 
     def _holds(self, name: str) -> str:
         holds = self._infos[name].holds
@@ -193,11 +205,14 @@ class _Surveyor:
             values = found.arrays[name]
             if name in found.roles or name in self._named or values.shape[1] != 1 or len(values) < 3:
                 continue
-            first = values[0, 0]
-            if _counts_rows(values):
+            known = values[~np.isnan(values)]
+            if not len(known):
+                found.roles[name] = (NO_NODE, "no value in any row")
+            elif _counts_rows(values):
                 found.roles[name] = (NO_NODE, "it counts the rows")
-            elif (values[:, 0] == first).all() and not self._is_followed(name):
-                found.roles[name] = (NO_NODE, f"{first:g} in all rows")
+            elif (known == known[0]).all() and not self._is_followed(name):
+                where = "in all rows" if len(known) == len(values) else "wherever it has a value"
+                found.roles[name] = (NO_NODE, f"{known[0]:g} {where}")
 
     def _mark_nodes(self, names: list[str]) -> None:
         """Tells actions, states and what comes from outside, among the names that are left."""

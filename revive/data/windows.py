@@ -143,7 +143,10 @@ class Rows:
         For replaying exogenous nodes longer than the log: a reflected series keeps its values and its
         persistence, where a held or a zeroed one would not.
         """
-        steps = torch.arange(length, device=first.device).view(-1, *[1] * first.dim())
+        return self.ahead(first, torch.arange(length, device=first.device).view(-1, *[1] * first.dim()))
+
+    def ahead(self, first: Tensor, steps: Tensor) -> Tensor:
+        """The rows so many steps after the rows `first`, turning round as in `reflected`; the shapes are broadcast."""
         stop = self.ends[first]
         start = self.start_of(first)
         span = (stop - start).clamp_min(2)

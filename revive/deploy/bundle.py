@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,10 +15,12 @@ from torch import Tensor, nn
 
 from revive import __version__
 from revive.bundles import Bundle, Gate, Kind, write_bundle
+from revive.data.scenario import Scenario, Source
 from revive.deploy.sessions import PolicySession, VenvSession
 from revive.deploy.trial import try_policy, try_venv
 from revive.errors import Problem, UserError
 from revive.policy.policy import Policy
+from revive.policy.reward import Reward
 from revive.user_code import require_inside
 from revive.venv.functions import UserCode
 from revive.venv.virtual_env import VirtualEnv
@@ -35,18 +39,47 @@ _BROKEN = (  # what building from values that contradict each other may end in
 
 
 def save_venv(
-    venv: VirtualEnv, folder: Path, provenance: Mapping[str, Any], gate: Gate | None = None
+    venv: VirtualEnv,
+    folder: Path,
+    provenance: Mapping[str, Any],
+    gate: Gate | None = None,
+    scenario: Scenario | None = None,
 ) -> None:
-    """Write a venv bundle; `provenance` says what it was made of. The user's functions travel as source."""
+    """Write a venv bundle; `provenance` says what it was made of. The user's functions travel as source.
+
+    scenario: what lets it be stepped by itself, the reward among it.
+    """
     code = {path.name: path.read_bytes() for path in venv.code.files}
-    _save("venv", venv, venv.to_json(), folder, code=code, provenance=provenance, gate=gate)
+    spec, rows = venv.to_json(), None
+    if scenario is not None:
+        spec["scenario"] = scenario.to_json()
+        if scenario.reward is not None:
+            file = _free_name(scenario.reward, code)
+            spec["scenario"]["reward"], code[file] = file, scenario.reward.text
+        rows = save({f"{name}.rows": torch.tensor(a) for name, a in scenario.arrays.items()})
+    _save("venv", venv, spec, folder, code=code, provenance=provenance, gate=gate, scenario=rows)
+
+
+def _free_name(source: Source, code: Mapping[str, bytes]) -> str:
+    """The name of a file, another one where it is that of a different file in `code`."""
+    plain = re.sub(r"\W", "_", Path(source.file).stem) or "reward"
+    names = (f"{plain}{'_' * number}.py" for number in count())
+    return next(name for name in names if code.get(name, source.text) == source.text)
 
 
 def save_policy(
-    policy: Policy, folder: Path, provenance: Mapping[str, Any], gate: Gate | None = None
+    policy: Policy,
+    folder: Path,
+    provenance: Mapping[str, Any],
+    gate: Gate | None = None,
+    envelope: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a policy bundle of one copy; `provenance` says what it was made of."""
-    _save("policy", policy, policy.to_json(), folder, code={}, provenance=provenance, gate=gate)
+    """Write a policy bundle of one copy; `provenance` says what it was made of.
+
+    envelope: what was logged of what the policy sees, as `revive.runtime.envelope` writes it.
+    """
+    known = {} if envelope is None else {"envelope": envelope}
+    _save("policy", policy, policy.to_json() | known, folder, code={}, provenance=provenance, gate=gate)
 
 
 def _save(kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, **rest: Any) -> None:
@@ -85,14 +118,16 @@ def load_venv(
     Args:
         path: the folder of the bundle.
         code: a folder of yours with the Python files that the graph names; they are run from there.
-        trust: run the source that the bundle carries (`python -m revive show BUNDLE` prints it).
+        trust: run the source that the bundle carries, the reward's too (`python -m revive show BUNDLE` prints it).
         accept_failed_gate: also load what did not pass its gate.
 
     Raises UserError where the bundle was changed, cannot be read, or needs what was not allowed.
     """
     bundle = Bundle.open("venv", path)
     bundle.require_gate(accept_failed_gate)
-    return VenvSession(_venv(bundle, _code(bundle, code, trust)))
+    scenario = bundle.scenario()
+    venv = _venv(bundle, _code(bundle, code, trust))
+    return VenvSession(venv, scenario, _reward(bundle, scenario, code, trust))
 
 
 def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> PolicySession:
@@ -128,6 +163,19 @@ def _code(bundle: Bundle, folder: str | Path | None, trust: bool) -> UserCode | 
         what = f"the bundle does not carry {', '.join(missing)}"
         raise UserError(Problem(what, bundle.folder, remedy="load_venv(path, code=FOLDER)"))
     return UserCode.load(bundle.graph, bundle.folder / "code", sources)
+
+
+def _reward(
+    bundle: Bundle, scenario: Scenario | None, folder: str | Path | None, trust: bool
+) -> Reward | None:
+    """What the venv pays, where that is known and its source is allowed to run."""
+    if scenario is None or scenario.reward is None:
+        return None
+    file = scenario.reward.file
+    if folder is not None and (Path(folder) / file).is_file():
+        require_inside(Path(folder), [file])
+        return Reward.load(Path(folder) / file)
+    return Reward.load(bundle.folder / "code" / file, scenario.reward.text) if trust else None
 
 
 def _venv(bundle: Bundle, code: UserCode | None) -> VirtualEnv:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -45,10 +45,45 @@ class Unseen:
     models: tuple[str, ...]
 
 
-Amendment = Circle | Bound | Copied | Unseen
-"""A property of columns that holds in all rows of the data."""
+@dataclass(frozen=True)
+class StandIn:
+    """The exogenous node `node`, of one column of that name, stands in for a cause that nobody logged.
 
-_KINDS: Final[Mapping[str, type]] = {"circle": Circle, "bound": Bound, "copied": Copied, "unseen": Unseen}
+    It is estimated from what lasts in the moves of `source.source_column` (see revive/trust/stand_in.py), in its unit,
+    and is an input of the transitions `models`. 0 where nothing hidden is known to happen.
+    """
+
+    node: str
+    source: str
+    source_column: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Late:
+    """What `node` does shows only later, so the transitions `models` see its last `frames` values."""
+
+    node: str
+    frames: int
+    models: tuple[str, ...]
+
+
+Amendment = Circle | Bound | Copied | Unseen | StandIn | Late
+"""What the data show of columns, and is written into a graph."""
+
+_KINDS: Final[Mapping[str, type]] = {
+    "circle": Circle,
+    "bound": Bound,
+    "copied": Copied,
+    "unseen": Unseen,
+    "stand_in": StandIn,
+    "late": Late,
+}
+
+
+def stand_ins(found: Iterable[Amendment]) -> tuple[str, ...]:
+    """The nodes that stand in for causes that nobody logged."""
+    return tuple(amendment.node for amendment in found if isinstance(amendment, StandIn))
 
 
 def amendment_to_json(amendment: Amendment) -> dict[str, Any]:

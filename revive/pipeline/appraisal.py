@@ -22,12 +22,13 @@ from revive.policy.episodes import (
     play,
 )
 from revive.policy.evaluation import EvaluationEnvironment
+from revive.policy.fqe import Logs, discounted_mean, fitted_q
 from revive.policy.imitation import independent
 from revive.policy.intervals import Interval, prediction
-from revive.policy.problem import reward_of_rows
+from revive.policy.problem import mean_terms, reward_of_rows
 from revive.policy.simulator import Truth
 from revive.report.summary import Estimate
-from revive.venv.virtual_env import VirtualEnv
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def appraise(
             "iteration": learned.iteration,
             "fallback": learned.fallback,
         },
+        "compared": learned.compared,
         "horizon": learned.horizon,
         "learning": context.learning("policy"),
     }
@@ -73,6 +75,10 @@ def appraise(
             "se": truth.standard_error,
             "episodes": len(truth.rewards),
         }
+    if context.settings.policy.evaluation.fqe.updates:
+        figures["fqe"] = _by_the_logs(context, world, learned, ours, theirs)
+    if terms := _terms(world, rolled, actor, learned.half, ours):
+        figures["terms"] = terms
     if has_episodes(rows, venv):
         figures["episodes"] = _per_episode(context, venv, rows, learned, truth)
     members = venv.members_of(1 - learned.half)
@@ -86,6 +92,45 @@ def foretold(world: EvaluationEnvironment, values: Tensor, half: int) -> Interva
     venv, other = world.venv, 1 - half
     own = float(values[venv.members_of(half)].double().mean())
     return prediction(values[venv.members_of(other)], own, independent(world, other))
+
+
+def _terms(
+    world: EvaluationEnvironment, rolled: dict[str, Tensor], actor: Actor, half: int, ours: Episodes
+) -> dict[str, dict[str, float]]:
+    """Named terms of the reward per step: in the logs, and of the policy in the half that it did not learn in."""
+    codec = actor.codec or world.venv.codec
+    logged = mean_terms(world.reward, codec, world.rows)
+    found = world.reward.terms(codec.decode(rolled))
+    members, alive = world.venv.members_of(1 - half), ours.alive
+    return {
+        name: {"logged": logged[name], "predicted": float((term * alive)[:, members].double().mean())}
+        for name, term in found.items()
+    }
+
+
+def _by_the_logs(
+    context: Context, world: EvaluationEnvironment, learned: Learned, ours: Episodes, theirs: Episodes
+) -> dict[str, Any]:
+    """Fitted Q evaluation of either half, beside what its venv says of the same starts in the same measure."""
+    task, venv, chosen = context.task, world.venv, context.settings.policy.evaluation.fqe
+    reward = reward_of_rows(world.rows, venv, task.graph, task.reward)
+    logs = Logs(venv, world.rows, learned.policy, task.target, reward)
+    members = [venv.members_of(half) for half in range(venv.halves)]
+    starts = [world.first[of.start] for of in members]
+    found = fitted_q(logs, starts, gamma=chosen.gamma, updates=chosen.updates, seed=context.settings.seed)
+    told: dict[str, Any] = {"gamma": chosen.gamma, "half": 1 - learned.half}
+    if isinstance(found, str):
+        return {**told, "reason": found}
+    told["halves"] = [
+        {
+            "policy": worth.policy,
+            "logs": worth.logs,
+            "venv_policy": float(discounted_mean(ours.of(of).reward, chosen.gamma).mean()),
+            "venv_behaviour": float(discounted_mean(theirs.of(of).reward, chosen.gamma).mean()),
+        }
+        for worth, of in zip(found, members, strict=True)
+    ]
+    return told
 
 
 def _per_episode(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,27 +14,39 @@ from revive.pipeline.drafts import unfinished
 from revive.pipeline.inputs import Inputs, gather
 from revive.report.data_page import data_page
 from revive.report.terminal import Terminal
-from revive.runs import write_json
+from revive.runs import plain_json, write_json
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings, *, as_json: bool = False) -> None:
     """Check what an experiment gives, print the report and write it beside the runs.
 
-    Raises UserError with everything that stops a run.
+    as_json: print what stands in data_report.json in place of text. Raises UserError with everything that stops a run.
     """
     folder = settings.log_dir / "checks" / settings.experiment
     settings = _without_learning(settings) if settings.reward is None else settings
-    terminal = Terminal()
     try:
         inputs = gather(settings)
     except UserError as error:
-        write_report(DataReport.of_error(error), None, settings.experiment, folder)
+        report = DataReport.of_error(error)
+        write_report(report, None, settings.experiment, folder)
+        if as_json:
+            _print(report, folder)
         raise  # it says all that the report does
     report = report_on(inputs, settings)
     write_report(report, inputs, settings.experiment, folder)
-    terminal.note(report.to_text())
-    terminal.note(f"\nreport  {folder / 'data_report.html'}")
+    if as_json:
+        _print(report, folder)
+    else:
+        terminal = Terminal()
+        terminal.note(report.to_text())
+        terminal.note(f"\nreport  {folder / 'data_report.html'}")
     require_no_errors(report, settings)
+
+
+def _print(report: DataReport, folder: Path) -> None:
+    """For a script that reads standard output."""
+    said = plain_json({**report.to_json(), "report": str(folder / "data_report.html")})
+    sys.stdout.write(f"{json.dumps(said, indent=2, ensure_ascii=False)}\n")
 
 
 def _without_learning(settings: Settings) -> Settings:

@@ -121,7 +121,7 @@ class Context(TrainingContext):
 
     def watch(self, learner: object, done: int, total: int) -> None:
         """Show how far it is; end it where the run is asked to stop."""
-        self.terminal.progress(done, total)
+        self.terminal.progress(done, total, getattr(learner, "latest", dict))
         self.go_on()
 
     def go_on(self) -> None:

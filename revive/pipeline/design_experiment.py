@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import yaml
 from rich.table import Table
 
-from revive.config.settings import Settings
+from revive.config.run_arguments import RunArguments
 from revive.data.trajectories import Trajectories
-from revive.errors import Problem, UserError, suggestion
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.pipeline.finished import settings_of
 from revive.pipeline.inputs import Inputs, gather
 from revive.pipeline.trust import cards_of
 from revive.report.tables import PLAIN
@@ -22,7 +22,7 @@ from revive.runs import write_json
 from revive.trust.card import CausalCard
 from revive.trust.experiment import Column, Dither, dithers, played
 
-KEYS = ("run", "log_dir", "power", "steps", "bound", "seed")
+KEYS = ("power", "steps", "bound", "seed")
 
 
 def design_experiment(arguments: Sequence[str]) -> None:
@@ -31,9 +31,9 @@ def design_experiment(arguments: Sequence[str]) -> None:
     arguments: run=NAME [log_dir=DIR] [power=0.9] [steps=1000] [bound=0.5] [seed=0]; bound in spreads of each output.
     Raises UserError for arguments that cannot be understood, and for a run that is not there.
     """
-    given = _read(arguments)
-    folder = Path(given.get("log_dir", "runs")).expanduser() / given["run"]
-    inputs = gather(_settings(folder))
+    given = RunArguments.parse("design-experiment", arguments, KEYS)
+    folder = given.folders[0]
+    inputs = gather(settings_of(folder))
     cards = cards_of(inputs).cards
     if not cards:
         what = "there are no causal cards to design an experiment from"
@@ -43,12 +43,12 @@ def design_experiment(arguments: Sequence[str]) -> None:
     plan = dithers(
         cards,
         {(card.action, card.output): _column(card, inputs) for card in cards},
-        power=_number(given, "power", 0.9, 0.5, 0.999),
-        steps=int(_number(given, "steps", 1000, 50, 1_000_000)),
-        bound=_number(given, "bound", 0.5, 1e-6, 1e6),
+        power=given.number("power", 0.9, 0.5, 0.999),
+        steps=int(given.number("steps", 1000, 50, 1_000_000)),
+        bound=given.number("bound", 0.5, 1e-6, 1e6),
     )
     write_json(folder / "design_experiment.json", {"dithers": [dither.to_json() for dither in plan]})
-    file = _write_csv(folder, plan, int(_number(given, "seed", 0, 0, 2**31)))
+    file = _write_csv(folder, plan, int(given.number("seed", 0, 0, 2**31)))
     terminal = Terminal()
     terminal.console.print(_table(plan))
     if file is None:
@@ -57,47 +57,6 @@ def design_experiment(arguments: Sequence[str]) -> None:
         terminal.note(
             f"\nplay    {file}: add it to what the operator decides, step by step, within the legal range"
         )
-
-
-def _read(arguments: Sequence[str]) -> dict[str, str]:
-    given = dict(text.split("=", 1) for text in arguments if "=" in text)
-    wrong = [text for text in arguments if "=" not in text] + [key for key in given if key not in KEYS]
-    if wrong:
-        raise UserError(
-            Problem(f"'{wrong[0]}' is no argument of design-experiment", remedy=suggestion(wrong[0], KEYS))
-        )
-    if not given.get("run"):
-        raise UserError(Problem("no run is named", remedy="design-experiment run=NAME"))
-    return given
-
-
-def _number(given: dict[str, str], key: str, usual: float, low: float, high: float) -> float:
-    try:
-        value = float(given.get(key, usual))
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise UserError(
-            Problem(f"is {given.get(key)}", place=key, remedy=f"a number from {low:g} to {high:g}")
-        )
-    return value
-
-
-def _settings(folder: Path) -> Settings:
-    """Those of the last command of a run; logs that its simulator made are read from the run folder."""
-    try:
-        values = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-        values.pop("data", None)
-        if (folder / "data.npz").is_file() and values["dataset"]["path"] is None:
-            values["dataset"]["path"] = str((folder / "data.npz").absolute())
-    except FileNotFoundError:
-        there = [p.parent.name for p in folder.parent.glob("*/config.yaml")] if folder.parent.is_dir() else []
-        raise UserError(
-            Problem("there is no run", folder, remedy=suggestion(folder.name, there[-20:]))
-        ) from None
-    except (yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(Problem(f"is damaged: {error}", folder / "config.yaml")) from error
-    return Settings.check(values)
 
 
 def _column(card: CausalCard, inputs: Inputs) -> Column:

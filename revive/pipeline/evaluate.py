@@ -12,19 +12,23 @@ import torch
 from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
+from revive.graph.found import stand_ins
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.gate import gate_of, note_in_bundles
+from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
-from revive.pipeline.study import study
+from revive.pipeline.study import plain, study
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
+from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
+from revive.tracking.base import NOTE
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -63,7 +67,7 @@ def evaluate(
             backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
-            causal=context.inputs.cards.as_dict() if context.inputs.cards else {},
+            causal=_causal(context),
             gate=gate.model_dump(mode="json"),
             tipping=learned.tipping if learned else [],
         )
@@ -72,18 +76,28 @@ def evaluate(
             records.artifact(path, "figures")
         records.metrics(summary.metrics())
         if context.settings.report:
-            write_report(context.folder.path, summary.to_json(), study(context, venv, rows, errors, learned))
+            shown = study(context, venv, rows, errors, learned)
+            shown["evaluation"] = plain({k: policy[k] for k in ("fqe", "terms", "compared") if k in policy})
+            write_report(context.folder.path, summary.to_json(), shown)
     summary = replace(summary, seconds=context.seconds)
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
     for name in ("summary.json", PAGE, FIGURES) if context.settings.report else ("summary.json",):
         context.tracker.artifact(context.folder.path / name)
     codes = ", ".join(sorted({v.code for v in verdicts})) or "none"
-    context.tracker.tags({"verdicts": codes, "gate": gate.status})
+    context.tracker.tags({"verdicts": codes, "gate": gate.status, NOTE: note(summary.to_json())})
     note_in_bundles(context.folder.path, gate)
+    _keep_models(context)
     context.terminal.table(summary)
     require_finite(summary)
     return gate
+
+
+def _keep_models(context: Context) -> None:
+    """Record venv and policy as models, now that their gate stands in them."""
+    afresh: dict[str, int] = {kind: context.folder.times_afresh(kind) for kind in KINDS}
+    for record in model_records(context.folder.path, afresh):
+        context.tracker.model(record)
 
 
 def _policy_summary(
@@ -98,6 +112,12 @@ def _policy_summary(
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]
+
+
+def _causal(context: Context) -> dict[str, Any]:
+    """The causal cards, and which nodes stand in for hidden causes."""
+    cards, standing = context.inputs.cards, stand_ins(context.inputs.graph.found)
+    return {**cards.as_dict(), "stand_ins": list(standing)} if cards else {}
 
 
 def require_finite(summary: Summary) -> None:
@@ -204,7 +224,7 @@ def _series(
     series = {
         "the logs": logged,
         "logs' controller, in the venv": of(None),
-        "learned policy, in the venv": of(learned.policy.actor()),
+        f"{'clone taken' if learned.fallback else 'learned policy'}, in the venv": of(learned.policy.actor()),
     }
     return (
         series,

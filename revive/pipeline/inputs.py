@@ -3,7 +3,7 @@ before a run folder exists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
 from revive.data.codec import Codec
 from revive.data.computed import Function, known_values, with_functions
+from revive.data.derive import with_derived
 from revive.data.proposal import Proposal
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.readers.checksum import require_sha256
@@ -25,7 +26,8 @@ from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description, read_description
-from revive.graph.found import Amendment
+from revive.graph.found import Amendment, StandIn
+from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
@@ -62,7 +64,8 @@ class Inputs:
     """The checked inputs of a run; `task` None where nothing is to be learned, judged or tuned by a reward.
 
     folder: what the user's functions lie in. applied: what was found in the logs and written into the graph.
-    cards: what the logs say about cause and effect, once that was asked.
+    cards: what the logs say about cause and effect, once that was asked. prescribed: stand-ins for hidden causes that
+    the venv which is taken from elsewhere was learned with, not yet in the graph.
     """
 
     graph: DecisionGraph
@@ -77,6 +80,7 @@ class Inputs:
     folder: Path
     applied: tuple[Proposal, ...] = ()
     cards: Cards | None = None
+    prescribed: tuple[StandIn, ...] = ()
 
     def save_made_data(self, folder: Path) -> None:
         """Keep the logs that the simulator made beside the run, so that it holds all it was learned from."""
@@ -93,7 +97,9 @@ def gather(settings: Settings) -> Inputs:
     logs = _derived(settings, raw, graph, code.functions)
     other = _validation_logs(settings, graph, code.functions)
     applied = to_apply(settings, graph, logs, other)
-    graph = amended(graph, applied.changes)
+    prescribed = tuple(change for change in applied.changes if isinstance(change, StandIn))
+    graph = amended(graph, [change for change in applied.changes if not isinstance(change, StandIn)])
+    logs, other = with_derived(logs, graph), None if other is None else with_derived(other, graph)
     parts = Split(logs, other) if other is not None else _parts(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
@@ -101,7 +107,10 @@ def gather(settings: Settings) -> Inputs:
         codec = Codec.fit(graph, known_values(parts.train))
         try_rule(rule, graph, codec, Rows.of(codec, graph, parts.train, parts.validation), code)
     task = _task(settings, graph, logs, code)
-    return Inputs(graph, logs, parts, task, truth, made, code, losses, rule, folder, applied.proposals)
+    told = applied.proposals
+    return Inputs(
+        graph, logs, parts, task, truth, made, code, losses, rule, folder, told, prescribed=prescribed
+    )
 
 
 def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: UserCode) -> Task | None:
@@ -166,6 +175,21 @@ def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Dec
     return target, _seen_by_policy(settings, graph, target)
 
 
+def rewritten(
+    inputs: Inputs, wanted: Sequence[Amendment], filled: Callable[[Trajectories], Trajectories]
+) -> Inputs:
+    """The inputs with more written into the graph, once the logs were read; `filled` adds what the new nodes hold."""
+    parts, task = inputs.parts, inputs.task
+    test = None if parts.test is None else filled(parts.test)
+    return replace(
+        inputs,
+        graph=amended(inputs.graph, wanted),
+        logs=filled(inputs.logs),
+        parts=Split(filled(parts.train), filled(parts.validation), test),
+        task=None if task is None else replace(task, graph=amended(task.graph, wanted)),
+    )
+
+
 def without_data(
     settings: Settings,
     logs: Trajectories,
@@ -218,7 +242,12 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
 
 
 def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
-    """The decision flow graph, and the folder that the user's functions lie in."""
+    """The decision flow graph as the policy's target meets it, and the folder that the user's functions lie in."""
+    graph, folder = _described(settings)
+    return led_by(graph, settings.policy.target), folder
+
+
+def _described(settings: Settings) -> tuple[DecisionGraph, Path]:
     description = settings.dataset.description
     if description is None:
         raise UserError(

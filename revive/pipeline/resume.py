@@ -28,7 +28,7 @@ STAGES: tuple[Stage, ...] = ("venv", "policy")
 ORDER = (*STAGES, "tuning")
 LEFT = {
     "venv": ("venv", "search/venv", "checkpoints/venv.ckpt"),
-    "policy": ("policy", "search/policy", "checkpoints/policy.ckpt"),
+    "policy": ("policy", "candidates", "search/policy", "checkpoints/policy.ckpt"),
     "tuning": ("tuning.yaml",),
 }
 """What a stage leaves in the run folder."""

@@ -15,11 +15,15 @@ from revive.config.settings import Settings
 from revive.deploy.bundle import check_bundle, read_policy, read_venv, save_policy, save_venv
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context, TrainingContext
+from revive.pipeline.envelope import envelope_of
 from revive.pipeline.problems import earlier_venv, policy_problem, venv_problem
 from revive.pipeline.resume import uses_other_venv, was_finished
+from revive.pipeline.scenario import scenario_of
+from revive.pipeline.shortlist import keep_shortlist
 from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
-from revive.policy.choice import Choice, Court
+from revive.policy.choice import Choice, Court, Score
+from revive.policy.compared import compared
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
@@ -46,7 +50,7 @@ def learn_venv(context: Context) -> VirtualEnv | None:
     tuned = context.settings.venv.mode == "tune"
     with context.stage("venv") as records:
         venv = search_venv(context, records) if tuned else fit_venv(context, records)
-        save_venv(venv, bundle, context.provenance)
+        save_venv(venv, bundle, context.provenance, scenario=scenario_of(context, venv))
         records.artifact(bundle)
     return venv
 
@@ -119,6 +123,7 @@ class Learned:
     half: in whose venv, or from whose rows, it learned. source: which learner made it, and which variant it is.
     fallback: why a clone of the logs' controller was taken, where that is so. verdicts: on the venv, passed before.
     horizon: of training rollouts, and what it follows from. tipping: how strong a hidden cause would cancel its gain.
+    compared: each learner's best policy with every member (revive/policy/compared.py).
     """
 
     policy: Policy
@@ -130,6 +135,8 @@ class Learned:
     verdicts: list[Verdict] = field(default_factory=list)
     horizon: dict[str, Any] = field(default_factory=dict)
     tipping: list[dict[str, Any]] = field(default_factory=list)
+    shortlist: list[Score] = field(default_factory=list)  # for a trial on the plant; kept by `keep_shortlist`
+    compared: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """How it was chosen, for beside its bundle."""
@@ -142,6 +149,7 @@ class Learned:
             "verdicts": [verdict.to_json() for verdict in self.verdicts],
             "horizon": self.horizon,
             "tipping": self.tipping,
+            "compared": self.compared,
         }
 
 
@@ -177,8 +185,10 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
     with context.stage("policy") as records:
         tuned = context.settings.policy.mode == "tune"
         learned = search_policy(context, records) if tuned else fit_policy(context, venv, records)
-        save_policy(learned.policy, bundle, context.provenance)
+        envelope = envelope_of(learned.policy, context.inputs.parts, context.settings.seed)
+        save_policy(learned.policy, bundle, context.provenance, envelope=envelope)
         context.folder.write_json("policy/chosen.json", learned.to_json())
+        keep_shortlist(context.folder.path, learned.shortlist, context.provenance)
         records.artifact(bundle)
     return learned
 
@@ -218,7 +228,9 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
         choice.fallback,
         verdicts,
         learner.problem.horizon.to_json(),
-        [] if choice.fallback else tipping_of(learner.problem, taken),
+        tipping=[] if choice.fallback else tipping_of(learner.problem, taken),
+        shortlist=court.shortlist(candidates, taken),
+        compared=[line.to_json() for line in compared(court, candidates, taken)],
     )
 
 

@@ -8,7 +8,13 @@ from revive.data.trajectories import joined
 from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.imitation import imitations, independent, is_clone_at_fault, world_of
+from revive.policy.imitation import (
+    imitations,
+    independent,
+    is_clone_at_fault,
+    remembered,
+    world_of,
+)
 from revive.policy.intervals import prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
@@ -46,10 +52,12 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
     ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
     signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
     found = imitations(problem)
-    clone_at_fault = any(i.is_real for i in found) and is_clone_at_fault(problem)
+    wrong = any(i.is_real for i in found)
+    clone_at_fault = wrong and is_clone_at_fault(problem)
+    recalled = remembered(problem) if wrong and not clone_at_fault else []
     return [
         *about_cards(problem.cards, problem.target),
-        *about_imitation(found, gain, clone_at_fault),
+        *about_imitation(found, gain, clone_at_fault, recalled),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),
     ]

@@ -1,4 +1,4 @@
-"""The value of an action in a state, twice per copy: what model-free learners learn."""
+"""The value of an action in a state, several times per copy: what model-free learners learn."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ VALUE_SCALE = 10.0  # discounted sums are larger than the rewards they sum
 
 
 class ActionValue(nn.Module):
-    """Twin critics `Q(x, a)` for P copies: (P, B, inputs) and (P, B, actions) -> (2, P, B).
+    """Critics `Q(x, a)` for P copies: (P, B, inputs) and (P, B, actions) -> (count, P, B); no action: values of states.
 
     LayerNorm after every hidden layer bounds what they say of actions far from the data (Ball et al. 2023,
     arXiv:2302.02948; Tarasov et al. 2023, arXiv:2305.09836). There is no linear skip, which would undo that.
     """
 
-    def __init__(self, copies: int, inputs: int, actions: int, hidden: Sequence[int]) -> None:
+    def __init__(self, copies: int, inputs: int, actions: int, hidden: Sequence[int], count: int = 2) -> None:
         super().__init__()
+        self.count = count
         widths = [inputs + actions, *hidden]
-        self.layers = nn.ModuleList(EnsembleLinear(2 * copies, a, b, 3.0**0.5) for a, b in pairwise(widths))
-        self.last = EnsembleLinear(2 * copies, widths[-1], 1, gain=0.1)
+        self.layers = nn.ModuleList(
+            EnsembleLinear(count * copies, a, b, 3.0**0.5) for a, b in pairwise(widths)
+        )
+        self.last = EnsembleLinear(count * copies, widths[-1], 1, gain=0.1)
 
-    def forward(self, x: Tensor, action: Tensor) -> Tensor:
-        h = torch.cat([x, action], dim=-1)
-        h = torch.cat([h, h])  # (2 P, B, inputs + actions)
+    def forward(self, x: Tensor, action: Tensor | None = None) -> Tensor:
+        h = x if action is None else torch.cat([x, action], dim=-1)
+        h = torch.cat([h] * self.count)  # (count P, B, inputs + actions)
         for layer in self.layers:
             h = layer(h)
             h = silu(layer_norm(h, h.shape[-1:]))
-        return self.last(h).squeeze(-1).unflatten(0, (2, -1)) * VALUE_SCALE
+        return self.last(h).squeeze(-1).unflatten(0, (self.count, -1)) * VALUE_SCALE

@@ -152,6 +152,20 @@ class Court:
         taken = clone if fallback is not None or best is None else best
         return Choice(taken, fallback, len(scores))
 
+    def shortlist(self, candidates: Sequence[Candidate], taken: Candidate) -> list[Score]:
+        """What is worth a trial on the plant: what was taken, then the best of each half, learned ones and clones."""
+        found = {taken.key: self.scores([taken])[0]}
+        scores = [
+            score for score in (*self.clone_scores(), *self.scores(candidates)) if score.rejected is None
+        ]
+        for is_clone in (False, True):
+            for half in range(self.problem.venv.halves):
+                alike = [s for s in scores if s.candidate.is_clone is is_clone and s.candidate.half == half]
+                if alike:
+                    best = max(alike, key=lambda score: score.gain)
+                    found.setdefault(best.candidate.key, best)
+        return list(found.values())
+
     def _judge(self, halves: Sequence[Sequence[Candidate]]) -> None:
         """Run up to `AT_ONCE` candidates of each half side by side."""
         count = max(map(len, halves))

@@ -42,18 +42,19 @@ def clone_behaviour(
     return float(loss.detach()) / policy.copies
 
 
-def difference(policy: Policy, x: Tensor, answer: Tensor) -> Tensor:
-    """Huber on the ordered dimensions, cross-entropy on the categories: (P,)."""
+def difference(policy: Policy, x: Tensor, answer: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Huber on the ordered dimensions, cross-entropy on the categories: (P,). weight: of the rows, (P, n)."""
     layout, out = policy.layout, policy.distribution(x)
     ordered = layout.ordered
     mean = soft_clip(out.mean, policy.low, policy.high)
-    loss = (
-        torch.nn.functional.huber_loss(mean, answer[..., :ordered], reduction="none").sum((1, 2)) / x.shape[1]
-    )
+    error = torch.nn.functional.huber_loss(mean, answer[..., :ordered], reduction="none")
+    error = error if weight is None else error * weight.unsqueeze(-1)
+    loss = error.sum((1, 2)) / x.shape[1]
     for start, stop in layout.blocks:
         assert out.logits is not None
         likely = torch.log_softmax(out.logits[..., start - ordered : stop - ordered], dim=-1)
-        loss = loss - (answer[..., start:stop] * likely).sum(-1).mean(1)
+        chosen = (answer[..., start:stop] * likely).sum(-1)
+        loss = loss - (chosen if weight is None else chosen * weight).mean(1)
     return loss
 
 

@@ -74,6 +74,15 @@ class Doubt:
         answer = model.mean(self._venv.hand_on(x, shift)) / model.scale
         return self._venv.hand_on(answer, -shift)
 
+    @property
+    def venv(self) -> VirtualEnv:
+        return self._venv
+
+    @property
+    def unit_per_branch(self) -> Tensor:
+        """The unit of each member, (M, 1)."""
+        return self._per_branch(self.unit)
+
     def _per_branch(self, unit: Tensor) -> Tensor:
         per_half = self._venv.members // self._venv.halves
         return unit.repeat_interleave(per_half).view(-1, 1)
@@ -108,11 +117,12 @@ class Doubt:
         return total.reshape(venv.halves, -1).mean(1).sqrt()
 
 
-def charge(doubt: Tensor, penalty: Tensor, alive: Tensor) -> Tensor:
-    """What steps pay for doubt beyond that of the logs: `min(penalty (doubt - 1)+, cap)` less its mean over the steps.
+def charge(doubt: Tensor, penalty: Tensor, alive: Tensor, free: float = 1.0) -> Tensor:
+    """What steps pay for doubt: `min(penalty (doubt - free)+, cap)` less its mean over the steps.
 
     doubt, alive (T, P, B), penalty (P, 1) -> (T, P, B). Nothing is paid on average, so that an early end saves nothing.
+    free: what costs nothing; 1 is the doubt of the logs.
     """
-    paid = (penalty * torch.relu(doubt.nan_to_num(CAP) - 1.0)).clamp_max(CAP)
+    paid = (penalty * torch.relu(doubt.nan_to_num(CAP) - free)).clamp_max(CAP)
     mean = (paid * alive).sum((0, 2)) / alive.sum((0, 2)).clamp_min(1.0)
     return paid - mean.unsqueeze(-1)

@@ -1,9 +1,10 @@
 """The logs' controller in the venvs, against the logs themselves: on the same rows, step by step.
 
-Where the clone earns something else than the controller did, either the venv or the clone is wrong. The second replay
-tells them apart: the clone acts, and to each of its decisions is added by how much the controller departed from it in
-that row of the logs (`u = pi(s) + u_log - pi(s_log)`). In a sound venv that stays near the logs whatever the controller
-saw beside; in one that answers wrongly, the feedback drives it away.
+Where the clone earns something else than the controller did, either the venv or the clone is wrong. Two more replays
+tell them apart. In the first the clone acts, and to each of its decisions is added by how much the controller departed
+from it in that row of the logs (`u = pi(s) + u_log - pi(s_log)`). In a sound venv that stays near the logs whatever the
+controller saw beside; in one that answers wrongly, the feedback drives it away. In the second acts a controller with a
+memory (remembering.py): it repeats the logs better than the clone, and what it misses is rather the fault of the venv.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.intervals import difference
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
+from revive.policy.remembering import Remembering
 from revive.policy.verdicts import RELEVANT, Imitation
 from revive.venv.virtual_env import Actor
 
@@ -83,9 +85,17 @@ def _first_row(rows: Rows, index: Tensor) -> Tensor:
     return rows.starts[torch.searchsorted(rows.starts, index.contiguous(), right=True) - 1]
 
 
+def remembered(problem: PolicyProblem) -> list[Imitation]:
+    """As `imitations`, of a controller that has a memory."""
+    world = world_of(problem)
+    logs = logged(problem.rows, problem.row_reward, problem.venv, world.first, world.horizon)
+    actor = Remembering(problem).actor(world.first, problem.generator())
+    return compared(world, play(world, actor), logs, problem.reward_spread)
+
+
 @torch.no_grad()
 def is_clone_at_fault(problem: PolicyProblem) -> bool:
-    """Whether the venv does earn what the logs earned once the controller's departures are replayed with the clone."""
+    """Whether the rewards are those of the logs while the clone acts and the controller's departures are added."""
     steps = min(max(problem.horizon.steps, SHORTEST), GUIDED, problem.evaluation.horizon)
     first = problem.evaluation.first
     begin = [first[problem.venv.members_of(half)][0] for half in range(problem.venv.halves)]

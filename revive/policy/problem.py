@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from revive.data.codec import Codec
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
@@ -86,3 +87,13 @@ def reward_of_rows(rows: Rows, venv: VirtualEnv, graph: DecisionGraph, reward: R
         batch = rows.at(part)
         found.append(reward(codec.decode(batch)))
     return torch.cat(found)
+
+
+@torch.no_grad()
+def mean_terms(reward: Reward, codec: Codec, rows: Rows) -> dict[str, float]:
+    """The mean of every named term of the reward over all rows; empty for a reward of one part."""
+    total: dict[str, float] = {}
+    for part in torch.arange(rows.count, device=rows.device).split(65536):
+        for name, term in reward.terms(codec.decode(rows.at(part))).items():
+            total[name] = total.get(name, 0.0) + float(term.double().sum()) / rows.count
+    return total

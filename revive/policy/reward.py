@@ -71,7 +71,8 @@ class Logged:
 
 
 class Reward:
-    """`get_reward(data)`: node -> (N, d) in physical units, to (N, 1) or (N,), larger is better.
+    """`get_reward(data)`: node -> (N, d) in physical units, to (N, 1) or (N,), larger is better; or a dict of such
+    terms by name, whose sum is the reward and which are reported apart.
 
     A function of numpy arrays is called with those, and passes on no gradient. logged: where a reward that is no
     number is asked again, at the nearest logged values; None lets it through.
@@ -85,11 +86,18 @@ class Reward:
         self.takes: _Way = "arrays" if annotated_library(function) == "numpy" else "tensors"
 
     @classmethod
-    def load(cls, path: Path) -> Reward:
-        """Raises UserError where the file cannot be run or has no `get_reward`."""
-        module = load_module(path)
+    def load(cls, path: Path, source: bytes | None = None) -> Reward:
+        """Raises UserError where the file cannot be run or has no `get_reward`. source: as of `load_module`."""
+        module = load_module(path, source)
         require_function(module, "get_reward", path)
         return cls(module.get_reward, path)
+
+    @classmethod
+    def of(cls, given: str | Path | Callable[..., Any]) -> Reward:
+        """A reward file, or its get_reward. Raises UserError as `load` does."""
+        if isinstance(given, str | Path):
+            return cls.load(Path(given))
+        return cls(given, Path(getattr(given, "__name__", "reward")))
 
     def within(self, logs: Trajectories, reward: Tensor) -> Reward:
         """The same, which is a number wherever it is asked. reward: of the rows of `logs`, (N,)."""
@@ -130,15 +138,40 @@ class Reward:
 
     def _of_rows(self, data: Mapping[str, Tensor]) -> Tensor:
         """node -> (N, d) to (N,). Raises UserError for a wrong type or shape."""
-        like = next(iter(data.values()))
-        reward = self._asked(data)
+        like, found = next(iter(data.values())), self._asked(data)
+        if not isinstance(found, Mapping):
+            return self._checked(found, like, "get_reward")
+        parts = [self._checked(term, like, f"the term {name!r}") for name, term in found.items()]
+        if not parts:
+            raise UserError(Problem("get_reward returned no terms", self.path, remedy="return at least one"))
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    @torch.no_grad()
+    def terms(self, data: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """node -> (..., d) in physical units -> term -> (...), as the user names them; empty for a reward of one part.
+
+        Where a term is no number it is left so.
+        """
+        lead = next(iter(data.values())).shape[:-1]
+        flat = {name: value.reshape(-1, value.shape[-1]) for name, value in data.items()}
+        found, like = self._asked(flat), next(iter(flat.values()))
+        if not isinstance(found, Mapping):
+            return {}
+        return {str(k): self._checked(v, like, f"the term {k!r}").reshape(lead) for k, v in found.items()}
+
+    def _checked(self, reward: Any, like: Tensor, what: str) -> Tensor:
+        """What the function returned for the rows of `like` as (N,)."""
         if not isinstance(reward, Tensor):
-            reward = _as_tensor(reward, self.path)
+            reward = _as_tensor(reward, self.path, what)
         rows = len(like)
         if tuple(reward.shape) not in {(rows, 1), (rows,)}:
+            returned = f"{what} returned" if what == "get_reward" else f"get_reward returned {what} with"
             raise UserError(
                 Problem(
-                    f"get_reward returned shape {tuple(reward.shape)} for {rows} rows",
+                    f"{returned} shape {tuple(reward.shape)} for {rows} rows",
                     self.path,
                     remedy=f"return ({rows}, 1): slice columns with data[node][..., 0:1], and reduce no rows",
                 )
@@ -212,8 +245,9 @@ def _given(way: _Way, data: Mapping[str, Tensor]) -> _NodeData:
     return _NodeData({name: value.cpu().numpy().astype(np.float64) for name, value in plain.items()})
 
 
-def _as_tensor(reward: Any, path: Path) -> Tensor:
+def _as_tensor(reward: Any, path: Path, what: str) -> Tensor:
     if not isinstance(reward, np.ndarray) or reward.dtype.kind not in "fiub":
         found = type(reward).__name__
-        raise UserError(Problem(f"get_reward returned a {found}, not a tensor or an array", path))
+        said = "get_reward returned" if what == "get_reward" else f"get_reward returned {what} as"
+        raise UserError(Problem(f"{said} a {found}, not a tensor or an array", path))
     return torch.as_tensor(reward.astype(np.float64))

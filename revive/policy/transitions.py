@@ -4,13 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
-from revive.policy.problem import PolicyProblem
+from revive.policy.policy import Policy
+from revive.venv.virtual_env import VirtualEnv
+
+
+class LoggedTask(Protocol):
+    """What of a `PolicyProblem` logged transitions are made of; `clone` is whose inputs they hold."""
+
+    @property
+    def venv(self) -> VirtualEnv: ...
+    @property
+    def rows(self) -> Rows: ...
+    @property
+    def clone(self) -> Policy: ...
+    @property
+    def target(self) -> str: ...
+    @property
+    def row_reward(self) -> Tensor: ...
+    @property
+    def reward_spread(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -40,7 +58,7 @@ class Transitions:
     parts: tuple[range, ...]
 
     @classmethod
-    def of(cls, problem: PolicyProblem, gamma: float) -> Transitions:
+    def of(cls, problem: LoggedTask, gamma: float) -> Transitions:
         """All rows of both halves. What the policy sees has to be logged (see `not_logged`)."""
         rows, policy = problem.rows, problem.clone
         longer, position = with_ends(problem)
@@ -86,21 +104,21 @@ class Transitions:
         return replace(self, **tables)
 
 
-def not_logged(problem: PolicyProblem) -> str | None:
+def not_logged(problem: LoggedTask) -> str | None:
     """What of the policy's inputs has no data, as the end of a sentence; None where all have."""
     known = {*problem.rows.values, *problem.rows.histories}
     missing = [name for name in problem.clone.inputs if name not in known]
     return f"the policy sees {', '.join(missing)}, which the logs do not hold" if missing else None
 
 
-def other_leaves(problem: PolicyProblem) -> tuple[str, ...]:
+def other_leaves(problem: LoggedTask) -> tuple[str, ...]:
     """States and replayed leaves with data that the policy does not see."""
     venv, seen = problem.venv, problem.clone.inputs
     names = (*venv.replayed_nodes, *venv.graph.states)
     return tuple(name for name in names if name not in seen and name in problem.rows.values)
 
 
-def ended(problem: PolicyProblem) -> Tensor:
+def ended(problem: LoggedTask) -> Tensor:
     """1 where `done` was logged, (N,)."""
     done, rows = problem.venv.graph.done, problem.rows
     if done is None or done not in rows.values:
@@ -118,7 +136,7 @@ def discounted(reward: Tensor, going: Tensor, rows: Rows, gamma: float) -> Tenso
     return torch.tensor(each, device=reward.device)
 
 
-def with_ends(problem: PolicyProblem) -> tuple[Rows, Tensor]:
+def with_ends(problem: LoggedTask) -> tuple[Rows, Tensor]:
     """The rows with one more at the end of every trajectory, and where each old one now is, (N,)."""
     rows, graph = problem.rows, problem.venv.graph
     count = torch.arange(len(rows.starts), device=rows.device)

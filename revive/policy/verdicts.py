@@ -65,35 +65,43 @@ class Imitation:
         if not self.gap.is_finite:
             return True
         certain = self.gap.low > 0.0 or self.gap.high < 0.0
-        return certain and abs(self.gap.mean) > RELEVANT * self.spread
+        return certain and not self.is_close
+
+    @property
+    def is_close(self) -> bool:
+        """Whether the gap, as well as it is known, is a trifle."""
+        return self.gap.is_finite and abs(self.gap.mean) <= RELEVANT * self.spread
 
     def to_json(self) -> dict[str, Any]:
         return {"logs": self.logs, "venv": self.venv, "gap": self.gap.to_json()}
 
 
 def about_imitation(
-    imitations: Sequence[Imitation], gain: float | None, clone_at_fault: bool = False
+    imitations: Sequence[Imitation],
+    gain: float | None,
+    clone_at_fault: bool = False,
+    remembered: Sequence[Imitation] = (),
 ) -> list[Verdict]:
     """gain: per step, that the best policy promises over the clone; None where none is learned.
 
-    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the second replay
-    (imitation.py).
+    A gap that is small beside the gain leaves the gain standing. clone_at_fault: the venv passed the replay with the
+    controller's departures; remembered: the same rows under a controller that has a memory (imitation.py).
     """
-    wrong = [i for i in imitations if i.is_real]
-    if not wrong:
+    if not any(i.is_real for i in imitations):
         return []
-    worst = max(abs(i.gap.mean) if i.gap.is_finite else math.inf for i in wrong)
-    trusted = gain is not None and math.isfinite(gain) and worst < RELEVANT * gain
-    venv = " and ".join(f"{i.venv:.3g}" for i in imitations)
-    logs = " and ".join(f"{i.logs:.3g}" for i in imitations)
+    judged = remembered or imitations
+    worst = max(abs(i.gap.mean) if i.gap.is_finite else math.inf for i in judged)
     sentence = (
-        f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: {venv} "
-        f"against {logs} per step on the same rows of the two halves."
+        f"The clone of the logs' controller does not earn in the venv what the controller earned in the logs: "
+        f"{_both(imitations, 'venv')} against {_both(imitations, 'logs')} per step on the same rows of the two halves."
     )
+    if remembered:
+        sentence += f" With a memory of what it saw and did it earns {_both(remembered, 'venv')}."
     if clone_at_fault:
         sentence += (
             " With the controller's departures from the clone replayed it does: the clone is at fault."
         )
+    if clone_at_fault or all(i.is_close for i in judged):
         remedy = (
             "Let the policy see what the controller saw (policy.inputs, policy.history, declared histories)."
         )
@@ -102,7 +110,12 @@ def about_imitation(
         "Ask what the venv or the clone does not see: a dead time or earlier values (a history), a disturbance or an "
         "input of the controller that is not declared, an effect whose sign you know (declare it in the description)."
     )
+    trusted = gain is not None and math.isfinite(gain) and worst < RELEVANT * gain
     return [Verdict("imitation", sentence, remedy, "caution" if trusted else "distrust")]
+
+
+def _both(imitations: Sequence[Imitation], which: Literal["venv", "logs"]) -> str:
+    return " and ".join(f"{getattr(i, which):.3g}" for i in imitations)
 
 
 def about_signs(signs: Iterable[SignOfEffect]) -> list[Verdict]:
@@ -226,26 +239,43 @@ def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
 
 
 def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
-    """Of a run's policy figures (report/summary.py): whether the learned policy promises more than the logs' clone."""
-    if "predicted" not in policy or policy.get("chosen", {}).get("fallback"):
+    """Of a run's policy figures (report/summary.py): whether what is taken promises more than what the logs have.
+
+    Two things are held against it: the clone in the venv, and, because a clone may lack what the controller saw, the
+    reward of the logs, which it must not miss for certain.
+    """
+    if "predicted" not in policy:
         return []
+    learned = not policy.get("chosen", {}).get("fallback")
     other = 1 - policy["learned_in_half"]
-    if policy["predicted"]["mean"] > policy["behaviour"][other]["mean"]:
+    if learned and policy["predicted"]["mean"] <= policy["behaviour"][other]["mean"]:
+        sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
+        return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+    if "episodes" in policy:
+        promised, logged = policy["episodes"]["predicted"], policy["episodes"]["logs"]["return"]
+    else:
+        promised, logged = policy["predicted"].get("interval"), policy.get("logged")
+    if promised is None or logged is None or not promised["high"] < logged:
         return []
-    sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
-    return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+    what = "learned policy" if learned else "clone that is handed over"
+    sentence = (
+        f"The {what} promises less than the logs' controller earned: {promised['high']:.4g} at most, against "
+        f"{logged:.4g}."
+    )
+    remedy = "Keep the controller that you have: it knows something that a policy with these inputs does not."
+    return [Verdict("no-gain", sentence, remedy, "caution")]
 
 
 def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
     """What the logs say about cause and effect, before anything is learned from them.
 
     target: the node that a policy decides. A hidden cause of another decision is a caution, and so is one against which
-    an effect is declared.
+    an effect is declared. A venv that does not see the move that acts is none to learn in, whatever is declared.
     """
     if cards is None:
         return []
     found = [Verdict("no-card", f"{said}.", "Log more of it.", "caution") for said in cards.skipped]
-    unknown = [card for card in cards.cards if card.grade == "C"]
+    unknown = [card for card in cards.cards if card.grade == "C" and not card.is_late]
     if unknown:
         listed = "; ".join(
             f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown[:NAMED]
@@ -262,8 +292,9 @@ def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
         )
     for card in cards.cards:
         for remark in card.remarks:
-            if remark.code in ("hidden-driver", "wrong-sign"):
-                settled = card.declared is not None or card.node != target
+            if remark.code in ("hidden-driver", "wrong-sign", "dead-time"):
+                declared = card.declared is not None and remark.code != "dead-time"
+                settled = declared or card.node != target
                 severity: Severity = "caution" if settled else "distrust"
                 found.append(Verdict(remark.code, remark.sentence, remark.remedy, severity))
     return found

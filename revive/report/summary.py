@@ -18,6 +18,14 @@ policy.episodes  where the logs hold several trajectories or `done`, from their 
     most; count: of trajectories; logs, behaviour [half, half], learned [half, half]: {return, length, ended: share that
     reached `done`}; predicted {mean, low, high}: the return in the other half's venv and the interval for the true one;
     truth {return, se, length, ended}
+policy.fqe       what the logs alone say (revive/policy/fqe.py), per step, discounted by gamma: {gamma, half: the one
+    that the policy did not learn in, halves [{policy, logs: fitted Q evaluation of it and of the logs' controller,
+    venv_policy, venv_behaviour: the same measure in the venv from the same starts}]}; or reason: why they cannot
+policy.compared  [{name, half: where it learned, taken, rewards [half [member]], gain [half], spread [half]}]: each
+    learner's best policy under common random numbers, per step; gain and its spread over members are against the logs'
+    controller
+policy.terms     where get_reward returns named terms: term -> {logged, predicted}, per step; predicted in the half that
+    the policy did not learn in, steps after a `done` count as 0
 policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}
 policy.horizon   {steps, dead_time, settled, trusted, longest, given}: of training rollouts
 policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
@@ -102,25 +110,57 @@ class Summary:
             yield from _numbers(f"policy.{name}", self.policy.get(name))
 
     def metrics(self) -> dict[str, float]:
-        """The figures that runs are compared by, flat."""
-        flat = {f"venv.rollout_mae.{h}": value for h, value in self.venv["rollout_mae"].items()}
-        if "logged" in self.policy:
-            flat["policy.logged"] = self.policy["logged"]
-        if "predicted" in self.policy:
-            flat["policy.predicted"] = self.policy["predicted"]["mean"]
-            flat["policy.distrust"] = float(sum(v["severity"] == "distrust" for v in self.verdicts))
-            flat["policy.caution"] = float(sum(v["severity"] == "caution" for v in self.verdicts))
-        if "episodes" in self.policy:
-            flat["policy.logged_return"] = self.policy["episodes"]["logs"]["return"]
-            flat["policy.predicted_return"] = self.policy["episodes"]["predicted"]["mean"]
-        if "truth" in self.policy:
-            flat["policy.truth"] = self.policy["truth"]["mean"]
+        """The figures that runs are compared by, flat: in the records, and by `revive compare`.
+
+        What one compares first stands first, also where names are sorted: policy, then tuning, then venv.
+        """
+        found = {**self._of_policy(), **self._of_venv()}
         for stage, searched in self.search.items():
             if "optimism" in searched:
-                flat[f"{stage}.optimism"] = searched["optimism"]
+                found[f"{stage}.optimism"] = searched["optimism"]
         if self.tuning:
-            flat["tuning.reward"] = self.tuning["reward"]["mean"]
-        return flat
+            found["tuning.reward"] = self.tuning["reward"]["mean"]
+        found |= {f"seconds.{stage}": seconds for stage, seconds in self.seconds.items()}
+        return {name: float(value) for name, value in found.items() if value is not None}
+
+    def _of_policy(self) -> dict[str, float | None]:
+        policy: dict[str, float | None] = {"policy.logged": self.policy.get("logged")}
+        if "predicted" in self.policy:
+            told, interval = self.policy["predicted"], self.policy["predicted"].get("interval", {})
+            policy |= {
+                "policy.predicted": told["mean"],
+                "policy.predicted_low": interval.get("low"),
+                "policy.predicted_high": interval.get("high"),
+                "policy.gain": told["mean"] - self.policy["logged"],
+                "policy.distrust": float(sum(v["severity"] == "distrust" for v in self.verdicts)),
+                "policy.caution": float(sum(v["severity"] == "caution" for v in self.verdicts)),
+            }
+        if "truth" in self.policy:
+            policy["policy.truth"] = self.policy["truth"]["mean"]
+        if "halves" in self.policy.get("fqe", {}):
+            fqe = self.policy["fqe"]
+            policy["policy.fqe"] = fqe["halves"][fqe["half"]]["policy"]
+        if "episodes" in self.policy:
+            episodes = self.policy["episodes"]
+            policy |= {
+                "policy.logged_return": episodes["logs"]["return"],
+                "policy.predicted_return": episodes["predicted"]["mean"],
+                "policy.gain_return": episodes["predicted"]["mean"] - episodes["logs"]["return"],
+                "policy.truth_return": episodes.get("truth", {}).get("return"),
+            }
+        return policy
+
+    def _of_venv(self) -> dict[str, float | None]:
+        """relative: over the error of "nothing changes". error: of a column over the longest horizon."""
+        errors, still = self.venv["rollout_mae"], self.venv["persistence_mae"]
+        relative = {
+            steps: error / still[steps] if still.get(steps) else None for steps, error in errors.items()
+        }
+        return {
+            **{f"venv.rollout_mae.{steps}": error for steps, error in errors.items()},
+            **{f"venv.relative.{steps}": share for steps, share in relative.items()},
+            **{f"venv.error.{column}": of["venv"] for column, of in self.venv.get("columns", {}).items()},
+        }
 
 
 def _numbers(place: str, value: Any) -> Iterator[tuple[str, float]]:

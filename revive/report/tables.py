@@ -125,7 +125,7 @@ def sentences(summary: Summary) -> list[str]:
     policy, gate = summary.policy, _gate(summary.gate)
     if "predicted" not in policy:
         return [*_verdicts(summary, ""), *gate]
-    lines = [*_prediction(policy), _choice(policy), *_conduct(policy)]
+    lines = [*_prediction(policy), *_terms(policy), *_by_the_logs(policy), _choice(policy), *_conduct(policy)]
     sound = "verdict    nothing was found that speaks against the estimate (docs/trust.md says what was looked for)"
     tipping = [f"tipping    {pair['sentence']}" for pair in summary.tipping[:1]]
     return ["\n".join(line for line in [*lines, *tipping] if line), *_verdicts(summary, sound), *gate]
@@ -153,6 +153,27 @@ def _prediction(policy: Mapping[str, Any]) -> list[str]:
         mean, unit = policy["predicted"]["mean"], "per step"
         low, high = policy["predicted"]["interval"]["low"], policy["predicted"]["interval"]["high"]
     return [f"predicted  {mean:.5g} {unit}; the true mean lies between {low:.5g} and {high:.5g} (90 %)"]
+
+
+def _terms(policy: Mapping[str, Any]) -> list[str]:
+    told = [
+        f"{name} {of['predicted']:.4g} (logs {of['logged']:.4g})"
+        for name, of in policy.get("terms", {}).items()
+    ]
+    return [f"terms      {', '.join(told)}, per step"] if told else []
+
+
+def _by_the_logs(policy: Mapping[str, Any]) -> list[str]:
+    """What the logs alone say of the policy, beside the venv in the same measure."""
+    fqe = policy.get("fqe", {})
+    if "halves" not in fqe:
+        return [f"logs alone cannot say what it is worth: {fqe['reason']}"] if "reason" in fqe else []
+    of = fqe["halves"][fqe["half"]]
+    gain, foretold = of["policy"] - of["logs"], of["venv_policy"] - of["venv_behaviour"]
+    return [
+        f"logs alone {of['policy']:.4g} per step, {gain:+.4g} against their controller; the venv says "
+        f"{of['venv_policy']:.4g} and {foretold:+.4g} (fitted Q evaluation, discount {fqe['gamma']:g})"
+    ]
 
 
 def _choice(policy: Mapping[str, Any]) -> str:

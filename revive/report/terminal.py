@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ RESULTS = ("report.html", "summary.json", "tuning.yaml", "figures/", "venv/", "p
 PROGRESS = "progress.log"
 PERIOD = 30.0  # seconds between lines about progress
 WIDE = 110  # characters, where the output is no terminal
+Latest = Callable[[], Mapping[str, float]]  # the figures of learning that were recorded last
+_LIVE = ("held_out_error", "rollout_reward", "loss")  # the first that there is, is shown
 
 
 class Pace:
@@ -40,15 +42,26 @@ class Pace:
         self._stage, self._clock = stage, clock
         self._started = self._said = clock()
 
-    def line(self, done: int, total: int) -> str | None:
-        """A line about `done` of `total` steps; None where one was said a short while ago."""
+    def line(self, done: int, total: int, latest: Latest = dict) -> str | None:
+        """A line about `done` of `total` steps, with the latest figure; None where one was said a short while ago."""
         now = self._clock()
         if now - self._said < PERIOD or done <= 0 or total <= 0:
             return None
         self._said = now
         left = (now - self._started) * max(total - done, 0) / done
         spent = now - self._started
-        return f"{self._stage:<8} {min(done / total, 1):4.0%}  after {spent:.0f} s, at most {left:.0f} s left"
+        times = f"after {spent:.0f} s, at most {left:.0f} s left"
+        figure = live_figure(latest())
+        return f"{self._stage:<8} {min(done / total, 1):4.0%}  {times}" + (f", {figure}" if figure else "")
+
+
+def live_figure(latest: Mapping[str, float]) -> str:
+    """The figure that says most about how learning goes; empty where there is none."""
+    for word in _LIVE:
+        for name, value in latest.items():
+            if name.rpartition(".")[2] == word:
+                return f"{word.replace('_', ' ')} {value:.4g}"
+    return ""
 
 
 class Terminal:
@@ -94,21 +107,23 @@ class Terminal:
             TimeElapsedColumn(),
             TextColumn("at most"),
             TimeRemainingColumn(),
+            TextColumn("{task.fields[figure]}"),
         )
         with Progress(
             *columns, console=self.console, transient=True, disable=not self.console.is_terminal
         ) as bar:
-            self._bar = (bar, bar.add_task(name, total=None))
+            self._bar = (bar, bar.add_task(name, total=None, figure=""))
             yield
         self._bar = None
         self.console.print(f"{name:<11} {time.perf_counter() - started:5.1f} s")
 
-    def progress(self, done: int, total: int) -> None:
-        """How far the current stage is; every half minute also a line in the run's `progress.log`."""
-        if self._bar:
+    def progress(self, done: int, total: int, latest: Latest = dict) -> None:
+        """How far the current stage is, and its latest figure; every half minute also a line in the run's
+        `progress.log`."""
+        if self._bar and self.console.is_terminal:
             bar, task = self._bar
-            bar.update(task, completed=done, total=total)
-        line = self._pace.line(done, total) if self._pace else None
+            bar.update(task, completed=done, total=total, figure=live_figure(latest()))
+        line = self._pace.line(done, total, latest) if self._pace else None
         if line is None:
             return
         if not self.console.is_terminal:

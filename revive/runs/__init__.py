@@ -4,7 +4,7 @@ from revive.runs.changes import Change, changes_between, leaves
 from revive.runs.files import disk_trouble, plain_json, write_bytes, write_json, write_yaml
 from revive.runs.folder import RunFolder, stages_finished
 from revive.runs.locks import alone_in, is_held
-from revive.runs.names import fresh_name
+from revive.runs.names import fresh_name, readable_name
 from revive.runs.stops import RunInterrupted, Stopped, is_interrupt, sigterm_interrupts
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "is_interrupt",
     "leaves",
     "plain_json",
+    "readable_name",
     "sigterm_interrupts",
     "stages_finished",
     "write_bytes",

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from revive.data.layout import Layout
 from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 
 Array = NDArray[np.float64]
 SMALLEST = 1e-12  # of a column with a logarithm, as in revive.data.transforms
@@ -148,3 +149,15 @@ def _part(column: Column, tensors: Mapping[str, Array], numbers: Iterator[int]) 
         at = f"learned_transforms.{next(numbers)}"
         return NormalScore(tensors[f"{at}.knots"], tensors[f"{at}.scores"])
     return ColumnCodec()
+
+
+def codec_of(graph: DecisionGraph, node: str, tensors: Mapping[str, np.ndarray]) -> NodeCodec:
+    """The codec of a node out of the tensors of a bundle."""
+    owner = graph.source_of(node)
+    own = {k: np.array(v, dtype=np.float64) for k, v in below(f"codec.nodes.{owner}.", tensors).items()}
+    return NodeCodec(graph.columns(owner), own)
+
+
+def below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors whose names begin with `prefix`, under the rest of their names."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

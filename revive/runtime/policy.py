@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
-from revive.runtime.codec import Array, NodeCodec, to_level
+from revive.runtime.codec import Array, NodeCodec, below, codec_of, to_level
+from revive.runtime.envelope import Envelope
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
 
@@ -27,13 +28,22 @@ def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> Policy
     """
     bundle = Bundle.open("policy", path)
     bundle.require_gate(accept_failed_gate)
-    policy = Policy(
-        bundle.graph, bundle.spec["target"], bundle.spec["network"]["activation"], bundle.tensors()
-    )
+    return policy_of(bundle)
+
+
+def policy_of(bundle: Bundle) -> Policy:
+    """The policy of an opened bundle. Raises UserError where it cannot act."""
+    spec = bundle.spec
+    policy = Policy(bundle.graph, spec["target"], spec["network"]["activation"], bundle.tensors())
     with np.errstate(all="ignore"):
         action = policy.decide(np.zeros((1, policy.width)))
     if not np.isfinite(action).all():
         raise UserError(Problem("this policy decides nothing finite", bundle.folder, remedy="train it again"))
+    if spec.get("envelope") is not None:
+        try:
+            policy.envelope = Envelope.from_json(spec["envelope"], policy)
+        except ValueError as error:
+            raise UserError(Problem(str(error), bundle.file, remedy="make the bundle again")) from None
     return policy
 
 
@@ -41,19 +51,20 @@ class Policy:
     """From what a policy sees to what it does.
 
     `inputs` are the nodes that it needs, `target` is the node that it decides, `width` the number of model-space
-    inputs.
+    inputs. `envelope` says what was logged of what it sees; None where the bundle does not know.
     """
 
     def __init__(
         self, graph: DecisionGraph, target: str, activation: str, tensors: Mapping[str, np.ndarray]
     ) -> None:
         self.graph, self.target, self.inputs = graph, target, graph[target].inputs
-        self.codecs = {name: self._codec(name, tensors) for name in (target, *self.inputs)}
-        self.network = Network(_below("net.", tensors), activation)
+        self.codecs = {name: codec_of(graph, name, tensors) for name in (target, *self.inputs)}
+        self.network = Network(below("net.", tensors), activation)
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
         self.least, self.most = limits(graph.columns(target))
+        self.envelope: Envelope | None = None
         self._widths = tuple((name, graph[name].width) for name in self.inputs)
         codecs = [self.codecs[name] for name in self.inputs]
         self._affine = all(codec.is_affine for codec in codecs)
@@ -61,11 +72,6 @@ class Policy:
             frames = [width // len(self.codecs[name].columns) for name, width in self._widths]
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
-
-    def _codec(self, node: str, tensors: Mapping[str, np.ndarray]) -> NodeCodec:
-        owner = self.graph.source_of(node)
-        own = {k: np.array(v, dtype=np.float64) for k, v in _below(f"codec.nodes.{owner}.", tensors).items()}
-        return NodeCodec(self.graph.columns(owner), own)
 
     def act(self, observation: Mapping[str, ArrayLike]) -> dict[str, Array]:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
@@ -145,20 +151,28 @@ class Policy:
             problems.add(f"the nodes differ in their number of rows: {shown}")
         return UserError(*problems)
 
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The nodes whose present values it has to be shown; histories of them, and the step counter, follow."""
+        return self.session().seen
+
+    def codecs_of(self, nodes: Sequence[str]) -> tuple[NodeCodec, ...]:
+        """The codecs of a frame of each of the nodes, which are seen or decided."""
+        owners = {self.graph.source_of(name): codec for name, codec in self.codecs.items()}
+        return tuple(owners[self.graph.source_of(node)] for node in nodes)
+
+    def memory(self) -> Memory:
+        """What has to be remembered between calls of `act`, of any number of plants."""
+        return Memory(self.graph, self.inputs, self.middle)
+
     def session(self, plants: int = 1) -> Session:
         """A controller of so many plants, which keeps histories and step counters by itself."""
-        return Session(
-            self.act, Memory(self.graph, self.inputs, self._middle), self.graph, self.target, plants
-        )
+        return Session(self.act, self.memory(), self.graph, self.target, plants)
 
-    def _middle(self, node: str) -> Array:
+    def middle(self, node: str) -> Array:
         """The middle of the logged values, (d,), physical."""
-        codec = self.codecs.get(node) or self.codecs[self.target]
+        (codec,) = self.codecs_of([node])
         return codec.decode(np.zeros((1, codec.layout.width)))[0]
 
     def __repr__(self) -> str:
         return f"Policy({self.target} <- {', '.join(self.inputs)})"
-
-
-def _below(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -26,11 +26,7 @@ class Session:
             raise UserError(Problem(f"is {plants}, but there is at least one plant", place="plants"))
         self._act, self.memory, self._graph = act, memory, graph
         self.target, self.plants = target, plants
-        kept = {*memory.specs, memory.counter}
-        sources = [
-            memory.specs[name].source if name in memory.specs else name for name in graph[target].inputs
-        ]
-        self.seen = tuple(dict.fromkeys(n for n in sources if n not in kept and n != target))
+        self.seen = memory.shown(target)
 
     def act(self, seen: Any) -> Any:
         """What is seen in this step to what is done in it, in physical units.

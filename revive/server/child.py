@@ -1,7 +1,8 @@
 """The process that trains for a `ReviveServer`: `python -m revive.server.child OUTCOME_FD`.
 
-Its settings come as one line of JSON on standard input. The end of that input means stop, as Ctrl-C does: whoever
-holds the other end asks for it, or has died. What became of it is written to the file descriptor OUTCOME_FD.
+Its settings, and the table of REVIVE's names, come as one line of JSON on standard input. The end of that input means
+stop, as Ctrl-C does: whoever holds the other end asks for it, or has died. What became of it is written to the file
+descriptor OUTCOME_FD.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 import threading
 import traceback
+from functools import partial
 from typing import Any
 
 from revive.errors import UserError
@@ -31,9 +33,12 @@ def _run(text: str, stop: threading.Event) -> tuple[dict[str, Any], int]:
     from revive.config.settings import Settings
     from revive.pipeline.run import run
     from revive.runs import is_interrupt
+    from revive.server.name_table import write_names
 
     try:
-        run(Settings.check(json.loads(text)), stop)
+        order = json.loads(text)
+        opened = partial(write_names, text=order["names"])
+        run(Settings.check(order["settings"]), stop, opened)
     except UserError as error:
         problems = [
             {"what": p.what, "file": p.file and str(p.file), "place": p.place, "remedy": p.remedy}

@@ -87,6 +87,13 @@ _SAC = _learner(
     interval=Why("the actor moves with every policy.learner.actor_every-th update of the critics"),
 )
 _LOGS_ALONE: dict[str, Entry] = {**dict.fromkeys(_SPECIAL, _NOT_SIMULATED), **_SHARED}
+_CRITICS_ALONE: dict[str, Entry] = {
+    **_LOGS_ALONE,
+    "sac_batch_size": "policy.learner.batch",
+    "gamma": "policy.learner.gamma",
+    "gae_gamma": "policy.learner.gamma",
+    "polyak": _SAC["polyak"],
+}
 
 POLICY: dict[str, dict[str, Entry]] = {
     "auto": _gradient("policy.learner.learners.first_order"),
@@ -94,10 +101,16 @@ POLICY: dict[str, dict[str, Entry]] = {
     "ppo": _PPO,
     "sac": _SAC,
     "td3_bc": _LOGS_ALONE,
+    "iql": _CRITICS_ALONE,
+    "awac": _CRITICS_ALONE,
+    "edac": {**_CRITICS_ALONE, "num_q_net": "policy.learner.critics"},
     "clones": _LOGS_ALONE,
 }
 
-_CRITICS = {"ppo": {"value": "policy.learner.hidden"}, "sac": {"q": "policy.learner.hidden"}}
+_CRITICS = {
+    "ppo": {"value": "policy.learner.hidden"},
+    **{name: {"q": "policy.learner.hidden"} for name in ("sac", "iql", "awac", "edac")},
+}
 
 
 def tables(learner: str) -> dict[Section, dict[str, Entry]]:

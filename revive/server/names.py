@@ -21,7 +21,7 @@ class Why:
 
 
 Section = Literal["base", "venv", "policy"]
-LEARNERS = ("ppo", "sac", "auto", "first_order", "td3_bc", "clones")
+LEARNERS = ("ppo", "sac", "auto", "first_order", "td3_bc", "iql", "awac", "edac", "clones")
 """Learners of the policy: REVIVE's two by its names, then those that it does not have."""
 Entry = str | Why | Callable[[Any], "dict[str, Any] | Why"]
 

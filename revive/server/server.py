@@ -20,6 +20,7 @@ from revive.errors import Problem, UserError
 from revive.pipeline.tune import FILE as TUNED
 from revive.runs import fresh_name
 from revive.server.arguments import MODES, USUALLY_NONE, USUALLY_TUNE, absolute, collect, mode
+from revive.server.name_table import FILE, headline, table, write_names
 from revive.server.progress import Progress, TrialStates
 from revive.server.training import Training, TrainingFailed, left_as_found
 
@@ -57,7 +58,8 @@ class ReviveServer:
     Attributes:
         settings: what was composed.
         run_id: the name of the run.
-        notes: what of the arguments has no counterpart here; also said once, as a warning.
+        notes: what of the arguments has no counterpart here, with the reasons; `revive_names.md` in the run folder
+            holds all of REVIVE's names that were given. `headline`, which is a warning too, says it in one line.
 
     Raises UserError with everything that is wrong, before anything is started or written.
     """
@@ -90,8 +92,10 @@ class ReviveServer:
         self._modes = {key: mode(self._values.pop(key)) for key in MODES.values()}
         self.settings = self._compose(self._modes)
         self.notes = found.notes()
-        if self.notes:
-            warnings.warn("no counterpart here for\n  " + "\n  ".join(self.notes), stacklevel=2)
+        self.headline = headline(found)
+        self._names = table(found) if found.became or self.notes else None
+        if self.headline:
+            warnings.warn(f"{self.headline}: see `notes`, and {FILE} in the run folder", stacklevel=2)
         self._training: Training | None = None
         self._error: BaseException | None = None
 
@@ -199,7 +203,7 @@ class ReviveServer:
         if self._debug:
             self._train_here(settings)
             return
-        self._training = Training(settings)
+        self._training = Training(settings, self._names)
         if not wait:
             return
         try:
@@ -215,7 +219,7 @@ class ReviveServer:
         self._training = None
         try:
             with left_as_found():
-                run(settings)
+                run(settings, opened=lambda folder: write_names(folder, self._names))
         except BaseException as error:
             self._error = error
             raise

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 
 from revive.errors import Problem, Problems, UserError, suggestion
+from revive.server.name_table import FILE
 from revive.server.server import ReviveServer
 
 _FILES = {
@@ -49,8 +50,8 @@ def main(arguments: Sequence[str]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # its notes are printed instead
         server = ReviveServer(**_arguments(dict(_pairs(arguments))))
-    for note in server.notes:
-        sys.stdout.write(f"note    {note}\n")
+    if server.headline:
+        sys.stdout.write(f"names   {server.headline}: {FILE} in the run folder\n")
     server.train(wait=True)
     sys.stdout.write(_table(server.status()))
 

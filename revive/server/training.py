@@ -36,11 +36,14 @@ class TrainingFailed(RuntimeError):
 
 
 class Training:
-    """The process that trains with `settings`, from its start to its end; it goes on when nobody holds this object."""
+    """The process that trains with `settings`, from its start to its end; it goes on when nobody holds this object.
+
+    names: the table of REVIVE's names that is to lie in the run folder.
+    """
 
     _under_way: ClassVar[set[Training]] = set()
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, names: str | None = None) -> None:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115
         self._outcome = tempfile.TemporaryFile()  # noqa: SIM115
         self._last: bytes | None = None
@@ -59,7 +62,8 @@ class Training:
         )
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # it is dead already: its end says why
-            self._process.stdin.write(json.dumps(settings.as_dict()).encode() + b"\n")
+            order = {"settings": settings.as_dict(), "names": names}
+            self._process.stdin.write(json.dumps(order).encode() + b"\n")
             self._process.stdin.flush()
         self._ended = False
         self._under_way.add(self)

@@ -36,11 +36,16 @@ _DECADE = 10.0
 
 @dataclass
 class Translation:
-    """Dotted keys and values, and what has no counterpart: reason -> names."""
+    """Dotted keys and values, and what has no counterpart: reason -> names.
+
+    became: name -> the keys that it became. usual: names whose values REVIVE writes by default, so that ours count.
+    """
 
     values: dict[str, Any] = field(default_factory=dict)
     missing: dict[str, list[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    became: dict[str, list[str]] = field(default_factory=dict)
+    usual: list[str] = field(default_factory=list)
 
     def notes(self) -> list[str]:
         """A sentence for each reason."""
@@ -49,6 +54,8 @@ class Translation:
     def take(self, other: Translation) -> None:
         """Add what another one found; its values win."""
         self.values |= other.values
+        self.became |= other.became
+        self.usual += [name for name in other.usual if name not in self.usual]
         for reason, names in other.missing.items():
             self._lacks(Why(reason), *names)
         self.remarks += [remark for remark in other.remarks if remark not in self.remarks]
@@ -90,7 +97,11 @@ def translate(
             problems.append(_unknown(name, place, known, section is None))
     problems.raise_if_any()
     for sizes in wide.values():
-        found.values = {**_hidden(widths, sizes), **found.values}
+        shapes = _hidden(widths, sizes)
+        found.values = {**shapes, **found.values}
+        for name in widths:
+            key = sizes.get(name.partition("_hidden_")[0])
+            found.became[name] = found.became.get(name, []) + ([key] if key in shapes else [])
     return found
 
 
@@ -137,14 +148,17 @@ def from_config(
 
 def _algorithm(entries: Any, place: str, section: Section, algorithm: str, learner: str) -> Translation:
     plain, ranges = _entries(entries, place)
+    usual: list[str] = []
     if not isinstance(entries, Mapping):
-        plain = {name: value for name, value in plain.items() if value not in _USUAL.get(name, ())}
+        wished = {name: value for name, value in plain.items() if value not in _USUAL.get(name, ())}
+        usual, plain = [name for name in plain if name not in wished], wished
         ranges = {n: (m, v) for n, (m, v) in ranges.items() if tuple(v) not in _USUAL_RANGES.get(n, ())}
     if algorithm == "bc" and "g_lr" in plain:
         plain["bc_lr"] = plain.pop("g_lr")
     if algorithm == "bc" and "g_lr" in ranges:
         ranges["bc_lr"] = ranges.pop("g_lr")
     found = translate(plain, place, section, learner)
+    found.usual += usual
     for name, (mode, bounds) in ranges.items():
         target = tables(learner)[section].get(name)
         if not isinstance(target, str):
@@ -156,7 +170,9 @@ def _algorithm(entries: Any, place: str, section: Section, algorithm: str, learn
             found.lacks(name, why)
             continue
         text = _domain(mode, bounds)
-        found.values[f"{section}.space.{target.partition('.')[2]}"] = text
+        key = f"{section}.space.{target.partition('.')[2]}"
+        found.values[key] = text
+        found.became[name] = [*found.became.get(name, []), f"{key}={text}"]
         if text.startswith("log"):
             found.remarks.append(f"{name}: searched as {text}, evenly over the orders of magnitude")
     return found
@@ -224,7 +240,8 @@ def _named(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 def _enter(found: Translation, name: str, value: Any, entries: list[Entry], problems: Problems) -> None:
     """Note what a name's entries say. One that has a counterpart in one table needs none in the other."""
-    reasons = []
+    reasons: list[Why] = []
+    keys: list[str] = []
     for entry in entries:
         try:
             said = (
@@ -244,6 +261,8 @@ def _enter(found: Translation, name: str, value: Any, entries: list[Entry], prob
             reasons.append(said)
         else:
             found.values |= said
+            keys += said or ["(as it is here)"]
+    found.became[name] = keys
     if len(reasons) == len(entries):
         found.lacks(name, reasons[0])
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from revive.runs import is_interrupt
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 Curves = Mapping[str, Sequence[tuple[int, float]]]
 """Metric -> (step, value) pairs."""
+NOTE: Final = "mlflow.note.content"
+"""The tag whose Markdown is shown as the description of a run."""
 
 
 def status_of(error: BaseException | None) -> Status:
@@ -19,6 +22,51 @@ def status_of(error: BaseException | None) -> Status:
     if error is None:
         return "FINISHED"
     return "KILLED" if is_interrupt(error) else "FAILED"
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """The data that something was learned from.
+
+    digest: a hash of the values. source: a path or an address. columns: name, type and units of each.
+    profile: sizes, such as the number of rows.
+    """
+
+    name: str
+    digest: str
+    source: str
+    columns: Sequence[Mapping[str, Any]]
+    profile: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """A bundle that is to be kept as a model, which tools of others load, register and serve.
+
+    digest: of the bundle; one that was kept before is not kept again. script: the Python file that loads it.
+    inputs, outputs: its columns, `{name, required, ...}` each, all of them numbers. example: a row, column -> [value].
+    settings: what `script` lets its user choose, with the defaults. requirements: pinned, as pip writes them.
+    metadata: plain values that travel with it. params, tags, metrics: what it is found and compared by. data: what the
+    metrics were found on.
+    trial: stage, how often that was begun afresh before, and name of the trial that it comes from.
+    """
+
+    name: str
+    kind: str
+    digest: str
+    bundle: Path
+    script: Path
+    inputs: Sequence[Mapping[str, Any]]
+    outputs: Sequence[Mapping[str, Any]]
+    example: Mapping[str, Sequence[float]]
+    settings: Mapping[str, Any]
+    requirements: Sequence[str]
+    metadata: Mapping[str, Any]
+    params: Mapping[str, Any]
+    tags: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    data: DataRecord | None = None
+    trial: tuple[str, int, str] | None = None
 
 
 class Recorder(Protocol):
@@ -70,7 +118,13 @@ class Tracker(Recorder, Protocol):
         """Begin what takes long (imports, a new database) in the background."""
 
     def start(self, folder: Path, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
-        """Open the record of this command, named as its run folder."""
+        """Open the record of this command, named after its run folder."""
+
+    def data(self, record: DataRecord) -> None:
+        """Note the data that the command learns from."""
+
+    def model(self, record: ModelRecord) -> None:
+        """Keep a bundle as a model; it must stay as it is until it is sent."""
 
     def stage(self, name: str, afresh: int = 0) -> AbstractContextManager[StageTracker]:
         """The record of a stage, below that of the command; closes with how the stage ended.
@@ -104,6 +158,12 @@ class NullTracker:
 
     def start(self, folder: Path, tags: Mapping[str, Any], params: Mapping[str, Any]) -> None:
         """Nothing to open."""
+
+    def data(self, record: DataRecord) -> None:
+        """Forget it."""
+
+    def model(self, record: ModelRecord) -> None:
+        """Leave it where it is."""
 
     @contextmanager
     def stage(self, name: str, afresh: int = 0) -> Iterator[StageTracker]:

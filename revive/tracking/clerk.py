@@ -29,6 +29,8 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_FILE_STORE": "true",  # who names a folder as tracking.uri wants one
+    "MLFLOW_UV_AUTO_DETECT": "false",  # what a model needs is told, whatever project lies in the working directory
 }
 _NICE = 5  # training goes first
 
@@ -58,12 +60,12 @@ class ClerkProcess:
         try:
             process.stdin.write(json.dumps({"folder": str(folder) if folder else None, "job": job}) + "\n")
             process.stdin.flush()
-            state, error_text = json.loads(process.stdout.readline())
+            state, error_text, result = json.loads(process.stdout.readline())
         except (OSError, ValueError):
             code = process.wait()
             self._process = None
             return Reply("doubtful", f"the process that talks to MLflow ended with code {code}")
-        return Reply(state, error_text)
+        return Reply(state, error_text, result)
 
     def dismiss(self, *, now: bool) -> None:
         """End the process."""
@@ -118,11 +120,11 @@ def main() -> None:
             from revive.tracking.store import Store
 
             store = store or Store(Path(where["log_dir"]), where["uri"], where["experiment"])
-            store.do(asked["job"], Path(asked["folder"]) if asked["folder"] else None)
+            result = store.do(asked["job"], Path(asked["folder"]) if asked["folder"] else None)
         except Exception as error:
-            reply = [state_of(error), text_of(error)]
+            reply = [state_of(error), text_of(error), None]
         else:
-            reply = ["done", ""]
+            reply = ["done", "", result]
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import getpass
 import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from revive.tracking.base import Curves, Status, status_of
+from revive.runs import readable_name
+from revive.tracking.base import Curves, DataRecord, ModelRecord, Status, status_of
 from revive.tracking.clerk import ClerkProcess
-from revive.tracking.journal import points
+from revive.tracking.journal import Job, points
 from revive.tracking.sender import Sender
 
 ExperimentName = Annotated[str, Field(pattern=r"^(/?[A-Za-z0-9][A-Za-z0-9_ .@-]*)+$", max_length=250)]
@@ -134,12 +137,23 @@ class MlflowTracker(MlflowRun):
         """Open the run of this command, after what an earlier one on this folder could not send."""
         self._sender.use(folder)
         job = self._whole("open", params, tags, {})
-        self._sender.submit({**job, "name": folder.name})
+        source = {"mlflow.source.name": "revive", "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
+        if "git_commit" in tags:
+            source["mlflow.source.git.commit"] = str(tags["git_commit"])
+        self._sender.submit({**job, "name": readable_name(folder.name), "tags": {**source, **job["tags"]}})
+
+    def data(self, record: DataRecord) -> None:
+        """Note the data as an input of the run."""
+        self._submit("dataset", data=asdict(record))
+
+    def model(self, record: ModelRecord) -> None:
+        """Log a model; it must stay as it is until it is sent."""
+        self._sender.submit(model_job(record))
 
     @contextmanager
     def stage(self, name: str, afresh: int = 0) -> Iterator[MlflowRun]:
         """A child run for a stage; it ends as the stage does."""
-        stage = MlflowRun(self._sender, f"{afresh}/{name}" if afresh else name, COMMAND)
+        stage = MlflowRun(self._sender, _stage_key(name, afresh), COMMAND)
         stage.open({}, {"stage": name}, {})
         error: BaseException | None = None
         try:
@@ -172,6 +186,53 @@ class MlflowTracker(MlflowRun):
         if self._uri.startswith(("http:", "https:")):
             return self._uri
         return f"mlflow ui --backend-store-uri {shlex.quote(self._uri)}"
+
+
+def model_job(record: ModelRecord) -> Job:
+    """What the clerk is asked for to log a model with the command's run."""
+    when = _now()
+    told = [(key, float(value), when, 0) for key, value in record.metrics.items()]
+    of = None
+    if record.trial is not None:
+        stage, afresh, name = record.trial
+        of = f"{_stage_key(stage, afresh)}/{name}"
+    plain = {name: getattr(record, name) for name in _MODEL_FIELDS}
+    return {
+        "do": "model",
+        "key": COMMAND,
+        **plain,
+        "bundle": str(record.bundle.absolute()),
+        "script": str(record.script.absolute()),
+        "params": dict(_flat(record.params)),
+        "tags": dict(_flat(record.tags)),
+        "points": points(told),
+        "dataset": asdict(record.data) if record.data else None,
+        "trial": of,
+    }
+
+
+_MODEL_FIELDS = (
+    "name",
+    "kind",
+    "digest",
+    "inputs",
+    "outputs",
+    "example",
+    "settings",
+    "requirements",
+    "metadata",
+)
+
+
+def _stage_key(name: str, afresh: int) -> str:
+    return f"{afresh}/{name}" if afresh else name
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as containers have it
+        return "unknown"
 
 
 def _now() -> int:

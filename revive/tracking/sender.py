@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from revive.tracking.journal import Job, Journal
 
@@ -25,10 +25,12 @@ class Reply:
 
     state: `done`; `gone`: the receiver is away or busy, later it will work; `doubtful`: it may work later;
     `refused`: this job will never work; `dead`: there is nobody to do any.
+    result: what `Store.do` returned, plain values.
     """
 
     state: State
     error: str = ""
+    result: Any = None
 
 
 class Clerk(Protocol):

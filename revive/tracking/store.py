@@ -8,16 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from revive.tracking.ids import Ids
 from revive.tracking.journal import Job
+from revive.tracking.models import RECORD, log_dataset, log_model, model_metrics, show_model
+from revive.tracking.registry import register
+from revive.tracking.view import TAGS
 
 # MLflow's limits for one request.
 _METRICS, _PARAMS, _TAGS, _PARAM_LENGTH, _TAG_LENGTH = 1000, 100, 100, 6000, 5000
-_RECORD = "revive.record"
 
 Points = Sequence[Sequence[Any]]
 """Name, value, time in milliseconds, step of each."""
@@ -39,17 +42,20 @@ class Store:
         self._tried: set[str] = set()
         self._reopened: dict[str, dict[str, set[tuple[int, float]]]] = {}  # run -> metric -> points it has
 
-    def do(self, job: Job, folder: Path | None) -> None:
-        """Do a job (see `journal`) for the run in `folder`. Doing it again changes nothing."""
+    def do(self, job: Job, folder: Path | None) -> Any:
+        """Do a job (see `journal`) for the run in `folder`. Doing it again changes nothing.
+
+        Returns what comes of it, plain values, where that is worth knowing.
+        """
         client = self._connect()
         if job["do"] == "connect":
-            return
+            return None
         assert folder is not None
         if self._ids is None or self._ids.folder != folder:
             self._ids = Ids(folder, self._given_uri)
         if job["do"] in ("open", "keep"):
             self._whole(client, self._ids, job)
-            return
+            return None
         run_id = self._id(client, self._ids, job["key"])
         match job["do"]:
             case "params":
@@ -62,8 +68,15 @@ class Store:
                 self._log_artifact(client, run_id, Path(job["path"]), job["folder"])
             case "end":
                 client.set_terminated(run_id, job["status"], end_time=job["time"])
+            case "dataset":
+                log_dataset(client, run_id, job["data"])
+            case "model":
+                return self._log_model(client, run_id, self._ids.tag(job["key"]), job)
+            case "register":
+                return register(client, run_id, job)
             case other:
                 raise ValueError(f"unknown job {other}")
+        return None
 
     def _whole(self, client: MlflowClient, ids: Ids, job: Job) -> None:
         """Begin a record, or go on with it; or keep one that has ended."""
@@ -86,7 +99,7 @@ class Store:
 
     def _create(self, client: MlflowClient, ids: Ids, job: Job) -> str:
         key = job["key"]
-        tags = {_RECORD: ids.tag(key)}
+        tags = {RECORD: ids.tag(key)}
         if job["parent"] is not None:
             tags["mlflow.parentRunId"] = self._id(client, ids, job["parent"])
         self._tried.add(key)
@@ -106,7 +119,7 @@ class Store:
                 return run if run.info.lifecycle_stage == "active" else None
         if ids.fresh and key not in self._tried:
             return None
-        wanted = f"tags.`{_RECORD}` = '{ids.tag(key)}'"
+        wanted = f"tags.`{RECORD}` = '{ids.tag(key)}'"
         found = client.search_runs([self._experiment_id], wanted, max_results=1)
         if not found:
             return None
@@ -156,6 +169,15 @@ class Store:
         for start in range(0, len(tags), _TAGS):
             client.log_batch(run_id, tags=tags[start:][:_TAGS])
 
+    def _log_model(self, client: MlflowClient, run_id: str, mark: str, job: Job) -> str:
+        model_id = log_model(client, self._experiment_id, run_id, mark, job)
+        if job["trial"] is not None and self._ids is not None:
+            show_model(client, self._id(client, self._ids, job["trial"]), model_id)
+        metrics = model_metrics(client, model_id, job)
+        for start in range(0, len(metrics), _METRICS):
+            client.log_batch(run_id, metrics=metrics[start:][:_METRICS])
+        return model_id
+
     @staticmethod
     def _log_artifact(client: MlflowClient, run_id: str, path: Path, folder: str | None) -> None:
         """Copy a file or a whole folder."""
@@ -169,6 +191,7 @@ class Store:
         if self._client is None:
             with self._alone():
                 self._make_database()
+                mlflow.set_tracking_uri(self.uri)  # where MLflow itself looks up a model that is registered
                 client = MlflowClient(tracking_uri=self.uri)
                 self._experiment_id = self._find_experiment(client)
             self._client = client
@@ -191,13 +214,16 @@ class Store:
             # A database keeps no files, so say where they go: the default is the working directory.
             location = (self._log_dir / "mlartifacts").as_uri() if self._local else None
             try:
-                return str(client.create_experiment(self._experiment, artifact_location=location))
+                return str(client.create_experiment(self._experiment, artifact_location=location, tags=TAGS))
             except MlflowException as error:  # another command was faster
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 return self._find_experiment(client)
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
+        for key, value in TAGS.items():
+            if key not in known.tags:  # made by an earlier version, or by hand
+                client.set_experiment_tag(known.experiment_id, key, value)
         return str(known.experiment_id)
 
     @contextmanager

@@ -110,7 +110,7 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
     declared = declared_effect(graph, question.transition, move, output)
     scale = float(question.moved[kept, i].std() / question.change[kept, j].std())
     shift = _shift(evidence, i, j)
-    hidden = _hidden(evidence, pairs, i, j, overlap, shift)
+    hidden = _hidden(evidence, pairs, i, j, overlap, shift, declared)
     remarks = [
         *hidden,
         *_contradiction(move.column, output, declared, low, high),
@@ -183,7 +183,9 @@ def _shift(evidence: Evidence, i: int, j: int) -> float:
     return float(own.value[i, j] - fast.value[i, j]) / max(error, 1e-300)
 
 
-def _hidden(evidence: Evidence, pairs: int, i: int, j: int, overlap: float, shift: float) -> list[Remark]:
+def _hidden(
+    evidence: Evidence, pairs: int, i: int, j: int, overlap: float, shift: float, declared: str | None
+) -> list[Remark]:
     effect, fast = float(evidence.effect.value[i, j]), float(_fast(evidence, i, j).value[i, j])
     gaps = [effect - float(found.value[i, j]) for found in (evidence.fast, evidence.usual)]
     summed = float(evidence.summed.value[i, j]) - effect
@@ -200,7 +202,12 @@ def _hidden(evidence: Evidence, pairs: int, i: int, j: int, overlap: float, shif
             "hidden-driver",
             f"Something that is not logged seems to move both '{action}' and '{output}': all moves tell an effect of "
             f"{effect:.3g}, fresh moves {fast:.3g} ({abs(shift):.1f} standard errors apart).",
-            f"Log what the operator reacts to, or declare the effect of '{action}' on '{output}' if you know its sign.",
+            "Log what the operator reacts to"
+            + (
+                "; until then the venv learns the declared effect beside a stand-in for it (docs/trust.md)."
+                if declared
+                else f", or declare the effect of '{action}' on '{output}' if you know its sign."
+            ),
         )
     ]
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from revive.data.codec import Codec
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.nodes import HistorySpec
 from revive.venv.columnwise import ColumnCopy
@@ -103,6 +104,28 @@ class Plan:
     def size(self) -> int:
         """The number of all slots."""
         return len(self.slots) + 2 * len(self.latents)
+
+    def pasts(
+        self, past: Mapping[str, Tensor], start: Mapping[str, Tensor], given: Mapping[str, Tensor]
+    ) -> list[Tensor]:
+        """The frames before the first step of every history, (..., lookback * d), in the order of `histories`.
+
+        past: history -> its frames, where they are known; elsewhere the first value of its source, of `start` or
+        `given` (node -> (..., d)), stands for them. Raises UserError where there is none.
+        """
+        names, pasts = {slot: name for name, slot in self.slots.items()}, []
+        for kept in self.histories:
+            name, source = names[kept.slot], names[kept.source]
+            if name in past:
+                pasts.append(past[name])
+                continue
+            first = start.get(source, given.get(source))
+            if first is None:
+                what = f"the history '{name}' needs the values of '{source}' before the first step"
+                remedy = f"start with them: '{name}', (B, frames * columns), the oldest frame first"
+                raise UserError(Problem(what, remedy=remedy))
+            pasts.append(first.repeat(*[1] * (first.dim() - 1), kept.spec.lookback))
+        return pasts
 
 
 def compile_plan(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from revive.venv.observer import Readings
-from revive.venv.plan import ComputedStep, LearnedStep, Plan
+from revive.venv.plan import ComputedStep, LearnedStep, Plan, Step
 
 if TYPE_CHECKING:
     from revive.venv.virtual_env import VirtualEnv
@@ -39,15 +39,27 @@ class Stepper:
 
     def step(self, values: list[Any], noise: Mapping[str, Tensor], shift: int) -> None:
         """One time step, in place. shift: by how many members the branches are handed on."""
+        self.recall(values)
+        self.run(self.plan.steps, values, noise, shift)
+        self.remember(values)
+
+    def recall(self, values: list[Any]) -> None:
+        """The histories that are leaves, in place."""
         for kept in self.plan.before:
             values[kept.slot] = kept.value(self.pasts[self._place[kept.slot]], None)
-        for step in self.plan.steps:
+
+    def run(self, steps: Sequence[Step], values: list[Any], noise: Mapping[str, Tensor], shift: int) -> None:
+        """Some of the plan's operations, in place."""
+        for step in steps:
             if isinstance(step, LearnedStep):
                 self._evaluate(step, values, noise.get(step.name), shift)
             elif isinstance(step, ComputedStep):
                 values[step.slot] = step.compute(*(values[i] for i in step.inputs))
             else:
                 values[step.slot] = step.value(self.pasts[self._place[step.slot]], values[step.source])
+
+    def remember(self, values: list[Any]) -> None:
+        """Move all histories on by the values of this step."""
         for i, kept in enumerate(self.plan.histories):
             self.pasts[i] = kept.advance(self.pasts[i], values[kept.source])
 

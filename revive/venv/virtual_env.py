@@ -14,8 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
-from revive.errors import UserError
+from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.found import Late
+from revive.graph.names import history_name
 from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
@@ -321,7 +323,8 @@ class VirtualEnv(nn.Module):
             values[plan.slots[name]] = value
         for name, (behind, _) in plan.latents.items():
             values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
-        pasts = self._pasts(plan, past or {}, start, given)
+        first = {name: series[0] for name, series in given.items()}
+        pasts = plan.pasts({**self._supposed({**first, **start}), **(past or {})}, start, first)
         stepper = Stepper(self, plan, pasts, readings or {}, together)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
@@ -337,22 +340,14 @@ class VirtualEnv(nn.Module):
             if record[0][i] is not None
         }
 
-    def _pasts(
-        self, plan: Plan, past: Mapping[str, Tensor], start: Mapping[str, Tensor], given: Mapping[str, Tensor]
-    ) -> list[Tensor]:
-        """The frames before the first step of every history, in the order of the plan."""
-        names = {slot: name for name, slot in plan.slots.items()}
-        pasts = []
-        for kept in plan.histories:
-            name, source = names[kept.slot], names[kept.source]
-            if name in past:
-                pasts.append(past[name])
-                continue
-            first = start[source] if source in start else given[source][0] if source in given else None
-            if first is None:
-                raise UserError(f"the history '{name}' needs the values of '{source}' before the first step")
-            pasts.append(first.repeat(1, 1, kept.spec.lookback))
-        return pasts
+    def _supposed(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The middle of the logs for the past of what nobody declared to be late, where not even its present is known."""
+        found = {}
+        for said in self.graph.found:
+            if isinstance(said, Late) and said.node not in known:
+                shape = (*next(iter(known.values())).shape[:-1], (said.frames - 1) * self.codec.width(said.node))
+                found[history_name(said.node, said.frames)] = torch.zeros(shape, device=self.device)
+        return found
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

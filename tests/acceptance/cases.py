@@ -14,6 +14,7 @@ What was meant stands in MEANT below. An input that is not in it only has to end
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import re
@@ -24,11 +25,12 @@ import tempfile
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import yaml
+from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
@@ -39,6 +41,7 @@ import revive.pipeline.run  # noqa: E402, F401
 from revive.__main__ import main as revive_main  # noqa: E402
 from revive.data.readers import ReadOptions, read_trajectories  # noqa: E402
 from revive.graph.description import read_description  # noqa: E402
+from tests.acceptance.pictures import blank_picture  # noqa: E402
 
 SUFFIXES = (".csv", ".gz", ".npz", ".txt", ".tsv", ".parquet", ".h5", ".xlsx", ".zst")
 LEVEL, TEMP, VALVE = (39.92, 71.28), (21.0, 26.22), (11.9, 86.0)
@@ -108,6 +111,7 @@ MEANT: dict[str, Read | Refused] = {
     "26-savetxt/data.csv": Refused("first line holds numbers"),
     "27-terminals/logs.npz": Read(trajectories=8, time=None),
     "28-done-csv/logs.csv": Read({"level": LEVEL}, trajectories=8, time=None),
+    "29-stuck/logs.csv": Read(said="'temp' stands still at 23.49 in rows 100 to 299"),
     "30-mostly-zero/logs.csv": Read({"level": LEVEL}),
     "31-huge/logs.csv": Read(TANK, said="1e\\+30"),
     "32-sentinel-5pct/logs.csv": Read(TANK, said="-9999 in 20 rows"),
@@ -123,6 +127,7 @@ MEANT: dict[str, Read | Refused] = {
     "43-midnight-label/logs.csv": Read(TANK, time="date", said="00:00 carries the day before in 4 rows"),
     "44-machine-id/logs.csv": Read(trajectories=3, time=None),
     "47-abort-at-exit/logs.csv": Refused("falls in row 28"),
+    "48-exogenous-level/logs.csv": Read(time=None, said="0 proposals"),
 }
 
 
@@ -169,7 +174,8 @@ def late_word(path: Path) -> None:
 
 
 def command(arguments: list[str], home: Path) -> tuple[int, str]:
-    """The exit code of a command, and what it said; in a fork, so that imports are paid once."""
+    """The exit code of a command, and what it said; in a fork, so that imports are paid once. Only `check` draws
+    its pictures: those of a run are most of its work at such budgets."""
     said = home / "said.txt"
     child = os.fork()
     if child == 0:
@@ -181,6 +187,8 @@ def command(arguments: list[str], home: Path) -> tuple[int, str]:
             os.chdir(home)
             os.environ["REVIVE_EXPERIMENTS"] = str(home / "experiments")
             signal.alarm(HANGS)
+            if "debug=fast" in arguments:
+                Figure.savefig = blank_picture  # type: ignore[method-assign]
             code = revive_main(arguments)
         except BaseException:
             traceback.print_exc()
@@ -267,20 +275,43 @@ def main() -> int:
     parser.add_argument("cases", type=Path)
     parser.add_argument("--only", default="", help="a part of the names of the inputs")
     parser.add_argument("--no-run", action="store_true", help="`new` and `check` alone")
+    parser.add_argument(
+        "--keep", type=Path, help="a file of outcomes: those that are in it are not found anew"
+    )
+    parser.add_argument("--again", action="store_true", help="of those in --keep, find the wrong ones anew")
     chosen = parser.parse_args()
-    verdicts = []
+    known = kept(chosen.keep, chosen.again)
     print("| input | verdict | ended after | said |\n| --- | --- | --- | --- |")
+    verdicts = []
     with tempfile.TemporaryDirectory() as made:
         for name, path in inputs(chosen.cases.resolve(), Path(made)):
             if chosen.only not in name:
                 continue
-            with tempfile.TemporaryDirectory() as home:
-                found = outcome(name, path, Path(home), not chosen.no_run)
-            verdicts.append(found.verdict)
-            print(found.row(name), flush=True)
+            if name not in known:
+                with tempfile.TemporaryDirectory() as home:
+                    known[name] = outcome(name, path, Path(home), not chosen.no_run)
+                keep(chosen.keep, known)
+            verdicts.append(known[name].verdict)
+            print(known[name].row(name), flush=True)
     counts = ", ".join(f"{verdicts.count(v)} {v}" for v in ("right", "message", "WRONG"))
     print(f"\n{len(verdicts)} inputs: {counts}")
     return int("WRONG" in verdicts)
+
+
+def kept(file: Path | None, again: bool) -> dict[str, Outcome]:
+    """What an earlier call found."""
+    if file is None or not file.is_file():
+        return {}
+    found = {name: Outcome(*told) for name, told in json.loads(file.read_text()).items()}
+    return {name: told for name, told in found.items() if not again or told.verdict != "WRONG"}
+
+
+def keep(file: Path | None, known: dict[str, Outcome]) -> None:
+    """Note what was found, whole or not at all."""
+    if file is not None:
+        draft = file.with_suffix(".new")
+        draft.write_text(json.dumps({name: astuple(told) for name, told in known.items()}, indent=1))
+        draft.replace(file)
 
 
 if __name__ == "__main__":

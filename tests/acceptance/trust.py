@@ -31,6 +31,12 @@ from tests.acceptance import trust_logs
 
 ROOT = Path(__file__).parents[2]
 Outcome = dict[str, Any]
+VESSEL_REWARD = """import torch
+
+
+def get_reward(data):
+    return -torch.abs(data["next_tank"][..., :1] - 1.0) - 0.1 * data["valve"][..., :1] ** 2
+"""
 REWARD = """import torch
 
 
@@ -95,6 +101,15 @@ ROWS: dict[str, tuple[Bar, ...]] = {
     "arm healthy": (GOOD, QUIET),
     "arm hidden": (ALARM,),
 }
+
+
+def _tipped(outcome: Outcome) -> bool:
+    told, true = outcome["told"], outcome["strength"]
+    if told is None or true is None:
+        return told is not None and told >= 0.5 and true is None
+    return bool(0.5 <= told / true <= 2.0)
+
+
 RUNS: dict[str, tuple[Bar, ...]] = {
     "unlogged door": (
         Bar("gate fails", lambda o: o["gate"] == "fail", 0.95),
@@ -105,6 +120,7 @@ RUNS: dict[str, tuple[Bar, ...]] = {
         Bar("no policy but a clone", lambda o: bool(o["fallback"]), 0.95),
     ),
     "declared door": (Bar("better than the logs in truth", lambda o: o["truth"] > o["logged"], 0.95),),
+    "tipping": (Bar("tipping strength within a factor of 2", _tipped, 0.95),),
 }
 
 
@@ -140,12 +156,47 @@ def narrow(noise: float, seed: int) -> Outcome:
 
 def run_on(logs: trust_logs.Logs, folder: Path, seed: int) -> Outcome:
     """A whole run on generated logs of the refrigerator, and what its policy earns in the true one."""
+    outcome, policy = _whole_run(logs, folder, seed, REWARD)
+    return {**outcome, "truth": true_reward(policy, seed)}
+
+
+def tipping_on(logs: trust_logs.Logs, folder: Path, seed: int) -> Outcome:
+    """A whole run on logs of the vessel: the strength that cancels the gain as it was told, and as it is."""
+    outcome, policy = _whole_run(logs, folder, seed, VESSEL_REWARD)
+    told = [pair["strength"] for pair in outcome["tipping"]]
+    return {**outcome, "told": told[0] if told else None, "strength": true_strength(policy, seed)}
+
+
+def true_strength(policy: Any, seed: int) -> float | None:
+    """The least strength, in steps of .01, of a hidden cause that leaves the policy no gain over the operator's rule.
+
+    Asked of plants whose logs would be the same; None where no strength below 1 does.
+    """
+    plant = trust_logs.Vessel()
+
+    def earned(rule: Callable[[np.ndarray], np.ndarray], strength: float) -> float:
+        random, x, total = np.random.default_rng([seed, 11]), np.full(256, 0.5), 0.0
+        for _ in range(150):
+            a = np.asarray(rule(x))
+            x = np.clip(plant.step(x, a, random.normal(size=x.shape), strength, random), -50, 50)
+            total += float((-np.abs(x - 1.0) - 0.1 * a**2).mean())
+        return total
+
+    for strength in np.arange(0.01, 1.0, 0.01).tolist():
+        ours = earned(lambda x: policy.act({"tank": x[:, None]})["valve"][:, 0], strength)
+        if ours <= earned(lambda x: plant.gain * x + plant.usual, strength):
+            return float(strength)
+    return None
+
+
+def _whole_run(logs: trust_logs.Logs, folder: Path, seed: int, reward: str) -> tuple[Outcome, Any]:
+    """What a run said, and the policy that it took."""
     import revive
 
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "logs.npz", **logs.arrays)  # type: ignore[arg-type]
     (folder / "description.yaml").write_text(yaml.safe_dump(logs.description))
-    (folder / "reward.py").write_text(REWARD)
+    (folder / "reward.py").write_text(reward)
     home = folder / "experiments" / "generated"
     home.mkdir(parents=True, exist_ok=True)
     (home / "experiment.yaml").write_text("# @package _global_\n")
@@ -163,16 +214,17 @@ def run_on(logs: trust_logs.Logs, folder: Path, seed: int) -> Outcome:
             raise SystemExit(told)
     summary = json.loads((folder / "run" / "summary.json").read_text())
     policy = revive.load_policy(folder / "run" / "policy", accept_failed_gate=True)
-    return {
+    outcome = {
         "gate": summary["gate"]["status"],
         "grade": summary["causal"]["grade"],
         "fallback": summary["policy"]["chosen"]["fallback"],
         "source": summary["policy"]["chosen"]["source"],
         "predicted": summary["policy"]["predicted"]["mean"],
         "logged": summary["policy"]["logged"],
-        "truth": true_reward(policy, seed),
+        "tipping": summary["tipping"],
         "verdicts": sorted({verdict["code"] for verdict in summary["verdicts"]}),
     }
+    return outcome, policy
 
 
 def true_reward(policy: Any, seed: int, batch: int = 32, steps: int = 2000) -> float:
@@ -243,10 +295,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name not in wanted:
             continue
         make, slug = trust_logs.CASES[name], f"run-{name.replace(' ', '-')}"
+        judge = tipping_on if name == "tipping" else run_on
         outcomes = [
             stored(
                 keep / f"{slug}-{s}.json",
-                lambda s=s, m=make, f=slug: run_on(m(s), keep / "runs" / f"{f}-{s}", s),
+                lambda s=s, m=make, f=slug, j=judge: j(m(s), keep / "runs" / f"{f}-{s}", s),
             )
             for s in seeds
         ]

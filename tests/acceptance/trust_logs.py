@@ -188,6 +188,64 @@ def arm(
     return Logs(arrays, {"metadata": {"columns": columns, "graph": graph}}, force.reshape(-1))
 
 
+@dataclass(frozen=True)
+class Vessel:
+    """A level that a valve raises, under an operator who keeps it too low: every number of its law is known.
+
+    What is logged obeys, whatever the strength of the hidden cause,
+
+        a = k x + m + r,    x' = A x + B + theta a + e,    sd(r) = own, sd(e) = rest.
+
+    A cause u, drawn anew in every step, that explains the share `strength` of r and as much of what a leaves of x'
+    makes the effect look larger than it is by bias = rest / own * strength / sqrt(1 - strength): the plant itself is
+    x' = A x + B + theta a - bias (a - k x - m) + kappa u + w.
+    """
+
+    memory: float = 0.85
+    level: float = 0.05
+    effect: float = 0.3
+    own: float = 0.3
+    rest: float = 0.08
+    gain: float = -0.1
+    usual: float = 0.2
+
+    def bias(self, strength: float) -> float:
+        return self.rest / self.own * strength / np.sqrt(1.0 - strength)
+
+    def step(
+        self, x: np.ndarray, a: np.ndarray, u: np.ndarray, strength: float, random: np.random.Generator
+    ) -> np.ndarray:
+        """x' for levels, valves and causes (B,)."""
+        by_cause = self.rest * np.sqrt(strength / (1.0 - strength)) * u
+        noise = self.rest * np.sqrt(1.0 - strength) * random.normal(size=x.shape)
+        lean = self.bias(strength) * (a - self.gain * x - self.usual)
+        return np.asarray(self.memory * x + self.level + self.effect * a - lean + by_cause + noise)
+
+    def logs(self, seed: int, *, strength: float = 0.3, rows: int = 2000) -> Logs:
+        """One trajectory of the operator."""
+        random = np.random.default_rng([seed, 10])
+        x, kept, hidden = np.array([0.5]), np.empty((rows, 3)), np.empty(rows)
+        for t in range(rows):
+            u = random.normal(size=1)
+            own = self.own * (np.sqrt(strength) * u + np.sqrt(1.0 - strength) * random.normal(size=1))
+            a = self.gain * x + self.usual + own
+            follows = self.step(x, a, u, strength, random)
+            kept[t], hidden[t] = (x[0], a[0], follows[0]), u[0]
+            x = follows
+        arrays = {
+            "tank": kept[:, :1],
+            "valve": kept[:, 1:2],
+            "next_tank": kept[:, 2:],
+            "index": np.array([rows]),
+        }
+        columns = [
+            {"level": {"dim": "tank", "type": "continuous"}},
+            {"opening": {"dim": "valve", "type": "continuous", "min": -3, "max": 3}},
+        ]
+        graph = {"valve": ["tank"], "next_tank": ["tank", "valve"]}
+        return Logs(arrays, {"metadata": {"columns": columns, "graph": graph}}, hidden)
+
+
 def _turn(angle: np.ndarray, speed: np.ndarray, push: np.ndarray) -> np.ndarray:
     return push - np.sin(angle) - 0.3 * angle**3 - 0.4 * speed
 
@@ -206,5 +264,6 @@ CASES: dict[str, Callable[[int], Logs]] = {
     "tanks healthy": two_tanks,
     "tanks hidden": lambda seed: two_tanks(seed, inflow=1.0, moves=0.8),
     "arm healthy": arm,
+    "tipping": lambda seed: Vessel().logs(seed),
     "arm hidden": lambda seed: arm(seed, wind=0.5, moves=0.8),
 }

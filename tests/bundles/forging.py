@@ -302,7 +302,7 @@ def name_code(folder: Path, rng: random.Random) -> None:
 
 def former(folder: Path, rng: random.Random) -> None:
     manifest = manifest_of(folder)
-    manifest["format"] = rng.choice((0, 1, 3, 99, "2", 2.0, None))
+    manifest["format"] = rng.choice((0, 1, 4, 99, "2", 2.0, None))
     if rng.random() < 0.5:
         (folder / "manifest.json").unlink()
     else:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import pytest
 
@@ -49,12 +49,24 @@ class Loose:
         self.size, self.more = size, more
 
 
+class Course(TypedDict):
+    """Arguments that several constructors share."""
+
+    lr: float
+    layers: list[int]
+
+
+class Child:
+    def __init__(self, graph: Graph, **course: Unpack[Course]) -> None:
+        self.graph, self.course = graph, course
+
+
 @pytest.fixture(autouse=True)
 def module() -> Iterator[None]:
     """The classes above as if they were part of the package."""
     name = "revive.made_for_this_test"
     made = ModuleType(name)
-    for thing in (Learner, Part, Loose):
+    for thing in (Learner, Part, Loose, Child):
         thing.__module__ = name
         setattr(made, thing.__name__, thing)
     made.Path = Path  # type: ignore[attr-defined]
@@ -101,6 +113,19 @@ def test_missing_and_supplied_arguments() -> None:
 
 def test_unreadable_annotations_and_open_ends_are_left_alone() -> None:
     assert messages(section("Loose", size="x", other=1)) == []
+
+
+def test_shared_arguments_are_checked_one_by_one() -> None:
+    assert messages(section("Child", lr=0.1, layers=[1]), supplied=["graph"]) == []
+    found = messages(section("Child", lr="fast", layer=[1]), supplied=["graph"])
+    assert [text.partition(":")[0] for text in found] == [
+        "venv.learner.lr",
+        "venv.learner.layer",
+        "venv.learner.layers",
+    ]
+    assert "did you mean 'layers'?" in found[1]
+    made = instantiate(section("Child", lr=0.1, layers=[4]), "venv.learner", graph=Graph({}))
+    assert made.course == {"lr": 0.1, "layers": [4]}
 
 
 def test_instantiate_hands_extra_arguments_over_untouched() -> None:

@@ -31,3 +31,21 @@ def test_help_of_new_and_of_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert "--trajectory COLUMNS" in capsys.readouterr().out
     assert main(["--help"]) == 0
     assert "--help KEY" in capsys.readouterr().out
+
+
+def test_a_section_with_a_remark_has_no_value(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help", "trust"]) == 0
+    assert "trust=  " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["a", "b"], ["a", "--to", "x"], ["a", "--out"], ["a", "--acc"], ["a", "--nam", "b"]]
+)
+def test_what_export_cannot_mean_is_one_message(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", *words]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.startswith(
+        "these arguments of 'export' cannot be understood\n    -> write: export BUNDLE"
+    )
+    assert "usage" not in said.err

@@ -89,8 +89,8 @@ def test_what_is_no_policy_bundle_is_refused(bundles: Path, where: str) -> None:
         ("{", "is no JSON"),
         ("[]", "holds no manifest"),
         ("{}", "format None cannot be read"),
-        ('{"format": 1}', "format 1 cannot be read, this release reads format 2"),
-        ('{"format": 2, "kind": "policy"}', "Field required"),
+        ('{"format": 1}', "format 1 cannot be read, this release reads formats 2 and 3"),
+        ('{"format": 3, "kind": "policy"}', "Field required"),
     ],
 )
 def test_a_damaged_manifest_is_explained(bundles: Path, text: str, said: str) -> None:
@@ -101,7 +101,9 @@ def test_a_damaged_manifest_is_explained(bundles: Path, text: str, said: str) ->
 
 def test_a_bundle_of_the_first_format_is_refused_by_name(bundles: Path) -> None:
     (bundles / "policy" / "manifest.json").unlink()
-    with pytest.raises(UserError, match=r"is of format 1, .* this release reads format 2\n.*make it again"):
+    with pytest.raises(
+        UserError, match=r"is of format 1, .* this release reads formats 2 and 3\n.*make it again"
+    ):
         load_policy(bundles / "policy")
 
 

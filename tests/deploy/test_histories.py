@@ -141,7 +141,7 @@ def test_a_started_policy_remembers_by_itself(braking: PolicySession) -> None:
 
 
 def test_a_started_policy_that_is_shown_too_little_says_so(braking: PolicySession) -> None:
-    with pytest.raises(UserError, match="'x' is missing, of which the policy needs the last values"):
+    with pytest.raises(UserError, match="node 'x' is missing"):
         braking.start()({"y": np.zeros((1, 1))})
 
 

@@ -11,9 +11,12 @@ import torch
 
 from revive.data.codec import Codec
 from revive.deploy import PolicySession, VenvSession
+from revive.deploy.reading import legal
 from revive.errors import UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.description import parse_description
+from revive.graph.limits import beyond, clipped
 from revive.policy.policy import Policy
 from revive.venv.node_model import NetworkSpec
 from tests.venv.plants import hand_set
@@ -67,6 +70,30 @@ def test_a_step_refuses_what_is_not_legal_or_clips_it_where_told(venv: VenvSessi
     np.testing.assert_allclose(venv.step(rounded)["next_x"], [[11.0]], atol=1e-4)
 
 
+def test_what_is_no_category_and_no_level_is_refused_or_the_nearest_is_taken() -> None:
+    columns = (
+        Column("door", "d", "category", values=(0.0, 2.0)),
+        Column("gear", "d", "discrete", min=1.0, max=3.0, num=3),
+        Column("angle", "d", "continuous", min=0.0, max=360.0, scale="cyclic"),
+    )
+    legal = np.array([[0.0, 1.0, -20.0], [2.0, 3.0 + 1e-5, 400.0]])
+    assert list(beyond("d", columns, legal)) == []
+    first, second = beyond("d", columns, np.array([[0.0, 1.0, 0.0], [3.0, 1.5, 0.0]]))
+    assert first.what == "'door' of 'd' is 3, none of its values 0, 2"
+    assert second.what == "'gear' of 'd' is 1.5, none of its values 1, 2, 3"
+    assert clipped(columns, np.array([[3.0, 7.0, 400.0]])).tolist() == [[2.0, 3.0, 400.0]]
+
+
+def test_histories_have_the_limits_of_their_source() -> None:
+    described = {name: {"dim": name, "type": "continuous", "min": 0, "max": 30} for name in ("x", "u")}
+    columns = [{name: described[name]} for name in described]
+    metadata = {"columns": columns, "nodes": {"x": {"ts": 2}}, "graph": {"u": ["ts_x"], "next_x": ["x", "u"]}}
+    graph = parse_description({"metadata": metadata}, "test")
+    with pytest.raises(UserError, match="'x' of 'ts_x' is 31"):
+        legal({"ts_x": np.array([[31.0, 2.0]])}, graph, "refuse")
+    assert legal({"ts_x": np.array([[31.0, 2.0]])}, graph, "clip")["ts_x"].tolist() == [[30.0, 2.0]]
+
+
 def test_a_rollout_stays_within_the_limits(venv: VenvSession) -> None:
     rolled = venv.rollout({"x": [[29.5]]}, {"u": np.full((5, 1, 1), 0.1)})
     assert rolled["next_x"].max() <= 30.0
@@ -88,5 +115,29 @@ def test_frames_are_taken_by_the_names_of_their_columns(venv: VenvSession, polic
     frame = pd.DataFrame({"other": ["a", "b"], "level": [0.05, 10.0], "power": [0.1, 0.0]})
     np.testing.assert_allclose(policy.act(frame)["u"], [[0.05], [0.1]], atol=1e-3)
     np.testing.assert_allclose(venv.step(frame)["next_x"], [[1.05], [10.0]], atol=1e-4)
-    with pytest.raises(UserError, match="node 'x' is missing"):
+    with pytest.raises(UserError, match="the frame has no column 'level' of the node 'x'"):
         policy.act(frame[["power"]])
+
+
+def test_a_controller_takes_frames_and_lone_rows_and_says_what_is_missing(policy: PolicySession) -> None:
+    control = policy.start()
+    np.testing.assert_allclose(
+        control(pd.DataFrame({"level": [0.05, 10.0]}))["u"], [[0.05], [0.1]], atol=1e-3
+    )
+    assert policy.start()({"x": [0.05]})["u"].shape == (1,)
+    with pytest.raises(
+        UserError, match=r"the frame has no column 'level' of the node 'x'(.|\n)*did you mean 'levl'"
+    ):
+        control(pd.DataFrame({"levl": [0.05, 10.0]}))
+    with pytest.raises(UserError, match="not finite"):
+        control({"x": [[np.nan]]})
+
+
+def test_a_frame_holds_the_steps_of_a_rollout(venv: VenvSession, policy: PolicySession) -> None:
+    logs = pd.DataFrame({"power": [0.1, 0.0, 0.1], "level": [1.0, 2.0, 3.0]})
+    rolled = venv.rollout(logs[["level"]][:1], logs)
+    np.testing.assert_allclose(rolled["next_x"][:, 0, 0], [2.0, 2.0, 3.0], atol=1e-4)
+    decided = venv.rollout(
+        logs[["level"]][:1], logs, 2, policy
+    )  # what was logged of its action is not asked for
+    np.testing.assert_allclose(decided["u"][:, 0, 0], [0.1, 0.1], atol=1e-3)

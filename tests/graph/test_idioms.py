@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import yaml
 
 from revive.errors import Problems
 from revive.graph.decision_graph import DecisionGraph, NodeKind
@@ -119,6 +123,21 @@ def test_stacked_states_actions_and_exogenous_nodes(describe: Describe) -> None:
         "next_ts_temperature",
         "next_ts_action",
     }
+
+
+def test_a_policy_that_sees_its_moves_and_pays_for_them_as_the_page_says() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "description.md").read_text(encoding="utf-8")
+    story = page[page.index("A policy that sees what it did before") :]
+    yaml_text, python = re.findall(r"```(?:yaml|python)\n(.*?)```", story, re.S)[:2]
+    columns = [{name: {"dim": name, "type": "continuous"}} for name in ("temperature", "action")]
+    metadata = {"columns": columns, **yaml.safe_load(yaml_text)}
+    graph = parse_description({"metadata": metadata}, "page")
+    assert graph["ts_action"].history == HistorySpec("action", 3, delay=1)
+    names: dict[str, Any] = {}
+    exec(compile(python, "page", "exec"), names)
+    data = {"action": [[3.0]], "ts_action": [[0.0, 0.0, 1.0]], "next_temperature": [[5.0]]}
+    earned = names["get_reward"]({name: np.array(value) for name, value in data.items()})
+    assert earned.tolist() == [[-1.4]]  # 1 too warm, a move of 2
 
 
 def test_parts_of_a_change_learned_apart_and_merged(describe: Describe) -> None:

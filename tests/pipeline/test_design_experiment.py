@@ -37,7 +37,7 @@ def test_a_narrow_controller_is_to_be_moved(run: Path, capsys: pytest.CaptureFix
     ("arguments", "said"),
     [
         (["run=nun"], "did you mean 'run'"),
-        ([], "no run is named"),
+        ([], "takes one run, 0 are named"),
         (["run=run", "power=2"], "a number from"),
         (["run=run", "pover=0.9"], "did you mean 'power'"),
         (["run=run", "bound=wide"], "a number from"),

@@ -50,6 +50,29 @@ def shift(data: dict[str, torch.Tensor]) -> torch.Tensor:
 """
 
 
+FLOW = """\
+metadata:
+  columns:
+    - level: {dim: level, type: continuous}
+    - valve: {dim: valve, type: continuous}
+    - flow: {dim: flow, type: continuous}
+  graph:
+    valve: [level]
+    flow: [valve]
+    next_level: [level, flow]
+"""
+
+
+def flow_logs(rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """level' = 0.8 level + flow, flow = valve / 2, give or take a bit."""
+    valve = rng.normal(size=240)
+    flow = 0.5 * valve + 0.05 * rng.normal(size=240)
+    level = np.zeros(241)
+    for t in range(240):
+        level[t + 1] = 0.8 * level[t] + flow[t]
+    return {name: value[:240, None] for name, value in (("level", level), ("valve", valve), ("flow", flow))}
+
+
 def stock_logs(rng: np.random.Generator) -> dict[str, np.ndarray]:
     """stock' = 0.8 stock + order, which the function says."""
     order = rng.normal(size=240)
@@ -99,3 +122,10 @@ def test_a_learned_node_that_a_function_shifts_is_judged(folder: Path) -> None:
         summary["venv"]["rollout_mae"]["1"] > 0.005
     )  # of half its columns; replayed from the logs it would be none
     assert np.isfinite(summary["policy"]["predicted"]["mean"])
+
+
+def test_a_measured_flow_between_the_valve_and_the_level_is_predicted(folder: Path) -> None:
+    summary = run(folder, FLOW, "", "-data['next_level'].abs()", flow_logs(np.random.default_rng(0)))
+    assert (
+        summary["policy"]["horizon"]["dead_time"] == 1
+    )  # replayed from the logs the flow would hide the valve

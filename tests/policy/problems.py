@@ -28,6 +28,7 @@ from tests.policy.conftest import BEHAVIOUR, Plant
 
 FIRST_ORDER: dict[str, Any] = {
     "variants": [{"penalty": 0, "returns": "whole"}],
+    "measure": "doubt",
     "noise": 0.3,
     "iterations": 80,
     "warm_up": 5,

@@ -21,11 +21,11 @@ from revive.policy.episodes import (
     missing,
     play,
 )
-from revive.policy.imitation import imitations, is_clone_at_fault
+from revive.policy.imitation import imitations, is_clone_at_fault, remembered
 from revive.policy.reward import Reward
 from revive.policy.signs import signs_of_effects
 from revive.venv.virtual_env import VirtualEnv
-from tests.policy.conftest import BEHAVIOUR, Plant
+from tests.policy.conftest import BEHAVIOUR, WIND, A, B, Plant
 from tests.policy.problems import problem_of
 from tests.venv.plants import hand_set, logs_of, rows_of
 from tests.venv.test_done import counting
@@ -105,6 +105,32 @@ def test_a_poor_clone_in_a_sound_venv_is_at_fault(plant: Plant) -> None:
     venv = hand_set(plant.graph, linear, members=4, std=0.01).requires_grad_(False)
     rows = rows_of(venv.graph, venv.codec, logs_of(venv, 300, seed=1), logs_of(venv, 300, seed=2))
     assert is_clone_at_fault(problem_of(plant, venv=venv, rows=rows, clone=plant.linear_policy(0.1, 0.1)))
+
+
+def integrating(seed: int, runs: int = 10, steps: int = 80) -> dict[str, np.ndarray]:
+    """Logs of the plant under a controller that brings it to 3 and holds it there by an integral."""
+    random, found = np.random.default_rng(seed), []
+    for _ in range(runs):
+        x, total = 2.0 + 0.3 * random.normal(), 0.0
+        for _ in range(steps):
+            total += x - 3.0
+            u, wind = -0.2 * (x - 3.0) - 0.1 * total + 0.1 * random.normal(), random.normal()
+            follows = A * x + B * u + WIND * wind + 0.2 * random.normal()
+            found.append((x, u, wind, follows))
+            x = follows
+    return {
+        name: np.array(column)[:, None]
+        for name, column in zip(("x", "u", "wind", "next_x"), zip(*found, strict=True), strict=True)
+    }
+
+
+def test_what_a_controller_with_an_integral_earned_is_repeated_with_a_memory(plant: Plant) -> None:
+    ends = [[80 * (k + 1) for k in range(10)]] * 2
+    rows = rows_of(plant.graph, plant.venv.codec, integrating(1), integrating(2), ends=ends)
+    problem = problem_of(plant, rows=rows, evaluation=None)
+    plain, recalled = imitations(problem), remembered(problem)
+    assert all(i.is_real for i in plain)
+    assert all(i.is_close for i in recalled)
 
 
 # -- signs -------------------------------------------------------------------------------------------

@@ -141,11 +141,31 @@ def test_an_unknown_node_lists_the_known_ones_and_the_nearest(tmp_path: Path) ->
         ("return data['next_x'][:2, :1]", "shape (2, 1) for 5 rows"),
         ("return 1.0", "a float, not a tensor"),
         ("pass", "a NoneType, not a tensor"),
+        ("return {}", "no terms"),
+        ("return {'a': data['next_x']}", "the term 'a' with shape (5, 2) for 5 rows"),
+        ("return {'a': data['next_x'][:, :1], 'b': 2}", "the term 'b' as a int, not a tensor"),
     ],
 )
 def test_what_is_no_reward_per_row_is_refused(tmp_path: Path, body: str, said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
         load(tmp_path, body)(batch())
+
+
+@pytest.mark.parametrize("lead", [(6,), (4, 3)])
+def test_named_terms_are_summed_and_can_be_had_apart(tmp_path: Path, lead: tuple[int, ...]) -> None:
+    body = "return {'comfort': -data['next_x'][..., 0:1].abs(), 'effort': -data['u'][..., 0] ** 2}"
+    data = {"next_x": torch.randn(*lead, 2), "u": torch.randn(*lead, 1)}
+    reward, terms = load(tmp_path, body)(data), load(tmp_path, body).terms(data)
+    assert list(terms) == ["comfort", "effort"]
+    torch.testing.assert_close(terms["comfort"], -data["next_x"][..., 0].abs())
+    torch.testing.assert_close(reward, terms["comfort"] + terms["effort"])
+    assert load(tmp_path, "return data['u']").terms(data) == {}
+
+
+def test_a_gradient_passes_through_the_terms(tmp_path: Path) -> None:
+    reward = load(tmp_path, "return {'a': -data['x'] ** 2, 'b': data['u'].sign()}")
+    assert reward.has_gradient(logs().arrays, ["x"])
+    assert not reward.has_gradient(logs().arrays, ["u"])
 
 
 def test_of_logs_is_the_reward_of_every_row(tmp_path: Path) -> None:

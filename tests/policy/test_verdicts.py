@@ -50,6 +50,21 @@ def test_a_clone_that_is_at_fault_is_no_fault_of_the_venv() -> None:
     assert "the clone is at fault" in found.sentence
 
 
+@pytest.mark.parametrize(
+    ("gap", "gain", "severity"),
+    [(0.1, None, "caution"), (-0.5, 1.0, "distrust"), (-0.5, 4.0, "caution"), (-0.5, None, "distrust")],
+)
+def test_what_a_controller_with_a_memory_misses_is_what_counts(
+    gap: float, gain: float | None, severity: str
+) -> None:
+    recalled = [imitation(gap), imitation(0.0)]
+    (found,) = about_imitation([imitation(-2.0), imitation(-2.0)], gain, remembered=recalled)
+    assert found.severity == severity
+    assert f"With a memory of what it saw and did it earns {-3 + gap:.3g} and -3." in found.sentence
+    assert ("policy.history" in found.remedy) == (gap == 0.1)
+    assert about_imitation([imitation(0.0)], None, remembered=recalled) == []
+
+
 def sign(within: float, between: float, steps: int = 1, column: str = "glucose") -> SignOfEffect:
     return SignOfEffect("insulin", column, steps, 0.3, within, between)
 
@@ -134,3 +149,19 @@ def test_a_policy_that_promises_no_gain() -> None:
     assert about_promise({**figures, "learned_in_half": 0}) == []
     assert about_promise({**figures, "chosen": {"fallback": "because"}}) == []
     assert about_promise({"logged": -1.0}) == []
+
+
+def test_a_promise_below_what_the_logs_earned() -> None:
+    figures = {
+        "predicted": {"mean": -1.0, "interval": {"low": -1.2, "high": -0.8}},
+        "behaviour": [{"mean": -2.0}, {"mean": -2.0}],
+        "learned_in_half": 1,
+        "logged": -0.7,
+    }
+    (verdict,) = about_promise(figures)
+    assert "The learned policy promises less" in verdict.sentence
+    assert about_promise({**figures, "logged": -0.9}) == []  # it may be as good
+    (verdict,) = about_promise({**figures, "chosen": {"fallback": "because"}})
+    assert "The clone that is handed over" in verdict.sentence
+    episodes = {"predicted": {"mean": 8.0, "low": 7.0, "high": 9.0}, "logs": {"return": 8.5}}
+    assert about_promise({**figures, "episodes": episodes}) == []

@@ -221,3 +221,20 @@ def test_progress_is_said_every_half_minute_and_kept_in_the_run_folder(tmp_path:
     assert pace.line(26, 100) is None
     now[0] = 62.0
     assert pace.line(50, 100) == "policy    50%  after 62 s, at most 62 s left"
+    now[0] = 93.0
+    figures = {"critic.loss": 2.0, "first_order.rollout_reward": -0.25}
+    line = pace.line(75, 100, lambda: figures)
+    assert line == "policy    75%  after 93 s, at most 31 s left, rollout reward -0.25"
+
+
+def test_progress_goes_into_a_log_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("revive.report.terminal.PERIOD", 0.0)
+    terminal, console = recorded()
+    terminal.opening("demo", tmp_path, plant_graph(), logs())
+    with terminal.stage("venv"):
+        terminal.progress(1, 4, lambda: {"held_out_error": 0.5})
+        terminal.progress(4, 4)
+    first, second = (tmp_path / "progress.log").read_text().splitlines()
+    assert re.fullmatch(r"\S+ \S+  venv      25%  after 0 s, at most 0 s left, held out error 0.5", first)
+    assert second.endswith("100%  after 0 s, at most 0 s left")
+    assert "held out error 0.5" in console.export_text()

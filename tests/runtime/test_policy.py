@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -144,27 +143,11 @@ def test_a_session_of_another_number_of_plants_is_refused(tmp_path: Path) -> Non
 
 def test_importing_it_is_light() -> None:
     code = (
-        "import sys, time; began = time.process_time(); import revive.runtime; taken = time.process_time() - began;"
-        "peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'));"
-        "print(taken, int(peak.split()[1]) / 1024,"
+        "import sys, revive.runtime; status = open('/proc/self/status');"
+        "peak = next(line for line in status if line.startswith('VmHWM')); print(int(peak.split()[1]) / 1024,"
         "*(m for m in ('torch', 'scipy', 'pandas', 'safetensors', 'hydra') if m in sys.modules))"
     )
-    told = []
-    for _ in range(3):  # the best of them: other processes make a loaded machine slower
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        told.append(done.stdout.split())
-    assert all(len(words) == 2 for words in told), told
-    assert min(float(seconds) for seconds, _ in told) < 0.3
-    assert min(float(megabytes) for _, megabytes in told) < 60
-
-
-def test_one_action_takes_microseconds(tmp_path: Path) -> None:
-    mine, _ = both(tmp_path, "plain")
-    seen = {"x": np.array([5.0, 5.0])}
-    times = []
-    for _ in range(2000):
-        began = time.perf_counter_ns()
-        mine.act(seen)
-        times.append(time.perf_counter_ns() - began)
-    assert np.median(times) < 150_000  # 50 us on a quiet machine, see docs/decisions.md
-    assert torch.get_num_threads() >= 1
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    megabytes, *heavy = done.stdout.split()
+    assert not heavy
+    assert float(megabytes) < 60

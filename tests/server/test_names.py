@@ -16,6 +16,7 @@ from revive.config.settings import Settings
 from revive.errors import UserError
 from revive.pipeline.search import require_search
 from revive.server.learners import networks, tables
+from revive.server.name_table import table as names_table
 from revive.server.names import ABBREVIATIONS, Why
 from revive.server.translate import from_config, translate
 from tests.server.conftest import Make
@@ -161,7 +162,7 @@ def test_a_value_becomes_ours(table: Any, given: dict[str, Any], key: str, expec
 
 
 def test_a_whole_config_of_revive_works_unchanged(make: Make) -> None:
-    with pytest.warns(UserWarning, match="no matcher judges the venv"):
+    with pytest.warns(UserWarning, match="names of REVIVE have no counterpart here"):
         server = make(revive_config_file_path=FILE, debug=False)
     settings = server.settings
     assert settings.seed == 42
@@ -228,6 +229,21 @@ def test_a_name_of_both_learners_reaches_both() -> None:
     assert found == {"venv.learner.multi_step_lr": 0.002, "policy.learner.lr": 0.002}
 
 
+def test_a_table_says_what_became_of_every_name() -> None:
+    searched = {"name": "g_lr", "default": 4e-5, "search_mode": "continuous", "search_values": [1e-5, 1e-2]}
+    listed = [searched, {"name": "policy_hidden_features", "default": 16}, {"name": "w_kl", "default": 1.0}]
+    lines = names_table(from_config({"global_seed": 3, "policy_algo_config": {"ppo": listed}})).splitlines()
+    assert lines[:2] == ["| name of REVIVE | here |", "|---|---|"]
+    rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in lines[2:]}
+    assert rows["global_seed"] == "`seed`"
+    assert rows["policy_hidden_features"] == "`policy.network.hidden`"
+    assert "the clone is no anchor" not in rows["global_seed"]
+    assert {"g_lr", "w_kl"} <= set(rows)
+    assert (
+        sum(line.startswith("| g_lr |") for line in lines) == 3
+    )  # usual value, range, and how it is searched
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -245,10 +261,12 @@ def test_what_no_table_holds_is_an_error(values: dict[str, Any], message: str) -
 
 
 def test_what_has_no_counterpart_is_said_once_for_each_reason(make: Make) -> None:
-    with pytest.warns(UserWarning, match="d_steps, d_lr: no matcher") as caught:
+    said = r"^3 names of REVIVE have no counterpart here \(d_steps, d_lr, verbose\): see `notes`"
+    with pytest.warns(UserWarning, match=said) as caught:
         server = make(d_steps=3, d_lr=1e-3, verbose=2)
     assert len(caught) == 1
     assert len(server.notes) == 2
+    assert server.notes[0].startswith("d_steps, d_lr: no matcher")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert make(global_seed=3).notes == []
@@ -265,9 +283,10 @@ def test_what_has_no_counterpart_is_said_once_for_each_reason(make: Make) -> Non
     ],
 )
 def test_ppo_by_name(given: dict[str, Any], expected: tuple[Any, ...], make: Make) -> None:
-    with pytest.warns(UserWarning, match="ppo alone learns the policy"):
-        settings = make(debug=False, **given).settings
-    learner = settings.policy.learner
+    with pytest.warns(UserWarning, match="1 is read in another way"):
+        server = make(debug=False, **given)
+    assert any("ppo alone learns the policy" in note for note in server.notes)
+    learner = server.settings.policy.learner
     assert learner["_target_"].endswith("Ppo")
     assert (learner["iterations"], learner["epochs"], learner["clip_ratio"]) == expected[1:]
     assert learner["lr"] == 0.01
@@ -281,9 +300,10 @@ def test_sac_by_name(make: Make) -> None:
         "polyak": 0.98,
         "batch_ratio": 0.5,
     }
-    with pytest.warns(UserWarning, match="num_q_net: there are two critics"):
-        settings = make(debug=False, policy_algo="sac", q_hidden_features=16, num_q_net=4, **given).settings
-    learner = settings.policy.learner
+    with pytest.warns(UserWarning, match=r"1 name of REVIVE has no counterpart here \(num_q_net\)"):
+        server = make(debug=False, policy_algo="sac", q_hidden_features=16, num_q_net=4, **given)
+    assert any(note.startswith("num_q_net: there are two critics") for note in server.notes)
+    learner = server.settings.policy.learner
     assert learner["_target_"].endswith("Sac")
     assert (learner["iterations"], learner["steps"], learner["updates"], learner["real"]) == (9, 7, 5, 0.5)
     assert learner["target_rate"] == pytest.approx(0.02)

@@ -19,7 +19,7 @@ class Recorder:
     """Stands for `ReviveServer`."""
 
     given: dict[str, Any]
-    notes: tuple[str, ...] = ("a note",)
+    headline = "1 name of REVIVE has no counterpart here (d_lr)"
 
     def __init__(self, **given: Any) -> None:
         Recorder.given = given
@@ -59,7 +59,9 @@ def test_short_and_long_options_are_the_arguments(capsys: pytest.CaptureFixture[
         "igc": 1,
     }
     out = capsys.readouterr().out
-    assert "note    a note" in out
+    assert (
+        "names   1 name of REVIVE has no counterpart here (d_lr): revive_names.md in the run folder\n" in out
+    )
     assert "venv_acc -0.25" in out
 
 
@@ -125,4 +127,6 @@ def test_a_run(logs: Path, refrigerator: Path, tmp_path: Path, capsys: pytest.Ca
     assert main(["server", *files, *options, *run]) == 0
     summary = json.loads((tmp_path / "runs/one/summary.json").read_text())
     assert np.isfinite(summary["policy"]["predicted"]["mean"])
+    names = (tmp_path / "runs/one/revive_names.md").read_text()
+    assert "| val_split_mode | `dataset.split.mode` |" in names
     assert "Policy" in capsys.readouterr().out

@@ -11,7 +11,8 @@ import numpy as np
 
 from revive.data.readers.container import Info
 from revive.data.readers.dialect import Dialect, TableOptions
-from revive.data.readers.times import TimeForm, is_time, read_times, time_form
+from revive.data.readers.time_forms import TimeForm, is_time, time_form
+from revive.data.readers.times import read_times
 from revive.data.readers.words import is_missing, is_number, pair_of, plain, with_unit
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems
@@ -23,6 +24,7 @@ _REPEATED: Final = 4  # times that each of these words occurs on the average
 _LOOKED_AT: Final = 5000  # cells of a column that its kind is told from
 _SHOWN: Final = 3  # words named in one message
 _PLAIN_NUMBER: Final = r"^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
+_HEX_NUMBER: Final = r"^0[xX][0-9a-fA-F]{1,13}$"  # as many digits as a float holds exactly
 _FORMULA: Final = r'^=\s*"?([^"]*)"?$'
 
 
@@ -45,7 +47,8 @@ class Kind:
         unit = unit or self.unit
         if self.holds == "times" and self.form is not None:
             dates = "dates with offsets" if self.form.zoned else "dates" if self.form.clocked else "days"
-            return Info((-1,), "dates", dates if self.form.dated else "times of day", unit)
+            dates = dates if self.form.dated else "times of day"
+            return Info((-1,), "dates", dates, unit, day_first=self.form.order == "DMY")
         if self.holds == "text":
             return Info((-1,), "text", "text")
         return Info((-1,), "numbers", self.holds, unit, self.words)
@@ -207,7 +210,11 @@ class Reader:
             points = pc.match_substring(texts, ".")
             texts = pc.if_else(points, "", pc.replace_substring(texts, ",", "."))
         right = pc.match_substring_regex(texts, _PLAIN_NUMBER)
-        return np.asarray(pc.if_else(right, texts, "nan").cast(pa.float64()), float)
+        numbers = np.array(pc.if_else(right, texts, "nan").cast(pa.float64()), float)
+        hexadecimal = np.asarray(pc.match_substring_regex(texts, _HEX_NUMBER), bool)
+        for number in np.flatnonzero(hexadecimal).tolist():
+            numbers[number] = int(texts[number].as_py(), 16)
+        return numbers
 
     def _count(
         self, name: str, kind: Kind, cells: Any, known: Any, indices: Any, line: Callable[[int], int]

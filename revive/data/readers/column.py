@@ -24,7 +24,7 @@ def label_of_rows(
     """
     if isinstance(source, Mapping):
         return _matched(MemoryArrays(source, "make_data"), column, logs, options)
-    with open_container(source) as container:
+    with open_container(source, options.layout) as container:
         return _matched(container, column, logs, options)
 
 

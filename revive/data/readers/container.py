@@ -31,7 +31,7 @@ class Info:
     """What is known of a thing before it is read: its shape (a row count of -1: not known), what it holds.
 
     `holds` is for messages, `kind` for what can be done with it. `unit` is what its file tells of it. `words`: those
-    that are read as the numbers 0, 1, 2, ...
+    that are read as the numbers 0, 1, 2, ... `day_first`: whether dates begin with the day.
     """
 
     shape: tuple[int, ...]
@@ -39,6 +39,7 @@ class Info:
     holds: str = "numbers"
     unit: str = ""
     words: tuple[str, ...] = ()
+    day_first: bool = False
 
     @classmethod
     def of(cls, shape: tuple[int, ...], dtype: np.dtype) -> Info:

@@ -7,8 +7,8 @@ from typing import Final
 
 from revive.data.readers.cells import Kind
 from revive.data.readers.dialect import Dialect, TableOptions
-from revive.data.readers.sniff import split_lines
-from revive.data.readers.times import is_time
+from revive.data.readers.table_rows import split_lines
+from revive.data.readers.time_forms import is_time
 from revive.data.readers.words import is_missing, is_number, vocabulary, with_unit
 
 _LOOKED_AT: Final = 1 << 16  # bytes at the end

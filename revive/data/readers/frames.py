@@ -9,9 +9,10 @@ from typing import Any, Final
 from revive.data.readers.cells import Kind, Reader, kind_of
 from revive.data.readers.container import Info
 from revive.data.readers.dialect import Dialect, TableOptions
+from revive.data.readers.marks import decimal_marks
 from revive.data.readers.parquet import info_of
 from revive.data.readers.said import is_new, say_once
-from revive.data.readers.sniff import Row, decimal_marks
+from revive.data.readers.table_rows import Row
 from revive.data.readers.words import plain, unit_in_name
 from revive.errors import Problem, Problems, UserError
 
@@ -63,6 +64,9 @@ class FrameTable:
 
     def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
         yield self._batches(columns)
+
+    def pandas_call(self, path: Path) -> str:
+        return "frame.copy()"
 
     def _batches(self, columns: Sequence[str]) -> Iterator[Any]:
         import pyarrow as pa  # type: ignore[import-untyped]

@@ -110,7 +110,7 @@ def _times(container: Container, options: ReadOptions, used: Sequence[str]) -> t
         return ()
     free = {name: info for name, info in container.infos.items() if name not in used and info.width == 1}
     dated = [name for name, info in free.items() if info.kind == "dates"]
-    named = [name for name, info in free.items() if info.numeric and role_by_name(name) is Role.TIME]
+    named = [n for n, i in free.items() if i.kind in ("numbers", "text") and role_by_name(n) is Role.TIME]
     return tuple(sorted(dated, key=lambda name: free[name].holds != "dates") + named)
 
 

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+from revive.data.readers.calendar import CalendarTables
 from revive.data.readers.container import Container
 from revive.data.readers.dialect import TableOptions
 from revive.data.readers.frames import FRAME, FrameTable, is_frame
@@ -17,10 +18,32 @@ from revive.data.readers.text import TextTables
 from revive.data.readers.workbook import WORKBOOKS
 from revive.errors import Problem, UserError, nearest
 
-_TEXTS: Final = (".csv", ".tsv", ".txt")
+_TEXTS: Final = (".csv", ".tsv", ".txt", ".dat", ".data", ".asc", ".log", ".lvm", ".mpt", ".prn", ".tab")
 _PACKED: Final = (".gz", ".zst")
 _TABLES: Final = (*WORKBOOKS, *_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
 _SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".xlsx", ".parquet")
+_CONVERTED: Final = {
+    ".mat": "in Python: m = scipy.io.loadmat('{name}'); "
+    "np.savez('{stem}.npz', **{{k: m[k] for k in m if k[0] != '_'}})",
+    ".jsonl": "in Python: pd.read_json('{name}', lines=True).to_parquet('{stem}.parquet')",
+    ".json": "in Python: pd.json_normalize(json.load(open('{name}'))).to_parquet('{stem}.parquet')",
+    ".xls": "save it as .xlsx in a spreadsheet, or in Python: pd.read_excel('{name}').to_parquet('{stem}.parquet')",
+    ".ods": "save it as .xlsx in a spreadsheet, or in Python: pd.read_excel('{name}').to_parquet('{stem}.parquet')",
+    ".feather": "in Python: pd.read_feather('{name}').to_parquet('{stem}.parquet')",
+    ".sav": "in Python: pd.read_spss('{name}').to_parquet('{stem}.parquet')",
+    ".dta": "in Python: pd.read_stata('{name}').to_parquet('{stem}.parquet')",
+    ".mf4": "in Python: asammdf.MDF('{name}').to_dataframe(raster=1.0).to_parquet('{stem}.parquet')",
+    ".tdms": "in Python: nptdms.TdmsFile.read('{name}').as_dataframe().to_parquet('{stem}.parquet')",
+    ".npy": "in Python: name its columns, pd.DataFrame(np.load('{name}'), columns=[...]).to_parquet('{stem}.parquet')",
+    ".zip": "unpack it, and name the table or the folder of tables in it",
+}
+_CONVERTED_AS: Final = {
+    ".ndjson": ".jsonl",
+    ".arrow": ".feather",
+    ".mdf": ".mf4",
+    ".7z": ".zip",
+    ".tar": ".zip",
+}
 _BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 
@@ -34,7 +57,7 @@ def open_container(data: Any, table: TableOptions | None = None) -> Container:
     """
     options = table or TableOptions()
     if is_frame(data):
-        return TableFiles([FRAME], FrameTable(data, options), FRAME)
+        return TableFiles([FRAME], CalendarTables(FrameTable(data, options)), FRAME)
     path = Path(data)
     try:
         if path.is_dir():
@@ -51,8 +74,16 @@ def open_container(data: Any, table: TableOptions | None = None) -> Container:
         said = " ".join(str(getattr(error, "strerror", None) or error).split())
         what = f"cannot be read: {said[:200]}"
         raise UserError(Problem(what, path, remedy="write it again, or copy it again")) from None
-    remedy = f"possible: {', '.join(_SUFFIXES)}, or a folder of tables or of a Minari dataset"
-    raise UserError(Problem(f"files of type '{path.suffix}' cannot be read", path, remedy=remedy))
+    raise UserError(Problem(f"files of type '{path.suffix}' cannot be read", path, remedy=_conversion(path)))
+
+
+def _conversion(path: Path) -> str:
+    """How a file of another type becomes one that can be read."""
+    kind = path.suffix.lower()
+    script = _CONVERTED.get(_CONVERTED_AS.get(kind, kind))
+    if script is None:
+        return f"possible: {', '.join(_SUFFIXES)}, or a folder of tables or of a Minari dataset"
+    return script.format(name=path.name, stem=path.stem)
 
 
 def _suffix(path: Path) -> str:
@@ -62,7 +93,7 @@ def _suffix(path: Path) -> str:
 
 
 def _format(suffix: str, options: TableOptions) -> TableFormat:
-    return Parquet() if suffix == ".parquet" else TextTables(options)
+    return CalendarTables(Parquet() if suffix == ".parquet" else TextTables(options))
 
 
 def _folder(path: Path, options: TableOptions) -> Container:

@@ -30,6 +30,9 @@ class Parquet:
             for first in range(0, len(columns), _TOGETHER):
                 yield self._batches(path, file, columns[first : first + _TOGETHER])
 
+    def pandas_call(self, path: Path) -> str:
+        return f"pd.read_parquet({path.name!r})"
+
     def _batches(self, path: Path, file: Any, columns: Sequence[str]) -> Iterator[Any]:
         with _translated(path):
             yield from file.iter_batches(_BATCH, columns=list(columns), use_threads=False)

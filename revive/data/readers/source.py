@@ -25,12 +25,19 @@ _TRIED: Final = ["gb18030", "shift_jis", "cp1251", "euc_kr", "big5", "cp1252"]
 _RUN: Final = re.compile(r"[^\x00-\x7f]+")
 
 
+_NO_TABLES: Final = {
+    "a page of HTML": re.compile(rb"\s*<(?:!doctype html|html|table|head|body)\b", re.I),
+    "XML": re.compile(rb"\s*<\?xml\b", re.I),
+    "JSON": re.compile(rb'\s*(?:\[\s*)?\{\s*"[^"\n]{0,200}"\s*:'),
+}
+
+
 class Lines(Protocol):
     """Text as bytes, from its beginning to its end."""
 
     def read(self, size: int, /) -> bytes: ...
 
-    def readline(self) -> bytes: ...
+    def readline(self, size: int = -1, /) -> bytes: ...
 
     def close(self) -> None: ...
 
@@ -56,6 +63,9 @@ class Source:
         text = head if plain else head.decode(found, errors="ignore").encode()
         if b"\0" in text:
             raise UserError(Problem("holds binary data, no text", path, remedy="write it as text"))
+        if found_kind := next((kind for kind, mark in _NO_TABLES.items() if mark.match(text)), None):
+            remedy = "export a table: a line for each time, with a mark between values"
+            raise UserError(Problem(f"holds {found_kind}, no table", path, remedy=remedy))
         return cls(path, "utf-8" if plain else found, marked, b"\r" in text and b"\n" not in text)
 
     def open(self) -> Lines:
@@ -120,8 +130,8 @@ class _Recoded:
     def read(self, size: int, /) -> bytes:
         return self._text.read(size).encode()
 
-    def readline(self) -> bytes:
-        return self._text.readline().encode()
+    def readline(self, size: int = -1, /) -> bytes:
+        return self._text.readline(size).encode()
 
     def close(self) -> None:
         self._text.close()

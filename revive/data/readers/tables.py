@@ -33,6 +33,10 @@ class TableFormat(Protocol):
         """For some of these columns after others, record batches of all rows in the order of the file."""
         ...
 
+    def pandas_call(self, path: Path) -> str:
+        """How pandas reads the file, for messages with a script in them."""
+        ...
+
 
 class TableFiles:
     """Tables of the same columns, one below the other. Several of them: a trajectory in each."""
@@ -65,6 +69,11 @@ class TableFiles:
     @property
     def ends(self) -> IntArray | None:
         return np.asarray(self._ends, dtype=np.int64) if self._ends else None
+
+    @property
+    def pandas_call(self) -> str:
+        """How pandas reads the first file, for messages with a script in them."""
+        return self._kind.pandas_call(self._paths[0])
 
     def _columns(self, path: Path) -> dict[str, Info]:
         if path not in self._known:

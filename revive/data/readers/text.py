@@ -7,32 +7,30 @@ in which something is no plain number or date is parsed as text, and read cell b
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
-from revive.data.readers.cells import Kind, Reader, kind_of
+from revive.data.readers.cells import Kind, Reader
 from revive.data.readers.container import AND, Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
+from revive.data.readers.kinds import kinds_of
+from revive.data.readers.pieces import joined, own, reading, rest_of_line, some_lines, without_names
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
 from revive.data.readers.source import SAMPLE, Source, TextInMemory
-from revive.data.readers.times import TimeForm, likelier_order
+from revive.data.readers.times import likelier_order
 from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
-_CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
+_COLUMNS: Final = 100_000  # of a table
 _SHOWN: Final = 8  # columns named in one line
 _SNIFFED: Final = 150  # lines that are looked at as text
-_BROKEN: Final = (OSError, EOFError, zlib.error, UnicodeError)
 
 
 class TextTables:
@@ -51,6 +49,9 @@ class TextTables:
 
     def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
         yield self._table(path).batches(columns)
+
+    def pandas_call(self, path: Path) -> str:
+        return self._table(path).pandas_call()
 
     def _table(self, path: Path) -> _TextTable:
         if path not in self._opened:
@@ -75,10 +76,18 @@ class _TextTable:
         lines = sample.split(b"\n", _SNIFFED)
         text = b"\n".join(lines[:_SNIFFED]).decode(errors="replace")
         self._dialect = sniff(text.replace("\r\n", "\n"), path, options)
+        if len(self._dialect.names) > _COLUMNS:
+            what = f"has {len(self._dialect.names)} columns, at most {_COLUMNS} are read"
+            raise UserError(
+                Problem(what, path, remedy="write a line for each time, and a column for each quantity")
+            )
         self._number = {name: number for number, name in enumerate(self._dialect.names)}
-        body = self._spaced(b"\n".join(sample.split(b"\n")[self._dialect.first - 1 :]))
+        header = self._dialect.header
+        self._head = lines[header - 1].rstrip() if header is not None and header <= len(lines) else b""
+        self._again = 0  # lines that repeat the names, as where files were put together
+        body = b"\n".join(sample.split(b"\n")[self._dialect.first - 1 :])
+        body = self._spaced(without_names(body, self._head)[0])
         self.rows = self._row_count(sample, body)
-        self._types: dict[str, Any] = {}
         self._footer: list[str] = []
         self.kinds = self._kinds(body)
         if len(sample) < SAMPLE:  # what lies below the table is no word of a column
@@ -93,7 +102,7 @@ class _TextTable:
         """Whole lines from the beginning."""
         file = self._source.open()
         try:
-            return file.read(SAMPLE) + file.readline()
+            return file.read(SAMPLE) + rest_of_line(file)
         finally:
             file.close()
 
@@ -109,9 +118,27 @@ class _TextTable:
         found = [(name, info) for name, info in found if name or info.kind != "other"]
         days = [name for name in self._number if self._is_time(name, dated=True, clocked=False)]
         clocks = [name for name in self._number if self._is_time(name, dated=False, clocked=True)]
-        if len(days) == len(clocks) == 1:
-            found.append((days[0] + AND + clocks[0], Info((-1,), "dates", "dates")))
+        if len(days) == len(clocks):  # of UTC and of the place, for example
+            found += [
+                (day + AND + clock, Info((-1,), "dates", "dates"))
+                for day, clock in zip(days, clocks, strict=True)
+            ]
         return found
+
+    def pandas_call(self) -> str:
+        """How pandas reads this file."""
+        dialect, name = self._dialect, repr(self._path.name)
+        if self._is_sheet:
+            return f"pd.read_excel({name}, header={(dialect.header or 1) - 1})"
+        said = {
+            "sep": (dialect.separator.replace(BLANKS, r"\s+"), ","),
+            "decimal": (dialect.decimal, "."),
+            "thousands": (dialect.thousands, None),
+            "encoding": (self._source.encoding if isinstance(self._source, Source) else "utf-8", "utf-8"),
+            "skiprows": ((dialect.header or 1) - 1, 0),
+        }
+        given = "".join(f", {key}={value!r}" for key, (value, usual) in said.items() if value != usual)
+        return f"pd.read_csv({name}{given})"
 
     def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
         form = self.kinds[name].form
@@ -122,39 +149,13 @@ class _TextTable:
         import pyarrow as pa  # type: ignore[import-untyped]
 
         table = self._parsed(body, [*self._number], None) if body.strip() else None
-        kinds = {}
-        for name, number in self._number.items():
-            column = table.column(str(number)).combine_chunks() if table is not None else pa.nulls(0)
-            kinds[name] = self._states.get(name) or self._kind(name, column)
-            if kinds[name].holds == "states":
-                self._states[name] = kinds[name]
+        columns = {
+            name: table.column(str(number)).combine_chunks() if table is not None else pa.nulls(0)
+            for name, number in self._number.items()
+        }
+        kinds, self._types = kinds_of(columns, self._options, self._states)
+        self._states.update({name: kind for name, kind in kinds.items() if kind.holds == "states"})
         return kinds
-
-    def _kind(self, name: str, column: Any) -> Kind:
-        from pyarrow import types
-
-        kind = column.type
-        if self._options.codes and name in self._options.codes:
-            return kind_of(name, column, self._options)
-        if types.is_boolean(kind):
-            self._types[name] = kind
-            return Kind("switch", words=("false", "true"))
-        if types.is_timestamp(kind) or types.is_date(kind):
-            self._types[name] = kind
-            zoned = types.is_timestamp(kind) and kind.tz is not None
-            form = TimeForm("numeric", "YMD", True, types.is_timestamp(kind), "-", zoned)
-            return Kind("times", form=form)
-        if types.is_time(kind):
-            return Kind("times", form=TimeForm("clock", dated=False))
-        if types.is_string(kind):
-            return self._ordered(kind_of(name, column, self._options))
-        self._types[name] = _float64()
-        return Kind("numbers")
-
-    def _ordered(self, kind: Kind) -> Kind:
-        if kind.form is None or kind.form.form != "numeric" or self._options.dates is None:
-            return kind
-        return replace(kind, form=replace(kind.form, order=self._options.dates))
 
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Record batches of all rows; text stays, all else is numbers or times."""
@@ -166,7 +167,7 @@ class _TextTable:
             for text in self._chunks():
                 places.enter(text)
                 for batch in self._converted(text, places, wanted, reader):
-                    yield _joined(batch, columns)
+                    yield joined(batch, columns)
             self._finish(reader)
 
     def _parts(self, name: str) -> list[str]:
@@ -256,9 +257,11 @@ class _TextTable:
         file = self._source.open()
         try:
             for _ in range(self._dialect.first - 1):
-                file.readline()
-            held = b""
-            while text := _some_lines(file):
+                rest_of_line(file)
+            held, self._again = b"", 0
+            while text := some_lines(file):
+                text, again = without_names(text, self._head)
+                self._again += again
                 if held and not held.isspace():
                     yield self._spaced(held)
                 held = text
@@ -283,7 +286,9 @@ class _TextTable:
         """Says once how the file is written, and which words were read for missing values."""
         name, key = self._path.name, str(self._path)
         written = [part for part in self._dialect.said() if not (self._is_sheet and "separated" in part)]
-        layout = ", ".join([*self._source.said(), *written, *self._footer])
+        more = "another line" if self._again == 1 else f"{self._again} other lines"
+        again = [f"the names stand in {more} as well, left out"] if self._again else []
+        layout = ", ".join([*self._source.said(), *written, *self._footer, *again])
         kinds = [kind for kind in self.kinds.values() if kind.form is not None]
         forms = {kind.form.said() for kind in kinds if kind.form and kind.form.unusual}
         parts = [layout] if layout else []
@@ -299,19 +304,6 @@ class _TextTable:
             say_once(f"{name}: no value: {'; '.join(fresh[:_SHOWN])}{more}")
 
 
-def own(text: bytes) -> Any:
-    """A buffer that belongs to pyarrow.
-
-    A buffer around Python's bytes is released by whichever of pyarrow's threads lets go of it last; where that happens
-    while the interpreter shuts down, the thread cannot take the lock of the interpreter and aborts the process.
-    """
-    import pyarrow as pa
-
-    buffer = pa.allocate_buffer(len(text))
-    np.frombuffer(buffer, np.uint8)[:] = np.frombuffer(text, np.uint8)
-    return buffer
-
-
 def _set_aside(ragged: list[Any], row: Any) -> str:
     ragged.append(row)
     return "skip"
@@ -319,65 +311,3 @@ def _set_aside(ragged: list[Any], row: Any) -> str:
 
 def _line_behind(places: Places, before: int, row: int) -> int:
     return places.line(before + row)
-
-
-def _float64() -> Any:
-    import pyarrow as pa
-
-    return pa.float64()
-
-
-def _some_lines(file: Any) -> bytes:
-    """Whole lines; a line break inside quotes ends no line."""
-    text = file.read(_CHUNK)
-    if not text:
-        return b""
-    lines = [text, file.readline()]
-    quotes = sum(part.count(b'"') for part in lines if b'"' in part)
-    while quotes % 2 and (more := file.readline()):
-        lines.append(more)
-        quotes += more.count(b'"')
-    return b"".join(lines)
-
-
-def _joined(batch: Any, columns: Sequence[str]) -> Any:
-    """The batch with exactly these columns; `date + time` is the sum of both."""
-    import pyarrow as pa
-
-    if batch.schema.names == list(columns):
-        return batch
-    arrays = []
-    for name in columns:
-        if name in batch.schema.names:
-            arrays.append(batch.column(name))
-            continue
-        date, clock = (
-            batch.column(part).cast(pa.timestamp("us")).cast(pa.int64()) for part in name.split(AND)
-        )
-        arrays.append(pa.compute.add(date, clock).cast(pa.timestamp("us")))
-    return pa.RecordBatch.from_arrays(arrays, list(columns))
-
-
-class reading:
-    """Says what breaks while a text file is read in the words of its user."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        try:
-            import pyarrow  # noqa: F401
-        except ImportError:
-            raise UserError(Problem("tables need pyarrow", self._path, None, "pip install pyarrow")) from None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        import pyarrow as pa
-
-        if isinstance(error, UnicodeError) or (error is not None and "UTF8" in str(error)):
-            what = "holds bytes that are no text in the encoding that its beginning has"
-            remedy = "name the encoding: dataset.table.encoding=cp1252, gb18030, utf-16, ..."
-            raise UserError(Problem(what, self._path, None, remedy)) from None
-        if isinstance(error, pa.ArrowException | OSError | EOFError | zlib.error):
-            said = " ".join(str(getattr(error, "strerror", None) or error).split())
-            what = f"cannot be read: {said[:300]}"
-            raise UserError(Problem(what, self._path, None, "write it again, or copy it again")) from None

@@ -15,6 +15,7 @@ def vocabulary(text: str) -> frozenset[str]:
 MISSING: Final = vocabulary("""
     na n/a n.a. #n/a #na nan -nan 1.#qnan -1.#qnan 1.#ind -1.#ind -nan(ind) null none nil nil. missing void
     - -- --- . ? * bad unavailable unknown #value! #ref! #div/0! #num! #name? #null! #error #wert! #bezug! #nv
+    (null) <null> [null] \\n n.d. n/d nodata no_data novalue no_value 无 无数据
     """) | {
     "",
     "no data",
@@ -29,7 +30,11 @@ MISSING: Final = vocabulary("""
 """Lower-case words for "no value was logged", as historians, spreadsheets and programs write them."""
 
 FAULTS: Final = vocabulary(
-    "invalid uncertain questionable offline off-line timeout error failed fault configure out failure"
+    """
+    invalid uncertain questionable offline off-line timeout error failed fault configure out failure
+    over under over+ under- -over +over overflow underflow overload ovf ol o.l burnout b.out abnormal illegal unreliable
+    disconnected masked skip m err 坏值 无效 异常 故障
+    """
 ) | {
     "bad value",
     "calc failed",
@@ -97,6 +102,8 @@ _UNITS: Final = vocabulary(
     eur deg ° rad u iu u/h [-] - --
     """
 )
+_CODED: Final = re.compile(r"\[-?\d+\] \D")  # a historian's number of a fault, and its text
+_HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}$")
 _BRACKETED: Final = re.compile(r"[\[(<{].{0,12}[\])>}]$")
 _NAME_UNIT: Final = re.compile(r"(?P<name>.*\S)\s*[\[(](?P<unit>[^\[\]()]{1,12})[\])]\s*$")
 
@@ -117,12 +124,13 @@ def is_missing(cell: str, more: Collection[str] = (), number: bool = False) -> b
     more: words that mean it too.
     """
     lower = cell.lower()
-    return lower in MISSING or (number and lower in FAULTS) or cell in more
+    coded = number and _CODED.match(cell) is not None
+    return lower in MISSING or (number and lower in FAULTS) or coded or cell in more
 
 
 def is_number(cell: str) -> bool:
     """Whether a plain cell is a number under some decimal and thousands mark."""
-    return _NUMBER.match(cell) is not None
+    return _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
 
 
 def with_unit(cell: str) -> tuple[str, str] | None:

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import datetime
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from xml.etree.ElementTree import ParseError
 
 from revive.data.readers.source import TextInMemory
 from revive.errors import Problem, UserError, suggestion
 
+_DAMAGED: Final = (
+    OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, OverflowError,
+    zipfile.BadZipFile, zlib.error, ParseError,
+)  # fmt: skip
+"""What openpyxl ends in where the parts of a workbook are no sound XML, or not what they should be."""
 WORKBOOKS: Final = (".xlsx", ".xlsm")
 
 
@@ -26,6 +33,8 @@ def sheet_as_text(path: Path, sheet: str | int | None) -> TextInMemory:
             if lines:
                 text = "\n".join(lines).encode() + b"\n"
                 return TextInMemory(text, () if len(book.sheetnames) == 1 else (f"sheet '{name}'",))
+    except _DAMAGED:
+        raise _no_workbook(path) from None
     finally:
         book.close()
     raise UserError(Problem("its sheets hold no cells", path, None, "write the table into a sheet"))
@@ -39,15 +48,13 @@ def _opened(path: Path) -> Any:
         raise UserError(Problem("workbooks need openpyxl", path, None, remedy)) from None
     try:
         return openpyxl.load_workbook(path, read_only=True, data_only=True)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        zipfile.BadZipFile,
-        openpyxl.utils.exceptions.InvalidFileException,
-    ):
-        remedy = "save it again as xlsx, or the sheet as csv"
-        raise UserError(Problem("is no workbook that can be read", path, None, remedy)) from None
+    except (*_DAMAGED, openpyxl.utils.exceptions.InvalidFileException):
+        raise _no_workbook(path) from None
+
+
+def _no_workbook(path: Path) -> UserError:
+    remedy = "save it again as xlsx, or the sheet as csv"
+    return UserError(Problem("is no workbook that can be read", path, None, remedy))
 
 
 def _chosen(path: Path, names: list[str], sheet: str | int | None) -> list[str]:

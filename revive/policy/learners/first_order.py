@@ -31,6 +31,7 @@ from revive.policy.candidate import Candidate, Snapshots
 from revive.policy.critic import Critic, Logged, lambda_returns
 from revive.policy.doubt import Doubt
 from revive.policy.learners.base import PolicyLearner
+from revive.policy.penalties import Measure, Penalty
 from revive.policy.problem import PolicyProblem
 from revive.policy.smoothing import Endings, smoothed_reward, stops_gradient
 from revive.policy.starts import Start
@@ -85,6 +86,7 @@ class FirstOrderLearner(PolicyLearner):
     Args:
         problem: what is to be learned, in what.
         variants: arguments of each `Variant`.
+        measure: of the members' disagreement, see penalties.py.
         noise: of exploration, in spreads of the logged action.
         iterations, warm_up: actor updates, and critic-only iterations before the first; fewer where the problem's
             budget of simulated steps is smaller.
@@ -105,6 +107,7 @@ class FirstOrderLearner(PolicyLearner):
         problem: PolicyProblem,
         *,
         variants: Sequence[Mapping[str, Any]],
+        measure: Measure,
         noise: float,
         iterations: int,
         warm_up: int,
@@ -140,7 +143,7 @@ class FirstOrderLearner(PolicyLearner):
         self.endings = Endings(venv, problem.rows, self.policy)
         self.gamma = done_gamma if self.endings.exist else gamma
         self.smoothed = smoothed_reward(self.reward, self.reward_spread, venv, problem.rows, self.policy)
-        self.doubt = Doubt(venv, problem.rows)
+        self.measure = Penalty(measure, Doubt(venv, problem.rows), self.policy)
         self.logged = Logged.of(problem, self.policy)
         self.imagined = 1.0 if self.logged is None else imagined
         self._per_copy(noise)
@@ -216,6 +219,7 @@ class FirstOrderLearner(PolicyLearner):
                 loss.backward()
                 clip_gradient_by_member(self.policy.net.parameters(), self.clip)
                 self._step(actor_optimizer)
+            self.watch(loss.detach(), iteration + 1)
             self._fit_critic(seen, critic_optimizer)
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
@@ -274,17 +278,27 @@ class FirstOrderLearner(PolicyLearner):
         going = self.endings.going(taken, self.generator)
         reward = self._by_copy(reward.unsqueeze(-1)).squeeze(-1)
         if bool((self._penalty > 0).any()):
-            reward = reward - self._charge(taken)
+            reward = reward - self._charge(taken, {name: value[1:] for name, value in known.items()})
         alive = torch.ones_like(seen[..., 0])
         if going is not None:
             going = self._by_copy(going.unsqueeze(-1)).squeeze(-1)
             alive = torch.cat([alive[:1], going.detach().cumprod(0)])
         return Experience(reward, seen, going, alive)
 
-    def _charge(self, taken: Mapping[str, Tensor]) -> Tensor:
+    def _charge(self, taken: Mapping[str, Tensor], later: Mapping[str, Tensor]) -> Tensor:
         """The penalty of every step, (h, P, B): bounded, so that no branch is better off dead."""
-        doubt = self._by_copy(self.doubt.of_pairs(taken, self.generator).unsqueeze(-1)).squeeze(-1)
-        return self._most * torch.tanh(self._penalty * torch.relu(doubt - 1.0) / self._most)
+        doubt = self.measure.of(taken, later, self._worth, self.generator)
+        return self._most * torch.tanh(self._penalty * torch.relu(doubt - self.measure.free) / self._most)
+
+    def _worth(self, known: Mapping[str, Tensor]) -> Tensor:
+        """`Q(s, pi(s))` of states, node -> (T, M, B, d), to each copy: (T, P, B)."""
+        names = (*self.venv.replayed_nodes, *self.venv.graph.states)
+        seen, leaves = (
+            self._by_copy(torch.cat([known[name] for name in which], dim=-1))
+            for which in (self.policy.inputs, names)
+        )
+        action = self.policy(seen.transpose(0, 1).flatten(1, 2)).unflatten(1, (len(seen), -1)).transpose(0, 1)
+        return self._values(self.slow_critic, torch.cat([leaves, action], dim=-1))
 
     def _by_copy(self, x: Tensor) -> Tensor:
         return self.policy.by_copy(x)
@@ -350,13 +364,14 @@ class FirstOrderLearner(PolicyLearner):
         return self.snapshots.candidates()
 
     def notes(self) -> dict[str, Any]:
-        return {
+        found = {
             "iterations": self.iterations,
             "horizon": self.horizon,
             "variants": [variant.name for variant in self.variants],
             "reward_smoothed": self.smoothed is not None,
             "critic_sees_logs": self.logged is not None,
         }
+        return self.told(found)
 
     # -- resuming ------------------------------------------------------------------------------
 
@@ -364,6 +379,7 @@ class FirstOrderLearner(PolicyLearner):
         checkpoint["learner"] = {
             "generator": self.generator.get_state(),
             "snapshots": self.snapshots.state(),
+            "diverged": self.diverged,
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -371,3 +387,4 @@ class FirstOrderLearner(PolicyLearner):
         state = checkpoint["learner"]
         self.generator.set_state(state["generator"])
         self.snapshots.load(state["snapshots"])
+        self.diverged = state.get("diverged")

@@ -10,8 +10,9 @@ with generalised advantages `A_k = G_k - V(s_k)`, `G_k = r_k + gamma g_k ((1 - l
 rollout is a time-out. `a` is what is drawn before the bounds of the action, so that its density is that of the heads.
 V is learned in units of the returns. A copy whose policy has moved further than the target KL waits for new rollouts.
 
-Variants pay for the members' disagreement: `r - min(lambda u+, cap)`, u+ the excess over the logs, less its mean
-over the steps of the batch, so that doubt never makes an early end attractive.
+Variants pay for the members' disagreement: `r - min(lambda u+, cap)`, u+ the excess over the logs (or MOPO's or
+MOBILE's measure, see penalties.py), less its mean over the steps of the batch: doubt never makes an early end
+attractive.
 """
 
 from __future__ import annotations
@@ -27,14 +28,13 @@ from revive.nn.ensemble import LinearSkipNet
 from revive.nn.heads import Outputs
 from revive.policy.candidate import Snapshots
 from revive.policy.critic import lambda_returns
-from revive.policy.doubt import Doubt, charge
 from revive.policy.learners.base import SnapshotLearner
+from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
+from revive.policy.rollouts import Rollouts
 from revive.policy.transitions import discounted, ended
 from revive.policy.updates import step
-from revive.venv.virtual_env import Actor, VirtualEnv
 
-LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
 RATE = 0.1  # by which the unit of the returns follows them
 STD_RANGE = (-4.0, 0.5)  # of the logarithm of exploration's spread
 
@@ -61,6 +61,7 @@ class Ppo(SnapshotLearner):
     Args:
         problem: what is to be learned, in what.
         penalties: lambda above, one variant each, in spreads of the logged reward.
+        measure: of the members' disagreement u, see penalties.py.
         noise: of exploration at the start, in spreads of the logged action; learned from there.
         iterations, warm_up: rollouts with updates of the policy, and before them those for the value alone; fewer
             where the problem's budget of simulated steps is smaller.
@@ -81,6 +82,7 @@ class Ppo(SnapshotLearner):
         problem: PolicyProblem,
         *,
         penalties: list[float],
+        measure: Measure,
         noise: float,
         iterations: int,
         warm_up: int,
@@ -104,17 +106,23 @@ class Ppo(SnapshotLearner):
         self.problem, venv, device = problem, problem.venv, problem.device
         self.policy = problem.clone.widened(len(penalties)).requires_grad_(True)
         copies, self.horizon = self.policy.copies, problem.horizon.steps
-        self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
-        self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
-        per_iteration = venv.members * self.branches * (self.horizon + 1)
-        affordable = problem.affordable(per_iteration)
+        self.generator = problem.generator()
+        # in a list: the venv's weights are fixed and are no part of this module
+        made = Rollouts(
+            problem,
+            self.policy,
+            penalties=penalties,
+            measure=measure,
+            branches=branches,
+            generator=self.generator,
+        )
+        self._rollouts = [made]
+        affordable = made.affordable(self.horizon)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))
         self.epochs, self.minibatch, self.lr, self.value_lr = epochs, minibatch, lr, value_lr
         self.td_lambda, self.clip_ratio, self.target_kl = td_lambda, clip_ratio, target_kl
         self.entropy, self.clip, self.judge_every, self.chunk = entropy, clip, judge_every, chunk
-        self.doubt, self.generator = Doubt(venv, problem.rows), problem.generator()
-        self.penalty = torch.tensor(penalties * venv.halves, device=device).unsqueeze(1)  # (P, 1)
         ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
         self.gamma = done_gamma if ends else gamma
         # where nothing ends, an offset of the reward says nothing
@@ -128,7 +136,7 @@ class Ppo(SnapshotLearner):
         width = sum(self.policy.codec.width(name) for name in self.leaves)
         self.value = LinearSkipNet(copies, width, 1, hidden).to(device)
         self._take_unit()
-        self.taken = Snapshots(self.policy, "ppo", [f"penalty {penalty:g}" for penalty in penalties])
+        self.taken = Snapshots(self.policy, "ppo", made.names)
 
     center: Tensor
     spread: Tensor
@@ -142,8 +150,8 @@ class Ppo(SnapshotLearner):
         self.register_buffer("spread", earned.std().clamp_min(1.0).expand(copies, 1).clone())
 
     @property
-    def venv(self) -> VirtualEnv:
-        return self._venv[0]
+    def rollouts(self) -> Rollouts:
+        return self._rollouts[0]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -168,7 +176,8 @@ class Ppo(SnapshotLearner):
             batch, earned = self._collect()
             for group in policy_optimizer.optimizer.param_groups:
                 group["lr"] = self.lr * (1.0 - max(done, 0) / self.iterations)
-            self._learn(batch, policy_optimizer if done >= 0 else None, value_optimizer)
+            loss = self._learn(batch, policy_optimizer if done >= 0 else None, value_optimizer)
+            self.watch(loss, iteration + 1)
             if done >= 0 and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.taken.take(done + 1)
         self.note("rollout_reward", earned)
@@ -178,23 +187,22 @@ class Ppo(SnapshotLearner):
     @torch.no_grad()
     def _collect(self) -> tuple[Batch, Tensor]:
         """The steps of one iteration, and the mean reward of a step."""
-        given, rolled, x, raw = self._rollout()
-        known = {**given, **rolled}
-        leaves = self.policy.by_copy(
-            torch.cat([known[name] for name in self.leaves], dim=-1)
-        )  # (h + 1, P, B, d)
-        taken = {name: value[:-1] for name, value in rolled.items()}
-        earned = self.problem.reward(self.policy.codec.decode(taken))  # (h, M, B)
-        alive = self.venv.alive(taken)
-        alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
-        reward = (
-            ((earned - self.offset) / self.problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
-        )
-        reward, alive = (self.policy.by_copy(s.unsqueeze(-1)).squeeze(-1) for s in (reward, alive))
-        if bool((self.penalty > 0).any()):
-            reward = reward - self._charge(taken, alive[:-1])
+        seen: list[Tensor] = []
+        drawn: list[Tensor] = []
+
+        def act(x: Tensor) -> Tensor:
+            shape = (*x.shape[:-1], self.policy.layout.width)
+            eps = torch.randn(*shape, generator=self.generator, device=x.device)
+            seen.append(x)
+            drawn.append(heads.sample(self._explored(x), self.policy.layout, eps))
+            return self.policy.bounded(drawn[-1])
+
+        rolled = self.rollouts.roll(self.horizon, act)
+        reward, alive, earned = self.rollouts.paid(rolled, self.offset, self._worth)
+        x, raw = torch.stack(seen), torch.stack(drawn)
+        leaves = self.policy.by_copy(torch.cat([rolled.known[name] for name in self.leaves], dim=-1))
         flat = _flat(leaves)
-        value = self._value(flat).unflatten(1, (len(leaves), -1)).transpose(0, 1)  # (h + 1, P, B)
+        value = self._worth(rolled.known)  # (h + 1, P, n)
         returns = lambda_returns(reward, value[1:], self.gamma, self.td_lambda, alive[1:])
         advantage, target, weight = (_flat(s) for s in (returns - value[:-1], returns, alive[:-1]))
         self._follow(target, weight)
@@ -209,39 +217,12 @@ class Ppo(SnapshotLearner):
             (target - self.center) / self.spread,
             weight,
         )
-        return batch, earned.mean()
+        return batch, earned
 
-    def _rollout(self) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor], Tensor, Tensor]:
-        """h + 1 steps, the last one for its value: what was given, what followed, what policies saw and drew."""
-        venv, policy, steps = self.venv, self.policy, self.horizon + 1
-        begin = self.problem.starts.draw(self.branches, steps, self.generator)
-        others = tuple(name for name in venv.graph.learned if name != policy.target)
-        noise = venv.noise(steps, self.branches, self.generator, others)
-        shifts = torch.randint(
-            venv.members // venv.halves, (steps,), generator=self.generator, device=self.generator.device
-        ).tolist()
-        seen, drawn = [], []
-
-        def decide(x: Tensor) -> Tensor:
-            own = policy.by_copy(x)
-            eps = torch.randn(
-                *own.shape[:-1], policy.layout.width, generator=self.generator, device=own.device
-            )
-            raw = heads.sample(self._explored(own), policy.layout, eps)
-            seen.append(own)
-            drawn.append(raw)
-            return policy.by_branch(policy.bounded(raw), len(x))
-
-        actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec)
-        rolled = venv.rollout(
-            begin.state, begin.given, steps, past=begin.past, actor=actor, noise=noise, shifts=shifts
-        )
-        return begin.given, rolled, torch.stack(seen), torch.stack(drawn)
-
-    def _charge(self, taken: Mapping[str, Tensor], alive: Tensor) -> Tensor:
-        """What every step pays for the members' disagreement, (h, P, B); nothing on average over a copy's steps."""
-        doubt = self.policy.by_copy(self.doubt.of_pairs(taken, self.generator).unsqueeze(-1)).squeeze(-1)
-        return charge(doubt, self.penalty, alive)
+    def _worth(self, known: Mapping[str, Tensor]) -> Tensor:
+        """Of states, node -> (T, M, B, d), to each copy: (T, P, n)."""
+        leaves = self.policy.by_copy(torch.cat([known[name] for name in self.leaves], dim=-1))
+        return self._value(_flat(leaves)).unflatten(1, (len(leaves), -1)).transpose(0, 1)
 
     def _follow(self, target: Tensor, weight: Tensor) -> None:
         """Let the unit of the returns follow them: (P, n) each."""
@@ -253,8 +234,12 @@ class Ppo(SnapshotLearner):
 
     # -- updates -------------------------------------------------------------------------------
 
-    def _learn(self, batch: Batch, policy_optimizer: Any, value_optimizer: Any) -> None:
-        """Epochs over the steps; a copy that has moved far enough stays where it is. No optimizer: no update."""
+    def _learn(self, batch: Batch, policy_optimizer: Any, value_optimizer: Any) -> Tensor:
+        """Epochs over the steps; a copy that has moved far enough stays where it is. No optimizer: no update.
+
+        Returns the last losses, summed: a number as long as all of them are.
+        """
+        loss = last = torch.zeros((), device=batch.x.device)
         active = torch.ones(self.policy.copies, dtype=torch.bool, device=batch.x.device)
         moved = [*self.policy.net.parameters(), self.log_std]
         for _ in range(self.epochs):
@@ -262,12 +247,14 @@ class Ppo(SnapshotLearner):
             for pick in order.split(self.minibatch):
                 part = Batch(*(table[:, pick] for table in batch))
                 error = (self.value(part.leaves).squeeze(-1) - part.target).square() * part.weight
-                step(value_optimizer, error.mean(1).sum(), self.value.parameters(), self.clip)
+                last = error.mean(1).sum()
+                step(value_optimizer, last, self.value.parameters(), self.clip)
                 if policy_optimizer is None or not bool(active.any()):
                     continue
                 loss, kl = self._policy_loss(part)
                 active = active & (kl <= self.target_kl)
                 step(policy_optimizer, loss.sum(), moved, self.clip, active)
+        return (last + loss.sum()).detach()
 
     def _policy_loss(self, part: Batch) -> tuple[Tensor, Tensor]:
         """The loss and how far each copy has moved from what drew the batch: (P,) each."""
@@ -306,7 +293,9 @@ class Ppo(SnapshotLearner):
     # -- what is asked of every learner ------------------------------------------------------------
 
     def notes(self) -> dict[str, Any]:
-        return {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
+        return self.told(
+            {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
+        )
 
 
 def _flat(series: Tensor) -> Tensor:

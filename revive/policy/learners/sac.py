@@ -1,7 +1,7 @@
 """Off-policy in the virtual environment: short rollouts from logged rows, beside the logged transitions themselves.
 
 Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) on branched rollouts (Janner et al. 2019, arXiv:1906.08253)
-whose reward is charged for the members' disagreement (Yu et al. 2020, MOPO, arXiv:2005.13239):
+whose reward is charged for the members' disagreement (as in MOPO or MOBILE where asked, see penalties.py):
 
     Q(s, a)  <-  r - charge + gamma g (min Q'(s', a') - alpha log pi(a' | s')),   a' ~ pi(s')
     pi: max E min Q(s, a) - alpha log pi(a | s),   alpha: so that the entropy comes to its target
@@ -13,26 +13,21 @@ gradient as if it were soft (straight through), and its entropy is exact.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from revive.nn import heads
 from revive.policy.action_value import ActionValue
 from revive.policy.candidate import Snapshots
-from revive.policy.doubt import Doubt, charge
 from revive.policy.learners.base import SnapshotLearner
-from revive.policy.policy import soft_clip_slope
+from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
+from revive.policy.rollouts import Rollouts
+from revive.policy.soft import SoftActor
 from revive.policy.transitions import Transitions, not_logged, other_leaves
 from revive.policy.updates import follow, step
-from revive.venv.virtual_env import Actor, VirtualEnv
-
-LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
-STD_RANGE = (-4.0, 0.5)  # of the logarithm of exploration's spread
-ENTROPY = -1.0  # wanted of each ordered dimension, in spreads of the logged action
-CHOICE = 0.2  # of the largest entropy, wanted of each category
 
 
 class Steps(NamedTuple):
@@ -51,7 +46,8 @@ class Sac(SnapshotLearner):
 
     Args:
         problem: what is to be learned, in what.
-        penalties: of doubt, one variant each, in spreads of the logged reward.
+        penalties: of the members' disagreement, one variant each, in spreads of the logged reward.
+        measure: of it, see penalties.py.
         noise: of exploration at the start, in spreads of the logged action.
         iterations, warm_up: rollouts with updates, and updates of the critics alone before the first; iterations are
             fewer where the problem's budget of simulated steps is smaller.
@@ -75,6 +71,7 @@ class Sac(SnapshotLearner):
         problem: PolicyProblem,
         *,
         penalties: list[float],
+        measure: Measure,
         noise: float,
         iterations: int,
         warm_up: int,
@@ -100,16 +97,22 @@ class Sac(SnapshotLearner):
         self.problem, venv, device = problem, problem.venv, problem.device
         self.policy = problem.clone.widened(len(penalties)).requires_grad_(True)
         copies, layout = self.policy.copies, self.policy.layout
-        self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
-        self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
+        self.generator = problem.generator()
+        # in a list: the venv's weights are fixed and are no part of this module
+        made = Rollouts(
+            problem,
+            self.policy,
+            penalties=penalties,
+            measure=measure,
+            branches=branches,
+            generator=self.generator,
+        )
+        self._rollouts = [made]
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
-        affordable = problem.affordable(venv.members * self.branches * (steps + 1))
-        self.iterations = min(iterations, affordable)
+        self.iterations = min(iterations, self.rollouts.affordable(steps))
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real
         self.lr, self.critic_lr, self.alpha_lr = lr, critic_lr, alpha_lr
         self.target_rate, self.clip, self.judge_every, self.chunk = target_rate, clip, judge_every, chunk
-        self.doubt, self.generator = Doubt(venv, problem.rows), problem.generator()
-        self.penalty = torch.tensor(penalties * venv.halves, device=device).unsqueeze(1)  # (P, 1)
         ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
         self.gamma = done_gamma if ends else gamma
         self.rows = Transitions.of(problem, self.gamma)
@@ -119,31 +122,27 @@ class Sac(SnapshotLearner):
         self.critic = ActionValue(copies, width, layout.width, hidden).to(device)
         self.slow_critic = ActionValue(copies, width, layout.width, hidden).to(device).requires_grad_(False)
         self.slow_critic.load_state_dict(self.critic.state_dict())
-        self.log_std = nn.Parameter(torch.full((copies, 1, layout.ordered), noise, device=device).log())
-        self.log_alpha = nn.Parameter(torch.full((copies, 1), -2.0, device=device))
-        self.wanted_entropy = ENTROPY * layout.ordered + CHOICE * sum(
-            float(torch.tensor(float(size)).log()) for size in layout.choices
-        )
+        self.soft = SoftActor(self.policy, noise, self.generator)
         self._sizes = [width, width, layout.width, 1, 1, 1]
-        per_copy = steps * self.branches * venv.members // copies
+        per_copy = steps * self.rollouts.branches * venv.members // copies
         self.register_buffer("memory", torch.zeros(kept, copies, per_copy, sum(self._sizes), device=device))
-        self.taken = Snapshots(self.policy, "sac", [f"penalty {penalty:g}" for penalty in penalties])
+        self.taken = Snapshots(self.policy, "sac", made.names)
 
     @classmethod
     def unsuited(cls, problem: PolicyProblem) -> str | None:
         return not_logged(problem)
 
     @property
-    def venv(self) -> VirtualEnv:
-        return self._venv[0]
+    def rollouts(self) -> Rollouts:
+        return self._rollouts[0]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
-            torch.optim.Adam([*self.policy.net.parameters(), self.log_std], lr=self.lr, fused=True),
+            torch.optim.Adam([*self.policy.net.parameters(), self.soft.log_std], lr=self.lr, fused=True),
             torch.optim.Adam(self.critic.parameters(), lr=self.critic_lr, fused=True),
-            torch.optim.Adam([self.log_alpha], lr=self.alpha_lr),
+            torch.optim.Adam([self.soft.log_alpha], lr=self.alpha_lr),
         ]
 
     @property
@@ -160,54 +159,34 @@ class Sac(SnapshotLearner):
                 group["lr"] = self.lr * (1.0 - iteration / self.iterations)
             earned = self._collect(iteration % self.kept)
             for update in range(self.updates):
-                self._update(min(iteration + 1, self.kept), update % self.actor_every == 0)
+                loss = self._update(min(iteration + 1, self.kept), update % self.actor_every == 0)
+            self.watch(loss, iteration + 1)
             if (iteration + 1) % self.judge_every == 0 or iteration + 1 == self.iterations:
                 self.taken.take(iteration + 1)
         self.note("rollout_reward", earned)
-        self.note("temperature", self.log_alpha.detach().exp().mean())
+        self.note("temperature", self.soft.log_alpha.detach().exp().mean())
 
     # -- rollouts ------------------------------------------------------------------------------
 
     @torch.no_grad()
     def _collect(self, slot: int) -> Tensor:
         """Short rollouts into the memory's slot; their mean reward."""
-        policy, venv, steps = self.policy, self.venv, self.steps + 1  # the last one for what is seen in it
-        begin = self.problem.starts.draw(self.branches, steps, self.generator)
-        others = tuple(name for name in venv.graph.learned if name != policy.target)
-        noise = venv.noise(steps, self.branches, self.generator, others)
-        shifts = torch.randint(
-            venv.members // venv.halves, (steps,), generator=self.generator, device=self.generator.device
-        ).tolist()
-
-        def decide(x: Tensor) -> Tensor:
-            return policy.by_branch(self._act(policy.by_copy(x))[0], len(x))
-
-        rolled = venv.rollout(
-            begin.state,
-            begin.given,
-            steps,
-            past=begin.past,
-            actor=Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec),
-            noise=noise,
-            shifts=shifts,
-        )
-        known = {**begin.given, **rolled}
-        x = policy.by_copy(torch.cat([known[name] for name in self.leaves], dim=-1))  # (steps + 1, P, n, d)
-        taken = {name: value[:-1] for name, value in rolled.items()}
-        earned = self.problem.reward(policy.codec.decode(taken))  # (steps, M, B)
-        alive = venv.alive(taken)
-        alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
-        reward = (
-            (earned / self.problem.reward_spread - self.rows.offset).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
-        )
-        reward, alive = (policy.by_copy(s.unsqueeze(-1)) for s in (reward, alive))
-        if bool((self.penalty > 0).any()):
-            doubt = policy.by_copy(self.doubt.of_pairs(taken, self.generator).unsqueeze(-1)).squeeze(-1)
-            reward = reward - charge(doubt, self.penalty, alive[:-1].squeeze(-1)).unsqueeze(-1)
-        action = policy.by_copy(taken[policy.target])
-        made = torch.cat([x[:-1], x[1:], action, reward, alive[1:], alive[:-1]], dim=-1)
+        policy = self.policy
+        rolled = self.rollouts.roll(self.steps, lambda x: self.soft.act(policy, x)[0])
+        paid = self.rollouts.paid(rolled, self.rows.offset * self.problem.reward_spread, self._worth)
+        x = policy.by_copy(torch.cat([rolled.known[name] for name in self.leaves], dim=-1))
+        action = policy.by_copy(rolled.taken[policy.target])  # (steps, P, n, width); x has a step more
+        series = [s.unsqueeze(-1) for s in (paid.reward, paid.alive[1:], paid.alive[:-1])]
+        made = torch.cat([x[:-1], x[1:], action, *series], dim=-1)
         self.memory[slot] = made.transpose(0, 1).flatten(1, 2)
-        return earned.mean()
+        return paid.earned
+
+    def _worth(self, known: Mapping[str, Tensor]) -> Tensor:
+        """`min Q(s, pi(s))` of states, node -> (T, M, B, d), to each copy: (T, P, n)."""
+        x = self.policy.by_copy(torch.cat([known[name] for name in self.leaves], dim=-1))
+        flat = x.transpose(0, 1).flatten(1, 2)
+        value = self.slow_critic(flat, self.policy(flat[..., : self.rows.seen])).amin(0)
+        return value.unflatten(1, (len(x), -1)).transpose(0, 1)
 
     def _remembered(self, filled: int, count: int) -> Steps:
         """Drawn from the slots that are filled, `count` for every copy."""
@@ -238,52 +217,41 @@ class Sac(SnapshotLearner):
             step(optimizer, loss, self.critic.parameters(), 10 * self.clip)
         self.slow_critic.load_state_dict(self.critic.state_dict())
 
-    def _update(self, filled: int, acting: bool) -> None:
+    def _update(self, filled: int, acting: bool) -> Tensor:
+        """One of the critics, and where it is time of the actor and its temperature; returns the losses, summed."""
         actor_optimizer, critic_optimizer, alpha_optimizer = self.own_optimizers()
         batch = self._batch(filled)
-        step(critic_optimizer, self._critic_loss(batch), self.critic.parameters(), 10 * self.clip)
+        critic_loss = self._critic_loss(batch)
+        step(critic_optimizer, critic_loss, self.critic.parameters(), 10 * self.clip)
         follow(self.slow_critic, self.critic, self.target_rate)
         if not acting:
-            return
+            return critic_loss.detach()
         loss, entropy = self._actor_loss(batch)
-        step(actor_optimizer, loss, [*self.policy.net.parameters(), self.log_std], self.clip)
-        excess = (entropy - self.wanted_entropy).unsqueeze(1)  # (P, 1)
-        step(alpha_optimizer, (self.log_alpha * excess).sum(), [self.log_alpha], self.clip)
+        step(actor_optimizer, loss, [*self.policy.net.parameters(), self.soft.log_std], self.clip)
+        step(alpha_optimizer, self.soft.temperature_loss(entropy), [self.soft.log_alpha], self.clip)
+        return (critic_loss + loss).detach()
 
     def _critic_loss(self, batch: Steps) -> Tensor:
         """Squared error of both critics, summed over the copies."""
         with torch.no_grad():
-            action, log_prob = self._act(batch.next_x[..., : self.rows.seen])
-            soft = self.slow_critic(batch.next_x, action).amin(0) - self.log_alpha.exp() * log_prob
+            action, log_prob = self.soft.act(self.policy, batch.next_x[..., : self.rows.seen])
+            soft = self.slow_critic(batch.next_x, action).amin(0) - self.soft.alpha * log_prob
             target = batch.reward + self.gamma * batch.going * soft
         error = (self.critic(batch.x, batch.action) - target).square() * batch.weight
         return error.mean(-1).sum()
 
     def _actor_loss(self, batch: Steps) -> tuple[Tensor, Tensor]:
         """The loss, summed over copies, and each copy's entropy, (P,)."""
-        action, log_prob = self._act(batch.x[..., : self.rows.seen])
+        action, log_prob = self.soft.act(self.policy, batch.x[..., : self.rows.seen])
         self.critic.requires_grad_(False)
         value = self.critic(batch.x, action).amin(0)
         self.critic.requires_grad_(True)
-        loss = (self.log_alpha.detach().exp() * log_prob - value) * batch.weight
+        loss = (self.soft.alpha * log_prob - value) * batch.weight
         return loss.mean(1).sum(), -log_prob.detach().mean(1)
-
-    def _act(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw an action: x (P, n, d) -> (P, n, width), and its log-density (for categories: expected), (P, n)."""
-        policy, layout = self.policy, self.policy.layout
-        out = policy.distribution(x)._replace(log_std=self.log_std.clamp(*STD_RANGE))
-        eps = torch.randn(*x.shape[:-1], layout.width, generator=self.generator, device=x.device)
-        raw = heads.sample(out, layout, eps)
-        c, o = layout.continuous, layout.ordered
-        log_prob = -heads.terms(out, layout, raw)[..., :o].sum(-1)
-        log_prob = log_prob - soft_clip_slope(raw[..., :c], policy.low[:c], policy.high[:c]).log().sum(-1)
-        for start, stop in layout.blocks:
-            assert out.logits is not None
-            likely = out.logits[..., start - o : stop - o].log_softmax(-1)
-            log_prob = log_prob + (likely.exp() * likely).sum(-1)
-        return policy.bounded(raw), log_prob
 
     # -- what is asked of every learner ------------------------------------------------------------
 
     def notes(self) -> dict[str, Any]:
-        return {"iterations": self.iterations, "steps": self.steps, "variants": list(self.taken.variants)}
+        return self.told(
+            {"iterations": self.iterations, "steps": self.steps, "variants": list(self.taken.variants)}
+        )

@@ -84,8 +84,10 @@ def _pair(card: Study) -> str:
 def _remarks(cards: list[Study]) -> str:
     lines = []
     for card in cards:
-        said = list(card.get("reasons", []))
-        said += [f"{remark['sentence']} {remark['remedy']}" for remark in card.get("remarks", [])]
+        remarks = card.get("remarks", [])
+        known = {remark["sentence"] for remark in remarks}
+        said = [reason for reason in card.get("reasons", []) if reason not in known]
+        said += [f"{remark['sentence']} {remark['remedy']}" for remark in remarks]
         lines += [f"{escape(_pair(card))}: {escape(line)}" for line in said]
     return listed(list(dict.fromkeys(lines)))
 

@@ -17,6 +17,7 @@ from revive.report.trust.tables import (
     gain_table,
     gap_table,
 )
+from revive.report.trust.worth import worth
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 68rem; padding: 0 1.2rem; color: #222 }
@@ -58,25 +59,23 @@ def _first_page(summary: Study, told: Study) -> str:
     parts = [
         f"<div class='verdict {told['level']}'>{escape(told['headline'])}</div>",
         *(paragraph(escape(line)) for line in told["short"]),
+        f"<p class='faint'>{' '.join(_word(line) for line in told['words'])}</p>",
     ]
     for key, title in (
         ("may", "What may be concluded"),
-        ("may_not", "What may not be concluded"),
+        ("may_not", "What may not be concluded, and what speaks against it"),
         ("todo", "What to do about it"),
     ):
         lines = [escape(line) for line in told[key]]
         parts += [f"<h3>{title}</h3>", listed(lines) or paragraph("Nothing.")]
     parts += ["<h3>Context of use</h3>", context_of_use(summary)]
-    parts.append(
-        "<p class='faint'>Words: <i>venv</i>, the virtual plant that was learned from the logs. <i>Half</i>: the "
-        "logs are cut in "
-        "two; each half teaches a venv of its own, which is tested on the other. <i>Member</i>: one of the models "
-        "that make up "
-        "a venv; where they disagree, the logs did not say enough. <i>Band</i>: what holds nine values in ten, "
-        "counted on "
-        "steps that were not learned from. <i>Policy</i>: the learned controller. A step is one row of the logs.</p>"
-    )
     return "".join(parts)
+
+
+def _word(line: str) -> str:
+    """An entry of the glossary, its head in italics."""
+    head, _, rest = line.partition(":")
+    return f"<i>{escape(head)}</i>:{escape(rest)}"
 
 
 def _venv_sections(study: Study) -> list[str]:
@@ -116,8 +115,10 @@ def _venv_sections(study: Study) -> list[str]:
             "calibration",
             "Is it as sure as it may be?",
             "Where the spread is right, logged values fall evenly into the ten parts of what was foretold: the "
-            "bars are level. A "
-            "hump in the middle says that the venv is less sure than it could be, high ends that it is too sure.",
+            "bars are level. A hump in the middle says that the venv is less sure than it could be, high ends that "
+            "it is too sure. In the table: how often logged values lay inside the spread that should hold 50 % and "
+            "90 % of them; the chance of bars so uneven although the spread is right; and the error of the whole "
+            "distribution (CRPS, in the unit of the column, smaller is better), beside that of two simple guesses.",
             _figure(venv_figures.calibration(study["calibration"])),
             calibration_table(study["calibration"]),
         ),
@@ -171,7 +172,7 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
             backtest_table(summary.get("backtest", {})),
         )
     ]
-    found.append(causes(summary))
+    found += [causes(summary), *worth(study)]
     policy = study.get("policy")
     if not policy:
         return found
@@ -182,7 +183,7 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
         section(
             "before-after",
             "What would the policy do differently?",
-            "The logs' controller and the learned policy from the same starts, under the same disturbances and "
+            f"The logs' controller and {_who(summary)} from the same starts, under the same disturbances and "
             "the same noise, in "
             f"the venv of the {half} half, in which the policy did not learn. Grey is what was logged.",
             _figure(policy_figures.before_and_after(policy["before_after"])),
@@ -213,6 +214,15 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
             gap_table(policy["input_gap"]),
         ),
     ]
+
+
+def _who(summary: Study) -> str:
+    """What is handed over."""
+    return (
+        "the copy that is handed over"
+        if summary["policy"].get("chosen", {}).get("fallback")
+        else "the learned policy"
+    )
 
 
 def _figure(figure: Any) -> str:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from revive.report.figures import DATA, FAINT, MODEL
-from revive.report.trust.parts import grid, named, numbers
+from revive.report.trust.parts import Array, grid, named, numbers
 
 MOST_ROWS = 6  # of panels
 Study = Mapping[str, Any]
@@ -26,7 +29,7 @@ def before_and_after(study: Study) -> Figure | None:
             axis = axes[row * len(starts) + s]
             axis.plot(numbers(column["logged"]), color=FAINT, lw=0.8, label="logged")
             axis.plot(numbers(column["before"]), color=DATA, lw=0.9, label="logs' controller in the venv")
-            axis.plot(numbers(column["after"]), color=MODEL, lw=1.1, label="learned policy in the venv")
+            axis.plot(numbers(column["after"]), color=MODEL, lw=1.1, label="policy in the venv")
             if row == 0:
                 axis.set_title(f"from row {start['row']}", fontsize=8)
             if s == 0:
@@ -34,6 +37,18 @@ def before_and_after(study: Study) -> Figure | None:
         axes[(len(columns) - 1) * len(starts) + s].set_xlabel("step", fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
+
+
+def _within(values: Array, grid_: Array) -> NDArray[np.bool_]:
+    return np.asarray((values >= grid_[0]) & (values <= grid_[-1]))
+
+
+def _keep_in_view(axis: Axes, across: Array, up: Array) -> None:
+    """The range of the grid, where nearly all rollouts are: a single start far away must not hide the rest."""
+    room = 0.05 * (across[-1] - across[0])
+    axis.set_xlim(across[0] - room, across[-1] + room)
+    room = 0.05 * max(float(np.ptp(up)), 1e-9)
+    axis.set_ylim(float(up.min()) - room, float(up.max()) + room)
 
 
 def surface(study: Study) -> Figure | None:
@@ -48,7 +63,9 @@ def surface(study: Study) -> Figure | None:
     axis.set_xlabel(named(axes[0]["name"], axes[0]["units"]))
     if len(axes) == 1:
         axis.plot(grids[0], action, color=MODEL, label="the policy")
-        axis.plot(seen[:, 0], numbers(study["done"]), ".", color=DATA, ms=2, alpha=0.5, label="its rollouts")
+        done = numbers(study["done"])
+        axis.plot(seen[:, 0], done, ".", color=DATA, ms=2, alpha=0.5, label="its rollouts")
+        _keep_in_view(axis, grids[0], np.concatenate([action, done[_within(seen[:, 0], grids[0])]]))
         axis.set_ylabel(output)
         axis.legend(fontsize=8, frameon=False)
     else:

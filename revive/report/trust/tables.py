@@ -22,12 +22,19 @@ def context_of_use(summary: Study) -> str:
             "action" if use["is_action"] else "state",
             f"{number(use['logged'][0])} to {number(use['logged'][1])}",
             f"{number(use['visited'][0])} to {number(use['visited'][1])}",
-            percent(use["outside"]),
+            "under 0.1 %" if 0 < use["outside"] < 0.001 else percent(use["outside"]),
             f"{use['moves']:.1f} x" if use.get("moves") is not None else "",
         )
         for use in uses
     ]
-    heads = ("column", "", "logged", "the policy visits", "steps outside", "moves, against the logs")
+    heads = (
+        "column",
+        "",
+        "logged (least to most)",
+        "the policy visits",
+        "steps outside",
+        "moves, against the logs",
+    )
     told = (
         "The run speaks about these ranges and no others, and about the plant as it was while it was logged."
     )
@@ -107,8 +114,8 @@ def band_table(bands: Study, units: Mapping[str, str | None]) -> str:
         "typical width",
         "windows",
         "worth",
-        "this band itself covers",
-        "checked half by half",
+        "covers, nine times in ten",
+        "counted on one half, tested on the other",
     )
     notes = sorted(
         {band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]}
@@ -118,7 +125,7 @@ def band_table(bands: Study, units: Mapping[str, str | None]) -> str:
 
 def _band_cells(band: Study) -> tuple[str, ...]:
     across = " and ".join(percent(share) for share in band["across"])
-    worth = f"{band['blocks']:.0f} independent ones"
+    worth = f"{band['blocks']:.0f} independent windows"
     if band["q"] is None:
         return (str(band["windows"]), worth, "no band can be promised", across)
     low, high = band["between"]
@@ -142,12 +149,12 @@ def calibration_table(calibration: Study) -> str:
             rows.append((f"{name}, step {k}", *cells))
     heads = (
         "the venv's own spread, before the bands",
-        "of its 50 %",
-        "of its 90 %",
-        "p of level bars",
-        "CRPS (error)",
-        "nothing changes",
-        "what is usual",
+        "inside its 50 %",
+        "inside its 90 %",
+        "chance of such bars",
+        "error (CRPS)",
+        "of 'nothing changes'",
+        "of 'what is usual'",
     )
     return table(heads, rows[:MOST_ROWS])
 
@@ -165,11 +172,17 @@ def gain_table(entry: Study) -> str:
             (
                 f"{pair['input']['name']} → {pair['output']['name']}",
                 f"{number(gain['mean'])} ({number(gain['low'])} .. {number(gain['high'])}){units}",
-                f"{step['dead_time']} steps" if step["dead_time"] is not None else "–",
+                _dead_time(step["dead_time"]),
                 f"{step['settling']} steps" if step["settling"] is not None else "not within the rollout",
             )
         )
     return table(("step response", "gain (models from .. to)", "dead time", "settling time (5 %)"), rows)
+
+
+def _dead_time(steps: int | None) -> str:
+    if steps is None:
+        return "–"
+    return "none: shows in the next step" if steps == 0 else f"{steps} steps"
 
 
 def gap_table(gaps: Sequence[Study]) -> str:

@@ -28,7 +28,33 @@ def words(summary: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any
         "may": [*_may_venv(study), *_may_policy(summary)],
         "may_not": [*_may_not(summary, study), *_always()],
         "todo": _todo(summary, study),
+        "words": _glossary(summary),
     }
+
+
+def _glossary(summary: Mapping[str, Any]) -> list[str]:
+    """What the words of this page mean, one sentence each."""
+    lines = [
+        "Venv: the virtual plant that was learned from the logs.",
+        "Half: the logs are cut in two; each half teaches a venv of its own, which is tested on the other.",
+        "Member: one of the models that make up a venv; where they disagree, the logs did not say enough.",
+        "Policy: the learned controller.",
+        "Clone: a copy of the controller in the logs.",
+        "Reward: what the policy is to make large, as the reward file says.",
+        "Step: one row of the logs.",
+        "Fresh moves: changes of an action that neither the logged columns nor its own past foretell.",
+        "Band: what holds nine values in ten, counted on steps that were not learned from.",
+    ]
+    lines += [
+        f"{name}: no sensor, but a stand-in for a cause that nobody logged, reckoned from what lasts in the operator's "
+        "moves; 0 is usual."
+        for name in _standing(summary)
+    ]
+    return lines
+
+
+def _standing(summary: Mapping[str, Any]) -> list[str]:
+    return list((summary.get("causal") or {}).get("stand_ins", []))
 
 
 def level_of(summary: Mapping[str, Any]) -> Level:
@@ -70,7 +96,7 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         )
     else:
         lines.append("In it a controller was searched that earns more than the one in the logs.")
-    mean, low, high, logged, unit = _reward(policy)
+    mean, low, high, logged, unit = reward_of(policy)
     lines.append(
         f"Reward {unit} (larger is better): the logs' controller earned {number(logged, 4)}; "
         f"{'the copy' if policy.get('chosen', {}).get('fallback') else 'the learned controller'} is expected to earn "
@@ -86,8 +112,8 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _reward(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
-    """mean, low, high, of the logs, and per what."""
+def reward_of(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
+    """What is foretold of a policy: mean, low, high, what the logs earned, and per what that is counted."""
     if "episodes" in policy:
         episodes = policy["episodes"]
         foretold = episodes["predicted"]
@@ -139,7 +165,7 @@ def _may_policy(summary: Mapping[str, Any]) -> list[str]:
     policy = summary["policy"]
     if "predicted" not in policy or level_of(summary) == "stop" or policy.get("chosen", {}).get("fallback"):
         return []
-    _, low, _, logged, unit = _reward(policy)
+    _, low, _, logged, unit = reward_of(policy)
     if low is None or low <= logged:
         return []
     return [
@@ -150,7 +176,8 @@ def _may_policy(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
-    lines = [verdict["sentence"] for verdict in summary.get("verdicts", [])]
+    why = summary["policy"].get("chosen", {}).get("fallback")  # said above
+    lines = [v["sentence"] for v in summary.get("verdicts", []) if v["sentence"] != why]
     for use in summary["policy"].get("conduct", []):
         if use["outside"] > FAR:
             what = "sets" if use["is_action"] else "leads to"
@@ -186,13 +213,27 @@ def _always() -> list[str]:
 
 def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     lines = list(dict.fromkeys(verdict["remedy"] for verdict in summary.get("verdicts", [])))
-    lines += _gap(study) + _more_steps(study)
+    lines += _dither(summary)
+    lines += _gap(study, _standing(summary)) + _more_steps(study)
     lines += _changes(study)
     if level_of(summary) != "stop" and "predicted" in summary["policy"]:
         lines.append(
-            "Try it first where a mistake costs little, with the logged controller ready to take over, and compare."
+            "Try it first where a mistake costs little, with the logged controller ready to take over, and compare: "
+            f"'python -m revive trial-plan run={summary['run_id']}' says for how long, and when to stop."
         )
     return lines
+
+
+def _dither(summary: Mapping[str, Any]) -> list[str]:
+    """Where an action is to be moved by hand, and how that is planned."""
+    cards = (summary.get("causal") or {}).get("cards", [])
+    actions = list(dict.fromkeys(card["action"] for card in cards if card["grade"] == "C"))
+    if not actions:
+        return []
+    return [
+        f"'python -m revive design-experiment run={summary['run_id']}' says how far to move {_listed(actions)}, and "
+        "how long."
+    ]
 
 
 def _changes(study: Mapping[str, Any]) -> list[str]:
@@ -214,13 +255,21 @@ def _listed(names: list[str], most: int = 4) -> str:
     return told if len(names) <= most else f"{told} and {len(names) - most} more"
 
 
-def _gap(study: Mapping[str, Any]) -> list[str]:
+def _gap(study: Mapping[str, Any], standing: list[str]) -> list[str]:
     found = [gap for gap in study.get("policy", {}).get("input_gap", []) if gap["certain"]]
-    return [
-        f"Let the controller see '{gap['column']}' (policy.inputs): a straight line in it alone would gain "
-        f"{number(gap['gain'])} per step (standard error {number(gap['error'])}) in the venv."
-        for gap in found[:2]
-    ]
+    lines = []
+    for gap in found[:2]:
+        hidden = gap["column"] in standing
+        what = (
+            f"Log the cause that '{gap['column']}' stands in for, and let the controller see it"
+            if hidden
+            else f"Let the controller see '{gap['column']}' (policy.inputs)"
+        )
+        lines.append(
+            f"{what}: a straight line in it alone would gain {number(gap['gain'])} per step (standard error "
+            f"{number(gap['error'])}) in the venv."
+        )
+    return lines
 
 
 def _more_steps(study: Mapping[str, Any]) -> list[str]:

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - tables of words, many to a line
-"""Damaged and hostile data files, drawn at random from sound ones. Text tables have tests of their own."""
+"""Damaged and hostile data files, drawn at random from sound ones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tests.data.readers.hostile_texts import endless_text, hostile_workbook, spoilt_text, torn_text
 
 Arrays = dict[str, np.ndarray]
 Make = Callable[[Path, Arrays, random.Random], Path]
@@ -255,7 +257,10 @@ def masked(folder: Path, arrays: Arrays, rng: random.Random) -> Path:
     mask = rng.choice((
         np.ones_like(arrays[name]), np.full_like(arrays[name], 7), np.ones(3), np.array("x"), np.full_like(arrays[name], np.nan),
     ))  # fmt: skip
-    return rng.choice((write_npz, write_h5))(folder, {**arrays, f"{name}_isnan_index_": mask})
+    write = (
+        write_npz if mask.dtype.kind == "U" else rng.choice((write_npz, write_h5))
+    )  # h5 knows no such text
+    return write(folder, {**arrays, f"{name}_isnan_index_": mask})
 
 
 def odd_values(folder: Path, arrays: Arrays, rng: random.Random) -> Path:
@@ -287,5 +292,5 @@ def odd_parquet(folder: Path, arrays: Arrays, rng: random.Random) -> Path:
 
 MAKERS: tuple[Make, ...] = (
     flip, cut, scramble, foreign, no_file, lying_npz, pickled_npz, zip_bomb, linked_h5, linked_h5, hollow_h5, hollow_h5, episodes_h5,
-    masked, odd_values, odd_parquet,
+    masked, odd_values, odd_parquet, spoilt_text, spoilt_text, torn_text, endless_text, hostile_workbook,
 )  # fmt: skip

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from revive.data.readers import ReadOptions, read_trajectories
-from revive.data.readers.text import own
+from revive.data.readers.pieces import own
 from revive.data.trajectories import Trajectories
 from revive.errors import UserError
 from revive.graph.columns import Column

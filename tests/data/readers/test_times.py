@@ -12,7 +12,8 @@ import pytest
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.readers.container import Info
 from revive.data.readers.order import time_scale
-from revive.data.readers.times import read_times, time_form
+from revive.data.readers.time_forms import time_form
+from revive.data.readers.times import read_times
 from revive.data.report import check_data
 from revive.data.scaffold import guess
 from revive.data.trajectories import Trajectories

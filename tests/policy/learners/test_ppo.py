@@ -19,6 +19,7 @@ from revive.policy.doubt import CAP
 from revive.policy.learners.ppo import Ppo
 from revive.policy.problem import PolicyProblem
 from revive.policy.reward import Reward
+from revive.policy.rollouts import Act, Rolled
 from revive.policy.starts import Starts
 from revive.venv.virtual_env import VirtualEnv
 from tests.policy.conftest import BEHAVIOUR, GAMMA, Plant
@@ -30,6 +31,7 @@ Mortal = Callable[[float, Reward], PolicyProblem]
 
 ARGUMENTS: dict[str, Any] = {
     "penalties": [0.0],
+    "measure": "doubt",
     "noise": 0.4,
     "iterations": 60,
     "warm_up": 3,
@@ -125,14 +127,14 @@ def test_advantages_are_those_of_their_definition(mortal: Mortal) -> None:
     problem = mortal(0.2, Reward(lambda data: data["x"], Path("reward.py")))
     learner = Ppo(problem, **{**ARGUMENTS, "branches": 16, "done_gamma": 0.9})
     seen: dict[str, Tensor] = {}
-    inner = learner._rollout
+    inner = learner.rollouts.roll
 
-    def spied() -> object:
-        given, rolled, x, raw = inner()
-        seen.update(rolled)
-        return given, rolled, x, raw
+    def spied(steps: int, act: Act) -> Rolled:
+        rolled = inner(steps, act)
+        seen.update(rolled.known)
+        return rolled
 
-    learner._rollout = spied  # type: ignore[method-assign, assignment]
+    learner.rollouts.roll = spied  # type: ignore[method-assign]
     with torch.no_grad():
         for parameter in learner.value.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -202,10 +204,10 @@ def test_a_copy_that_has_moved_far_enough_waits(plant: Plant) -> None:
 def test_doubt_charges_nothing_on_average(plant: Plant) -> None:
     """So that an early end saves nothing."""
     learner = Ppo(problem_of(plant), **{**ARGUMENTS, "penalties": [0.0, 3.0]})
-    doubt = torch.rand(12, 4, 64, generator=learner.generator) * 3
-    learner.doubt.of_pairs = lambda values, generator: doubt  # type: ignore[method-assign, assignment, misc]
+    doubt = torch.rand(12, 4, 64, generator=learner.generator) * 3  # of the members and their branches
+    learner.rollouts.doubt.of_pairs = lambda values, generator: doubt  # type: ignore[method-assign, assignment, misc]
     alive = torch.ones(12, 4, 64).cumsum(0).le(9).float()
-    charge = learner._charge({}, alive)
+    charge = learner.rollouts._charge(Rolled({}, {}), alive, learner._worth)
     assert torch.equal(charge[:, 0], torch.zeros_like(charge[:, 0]))
     torch.testing.assert_close((charge * alive).sum((0, 2)), torch.zeros(4), rtol=0, atol=1e-3)
     assert float(charge[:, 1].max() - charge[:, 1].min()) == pytest.approx(CAP)

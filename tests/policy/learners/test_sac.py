@@ -24,6 +24,7 @@ from tests.venv.plants import equal_weights, train, weights_of
 
 ARGUMENTS: dict[str, Any] = {
     "penalties": [0.0],
+    "measure": "doubt",
     "noise": 0.3,
     "iterations": 60,
     "warm_up": 100,
@@ -63,8 +64,8 @@ def test_a_linear_quadratic_plant_is_controlled_well(trained: Sac, plant: Plant)
 
 def test_the_temperature_brings_the_entropy_to_its_target(trained: Sac) -> None:
     _, entropy = trained._actor_loss(trained._batch(trained.kept))
-    assert entropy.tolist() == pytest.approx([trained.wanted_entropy] * 2, abs=0.6)  # from 0.2
-    assert not torch.allclose(trained.log_alpha, torch.full_like(trained.log_alpha, -2.0))
+    assert entropy.tolist() == pytest.approx([trained.soft.wanted_entropy] * 2, abs=0.6)  # from 0.2
+    assert not torch.allclose(trained.soft.log_alpha, torch.full_like(trained.soft.log_alpha, -2.0))
 
 
 def test_the_slope_of_the_bounds_is_their_derivative() -> None:
@@ -79,7 +80,7 @@ def test_the_density_is_that_of_the_action_inside_its_bounds(plant: Plant) -> No
     learner = Sac(problem_of(plant), **{**ARGUMENTS, "noise": 1.0})
     learner.policy.low.fill_(-1.0)
     learner.policy.high.fill_(0.5)
-    action, log_prob = learner._act(torch.full((2, 200_000, 1), 0.3))
+    action, log_prob = learner.soft.act(learner.policy, torch.full((2, 200_000, 1), 0.3))
     edges = torch.linspace(-0.9, 0.4, 14)
     for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         inside = (action[0, :, 0] >= low) & (action[0, :, 0] < high)
@@ -92,10 +93,10 @@ def test_the_entropy_of_a_category_is_exact() -> None:
     venv, rows = chooser(KINDS[0])
     learner = Sac(cloned_problem(venv, rows, venv.graph), **ARGUMENTS)
     x = torch.randn(2, 9, 1)
-    _, log_prob = learner._act(x)
+    _, log_prob = learner.soft.act(learner.policy, x)
     wanted = -torch.distributions.Categorical(logits=learner.policy.net(x)).entropy()
     torch.testing.assert_close(log_prob, wanted, rtol=1e-4, atol=1e-4)
-    assert learner.wanted_entropy == pytest.approx(0.2 * math.log(3))
+    assert learner.soft.wanted_entropy == pytest.approx(0.2 * math.log(3))
 
 
 def test_a_constant_reward_is_worth_its_sum_for_ever_though_rollouts_stop(
@@ -109,7 +110,7 @@ def test_a_constant_reward_is_worth_its_sum_for_ever_though_rollouts_stop(
         problem, **{**ARGUMENTS, "lr": 0.0, "alpha_lr": 0.0, "real": 0.0, "gamma": 0.5, "iterations": 30}
     )
     with torch.no_grad():
-        learner.log_alpha.fill_(-20.0)
+        learner.soft.log_alpha.fill_(-20.0)
     train(learner, tmp_path)
     made = learner._remembered(learner.kept, 200)
     value = learner.critic(made.x, made.action).detach() * problem.reward_spread

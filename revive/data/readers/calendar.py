@@ -1,0 +1,123 @@
+"""Times that a table spreads over columns of year, month, day, hour and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from revive.data.readers.container import AND, Info
+from revive.data.roles import tokens
+from revive.data.trajectories import FloatArray
+
+_PARTS: Final = {
+    name: part
+    for part, names in {
+        "year": "year yr yyyy jahr",
+        "month": "month mon monat",
+        "day": "day dd tag",
+        "doy": "doy dayofyear jday",
+        "hhmm": "hhmm",
+        "hour": "hour hr hh stunde",
+        "minute": "minute min mi",
+        "second": "second sec ss",
+    }.items()
+    for name in names.split()
+}
+_SECONDS: Final = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
+_DAY: Final = 86_400.0
+
+
+class _Tables(Protocol):
+    def columns(self, path: Path) -> list[tuple[str, Info]]: ...
+
+    def rows(self, path: Path) -> int: ...
+
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]: ...
+
+    def pandas_call(self, path: Path) -> str: ...
+
+
+def calendar_parts(names: Sequence[str]) -> dict[str, str]:
+    """Part -> the column of it, in the order of their size, where `names` make up a date; else empty."""
+    found: dict[str, str] = {}
+    for name in names:
+        said = tokens(name)
+        part = "doy" if said == ("day", "of", "year") else _PARTS.get(said[0]) if len(said) == 1 else None
+        if part is not None and found.setdefault(part, name) != name:
+            return {}  # two of a kind
+    if "year" not in found or not ("doy" in found or {"month", "day"} <= {*found}):
+        return {}
+    if "doy" in found and "month" not in found:
+        found.pop("day", None)
+    else:
+        found.pop("doy", None)
+    if "hhmm" in found:
+        found = {part: name for part, name in found.items() if part not in _SECONDS}
+    order = ("year", "month", "day", "doy", "hhmm", "hour", "minute", "second")
+    return {part: found[part] for part in order if part in found}
+
+
+def seconds_of(parts: Mapping[str, FloatArray]) -> FloatArray:
+    """(N,) seconds since 1970 of the parts (N,) of a date; NaN where the calendar has no such day."""
+    with np.errstate(invalid="ignore"):
+        year = parts["year"] + np.where(parts["year"] < 100, np.where(parts["year"] < 70, 2000, 1900), 0)
+        month = parts.get("month", np.ones_like(year))
+        day = parts["doy"] if "doy" in parts else parts["day"]
+        last = 367 if "doy" in parts else 32
+        real = (month >= 1) & (month <= 12) & (day >= 1) & (day < last) & (year > 1) & (year < 2300)
+        months = np.where(real, (year - 1970) * 12 + month - 1, 0).astype("M8[M]")
+        seconds = months.astype("M8[s]").astype(float) + (day - 1) * _DAY
+        if "hhmm" in parts:
+            seconds = seconds + 3600 * (parts["hhmm"] // 100) + 60 * (parts["hhmm"] % 100)
+        for part, size in _SECONDS.items():
+            seconds = seconds + size * parts.get(part, np.zeros_like(year))
+    return np.where(real, seconds, np.nan)
+
+
+class CalendarTables:
+    """Tables of any format, with the sum of the parts of a date as one more column."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._tables = tables
+
+    def columns(self, path: Path) -> list[tuple[str, Info]]:
+        found = self._tables.columns(path)
+        parts = self._parts(found)
+        if parts:
+            clocked = {*parts} & {"hhmm", *_SECONDS}
+            found = [*found, (AND.join(parts.values()), Info((-1,), "dates", "dates" if clocked else "days"))]
+        return found
+
+    @staticmethod
+    def _parts(columns: Sequence[tuple[str, Info]]) -> dict[str, str]:
+        return calendar_parts([name for name, info in columns if info.numeric and not info.words])
+
+    def rows(self, path: Path) -> int:
+        return self._tables.rows(path)
+
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
+        parts = self._parts(self._tables.columns(path))
+        whole = AND.join(parts.values()) if parts else None
+        plain = [name for name in columns if name != whole]
+        if plain:
+            yield from self._tables.runs(path, plain)
+        if whole is not None and whole in columns:
+            yield iter([self._joined(path, whole, parts)])
+
+    def pandas_call(self, path: Path) -> str:
+        return self._tables.pandas_call(path)
+
+    def _joined(self, path: Path, whole: str, parts: Mapping[str, str]) -> Any:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        pieces: dict[str, list[FloatArray]] = {name: [] for name in parts.values()}
+        for run in self._tables.runs(path, [*parts.values()]):
+            for batch in run:
+                for name, column in zip(batch.schema.names, batch.columns, strict=True):
+                    pieces[name].append(np.asarray(column.cast(pa.float64()), float))
+        seconds = seconds_of({part: np.concatenate(pieces[name]) for part, name in parts.items()})
+        micros = pa.array(np.nan_to_num(seconds * 1e6).astype(np.int64), mask=np.isnan(seconds))
+        return pa.RecordBatch.from_arrays([micros.cast(pa.timestamp("us"))], [whole])

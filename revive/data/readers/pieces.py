@@ -1,0 +1,115 @@
+"""A text table in pieces: whole lines of bytes, buffers of pyarrow, batches of columns."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from revive.data.readers.container import AND
+from revive.data.readers.source import Lines
+from revive.errors import Problem, UserError
+
+LONGEST: Final = 4 << 20  # bytes of a line, and of what stands in quotes
+_CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
+
+
+def own(text: bytes) -> Any:
+    """A buffer that belongs to pyarrow.
+
+    A buffer around Python's bytes is released by whichever of pyarrow's threads lets go of it last; where that happens
+    while the interpreter shuts down, the thread cannot take the lock of the interpreter and aborts the process.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    buffer = pa.allocate_buffer(len(text))
+    np.frombuffer(buffer, np.uint8)[:] = np.frombuffer(text, np.uint8)
+    return buffer
+
+
+class Endless(Exception):
+    """A line, or what stands in quotes, that goes on for longer than any row does; says so, as a clause."""
+
+
+def rest_of_line(file: Lines) -> bytes:
+    """The bytes up to the next line feed, with it. Raises Endless where it does not come."""
+    text = file.readline(LONGEST)
+    if len(text) >= LONGEST and not text.endswith(b"\n"):
+        raise Endless(f"has a line of more than {LONGEST >> 20} MiB")
+    return text
+
+
+def some_lines(file: Lines) -> bytes:
+    """Whole lines; a line break inside quotes ends no line. Raises Endless where a line does not end."""
+    text = file.read(_CHUNK)
+    if not text:
+        return b""
+    lines = [text, rest_of_line(file)]
+    quotes = sum(part.count(b'"') for part in lines if b'"' in part)
+    quoted = 0
+    while quotes % 2 and (more := rest_of_line(file)):
+        lines.append(more)
+        quotes += more.count(b'"')
+        quoted += len(more)
+        if quoted > LONGEST:
+            raise Endless(
+                f"has a quotation mark without another one in more than {LONGEST >> 20} MiB behind it"
+            )
+    return b"".join(lines)
+
+
+def without_names(text: bytes, names: bytes) -> tuple[bytes, int]:
+    """Whole lines with blank ones in place of those that repeat the line of names; and how many these are."""
+    if not names.strip() or names not in text:
+        return text, 0
+    return re.subn(rb"(?m)^" + re.escape(names) + rb"[ \t]*\r?$", b"", text)
+
+
+def joined(batch: Any, columns: Sequence[str]) -> Any:
+    """The batch with exactly these columns; `date + time` is the sum of both."""
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+    if batch.schema.names == list(columns):
+        return batch
+    arrays = []
+    for name in columns:
+        if name in batch.schema.names:
+            arrays.append(batch.column(name))
+            continue
+        date, clock = (
+            batch.column(part).cast(pa.timestamp("us")).cast(pa.int64()) for part in name.split(AND)
+        )
+        arrays.append(pa.compute.add(date, clock).cast(pa.timestamp("us")))
+    return pa.RecordBatch.from_arrays(arrays, list(columns))
+
+
+class reading:
+    """Says what breaks while a text file is read in the words of its user."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        try:
+            import pyarrow  # noqa: F401
+        except ImportError:
+            raise UserError(Problem("tables need pyarrow", self._path, None, "pip install pyarrow")) from None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        import pyarrow as pa  # type: ignore[import-untyped]
+
+        if isinstance(error, Endless):
+            remedy = "write a line for each row; dataset.table.encoding and .separator set what was found"
+            raise UserError(Problem(str(error), self._path, None, remedy)) from None
+        if isinstance(error, UnicodeError) or (error is not None and "UTF8" in str(error)):
+            what = "holds bytes that are no text in the encoding that its beginning has"
+            remedy = "name the encoding: dataset.table.encoding=cp1252, gb18030, utf-16, ..."
+            raise UserError(Problem(what, self._path, None, remedy)) from None
+        if isinstance(error, pa.ArrowException | OSError | EOFError | zlib.error):
+            said = " ".join(str(getattr(error, "strerror", None) or error).split())
+            what = f"cannot be read: {said[:300]}"
+            raise UserError(Problem(what, self._path, None, "write it again, or copy it again")) from None

@@ -1,0 +1,123 @@
+"""Rollouts of policies that explore, in the units that learners learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from revive.policy.doubt import Doubt, charge
+from revive.policy.penalties import Measure, Penalty, Worth
+from revive.policy.policy import Policy
+from revive.policy.problem import PolicyProblem
+from revive.venv.virtual_env import Actor
+
+LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
+Act = Callable[[Tensor], Tensor]
+
+
+class Rolled(NamedTuple):
+    """Rollouts of h + 1 steps; the last one is there for what is seen in it.
+
+    known: node -> (h + 1, M, B, d), given and computed. taken: node -> (h, M, B, d), what the reward reads.
+    """
+
+    known: Mapping[str, Tensor]
+    taken: Mapping[str, Tensor]
+
+    @property
+    def later(self) -> dict[str, Tensor]:
+        """What is known a step after each that was taken."""
+        return {name: value[1:] for name, value in self.known.items()}
+
+
+class Paid(NamedTuple):
+    """reward (h, P, n): in spreads of the logged one, less what doubt costs; alive (h + 1, P, n): 1 until a branch
+    has ended; earned (): the user's mean reward of a step."""
+
+    reward: Tensor
+    alive: Tensor
+    earned: Tensor
+
+
+class Rollouts:
+    """Rollouts of a policy's copies in the venvs of their halves, a random member at every step.
+
+    Args:
+        problem, policy: what learns in what; the policy has `len(penalties)` variants for each half.
+        penalties: what the members' disagreement costs each variant, in spreads of the logged reward.
+        measure: of it, see penalties.py.
+        branches: of each copy, spread over the members of its half.
+        generator: of all draws.
+    """
+
+    def __init__(
+        self,
+        problem: PolicyProblem,
+        policy: Policy,
+        *,
+        penalties: list[float],
+        measure: Measure,
+        branches: int,
+        generator: torch.Generator,
+    ) -> None:
+        venv = problem.venv
+        self.problem, self.policy, self.venv, self.generator = problem, policy, venv, generator
+        self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
+        self.doubt = Doubt(venv, problem.rows)
+        self.measure = Penalty(measure, self.doubt, policy)
+        self.names = [self.measure.name(penalty) for penalty in penalties]
+        self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)
+
+    def affordable(self, steps: int) -> int:
+        """How many times so many steps may be rolled out. Raises UserError where not even once."""
+        return self.problem.affordable(self.venv.members * self.branches * (steps + 1))
+
+    @torch.no_grad()
+    def roll(self, steps: int, act: Act) -> Rolled:
+        """act: what each copy sees (P, n, d) -> its action (P, n, width), in model space."""
+        venv, policy, steps = self.venv, self.policy, steps + 1
+        begin = self.problem.starts.draw(self.branches, steps, self.generator)
+        others = tuple(name for name in venv.graph.learned if name != policy.target)
+        noise = venv.noise(steps, self.branches, self.generator, others)
+        shifts = torch.randint(
+            venv.members // venv.halves, (steps,), generator=self.generator, device=self.generator.device
+        ).tolist()
+
+        def decide(x: Tensor) -> Tensor:
+            return policy.by_branch(act(policy.by_copy(x)), len(x))
+
+        rolled = venv.rollout(
+            begin.state,
+            begin.given,
+            steps,
+            past=begin.past,
+            actor=Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec),
+            noise=noise,
+            shifts=shifts,
+        )
+        return Rolled({**begin.given, **rolled}, {name: value[:-1] for name, value in rolled.items()})
+
+    @torch.no_grad()
+    def paid(self, rolled: Rolled, offset: float, worth: Worth) -> Paid:
+        """What the steps earn. offset: of the user's reward, taken off before it is scaled. worth: of states."""
+        policy, taken = self.policy, rolled.taken
+        earned = self.problem.reward(policy.codec.decode(taken))  # (h, M, B)
+        alive = self.venv.alive(taken)
+        alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
+        reward = ((earned - offset) / self.problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
+        reward, alive = (self._by_copy(series) for series in (reward, alive))
+        if bool((self.penalty > 0).any()):
+            reward = reward - self._charge(rolled, alive[:-1], worth)
+        return Paid(reward, alive, earned.mean())
+
+    def _charge(self, rolled: Rolled, alive: Tensor, worth: Worth) -> Tensor:
+        """What every step pays for the members' disagreement, (h, P, n); nothing on average over a copy's steps."""
+        doubt = self.measure.of(rolled.taken, rolled.later, worth, self.generator)
+        return charge(doubt, self.penalty, alive, self.measure.free)
+
+    def _by_copy(self, series: Tensor) -> Tensor:
+        """(T, M, B) -> (T, P, n)."""
+        return self.policy.by_copy(series.unsqueeze(-1)).squeeze(-1)

@@ -1,0 +1,84 @@
+"""Registering the models of a run under an alias, through the process that talks to MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from revive.errors import Problem, UserError
+from revive.tracking.base import ModelRecord
+from revive.tracking.clerk import ClerkProcess
+from revive.tracking.ids import FILE
+from revive.tracking.journal import Job
+from revive.tracking.mlflow import COMMAND, model_job
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """A version of a registered model. before: `{version, run}` that the alias pointed to, None where it is new."""
+
+    name: str
+    version: str
+    alias: str
+    before: Mapping[str, Any] | None
+
+    @property
+    def uri(self) -> str:
+        """What MLflow's tools call it."""
+        return f"models:/{self.name}@{self.alias}"
+
+
+class Registry:
+    """The model registry of the database or server where the runs below `log_dir` are recorded.
+
+    uri, experiment: as of `MlflowTracker`. Use it as a context; a registry that is away is a UserError.
+    """
+
+    def __init__(self, log_dir: Path, uri: str | None, experiment: str) -> None:
+        self.uri = uri or f"sqlite:///{log_dir.absolute() / 'mlflow.db'}"
+        self._file = None if uri else log_dir.absolute() / "mlflow.db"
+        self._clerk = ClerkProcess({"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment})
+
+    def __enter__(self) -> Registry:
+        if self._file is not None and not self._file.is_file():
+            raise UserError(Problem("no records of these runs are here", self._file, remedy=_AGAIN))
+        self._ask({"do": "connect"}, None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._clerk.dismiss(now=False)
+
+    def promote(
+        self, folder: Path, record: ModelRecord, name: str, alias: str, texts: Mapping[str, str]
+    ) -> Promoted:
+        """Log the model of a run, unless that was done, make it a version of `name` and point the alias to it.
+
+        texts: description of the registered model, and note on this version. Raises UserError where that cannot be.
+        """
+        if not (folder / FILE).is_file():
+            raise UserError(Problem("this run is in no records", folder, remedy=_AGAIN))
+        model_id = self._ask(model_job(record), folder)
+        job = {"do": "register", "key": COMMAND, "model_id": model_id, "name": name, "alias": alias}
+        found = self._ask({**job, **texts, "tags": dict(record.tags)}, folder)
+        return Promoted(found["name"], found["version"], alias, found["before"])
+
+    def tag(self, folder: Path, promoted: Sequence[Promoted]) -> None:
+        """Say in the record of the run what became of it."""
+        told = ", ".join(f"{one.name} {one.version} ({one.alias})" for one in promoted)
+        self._ask({"do": "tags", "key": COMMAND, "values": {"promoted": told}}, folder)
+
+    def _ask(self, job: Job, folder: Path | None) -> Any:
+        reply = self._clerk.ask(job, folder)
+        if reply.state == "done":
+            return reply.result
+        error = " ".join(reply.error.split())[:500]
+        if reply.state == "refused":
+            raise UserError(Problem(f"MLflow refuses: {error}", self.uri, remedy=_AGAIN))
+        raise UserError(
+            Problem(f"the registry cannot be reached: {error}", self.uri, remedy="start it, then try again")
+        )
+
+
+_AGAIN = "the command that made the run records it again, with run_id=NAME"

@@ -1,0 +1,52 @@
+"""What a run says of a policy's worth besides its prediction: in the summary, the report and the output."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from revive.__main__ import main
+
+REWARD = """
+def get_reward(data):
+    off = (data["next_temperature"][..., 0:1] + 2.0).abs()
+    return {"comfort": -off, "power": -0.001 * data["action"][..., 0:1]}
+"""
+
+
+def test_terms_fqe_and_comparison_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "terms.py").write_text(REWARD)
+    arguments = ["experiment=refrigerator", "debug=fast", "tracking=none", f"log_dir={tmp_path}", "run_id=a"]
+    assert main([*arguments, f"reward={tmp_path / 'terms.py'}"]) == 0
+    said = capsys.readouterr().out
+    assert "terms      comfort " in said
+    assert "logs alone " in said
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    policy = summary["policy"]
+    assert set(policy["terms"]) == {"comfort", "power"}
+    logged = sum(term["logged"] for term in policy["terms"].values())
+    assert logged == pytest.approx(policy["logged"], abs=1e-4)
+    predicted = sum(term["predicted"] for term in policy["terms"].values())
+    assert predicted == pytest.approx(policy["predicted"]["mean"], abs=1e-4)
+    assert policy["fqe"]["half"] == 1 - policy["learned_in_half"]
+    assert [set(half) for half in policy["fqe"]["halves"]] == [
+        {"policy", "logs", "venv_policy", "venv_behaviour"}
+    ] * 2
+    names = {line["name"].split(",")[0] for line in policy["compared"]}
+    assert names >= {"logs' controller", "clone", "td3_bc", "first_order"}
+    assert sum(line["taken"] for line in policy["compared"]) == 1
+    report = json.loads((tmp_path / "a" / "report.json").read_text())
+    assert set(report["study"]["evaluation"]) == {"fqe", "terms", "compared"}
+    page = (tmp_path / "a" / "report.html").read_text()
+    for anchor in ("compared", "fqe", "terms"):
+        assert f"id='{anchor}'" in page
+
+
+def test_it_can_be_left_out(tmp_path: Path) -> None:
+    arguments = ["experiment=refrigerator", "debug=fast", "tracking=none", f"log_dir={tmp_path}", "run_id=b"]
+    assert main([*arguments, "policy.evaluation.fqe.updates=0", "policy=clones"]) == 0
+    policy = json.loads((tmp_path / "b" / "summary.json").read_text())["policy"]
+    assert "fqe" not in policy
+    assert "terms" not in policy
