@@ -2,10 +2,10 @@
 
 In training the reward of a step becomes `r - sum_i lambda_i c_i`, c the smoothed excess over the limit in spreads of
 the logged column. A multiplier for each copy and limit grows while the copy's rollouts exceed the limit in more than
-half of the allowed share of their steps, and falls otherwise: a Lagrangian with dual ascent (for policies Tessler et al.
-2019, arXiv:1805.11074). A policy that exceeds a limit too often in the half it did not learn in is not taken. A limit on
-a column of the action narrows the policy's own range, which then holds exactly; declared bounds hold as well, whatever
-a limit says.
+half of the allowed share of their steps, and falls otherwise: a Lagrangian with dual ascent (for policies Tessler et
+al. 2019, arXiv:1805.11074). A policy that exceeds a limit too often in the half it did not learn in is not taken. A
+limit on a column of the action narrows the policy's own range, which then holds exactly; declared bounds hold as well,
+whatever a limit says.
 """
 
 from __future__ import annotations
