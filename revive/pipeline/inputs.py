@@ -3,7 +3,7 @@ before a run folder exists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
 from revive.data.codec import Codec
 from revive.data.computed import Function, known_values, with_functions
+from revive.data.derive import with_derived
 from revive.data.proposal import Proposal
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.readers.checksum import require_sha256
@@ -101,6 +102,7 @@ def gather(settings: Settings) -> Inputs:
     applied = to_apply(settings, graph, logs, other)
     prescribed = tuple(change for change in applied.changes if isinstance(change, StandIn))
     graph = amended(graph, [change for change in applied.changes if not isinstance(change, StandIn)])
+    logs, other = with_derived(logs, graph), None if other is None else with_derived(other, graph)
     parts = Split(logs, other) if other is not None else _parts(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
@@ -177,6 +179,21 @@ def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Dec
         return None, graph
     target = chosen.target or graph.default_target
     return target, _seen_by_policy(settings, graph, target)
+
+
+def rewritten(
+    inputs: Inputs, wanted: Sequence[Amendment], filled: Callable[[Trajectories], Trajectories]
+) -> Inputs:
+    """The inputs with more written into the graph, once the logs were read; `filled` adds what the new nodes hold."""
+    parts, task = inputs.parts, inputs.task
+    test = None if parts.test is None else filled(parts.test)
+    return replace(
+        inputs,
+        graph=amended(inputs.graph, wanted),
+        logs=filled(inputs.logs),
+        parts=Split(filled(parts.train), filled(parts.validation), test),
+        task=None if task is None else replace(task, graph=amended(task.graph, wanted)),
+    )
 
 
 def without_data(

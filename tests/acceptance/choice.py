@@ -3,7 +3,7 @@
     python tests/acceptance/choice.py [--first SEED] [--plants 8] [--kinds NAME ...] [--most 16] [--keep DIR]
 
 Plants are those of drawn.py. On each of them the default learns a venv and its pool of candidates; at most --most of
-them, spread over learners, variants and moments, are then scored in the simulator. Compared with that truth are the gain
+them, spread over learners, variants and moments, are then scored in the simulator. Compared with that truth: the gain
 that decides (revive/policy/choice.py), the mean prediction of the other half, and fitted Q evaluation:
 
     spearman   rank correlation with the truth over the candidates

@@ -4,8 +4,8 @@
 
 For each plant and seed the venv is learned once, with the defaults; every learner then learns in that one. Plants are
 the folders of experiments/ that have a simulator, learners those of conf/policy. Each row is a JSON file in the folder
-of --keep as soon as it is there, so that the same command goes on where it was stopped. Prints one row at a time, then the
-table learner x plant and how often `auto` is within 3 % of the best of its pool; exits with 1 where that is less than 8
+of --keep as soon as it is there, so that the same command goes on where it was stopped. Prints one row at a time, then
+the table learner x plant, and how often `auto` is within 3 % of the best of its pool; exits with 1 below 8
 times in 10. Of what it is compared with only the mean over the seeds counts.
 """
 
