@@ -63,14 +63,16 @@ def export_logs(
     paid = np.zeros(logs.rows) if reward is None else _rewards(Reward.of(reward), rows.arrays)
     actions = action_space(graph.columns(target), logged_ranges(graph, [logs])[target])
 
+    ends = graph.done if graph.done in rows.arrays else None
+
     def episodes() -> Iterator[tuple[Array, Array, Array, bool]]:
         for start, stop in zip(logs.starts, logs.ends, strict=True):
             index = np.arange(start, stop)
             seen = [rows.values(graph, name, index) for name in graph[target].inputs]
             last = [_after(rows, graph, name, start, stop - 1) for name in graph[target].inputs]
             whole = np.vstack([np.hstack(seen), np.concatenate(last)])
-            done = rows.arrays[graph.done][stop - 1, 0] > 0.5 if graph.done in rows.arrays else False
-            yield whole, rows.arrays[target][index], paid[index], bool(done)
+            over = ends is not None and bool(rows.arrays[ends][stop - 1, 0] > 0.5)
+            yield whole, rows.arrays[target][index], paid[index], over
 
     return _written(dataset_id, graph, target, actions, episodes(), about)
 
@@ -97,7 +99,9 @@ def export_rollouts(
     plants.seed(seed)
     plants.reset()
     decide = _decider(world.venv, plants, policy, seed)
-    seen, acted, paid, alive = [world.observation()], [], [], [np.ones(episodes, dtype=bool)]
+    seen, alive = [world.observation()], [np.ones(episodes, dtype=bool)]
+    acted: list[Array] = []
+    paid: list[Array] = []
     while len(acted) < world.horizon and alive[-1].any():
         action = np.asarray(decide()[plants.target])
         found = plants.step({plants.target: action})
