@@ -1,4 +1,4 @@
-"""docs/serving.md and docs/exports.md, block by block, with bundles of the refrigerator's graph in the place of a run's."""
+"""docs/serving.md and docs/exports.md, block by block, with bundles of the refrigerator in the place of a run's."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with runs/NAME/policy and runs/NAME/venv, random weights in them."""
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
-    graph, rng = read_description(ROOT / "experiments" / "refrigerator" / "description.yaml"), np.random.default_rng(0)
+    graph, rng = (
+        read_description(ROOT / "experiments" / "refrigerator" / "description.yaml"),
+        np.random.default_rng(0),
+    )
     logs = {
         "temperature": rng.normal(1.0, 3.0, (400, 1)),
         "door_open": rng.integers(0, 2, (400, 1)).astype(float),
@@ -53,8 +56,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     policy = Policy(graph, codec, "action", NetworkSpec((8,)), 1, low, high)
     tensors = {name: value.detach().numpy() for name, value in policy.state_dict().items()}
     acting = NumpyPolicy(graph, "action", "silu", tensors)
-    halves = [{name: value[half] for name, value in logs.items()} for half in (slice(0, 200), slice(200, 400))]
-    save_policy(policy, Path("runs/NAME/policy"), {}, envelope=Envelope.fit(acting, *halves, seed=0).to_json())
+    halves = [
+        {name: value[half] for name, value in logs.items()} for half in (slice(0, 200), slice(200, 400))
+    ]
+    save_policy(
+        policy, Path("runs/NAME/policy"), {}, envelope=Envelope.fit(acting, *halves, seed=0).to_json()
+    )
     scales = {name: [1.0] * codec.layout(name).ordered for name in graph.learned}
     save_venv(VirtualEnv(graph, codec, 4, NetworkSpec((8,)), scales), Path("runs/NAME/venv"), {})
     return tmp_path
@@ -131,7 +138,9 @@ def test_the_page_of_exports(folder: Path, capsys: pytest.CaptureFixture[str]) -
                 assert main(words[3:]) == 0
                 made.append(capsys.readouterr().out)
             else:
-                done = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, check=True)
+                done = subprocess.run(
+                    line, shell=True, cwd=folder, capture_output=True, text=True, check=True
+                )
                 assert done.stdout.startswith("power ")
         if language == "python":
             exec(compile(text, "exports.md", "exec"), {})
