@@ -60,7 +60,7 @@ def test_summary_holds_the_documented_figures(finished: Path) -> None:
 
 def test_no_pickle_is_left_behind(finished: Path) -> None:
     suffixes = {path.suffix for path in finished.rglob("*") if path.is_file() and path.name != ".lock"}
-    assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd"}
+    assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd", ".py"}
 
 
 def test_same_seed_and_data_give_the_same_summary(finished: Path, tmp_path: Path) -> None:
