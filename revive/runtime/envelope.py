@@ -135,7 +135,7 @@ class Envelope:
         )
         d = len(columns)
         numbers = {int(number): np.array(values) for number, values in fields["levels"].items()}
-        sample = np.array(fields["sample"], dtype=np.float64).reshape(-1, d)
+        sample = np.array(fields["sample"], dtype=np.float64).reshape(len(fields["sample"]), d)
         if (
             columns != own
             or not len(fields["low"]) == len(fields["high"]) == d
