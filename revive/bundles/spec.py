@@ -114,7 +114,7 @@ class NodeSpec(Strict):
 class Found(Strict):
     """An `Amendment` as JSON, whichever it is."""
 
-    kind: Literal["circle", "bound", "copied", "unseen", "stand_in"]
+    kind: Literal["circle", "bound", "copied", "unseen", "stand_in", "late"]
     node: Name
     column: Name | None = None
     x: Name | None = None
@@ -124,6 +124,7 @@ class Found(Strict):
     source: Name | None = None
     source_column: Name | None = None
     models: Names | None = None
+    frames: Annotated[int, Field(ge=2, le=MOST_COLUMNS)] | None = None
 
 
 class GraphSpec(Strict):

@@ -27,6 +27,10 @@ _NEEDS: Final[dict[Kind, tuple[str, ...]]] = {
     "policy": ("revive-logs", "mlflow", "numpy", "pandas", "pydantic"),
     "venv": ("revive-logs", "mlflow", "numpy", "pandas", "pydantic", "torch", "safetensors"),
 }
+_CHOICES: Final[dict[Kind, tuple[str, ...]]] = {
+    "policy": ("accept_failed_gate",),
+    "venv": ("accept_failed_gate", "trust"),
+}
 
 
 def data_record(config: Mapping[str, Any], folder: Path, graph: DecisionGraph) -> DataRecord:
@@ -93,6 +97,7 @@ def _record(
         inputs=[{"name": field.name, "required": field.required} for field in inputs.fields],
         outputs=[{"name": field.name} for field in outputs],
         example=example(bundle),
+        settings=dict.fromkeys(_CHOICES[kind], False),
         requirements=_pinned(_NEEDS[kind]),
         metadata={
             "kind": kind,

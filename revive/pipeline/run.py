@@ -20,8 +20,9 @@ from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
 from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.late import shown_earlier_values
 from revive.pipeline.models import data_record
-from revive.pipeline.resume import ingredients, open_run, with_test_part
+from revive.pipeline.resume import ingredients, open_run, uses_other_venv, with_test_part
 from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
 from revive.pipeline.trust import cards_of
@@ -64,7 +65,13 @@ def run(
         write_report(report, inputs, settings.experiment, folder.path)
         inputs.save_made_data(folder.path)
         inputs = _with_cards(inputs, terminal)
-        inputs, hidden = stood_in(inputs, leave_alone=settings.dataset.proposals == "ask")
+        given = settings.dataset.proposals == "ask" or uses_other_venv(settings)
+        inputs, late = (inputs, []) if given else shown_earlier_values(inputs)
+        for line in late:
+            terminal.note(f"data    {line}")
+        if late and inputs.cards is not None:
+            terminal.cards(inputs.cards)
+        inputs, hidden = stood_in(inputs, leave_alone=given)
         for line in hidden:
             terminal.note(f"data    {line}")
         context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)

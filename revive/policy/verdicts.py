@@ -239,26 +239,43 @@ def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
 
 
 def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
-    """Of a run's policy figures (report/summary.py): whether the learned policy promises more than the logs' clone."""
-    if "predicted" not in policy or policy.get("chosen", {}).get("fallback"):
+    """Of a run's policy figures (report/summary.py): whether what is taken promises more than what the logs have.
+
+    Two things are held against it: the clone in the venv, and, because a clone may lack what the controller saw, the
+    reward of the logs, which it must not miss for certain.
+    """
+    if "predicted" not in policy:
         return []
+    learned = not policy.get("chosen", {}).get("fallback")
     other = 1 - policy["learned_in_half"]
-    if policy["predicted"]["mean"] > policy["behaviour"][other]["mean"]:
+    if learned and policy["predicted"]["mean"] <= policy["behaviour"][other]["mean"]:
+        sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
+        return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+    if "episodes" in policy:
+        promised, logged = policy["episodes"]["predicted"], policy["episodes"]["logs"]["return"]
+    else:
+        promised, logged = policy["predicted"].get("interval"), policy.get("logged")
+    if promised is None or logged is None or not promised["high"] < logged:
         return []
-    sentence = "The learned policy promises no more than the logs' controller earns: do not use it."
-    return [Verdict("no-gain", sentence, "Keep the controller that you have.", "caution")]
+    what = "learned policy" if learned else "clone that is handed over"
+    sentence = (
+        f"The {what} promises less than the logs' controller earned: {promised['high']:.4g} at most, against "
+        f"{logged:.4g}."
+    )
+    remedy = "Keep the controller that you have: it knows something that a policy with these inputs does not."
+    return [Verdict("no-gain", sentence, remedy, "caution")]
 
 
 def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
     """What the logs say about cause and effect, before anything is learned from them.
 
     target: the node that a policy decides. A hidden cause of another decision is a caution, and so is one against which
-    an effect is declared.
+    an effect is declared. A venv that does not see the move that acts is none to learn in, whatever is declared.
     """
     if cards is None:
         return []
     found = [Verdict("no-card", f"{said}.", "Log more of it.", "caution") for said in cards.skipped]
-    unknown = [card for card in cards.cards if card.grade == "C"]
+    unknown = [card for card in cards.cards if card.grade == "C" and not card.is_late]
     if unknown:
         listed = "; ".join(
             f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown[:NAMED]
@@ -275,8 +292,9 @@ def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
         )
     for card in cards.cards:
         for remark in card.remarks:
-            if remark.code in ("hidden-driver", "wrong-sign"):
-                settled = card.declared is not None or card.node != target
+            if remark.code in ("hidden-driver", "wrong-sign", "dead-time"):
+                declared = card.declared is not None and remark.code != "dead-time"
+                settled = declared or card.node != target
                 severity: Severity = "caution" if settled else "distrust"
                 found.append(Verdict(remark.code, remark.sentence, remark.remedy, severity))
     return found

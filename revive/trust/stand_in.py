@@ -17,6 +17,7 @@ It is assumed that the cause lasts longer than `REACH` steps. What the operator 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -69,15 +70,13 @@ def effect_beside(question: Question, lasting: FloatArray, node: str, column: st
 
 
 def _portions(ends: IntArray) -> list[tuple[int, IntArray]]:
-    """Rows in pieces of at most `MOST_ROWS`: the first row, and where the trajectories in it end."""
-    cuts = np.unique(np.concatenate([ends, np.arange(MOST_ROWS, int(ends[-1]), MOST_ROWS)]))
-    portions: list[tuple[int, IntArray]] = []
-    first = 0
-    while first < int(ends[-1]):
-        inside = cuts[(cuts > first) & (cuts <= first + MOST_ROWS)]
-        portions.append((first, inside))
-        first = int(inside[-1])
-    return portions
+    """Rows in equal pieces of at most `MOST_ROWS`: the first row, and where the trajectories in it end."""
+    rows = int(ends[-1])
+    bounds = np.linspace(0, rows, -(-rows // MOST_ROWS) + 1).astype(np.int64)
+    return [
+        (int(first), np.unique(np.append(ends[(ends > first) & (ends < last)], last)))
+        for first, last in pairwise(bounds)
+    ]
 
 
 def _lasting_part(known: FloatArray, action: FloatArray, ends: IntArray) -> FloatArray:

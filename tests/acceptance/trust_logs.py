@@ -204,10 +204,10 @@ class Vessel:
     memory: float = 0.85
     level: float = 0.05
     effect: float = 0.3
-    own: float = 0.4
-    rest: float = 0.15
-    gain: float = -0.3
-    usual: float = 0.5
+    own: float = 0.3
+    rest: float = 0.08
+    gain: float = -0.1
+    usual: float = 0.2
 
     def bias(self, strength: float) -> float:
         return self.rest / self.own * strength / np.sqrt(1.0 - strength)

@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 import revive  # noqa: E402
 import revive.gym  # noqa: E402
 from revive.errors import UserError  # noqa: E402
-from tests.gym.conftest import EXPERIMENTS  # noqa: E402
+from tests.made_runs import EXPERIMENTS  # noqa: E402
 
 ADVICE = ".*(symmetric and normalized|infinity).*"  # physical units are what is promised
 

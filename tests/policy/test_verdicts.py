@@ -149,3 +149,19 @@ def test_a_policy_that_promises_no_gain() -> None:
     assert about_promise({**figures, "learned_in_half": 0}) == []
     assert about_promise({**figures, "chosen": {"fallback": "because"}}) == []
     assert about_promise({"logged": -1.0}) == []
+
+
+def test_a_promise_below_what_the_logs_earned() -> None:
+    figures = {
+        "predicted": {"mean": -1.0, "interval": {"low": -1.2, "high": -0.8}},
+        "behaviour": [{"mean": -2.0}, {"mean": -2.0}],
+        "learned_in_half": 1,
+        "logged": -0.7,
+    }
+    (verdict,) = about_promise(figures)
+    assert "The learned policy promises less" in verdict.sentence
+    assert about_promise({**figures, "logged": -0.9}) == []  # it may be as good
+    (verdict,) = about_promise({**figures, "chosen": {"fallback": "because"}})
+    assert "The clone that is handed over" in verdict.sentence
+    episodes = {"predicted": {"mean": 8.0, "low": 7.0, "high": 9.0}, "logs": {"return": 8.5}}
+    assert about_promise({**figures, "episodes": episodes}) == []

@@ -13,7 +13,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
 from revive.graph.found import StandIn, stand_ins
 from revive.trust.question import questions
-from revive.trust.stand_in import effect_beside, stand_in
+from revive.trust.stand_in import _portions, effect_beside, stand_in
 from tests.acceptance.trust_logs import CASES, Logs
 
 
@@ -39,6 +39,12 @@ def test_an_unlogged_inflow_of_the_tanks() -> None:
     lasting, effect = told(logs)
     assert np.corrcoef(lasting, logs.hidden)[0, 1] < -0.7  # he takes off what flows in
     assert 0.3 < effect < 0.6  # 0.14 without it; 0.49 in logs without a hidden cause
+
+
+def test_long_logs_are_cut_into_equal_pieces_that_know_where_trajectories_end() -> None:
+    portions = _portions(np.array([15_000, 15_010, 41_000]))
+    assert [first for first, _ in portions] == [0, 13_666, 27_333]
+    assert [ends.tolist() for _, ends in portions] == [[13_666], [15_000, 15_010, 27_333], [41_000]]
 
 
 def test_an_action_that_is_not_there() -> None:

@@ -6,7 +6,7 @@ described by the moments of its residual action, `mean (a - a_all(s)) [1, s]`, a
 of them.
 
 The clone of the good ones draws trajectory i in proportion to `w_i = exp(tilt z_i)`, z_i its return in standard
-deviations from the mean (return-weighted regression; Peters and Schaal 2007). It uses more rows than the best 30 % hold.
+deviations from the mean (return-weighted regression; Peters and Schaal 2007): more rows than the best few hold.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ class Clones(SnapshotLearner):
             optimizer.step()
             if (update + 1) % self.every == 0:
                 self.taken.take(update + 1)
+        self.watch(loss, update + 1)
         self.note("loss", loss.detach() / self.policy.copies)
 
     def _draw(self) -> tuple[Tensor, Tensor]:
@@ -108,7 +109,7 @@ class Clones(SnapshotLearner):
         return _seen(self.problem, index), self.problem.rows.values[self.problem.target][index]
 
     def notes(self) -> dict[str, Any]:
-        return {"updates": self.updates, "variants": list(self.variants)}
+        return self.told({"updates": self.updates, "variants": list(self.variants)})
 
 
 def _seen(problem: PolicyProblem, index: Tensor) -> Tensor:
