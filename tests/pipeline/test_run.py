@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import revive
+import revive.runtime
 from revive.__main__ import main
 from revive.config.experiments import find_experiments
 
@@ -137,6 +138,14 @@ def test_wrong_settings_end_in_one_message(
     assert expected in error
     assert "Traceback" not in error
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_policy_knows_what_was_logged(finished: Path) -> None:
+    policy = revive.runtime.load_policy(finished / "policy")
+    assert policy.envelope is not None
+    assert policy.envelope.columns == (("temperature", "temperature"),)
+    judged = policy.envelope.judge(np.array([[0.0], [1e3]]))
+    assert judged.unlike.tolist() == [False, True]
 
 
 def test_bundles_serve_numpy_in_physical_units(finished: Path) -> None:
