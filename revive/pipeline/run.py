@@ -19,7 +19,7 @@ from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
-from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.inputs import gather
 from revive.pipeline.models import data_record
 from revive.pipeline.resume import ingredients, open_run, with_test_part
 from revive.pipeline.search import require_search
@@ -52,6 +52,9 @@ def run(
     require_no_errors(report, settings)
     data_hash = inputs.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
+    asked = inputs
+    inputs = replace(inputs, cards=cards_of(inputs))
+    inputs, hidden = stood_in(inputs, leave_alone=settings.dataset.proposals == "ask")
     made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
         if opened is not None:
@@ -61,10 +64,10 @@ def run(
         for proposal in inputs.applied:
             terminal.note(f"data    {applied_line(proposal)}")
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
-        write_report(report, inputs, settings.experiment, folder.path)
+        write_report(report, asked, settings.experiment, folder.path)
         inputs.save_made_data(folder.path)
-        inputs = _with_cards(inputs, terminal)
-        inputs, hidden = stood_in(inputs, leave_alone=settings.dataset.proposals == "ask")
+        if inputs.cards is not None:
+            terminal.cards(inputs.cards)
         for line in hidden:
             terminal.note(f"data    {line}")
         context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)
@@ -78,14 +81,6 @@ def run(
                 gate = evaluate(context, venv, learned, tuned, backtest(context, held_out))
         terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
         return failed(folder.path, gate) if venv is not None else None
-
-
-def _with_cards(inputs: Inputs, terminal: Terminal) -> Inputs:
-    """Ask the logs for cause and effect, and say it in a few lines."""
-    inputs = replace(inputs, cards=cards_of(inputs))
-    if inputs.cards is not None:
-        terminal.cards(inputs.cards)
-    return inputs
 
 
 def _tracker(settings: Settings) -> Tracker:
