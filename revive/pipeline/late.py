@@ -27,8 +27,8 @@ def shown_earlier_values(inputs: Inputs) -> tuple[Inputs, list[str]]:
     if not wanted:
         return inputs, []
     lines = [
-        f"'{_columns(said, inputs.graph)}' shows only later: seen by {' and '.join(said.models)} are the last "
-        f"{said.frames} values (dataset.proposals=ask leaves that out)"
+        f"'{_columns(said, inputs.graph)}' shows only later: its last {said.frames} values are inputs of "
+        f"{' and '.join(said.models)} (dataset.proposals=ask leaves that out)"
         for said in wanted
     ]
     graph = amended(inputs.graph, wanted)
