@@ -12,7 +12,17 @@ from hypothesis import HealthCheck, example, given, seed, settings
 
 from revive.data.readers import read_trajectories
 from tests.data.readers.written_files import write
-from tests.data.readers.written_tables import DATES, FORMS, GRAPH, UNITS, Form, Table, meant, options
+from tests.data.readers.written_tables import (
+    DATES,
+    FORMS,
+    GRAPH,
+    UNITS,
+    Form,
+    Table,
+    meant,
+    options,
+    written_order,
+)
 from tests.hostile import drawn_seed
 
 LIBRARIES = {"xlsx": "openpyxl", "polars": "polars", "pandas": "pandas"}
@@ -62,7 +72,9 @@ def check(form: Form) -> None:
         shutil.rmtree(folder)
     table = meant(form)
     if form.newest_first and form.ids in ("number", "word", "interleaved"):  # in the order of the file
-        table = table.take(np.argsort(-table.ids, kind="stable"))
+        written = table.ids[written_order(form, table)]
+        first = np.array([np.argmax(written == number) for number in range(3)])
+        table = table.take(np.argsort(first[table.ids], kind="stable"))
     table = on_grid(table, 2.0 * form.step) if form.resample else table
     ends = table.ends
     inside = np.ones(len(table.ids), bool)
