@@ -125,7 +125,14 @@ def sentences(summary: Summary) -> list[str]:
     policy, gate = summary.policy, _gate(summary.gate)
     if "predicted" not in policy:
         return [*_verdicts(summary, ""), *gate]
-    lines = [*_prediction(policy), *_terms(policy), *_by_the_logs(policy), _choice(policy), *_conduct(policy)]
+    failed = bool(summary.gate) and summary.gate["status"] == "fail"
+    lines = [
+        *_prediction(policy, failed),
+        *_terms(policy),
+        *_by_the_logs(policy),
+        _choice(policy),
+        *_conduct(policy),
+    ]
     sound = "verdict    nothing was found that speaks against the estimate (docs/trust.md says what was looked for)"
     tipping = [f"tipping    {pair['sentence']}" for pair in summary.tipping[:1]]
     return ["\n".join(line for line in [*lines, *tipping] if line), *_verdicts(summary, sound), *gate]
@@ -143,7 +150,8 @@ def _gate(gate: Mapping[str, Any]) -> list[str]:
     return [f"gate       {words[gate['status']]}{accepted}"]
 
 
-def _prediction(policy: Mapping[str, Any]) -> list[str]:
+def _prediction(policy: Mapping[str, Any], failed: bool) -> list[str]:
+    """failed: whether the gate fails; then the figure is no promise."""
     if "interval" not in policy["predicted"]:
         return []
     if "episodes" in policy:
@@ -152,6 +160,10 @@ def _prediction(policy: Mapping[str, Any]) -> list[str]:
     else:
         mean, unit = policy["predicted"]["mean"], "per step"
         low, high = policy["predicted"]["interval"]["low"], policy["predicted"]["interval"]["high"]
+    if failed:
+        return [
+            f"predicted  {mean:.5g} {unit} in a venv that failed its tests, see below: nothing is promised"
+        ]
     return [f"predicted  {mean:.5g} {unit}; the true mean lies between {low:.5g} and {high:.5g} (90 %)"]
 
 
