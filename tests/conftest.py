@@ -21,6 +21,14 @@ reward: reward.py
 """
 
 
+@pytest.fixture(scope="session")
+def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An MLflow database, to be copied: making one takes seconds."""
+    from tests.tracking.in_process import make_database
+
+    return make_database(tmp_path_factory.mktemp("database"))
+
+
 @pytest.fixture
 def experiments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the experiment `demo`, found by REVIVE_EXPERIMENTS, and an empty working directory."""

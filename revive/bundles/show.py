@@ -16,7 +16,8 @@ _KINDS: tuple[Kind, ...] = ("venv", "policy")
 def show(folder: Path) -> str:
     """The bundle in `folder`, or those of a run folder: what they are, who made them, and the code in them.
 
-    Every file is hashed; no code is run. Raises UserError where there is none, or one that was changed.
+    Every file is hashed and the weights are held against the description; no code is run. Raises UserError where there
+    is none, or one that was changed or cannot be loaded.
     """
     return "\n".join(line for bundle in _found(folder) for line in _lines(bundle))
 
@@ -65,6 +66,7 @@ def _holds(folder: Path) -> list[Kind]:
 
 def _lines(bundle: Bundle) -> Iterator[str]:
     bundle.verify()
+    bundle.tensors()  # what nobody can load is not shown as if it were sound
     made, spec, manifest = bundle.spec["provenance"], bundle.spec, bundle.manifest
     hidden = spec["network"]["hidden"]
     yield f"{bundle.kind} bundle  {plain(bundle.folder)}"
@@ -75,6 +77,9 @@ def _lines(bundle: Bundle) -> Iterator[str]:
     yield f"  network   {'x'.join(map(str, hidden or ())) or 'linear'}, {spec['network']['activation']}"
     for name in bundle.graph.order:
         yield f"  {plain(name)} <- {', '.join(map(plain, bundle.graph[name].inputs))}"
+    if (scenario := spec.get("scenario")) is not None:
+        trusted = "not judged" if scenario["trusted"] is None else f"trusted for {scenario['trusted']} steps"
+        yield f"  starts    {sum(scenario['lengths'])} logged rows; {trusted}"
     for name, entry in manifest.files.items():
         yield f"  {entry.sha256[:16]}  {entry.size:>9}  {name}"
     for name, source in bundle.code().items():

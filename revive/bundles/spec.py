@@ -114,7 +114,7 @@ class NodeSpec(Strict):
 class Found(Strict):
     """An `Amendment` as JSON, whichever it is."""
 
-    kind: Literal["circle", "bound", "copied", "unseen", "stand_in"]
+    kind: Literal["circle", "bound", "copied", "unseen", "stand_in", "late"]
     node: Name
     column: Name | None = None
     x: Name | None = None
@@ -124,6 +124,7 @@ class Found(Strict):
     source: Name | None = None
     source_column: Name | None = None
     models: Names | None = None
+    frames: Annotated[int, Field(ge=2, le=MOST_COLUMNS)] | None = None
 
 
 class GraphSpec(Strict):
@@ -206,6 +207,7 @@ class ScenarioFields(Strict):
     history: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)]
     ranges: dict[Name, Ends]
     reward: Annotated[str, Field(pattern=r"^[\w][\w-]*\.py$", max_length=200)] | None
+    worst: Number | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

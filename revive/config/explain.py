@@ -108,10 +108,13 @@ def _several_values(error: Exception, overrides: Sequence[str]) -> UserError | N
         return None
     parser = OverridesParser.create()
     several = [text for text in overrides if parser.parse_override(text).is_sweep_override()]
-    remedy = "add -m to run them one after the other, or write a list as key=[a,b]"
-    return UserError(
-        *(Problem(f"'{text}' has several values", "command line", None, remedy) for text in several)
-    )
+    problems = []
+    for text in several:
+        key, _, value = text.partition("=")
+        remedy = "add -m to run them one after the other, or write a list as key=[a,b]; where the comma belongs to "
+        remedy += f"the text, it needs quotes inside those of the shell: {override(key, value)}"
+        problems.append(Problem(f"'{text}' has several values", "command line", None, remedy))
+    return UserError(*problems)
 
 
 def _text(error: BaseException) -> Problem:

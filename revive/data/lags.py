@@ -27,6 +27,8 @@ _KNOWN: Final = 1e-12  # of the variance of y's change: below it, its own past s
 ACTS: Final = 45.0  # likelihood ratio from which u acts on y; chance gives up to 25, trends in common more
 _NEAR: Final = 3.0  # likelihood ratio that tells no two delays apart
 _CLEAR: Final = 20.0  # by which the value at the dead time itself has to matter
+_MAINLY: Final = 0.12  # of the likelihood ratio of all of the past that this is, or
+_SOONER: Final = 12.0  # by which a model from the dead time on has to surpass one of the whole past
 _CHANCE: Final = 15.0  # that values before the dead time may add
 _COARSE: Final = 4  # delays between those that are tried first
 
@@ -105,7 +107,10 @@ class Past:
             return self._effect(most, 0 if dead == 0 else None)
         later = self._likelihood(mine, dead + 1)
         early = self._likelihood(mine, dead, range(dead))
-        clear = fine[dead] - later > _CLEAR and early - fine[dead] < _CHANCE + 3 * dead
+        fresh = fine[dead] - later
+        # something slow between the two also hides what is newest, but then nothing tells the delay from none
+        told = fresh > _MAINLY * most or fine[dead] - fine[0] > _SOONER
+        clear = told and fresh > _CLEAR and early - fine[dead] < _CHANCE + 3 * dead
         return self._effect(most, dead if clear else None)
 
     def _effect(self, likelihood: float, dead_time: int | None) -> Effect:

@@ -38,6 +38,7 @@ class Scenario:
     target: the node that an agent decides; None where there is no decision. seen, history: the nodes that it sees,
     None for those that the graph names, and how many of their last values.
     ranges: decision node -> the least and the largest logged value of each column. reward: its source.
+    worst: the lowest reward that was logged, which stands for one that is no number.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -50,10 +51,45 @@ class Scenario:
     history: int = 1
     ranges: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
     reward: Source | None = None
+    worst: float | None = None
 
     @property
     def rows(self) -> int:
         return int(self.ends[-1])
+
+    def starts(self, graph: DecisionGraph, which: str = "any") -> IntArray:
+        """The rows that have their histories in the sample; with `first` the first ones of trajectories."""
+        begins = self.ends - np.diff(self.ends, prepend=0)
+        if which == "first" and self.begins.any():
+            return begins[self.begins]
+        late = np.where(self.begins, begins, np.minimum(begins + graph.lookback, self.ends - 1))
+        return np.concatenate([np.arange(a, b) for a, b in zip(late, self.ends, strict=True)])
+
+    def ahead(self, first: IntArray, steps: IntArray) -> IntArray:
+        """The rows so many steps after the rows `first`, turning round at the ends of a piece; shapes are broadcast.
+
+        A series that turns round keeps its values and its persistence, where a held one would not.
+        """
+        start, stop = self._piece(first)
+        span = np.maximum(stop - start, 2)
+        phase = (first - start + steps) % (2 * (span - 1))
+        return start + np.minimum(np.minimum(phase, 2 * (span - 1) - phase), stop - start - 1)
+
+    def values(self, graph: DecisionGraph, node: str, rows: IntArray) -> FloatArray:
+        """A node at some rows, (*rows.shape, d), physical units; the frames of a history side by side."""
+        spec = graph[node].history
+        if spec is None:
+            return self.arrays[node][rows]
+        first, _ = self._piece(rows)
+        ages = range(spec.lookback, spec.delay - 1, -1)
+        return np.concatenate(
+            [self.arrays[spec.source][np.maximum(rows - age, first)] for age in ages], axis=-1
+        )
+
+    def _piece(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """The first row of the piece that each row is in, and the one behind it."""
+        which = np.searchsorted(self.ends, rows, side="right")
+        return np.concatenate([[0], self.ends[:-1]])[which], self.ends[which]
 
     @property
     def trajectories(self) -> Trajectories:
@@ -73,6 +109,7 @@ class Scenario:
             "history": self.history,
             "ranges": {name: [list(low), list(high)] for name, (low, high) in self.ranges.items()},
             "reward": None if self.reward is None else self.reward.file,
+            "worst": self.worst,
         }
 
     @classmethod
@@ -92,6 +129,7 @@ class Scenario:
             history=fields["history"],
             ranges={name: (tuple(low), tuple(high)) for name, (low, high) in fields["ranges"].items()},
             reward=None if file is None else Source(file, code[file]),
+            worst=fields.get("worst"),
         )
 
     def __repr__(self) -> str:
@@ -144,8 +182,13 @@ def _pieces(part: Trajectories, room: int) -> list[tuple[int, int, bool]]:
         for start, stop in spans
         for first in range(start, stop, length)
     ]
-    count = max(1, min(len(every), room // length))
-    return [every[i] for i in np.linspace(0, len(every) - 1, count).round().astype(int)]
+    sizes = np.array([stop - first for first, stop, _ in every])
+    count = max(1, int(len(every) * room / part.rows))
+    while True:
+        even = np.linspace(0, len(every) - 1, count).round().astype(int)
+        if count == 1 or sizes[even].sum() <= room:
+            return [every[i] for i in even]
+        count = max(1, int(0.95 * count))
 
 
 def logged_ranges(

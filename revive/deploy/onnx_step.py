@@ -42,8 +42,19 @@ def export_step(bundle: Path, file: Path, *, accept_failed_gate: bool = False) -
 
 
 def require_exportable(bundle: Bundle) -> None:
-    """Raises UserError that names every node which is code of the user, and so cannot be written as ONNX."""
+    """Raises UserError that names every node which cannot be written as ONNX: code of the user, mixtures."""
     problems = Problems()
+    networks = {
+        name: bundle.spec.get("nodes", {}).get(name, bundle.spec["network"]) for name in bundle.graph.learned
+    }
+    for name, network in networks.items():
+        if network.get("head") == "mixture":
+            what = f"the node '{name}' is a mixture, which is not written as ONNX"
+            problems.add(
+                what,
+                file=bundle.folder,
+                remedy="learn it with another head, e.g. venv.network.head=student_t",
+            )
     for name, node in bundle.graph.nodes.items():
         code = node.custom or (node.function.code if node.function else None)
         if code is not None:

@@ -1,4 +1,4 @@
-"""What users hand to models, arrays or data frames, as checked arrays in physical units."""
+"""Nodes out of data frames, and the legal limits of what users hand to models, in physical units."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from revive.errors import Problem, Problems, UserError, nearest, suggestion
+from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import OUTSIDE, Outside, beyond, clipped
@@ -42,44 +42,6 @@ def nodes_of_frame(
             problems.add(what, remedy=suggestion(missing[0], known))
     problems.raise_if_any()
     return found
-
-
-def read(
-    values: Mapping[str, ArrayLike], needed: Sequence[str], graph: DecisionGraph, lead: int
-) -> tuple[Arrays, bool]:
-    """The needed nodes as float arrays of `lead` axes before the columns; whether a lone row was given.
-
-    Raises UserError with all that is wrong.
-    """
-    problems, arrays, single = Problems(), {}, False
-    values = nodes_of_frame(values, needed, graph)
-    for name in needed:
-        if name not in values:
-            close = nearest(name, values)
-            remedy = f"did you mean it by '{close}'?" if close else f"needed: {', '.join(needed)}"
-            problems.add(f"node '{name}' is missing", remedy=remedy)
-            continue
-        try:
-            array = np.asarray(values[name], dtype=np.float64)
-        except (TypeError, ValueError):
-            problems.add("holds values that are no numbers", place=f"node '{name}'")
-            continue
-        width = graph[name].width
-        if array.ndim == lead and array.shape[-1] == width and lead == 1:
-            array, single = array[None], True
-        wanted = ("B", str(width)) if lead == 1 else ("T", "B", str(width))
-        if array.ndim != lead + 1 or array.shape[-1] != width:
-            problems.add(f"has shape {array.shape}, not ({', '.join(wanted)})", place=f"node '{name}'")
-        elif not np.isfinite(array).all():
-            problems.add("holds values that are not finite", place=f"node '{name}'")
-        else:
-            arrays[name] = array
-    sizes = {name: array.shape[lead - 1] for name, array in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        shown = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        problems.add(f"the nodes differ in their number of rows: {shown}")
-    problems.raise_if_any()
-    return arrays, single
 
 
 def legal(arrays: Arrays, graph: DecisionGraph, outside: Outside) -> Arrays:

@@ -93,11 +93,12 @@ class Simulation:
             raise UserError(Problem(f"is {plants}, but there is at least one plant", place="plants"))
         if starts not in get_args(Starts):
             raise UserError(Problem(f"cannot be {starts!r}", place="starts", remedy="'any' or 'first'"))
-        self.venv, self.view, self.reward, self.plants = venv, view, reward, plants
+        self.venv, self.scenario, self.view = venv, scenario, view
+        self.reward, self.plants = reward, plants
         self.graph, self.target = view.graph, view.target
         self.codec = venv.codec.for_graph(view.graph)
         self.rows = Rows.of(self.codec, view.graph, scenario.trajectories).to(venv.device)
-        self.starts = _starts(scenario, view.graph, starts).to(venv.device)
+        self.starts = torch.as_tensor(scenario.starts(view.graph, starts), device=venv.device)
         self._given = venv.replayed_nodes
         self._branches = Branches(
             venv, self._given, watched=view.seen, decided=self.target, graph=view.graph, codec=self.codec
@@ -159,9 +160,17 @@ class Simulation:
         self._branches.begin(carried, OneEach.of(self.members))
         self._look()
 
-    def observe(self) -> Arrays:
-        """What is seen before the next action: node -> (B, d), physical units."""
-        return self._physical(self.view.seen)
+    def observe(self, nodes: Sequence[str] | None = None) -> Arrays:
+        """What is seen before the next action: node -> (B, d), physical units.
+
+        nodes: others that are known by then, as a controller wants them that keeps histories by itself. Raises
+        UserError for nodes that are not.
+        """
+        asked = self.view.seen if nodes is None else tuple(nodes)
+        if unknown := [name for name in asked if name not in self._branches.known()]:
+            what = f"'{unknown[0]}' is not known before '{self.target}' is decided"
+            raise UserError(Problem(what, remedy=suggestion(unknown[0], self._branches.known())))
+        return self._physical(asked)
 
     @torch.no_grad()
     def step(self, action: Mapping[str, ArrayLike]) -> Arrays:
@@ -175,11 +184,16 @@ class Simulation:
         found = self._physical(self._branches.known())
         if self.reward is not None:
             data = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in found.items()}
-            found["reward"] = self.reward(data).double().numpy()[:, None]
+            found["reward"] = self._paid(self.reward(data).double().numpy())[:, None]
         self._branches.move_on()
         self.steps = self.steps + 1
         self._look()
         return found
+
+    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B,), the lowest logged reward where it is no number, which no learner could go on from."""
+        worst = self.scenario.worst
+        return reward if worst is None else np.where(np.isfinite(reward), reward, worst)
 
     def ended(self, found: Arrays) -> NDArray[np.bool_]:
         """Which plants a step has ended, (B,), by the graph's `done`."""
@@ -225,13 +239,3 @@ class Simulation:
             raise UserError(Problem("holds values that are not finite", place=place))
         legal = torch.as_tensor(clipped(columns, value), device=self.venv.device)
         return self.codec[self.target].encode(legal)
-
-
-def _starts(scenario: Scenario, graph: DecisionGraph, which: Starts) -> Tensor:
-    """The rows that may be started from: those with a history in the sample, or the first ones of trajectories."""
-    stops = scenario.ends
-    begins = np.concatenate([[0], stops[:-1]])
-    if which == "first" and scenario.begins.any():
-        return torch.as_tensor(begins[scenario.begins])
-    late = np.where(scenario.begins, begins, np.minimum(begins + graph.lookback, stops - 1))
-    return torch.as_tensor(np.concatenate([np.arange(a, b) for a, b in zip(late, stops, strict=True)]))

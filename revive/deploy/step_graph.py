@@ -19,8 +19,10 @@ from revive.data.codec import NodeCodec as TorchCodec
 from revive.graph.limits import limits
 from revive.graph.nodes import Copy
 from revive.nn.ensemble import LinearSkipNet
+from revive.nn.family_heads import ZeroInflatedHead
 from revive.runtime.codec import Array, NodeCodec
 from revive.runtime.onnx_graph import OnnxGraph, columns_json
+from revive.venv.node_model import NodeModel
 from revive.venv.plan import ComputedStep, HistoryStep, LearnedStep, compile_plan
 from revive.venv.virtual_env import VirtualEnv
 
@@ -169,15 +171,16 @@ class StepGraph(OnnxGraph):
         assert isinstance(net, LinearSkipNet)
         weights = [(_numpy(layer.weight), _numpy(layer.bias)) for layer in net.layers]  # type: ignore[arg-type]
         skip = (_numpy(net.skip.weight), _numpy(net.skip.bias))
-        out = self.network(x, weights, skip, _numpy(net.last), self.venv.spec.activation)
-        ordered, stds, choices = layout.ordered, 0, layout.width - layout.ordered
-        stds = ordered if self.venv.spec.std == "conditioned" else 0
+        spec = self.venv.network(step.name)
+        out = self.network(x, weights, skip, _numpy(net.last), spec.activation)
+        ordered, choices = layout.ordered, layout.width - layout.ordered
+        stds = ordered if spec.std == "conditioned" else 0
         parts = []
         if ordered:
             mean = self.op("Mul", self.part(out, 0, ordered), self.const(_numpy(model.scale), np.float32))
             if step.current is not None:
                 mean = self.op("Add", self.part(slots[step.current], 0, ordered), mean)
-            parts.append(mean)
+            parts.append(self._likeliest(model, out, mean, ordered + stds + choices))
         if choices:
             parts.append(self.part(out, ordered + stds, ordered + stds + choices))
         value = self._hard(step.name, self.joined(parts))
@@ -186,6 +189,16 @@ class StepGraph(OnnxGraph):
         for copy in self.graph[step.name].copies:
             value = self._copied(step.name, value, copy, slots[self.plan.slots[copy.source]])
         return value
+
+    def _likeliest(self, model: NodeModel, out: str, mean: str, at: int) -> str:
+        """The ordered dimensions' value; of zero-inflated ones the atom, where out[at ...] says that they are stuck."""
+        if not isinstance(model.head, ZeroInflatedHead):
+            return mean
+        continuous, ordered = model.layout.continuous, model.layout.ordered
+        moves = self.op("Greater", self.part(out, at, at + continuous), self.const(0.0, np.float32))
+        free = self.part(mean, 0, continuous)
+        value = self.op("Where", moves, free, self.const(_numpy(model.head.atom), np.float32))
+        return self.joined([value, self.part(mean, continuous, ordered)] if ordered > continuous else [value])
 
     def _hard(self, node: str, z: str) -> str:
         """Levels and choices hard, continuous dimensions as they are."""

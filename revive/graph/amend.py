@@ -8,8 +8,10 @@ from dataclasses import replace
 from revive.errors import UserError, suggestion
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.found import Amendment, Bound, Circle, Copied, StandIn, Unseen
+from revive.graph.found import Amendment, Bound, Circle, Copied, Late, StandIn, Unseen
 from revive.graph.nodes import Copy, Node, NodeKind, history_circles, history_columns
+from revive.graph.rewire import history_of
+from revive.graph.structure import computation_order
 
 Nodes = dict[str, Node]
 
@@ -29,6 +31,8 @@ def amended(graph: DecisionGraph, amendments: Iterable[Amendment]) -> DecisionGr
             _add_copy(graph, nodes, amendment)
         elif isinstance(amendment, StandIn):
             nodes = _with_stand_in(graph, nodes, amendment)
+        elif isinstance(amendment, Late):
+            nodes = _with_history(graph, nodes, amendment)
         else:
             _add_unseen(graph, nodes, amendment)
     if not found:
@@ -93,6 +97,17 @@ def _with_stand_in(graph: DecisionGraph, nodes: Nodes, said: StandIn) -> Nodes:
     for name in said.models:
         more[name] = replace(more[name], inputs=(*graph[name].inputs, said.node))
     return more
+
+
+def _with_history(graph: DecisionGraph, nodes: Nodes, said: Late) -> Nodes:
+    """The nodes with a history of the late one, which takes its place among the inputs of the transitions."""
+    made = history_of(graph, said.node, said.frames)
+    more = {**nodes, made.name: made}
+    for name in said.models:
+        others = [source for source in more[name].inputs if graph.source_of(source) != said.node]
+        more[name] = replace(more[name], inputs=(*others, made.name))
+    order = computation_order({name: node.inputs for name, node in more.items() if node.inputs})
+    return {name: more[name] for name in (*(n for n in more if n not in order), *order)}
 
 
 def _sharing(graph: DecisionGraph, node: str) -> Iterator[str]:

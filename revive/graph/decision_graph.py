@@ -8,7 +8,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final
 
-from revive.errors import UserError, suggestion
+from revive.errors import Problem, UserError, suggestion
 from revive.graph import picture
 from revive.graph.assemble import assemble
 from revive.graph.columns import Column
@@ -185,7 +185,10 @@ class DecisionGraph:
     def default_target(self) -> str:
         """The first decision node. Raises UserError where the graph has none."""
         if not self.decisions:
-            raise UserError("the graph has no decision node, so there is no policy to learn")
+            what = "the graph has no decision node, so there is no policy to learn"
+            raise UserError(
+                Problem(what, remedy="name one in the graph, or learn no policy: policy.mode=none")
+            )
         return self.decisions[0]
 
     def next_of(self, state: str) -> str:

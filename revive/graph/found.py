@@ -59,7 +59,16 @@ class StandIn:
     models: tuple[str, ...]
 
 
-Amendment = Circle | Bound | Copied | Unseen | StandIn
+@dataclass(frozen=True)
+class Late:
+    """What `node` does shows only later, so the transitions `models` see its last `frames` values."""
+
+    node: str
+    frames: int
+    models: tuple[str, ...]
+
+
+Amendment = Circle | Bound | Copied | Unseen | StandIn | Late
 """What the data show of columns, and is written into a graph."""
 
 _KINDS: Final[Mapping[str, type]] = {
@@ -68,6 +77,7 @@ _KINDS: Final[Mapping[str, type]] = {
     "copied": Copied,
     "unseen": Unseen,
     "stand_in": StandIn,
+    "late": Late,
 }
 
 

@@ -32,7 +32,7 @@ def rewired(graph: DecisionGraph, node: str, inputs: Sequence[str], history: int
     if faults:
         raise UserError(*(fault.problem() for fault in faults))
     made = {
-        source: _history(graph, source, history)
+        source: history_of(graph, source, history)
         for source in inputs
         if history > 1 and _varies(graph, source)
     }
@@ -64,7 +64,8 @@ def _varies(graph: DecisionGraph, node: str) -> bool:
     return base.kind not in _CONSTANT and base.history is None
 
 
-def _history(graph: DecisionGraph, source: str, length: int) -> Node:
+def history_of(graph: DecisionGraph, source: str, length: int) -> Node:
+    """A node with the last `length` values of `source`. Raises UserError where its name is taken by another."""
     name, spec = history_name(source, length), HistorySpec(source, length)
     columns = history_columns(name, spec, graph.columns(source))
     circles = history_circles(spec, graph[source].circles, graph[source].width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,14 +12,12 @@ from numpy.typing import NDArray
 
 from revive.data.scenario import Scenario
 from revive.deploy.bundle import load_venv
-from revive.deploy.sessions import VenvSession
-from revive.deploy.simulation import Simulation, Starts, View
+from revive.deploy.sessions import RewardOf, VenvSession
+from revive.deploy.simulation import Starts
 from revive.errors import Problem, UserError
 from revive.gym.spaces import ActionSpace, action_space, observation_space
-from revive.policy.reward import Reward
 
 Horizon = int | Literal["trusted", "episode"]
-RewardOf = str | Path | Callable[..., Any]
 
 
 class World:
@@ -63,22 +61,23 @@ class World:
             self.venv = bundle
         else:
             self.venv = load_venv(bundle, code, trust=trust, accept_failed_gate=accept_failed_gate)
-        scenario = _scenario(self.venv)
-        view = View.of(self.venv.graph, scenario, target, observe, history)
-        self.simulation = Simulation(
-            self.venv.model,
-            scenario,
-            view,
-            reward=_reward(self.venv, scenario, reward),
-            plants=plants,
+        self.simulation = self.venv.start(
+            plants,
+            target=target,
+            observe=observe,
+            history=history,
             starts=starts,
             noise=not deterministic,
+            reward=reward,
         )
+        view, scenario = self.simulation.view, self.simulation.scenario
+        if self.simulation.reward is None:
+            raise UserError(_unpaid(scenario))
         self.horizon = _steps(horizon, scenario)
         columns = view.graph.columns(view.target)
         self.actions: ActionSpace = action_space(columns, scenario.ranges.get(view.target))
         self.sight: Box = observation_space([c for n in view.seen for c in view.graph.columns(n)])
-        self.names = [f"{column.name}" for n in view.seen for column in view.graph.columns(n)]
+        self.names = [column.name for n in view.seen for column in view.graph.columns(n)]
 
     def observation(self) -> NDArray[np.float32]:
         """(B, columns of what is seen), inside the space."""
@@ -94,26 +93,14 @@ class World:
         return found["reward"][:, 0], ended, (steps >= self.horizon) & ~ended
 
 
-def _scenario(venv: VenvSession) -> Scenario:
-    if venv.scenario is None:
-        what = "this venv bundle carries no logged rows to start from"
-        remedy = "it was written by an earlier release: learn the venv again, with resume=fresh"
-        raise UserError(Problem(what, remedy=remedy))
-    return venv.scenario
-
-
-def _reward(venv: VenvSession, scenario: Scenario, given: RewardOf | None) -> Reward:
-    """The reward that was given, else the bundle's. Raises UserError where it may not be run, or there is none."""
-    if given is not None:
-        return Reward.of(given)
-    if venv.reward is not None:
-        return venv.reward
+def _unpaid(scenario: Scenario) -> Problem:
+    """Why there is no reward, and what to do."""
     if scenario.reward is None:
         what, remedy = "this venv bundle carries no reward", "reward=FILE, or a function get_reward(data)"
     else:
         what = f"the reward of this bundle is code of yours: {scenario.reward.file}"
         remedy = "read it with 'python -m revive show BUNDLE', then trust=True; or reward=FILE for your own"
-    raise UserError(Problem(what, place="reward", remedy=remedy))
+    return Problem(what, place="reward", remedy=remedy)
 
 
 def _steps(horizon: Horizon, scenario: Scenario) -> int:

@@ -122,9 +122,9 @@ class RecurrentNet(_OverTime):
 
 
 class TransformerNet(_OverTime):
-    """Self-attention among tokens: one for each frame and one for all other inputs; without a history one for each input.
+    """Self-attention among tokens: one for each frame, one for all other inputs; without a history one for each input.
 
-    Blocks normalise first (Vaswani et al. 2017, arXiv:1706.03762; over columns Gorishniy et al. 2021, arXiv:2106.11959).
+    Blocks normalise first (Vaswani et al. 2017, arXiv:1706.03762; over columns Gorishniy et al. 2021, 2106.11959).
     Features are those of the last token. hidden: the width of tokens, one entry for each block.
     """
 

@@ -95,7 +95,7 @@ def evaluate(
 
 def _keep_models(context: Context) -> None:
     """Record venv and policy as models, now that their gate stands in them."""
-    afresh = {kind: context.folder.times_afresh(kind) for kind in KINDS}
+    afresh: dict[str, int] = {kind: context.folder.times_afresh(kind) for kind in KINDS}
     for record in model_records(context.folder.path, afresh):
         context.tracker.model(record)
 

@@ -11,12 +11,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from revive.data.finding import sample_windows
-from revive.data.split import Split
 from revive.data.trajectories import Trajectories
-from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import StandIn
-from revive.pipeline.inputs import Inputs
+from revive.pipeline.inputs import Inputs, rewritten
 from revive.trust.card import Cards, CausalCard
 from revive.trust.question import questions
 from revive.trust.stand_in import effect_beside, stand_in
@@ -85,21 +83,7 @@ def _told(inputs: Inputs, said: StandIn, card: CausalCard) -> str | None:
 
 
 def _with(inputs: Inputs, wanted: Sequence[StandIn]) -> Inputs:
-    parts = inputs.parts
-    halves = Split(
-        _filled(parts.train, inputs.graph, wanted),
-        _filled(parts.validation, inputs.graph, wanted),
-        None if parts.test is None else _filled(parts.test, inputs.graph, wanted),
-    )
-    task = inputs.task
-    return replace(
-        inputs,
-        graph=amended(inputs.graph, wanted),
-        logs=_filled(inputs.logs, inputs.graph, wanted),
-        parts=halves,
-        task=None if task is None else replace(task, graph=amended(task.graph, wanted)),
-        prescribed=(),
-    )
+    return rewritten(replace(inputs, prescribed=()), wanted, lambda logs: _filled(logs, inputs.graph, wanted))
 
 
 def _filled(logs: Trajectories, graph: DecisionGraph, wanted: Sequence[StandIn]) -> Trajectories:

@@ -3,7 +3,7 @@ before a run folder exists."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from revive.config.experiments import find_experiment
 from revive.config.settings import Settings
 from revive.data.codec import Codec
 from revive.data.computed import Function, known_values, with_functions
+from revive.data.derive import with_derived
 from revive.data.proposal import Proposal
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.data.readers.checksum import require_sha256
@@ -28,6 +29,7 @@ from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment, StandIn
 from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
+from revive.policy.constraints import Constraints
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
@@ -43,6 +45,7 @@ class Task:
 
     decides: the node that a policy decides; None in a graph that has no decision, only parameters to tune.
     has_gradient: whether autograd leads from the reward to what a policy decides.
+    constraints: limits that a policy has to keep; None without any.
     """
 
     decides: str | None
@@ -50,6 +53,7 @@ class Task:
     reward: Reward
     logged_reward: Tensor
     has_gradient: bool = False
+    constraints: Constraints | None = None
 
     @property
     def target(self) -> str:
@@ -98,6 +102,7 @@ def gather(settings: Settings) -> Inputs:
     applied = to_apply(settings, graph, logs, other)
     prescribed = tuple(change for change in applied.changes if isinstance(change, StandIn))
     graph = amended(graph, [change for change in applied.changes if not isinstance(change, StandIn)])
+    logs, other = with_derived(logs, graph), None if other is None else with_derived(other, graph)
     parts = Split(logs, other) if other is not None else _parts(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
@@ -126,10 +131,11 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: Us
     logged = reward.of_logs(logs)
     if learns and target is not None:
         _require_choice(logs, graph, target, logged, settings.reward)
-    return _told(target, seen, reward, logged, logs, code)
+    return _told(settings, target, seen, reward, logged, logs, code)
 
 
 def _told(
+    settings: Settings,
     target: str | None,
     seen: DecisionGraph,
     reward: Reward,
@@ -138,7 +144,9 @@ def _told(
     code: UserCode,
 ) -> Task:
     smooth = target is not None and leads_to_action(reward, seen, target, code.functions, logs.arrays)
-    return Task(target, seen, reward.within(logs, logged), logged, smooth)
+    wanted = settings.policy.constraints
+    limits = Constraints.of(wanted.limits, seen, logs.arrays, allowed=wanted.allowed, lr=wanted.lr)
+    return Task(target, seen, reward.within(logs, logged), logged, smooth, limits)
 
 
 def _require_choice(
@@ -173,6 +181,21 @@ def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Dec
     return target, _seen_by_policy(settings, graph, target)
 
 
+def rewritten(
+    inputs: Inputs, wanted: Sequence[Amendment], filled: Callable[[Trajectories], Trajectories]
+) -> Inputs:
+    """The inputs with more written into the graph, once the logs were read; `filled` adds what the new nodes hold."""
+    parts, task = inputs.parts, inputs.task
+    test = None if parts.test is None else filled(parts.test)
+    return replace(
+        inputs,
+        graph=amended(inputs.graph, wanted),
+        logs=filled(inputs.logs),
+        parts=Split(filled(parts.train), filled(parts.validation), test),
+        task=None if task is None else replace(task, graph=amended(task.graph, wanted)),
+    )
+
+
 def without_data(
     settings: Settings,
     logs: Trajectories,
@@ -190,7 +213,7 @@ def without_data(
     code, task = UserCode.load(graph, folder), None
     if settings.reward is not None and logged is not None:
         reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
-        task = _told(target, seen, reward, logged, logs, code)
+        task = _told(settings, target, seen, reward, logged, logs, code)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder, cards=cards)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -137,6 +138,7 @@ def _fill(draft: Path, name: str, data: Path, description: str, dataset: Mapping
     (draft / "description.yaml").write_text(description, encoding="utf-8")
     graph = read_description(draft / "description.yaml")
     options = {"path": str(data.resolve()), "description": "description.yaml", **dataset}
+    options = _escaped(options)
     text = yaml.safe_dump({"dataset": options, "reward": "reward.py"}, sort_keys=False, allow_unicode=True)
     (draft / FILE).write_text("# @package _global_\n" + text, encoding="utf-8")
     with _unused_unsaid():
@@ -144,6 +146,17 @@ def _fill(draft: Path, name: str, data: Path, description: str, dataset: Mapping
     (draft / "reward.py").write_text(_reward(name, graph, logs), encoding="utf-8")
     (draft / "README.md").write_text(README.format(name=name, data=data.name), encoding="utf-8")
     return logs
+
+
+def _escaped(value: Any) -> Any:
+    """Values in which a `${...}` of a path or of a word stays what it is, where OmegaConf would resolve it."""
+    if isinstance(value, Mapping):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_escaped(inner) for inner in value]
+    if not isinstance(value, str):
+        return value
+    return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
 
 
 def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:

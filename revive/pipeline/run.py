@@ -19,9 +19,10 @@ from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
-from revive.pipeline.inputs import gather
+from revive.pipeline.inputs import Inputs, gather
+from revive.pipeline.late import shown_earlier_values
 from revive.pipeline.models import data_record
-from revive.pipeline.resume import ingredients, open_run, with_test_part
+from revive.pipeline.resume import ingredients, open_run, uses_other_venv, with_test_part
 from revive.pipeline.search import require_search
 from revive.pipeline.stages import learn_policy, learn_venv, require_venv
 from revive.pipeline.trust import cards_of
@@ -52,9 +53,8 @@ def run(
     require_no_errors(report, settings)
     data_hash = inputs.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
-    asked = inputs
-    inputs = replace(inputs, cards=cards_of(inputs))
-    inputs, hidden = stood_in(inputs, leave_alone=settings.dataset.proposals == "ask")
+    asked, first = inputs, cards_of(inputs)
+    inputs, told = _with_causes(replace(inputs, cards=first), settings)
     made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
         if opened is not None:
@@ -66,10 +66,12 @@ def run(
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
         write_report(report, asked, settings.experiment, folder.path)
         inputs.save_made_data(folder.path)
-        if inputs.cards is not None:
-            terminal.cards(inputs.cards)
-        for line in hidden:
+        if first is not None:
+            terminal.cards(first)
+        for line in told:
             terminal.note(f"data    {line}")
+        if inputs.cards is not None and inputs.cards is not first:
+            terminal.cards(inputs.cards)
         context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)
         context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
@@ -81,6 +83,14 @@ def run(
                 gate = evaluate(context, venv, learned, tuned, backtest(context, held_out))
         terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
         return failed(folder.path, gate) if venv is not None else None
+
+
+def _with_causes(inputs: Inputs, settings: Settings) -> tuple[Inputs, list[str]]:
+    """What follows from the causal cards is written into the graph; the line that says each of it."""
+    leave_alone = settings.dataset.proposals == "ask" or uses_other_venv(settings)
+    inputs, late = (inputs, []) if leave_alone else shown_earlier_values(inputs)
+    inputs, hidden = stood_in(inputs, leave_alone)
+    return inputs, [*late, *hidden]
 
 
 def _tracker(settings: Settings) -> Tracker:

@@ -228,9 +228,9 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
         choice.fallback,
         verdicts,
         learner.problem.horizon.to_json(),
-        [] if choice.fallback else tipping_of(learner.problem, taken),
-        court.shortlist(candidates, taken),
-        [line.to_json() for line in compared(court, candidates, taken)],
+        tipping=[] if choice.fallback else tipping_of(learner.problem, taken),
+        shortlist=court.shortlist(candidates, taken),
+        compared=[line.to_json() for line in compared(court, candidates, taken)],
     )
 
 

@@ -270,12 +270,12 @@ def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
     """What the logs say about cause and effect, before anything is learned from them.
 
     target: the node that a policy decides. A hidden cause of another decision is a caution, and so is one against which
-    an effect is declared.
+    an effect is declared. A venv that does not see the move that acts is none to learn in, whatever is declared.
     """
     if cards is None:
         return []
     found = [Verdict("no-card", f"{said}.", "Log more of it.", "caution") for said in cards.skipped]
-    unknown = [card for card in cards.cards if card.grade == "C"]
+    unknown = [card for card in cards.cards if card.grade == "C" and not card.is_late]
     if unknown:
         listed = "; ".join(
             f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown[:NAMED]
@@ -292,8 +292,9 @@ def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
         )
     for card in cards.cards:
         for remark in card.remarks:
-            if remark.code in ("hidden-driver", "wrong-sign"):
-                settled = card.declared is not None or card.node != target
+            if remark.code in ("hidden-driver", "wrong-sign", "dead-time"):
+                declared = card.declared is not None and remark.code != "dead-time"
+                settled = declared or card.node != target
                 severity: Severity = "caution" if settled else "distrust"
                 found.append(Verdict(remark.code, remark.sentence, remark.remedy, severity))
     return found

@@ -20,8 +20,10 @@ def _paragraphs(summary: Mapping[str, Any]) -> Iterator[str]:
     yield f"**{HEADLINES[level_of(summary)]}** (gate: {gate.get('status', 'not judged')}{accepted})"
     if "predicted" in policy:
         mean, low, high, logged, unit = reward_of(policy)
-        truth = policy.get("truth")
-        true = f"; in the simulator {number(truth['mean'], 4)} per step" if truth else ""
+        truth = policy.get("episodes", {}).get("truth", {}).get("return")
+        if "episodes" not in policy and "truth" in policy:
+            truth = policy["truth"]["mean"]
+        true = "" if truth is None else f"; {number(truth, 4)} in the simulator"
         yield (
             f"Reward {unit}: {number(logged, 4)} in the logs, {number(mean, 4)} predicted "
             f"({number(low, 4)} to {number(high, 4)}, 90 %){true}."

@@ -129,6 +129,7 @@ def sentences(summary: Summary) -> list[str]:
     lines = [
         *_prediction(policy, failed),
         *_terms(policy),
+        *_limits(policy),
         *_by_the_logs(policy),
         _choice(policy),
         *_conduct(policy),
@@ -165,6 +166,14 @@ def _prediction(policy: Mapping[str, Any], failed: bool) -> list[str]:
             f"predicted  {mean:.5g} {unit} in a venv that failed its tests, see below: nothing is promised"
         ]
     return [f"predicted  {mean:.5g} {unit}; the true mean lies between {low:.5g} and {high:.5g} (90 %)"]
+
+
+def _limits(policy: Mapping[str, Any]) -> list[str]:
+    return [
+        f"limit      {of['limit']}: exceeded in {of['predicted']:.2%} of the steps, {of['allowed']:.2%} allowed "
+        f"(logs {of['logged']:.2%})"
+        for of in policy.get("constraints", [])
+    ]
 
 
 def _terms(policy: Mapping[str, Any]) -> list[str]:

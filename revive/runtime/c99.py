@@ -90,10 +90,8 @@ class _Writer:
 
     def header(self) -> str:
         upper, name = self.name.upper(), self.name
-        seen, state = (
-            sum(self.widths.values()),
-            "\n".join(f"  double {at}[{size}];" for at, size in self._state()),
-        )
+        seen = sum(self.widths.values())
+        state = "".join(f"\n  double {at}[{size}];" for at, size in self._state())
         return f"""#ifndef {upper}_H
 #define {upper}_H
 /* A policy that revive has learned. All values are in physical units.
@@ -109,8 +107,7 @@ class _Writer:
 #define {upper}_ACTION {self.outputs}
 #define {upper}_FULL {self.inputs}
 
-typedef struct {{
-{state}
+typedef struct {{{state}
   double steps; /* since the last reset */
 }} {name}_state;
 

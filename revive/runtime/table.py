@@ -49,7 +49,7 @@ class Inputs:
     nodes: those that the model needs, histories and the step counter among them. middle: the middle of the logged
     values of a node, (d,), physical, which stands for what was decided before the first step.
 
-    Missing earlier values are those of the next later step that is known.
+    Earlier values that are missing are those of the step after them, as if the plant had rested there.
     """
 
     def __init__(
@@ -111,15 +111,15 @@ class Inputs:
         if spec is None:
             return np.stack([np.nan_to_num(known.get(c.name, np.zeros(rows))) for c in columns], axis=-1)
         width = len(columns) // spec.length
-        later = self._newest(spec.source, known, rows)
+        unknown = self._newest(spec.source, known, rows)
         frames = []
         for start in range(len(columns) - width, -1, -width):
             frame = np.stack(
                 [known.get(c.name, np.full(rows, np.nan)) for c in columns[start : start + width]], axis=-1
             )
             is_present = spec.delay == 0 and start == len(columns) - width
-            later = later if is_present else np.where(np.isnan(frame), later, frame)
-            frames.append(later)
+            frames.append(unknown if is_present else np.where(np.isnan(frame), unknown, frame))
+            unknown = frames[-1] if spec.source in self.present else unknown
         return np.hstack(frames[::-1])
 
     def _newest(self, source: str, known: Mapping[str, Array], rows: int) -> Array:

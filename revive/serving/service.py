@@ -42,7 +42,7 @@ class Service:
         self,
         policy: Policy,
         about: Mapping[str, Any] | None = None,
-        shadow: Path | None = None,
+        shadow: str | Path | None = None,
         outside: Outside = "refuse",
         plants: int = 10_000,
     ) -> None:
@@ -55,7 +55,7 @@ class Service:
         self._reader = Reader(self.contract, outside, shadow is not None)
         self._judged = self._judged_columns()
         self._span = self._spans()
-        self.log = None if shadow is None else ShadowLog(shadow, self._log_fields())
+        self.log = None if shadow is None else ShadowLog(Path(shadow), self._log_fields())
 
     @classmethod
     def of_bundle(cls, folder: str | Path, *, accept_failed_gate: bool = False, **options: Any) -> Service:

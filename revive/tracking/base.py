@@ -45,8 +45,9 @@ class ModelRecord:
 
     digest: of the bundle; one that was kept before is not kept again. script: the Python file that loads it.
     inputs, outputs: its columns, `{name, required, ...}` each, all of them numbers. example: a row, column -> [value].
-    requirements: pinned, as pip writes them. metadata: plain values that travel with it. params, tags, metrics: what
-    it is found and compared by. data: what the metrics were found on.
+    settings: what `script` lets its user choose, with the defaults. requirements: pinned, as pip writes them.
+    metadata: plain values that travel with it. params, tags, metrics: what it is found and compared by. data: what the
+    metrics were found on.
     trial: stage, how often that was begun afresh before, and name of the trial that it comes from.
     """
 
@@ -58,6 +59,7 @@ class ModelRecord:
     inputs: Sequence[Mapping[str, Any]]
     outputs: Sequence[Mapping[str, Any]]
     example: Mapping[str, Sequence[float]]
+    settings: Mapping[str, Any]
     requirements: Sequence[str]
     metadata: Mapping[str, Any]
     params: Mapping[str, Any]

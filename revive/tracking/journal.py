@@ -9,8 +9,8 @@ A job is a JSON object, a line of the file. `do` says what is to happen, `key` t
     metrics   points: [name, value, time, step] each                       time in milliseconds since the epoch
     artifact  path, folder                                                 copy a file or folder
     dataset   data: name, digest, source, columns, profile                 the data that a run learned from
-    model     name, kind, digest, bundle, script, inputs, outputs, example, requirements, metadata, params, tags,
-              points, dataset, trial (a key or null)                       a bundle as a model (`base.ModelRecord`)
+    model     name, kind, digest, bundle, script, inputs, outputs, example, settings, requirements, metadata,
+              params, tags, points, dataset, trial (a key or null)         a bundle as a model (`base.ModelRecord`)
     register  model_id, name, alias, description, note, tags               a version in the model registry
     end       status, time
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import shlex
 import time
 from collections.abc import Iterator, Mapping
@@ -136,7 +137,10 @@ class MlflowTracker(MlflowRun):
         """Open the run of this command, after what an earlier one on this folder could not send."""
         self._sender.use(folder)
         job = self._whole("open", params, tags, {})
-        self._sender.submit({**job, "name": readable_name(folder.name)})
+        source = {"mlflow.source.name": "revive", "mlflow.source.type": "LOCAL", "mlflow.user": _user()}
+        if "git_commit" in tags:
+            source["mlflow.source.git.commit"] = str(tags["git_commit"])
+        self._sender.submit({**job, "name": readable_name(folder.name), "tags": {**source, **job["tags"]}})
 
     def data(self, record: DataRecord) -> None:
         """Note the data as an input of the run."""
@@ -207,11 +211,28 @@ def model_job(record: ModelRecord) -> Job:
     }
 
 
-_MODEL_FIELDS = ("name", "kind", "digest", "inputs", "outputs", "example", "requirements", "metadata")
+_MODEL_FIELDS = (
+    "name",
+    "kind",
+    "digest",
+    "inputs",
+    "outputs",
+    "example",
+    "settings",
+    "requirements",
+    "metadata",
+)
 
 
 def _stage_key(name: str, afresh: int) -> str:
     return f"{afresh}/{name}" if afresh else name
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a number without a name, as containers have it
+        return "unknown"
 
 
 def _now() -> int:

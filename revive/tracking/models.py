@@ -104,6 +104,7 @@ def _save(folder: Path, model: LoggedModel, run_id: str, job: Job) -> None:
         artifacts={"bundle": job["bundle"]},
         signature=ModelSignature(_schema(job["inputs"]), _schema(job["outputs"])),
         input_example=DataFrame(job["example"]),
+        model_config=job["settings"],
         pip_requirements=job["requirements"],
         metadata=job["metadata"],
         mlflow_model=Model(model_uuid=model.model_id, model_id=model.model_id, run_id=run_id),

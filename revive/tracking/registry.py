@@ -49,7 +49,8 @@ def _version_of(client: MlflowClient, name: str, model_id: str) -> str | None:
     """The version that was made of this model before."""
     versions = client.search_model_versions(f"name = '{name}'")
     return next(
-        (str(v.version) for v in versions if model_id in (v.model_id, v.source.rpartition("/")[2])), None
+        (str(v.version) for v in versions if model_id in (v.model_id, (v.source or "").rpartition("/")[2])),
+        None,
     )
 
 

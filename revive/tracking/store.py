@@ -17,6 +17,7 @@ from revive.tracking.ids import Ids
 from revive.tracking.journal import Job
 from revive.tracking.models import RECORD, log_dataset, log_model, model_metrics, show_model
 from revive.tracking.registry import register
+from revive.tracking.view import TAGS
 
 # MLflow's limits for one request.
 _METRICS, _PARAMS, _TAGS, _PARAM_LENGTH, _TAG_LENGTH = 1000, 100, 100, 6000, 5000
@@ -213,13 +214,16 @@ class Store:
             # A database keeps no files, so say where they go: the default is the working directory.
             location = (self._log_dir / "mlartifacts").as_uri() if self._local else None
             try:
-                return str(client.create_experiment(self._experiment, artifact_location=location))
+                return str(client.create_experiment(self._experiment, artifact_location=location, tags=TAGS))
             except MlflowException as error:  # another command was faster
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
                 return self._find_experiment(client)
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
+        for key, value in TAGS.items():
+            if key not in known.tags:  # made by an earlier version, or by hand
+                client.set_experiment_tag(known.experiment_id, key, value)
         return str(known.experiment_id)
 
     @contextmanager

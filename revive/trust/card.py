@@ -80,6 +80,11 @@ class CausalCard:
         """Whether something that is not logged seems to move both."""
         return any(remark.code == "hidden-driver" for remark in self.remarks)
 
+    @property
+    def is_late(self) -> bool:
+        """Whether moves show only later than the transition sees."""
+        return any(remark.code == "dead-time" for remark in self.remarks)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**asdict(self), "alarm": self.alarm}

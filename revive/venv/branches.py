@@ -6,7 +6,7 @@ them can begin anew while the others go on.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,8 +16,9 @@ from torch import Tensor
 from revive.data.codec import Codec
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.nn.heads import Outputs
 from revive.venv.cells import Cells, OneEach
-from revive.venv.plan import Actor, Plan, Step, compile_plan
+from revive.venv.plan import Actor, LearnedStep, Plan, Step, compile_plan
 from revive.venv.stepping import Stepper
 from revive.venv.virtual_env import VirtualEnv
 
@@ -83,13 +84,12 @@ class Branches:
         functions = venv.code.functions
         self.plan: Plan = compile_plan(self.graph, self.codec, functions, self.given, actor, venv.observed)
         self.names = {slot: name for name, slot in self.plan.slots.items()}
-        first = _before(self.graph, watched, decided)
+        first = sources(self.graph, watched, self.given)
+        if decided is not None and decided in first:
+            what = f"{', '.join(watched)}: one of them follows from '{decided}', which is decided later"
+            raise UserError(Problem(what, remedy="watch what is known before the decision"))
         self._first: list[Step] = [step for step in self.plan.steps if self.names[step.slot] in first]
         self._then: list[Step] = [step for step in self.plan.steps if self.names[step.slot] not in first]
-        self._drawn = {
-            step: tuple(self.names[s.slot] for s in steps if self.names[s.slot] in venv.graph.learned)
-            for step, steps in (("look", self._first), ("act", self._then))
-        }
         self._subsets: dict[tuple[int, ...], VirtualEnv] = {}
         self._values: list[Any] = []
 
@@ -102,8 +102,8 @@ class Branches:
         for name, value in carried.values.items():
             values[plan.slots[name]] = spread(value)
         for name, (behind, _) in plan.latents.items():
-            state = self.graph.state_of(name)
-            values[behind] = spread(carried.latents.get(name, carried.values[state]))
+            state = carried.latents.get(name, carried.values.get(self.graph.state_of(name)))
+            values[behind] = None if state is None else spread(state)
         pasts = [spread(carried.pasts[self.names[kept.slot]]) for kept in plan.histories]
         self._stepper = Stepper(venv, plan, pasts, {}, self.together)
         self._values = values
@@ -115,13 +115,16 @@ class Branches:
             if name in self.plan.slots:
                 self._values[self.plan.slots[name]] = self.cells.spread(value)
         self._stepper.recall(self._values)
-        self._stepper.run(self._first, self._values, self._noise("look", generator), 0)
+        self._stepper.run(self._first, self._values, self._noise(self._first, generator), 0)
 
     def act(self, decided: Mapping[str, Tensor], generator: torch.Generator | None = None) -> None:
         """The rest of the time step. decided: what is given late, (B, d)."""
         for name, value in decided.items():
             self._values[self.plan.slots[name]] = self.cells.spread(value)
-        self._stepper.run(self._then, self._values, self._noise("act", generator), 0)
+        self._stepper.run(self._then, self._values, self._noise(self._then, generator), 0)
+        for name, (_, following) in self.plan.latents.items():
+            if self._values[following] is None:  # the reading was given
+                self._values[following] = self._values[self.plan.slots[name]]
         self._stepper.remember(self._values)
 
     def value(self, name: str) -> Tensor:
@@ -152,15 +155,23 @@ class Branches:
         latents = {name: gather(self._values[now]) for name, (now, _) in plan.latents.items()}
         return Carried(values, pasts, latents)
 
-    def _noise(self, part: str, generator: torch.Generator | None) -> dict[str, Tensor]:
+    def distribution(self, name: str) -> Outputs:
+        """What each member says of a learned node, (m, b, ...); all that it follows from is to be known."""
+        step = next(s for s in self.plan.steps if isinstance(s, LearnedStep) and s.name == name)
+        x = torch.cat([self._values[i] for i in step.inputs], dim=-1)
+        current = None if step.current is None else self._values[step.current]
+        return self._stepper.venv.model(name)(x, current)  # type: ignore[no-any-return]
+
+    def _noise(self, steps: Sequence[Step], generator: torch.Generator | None) -> dict[str, Tensor]:
         """Standard normal noise of the learned nodes, a draw for each branch; none without a generator."""
         if generator is None:
             return {}
         found = {}
-        for name in self._drawn[part]:
-            shape = (self.branches, self.codec.width(name))
-            drawn = torch.randn(shape, generator=generator, device=generator.device)
-            found[name] = self.cells.spread(drawn)
+        for step in steps:
+            if isinstance(step, LearnedStep):
+                shape = (self.branches, self.codec.width(step.name))
+                drawn = torch.randn(shape, generator=generator, device=generator.device)
+                found[step.name] = self.cells.spread(drawn)
         return found
 
     @property
@@ -181,19 +192,18 @@ class Branches:
         return self._subsets[key]
 
 
-def _before(graph: DecisionGraph, watched: Iterable[str], decided: str | None) -> Collection[str]:
-    """The watched nodes and all that they follow from. Raises UserError where that includes the decided one."""
+def sources(graph: DecisionGraph, wanted: Iterable[str], known: Collection[str] = ()) -> set[str]:
+    """The nodes `wanted` and all that they follow from in a time step; what is `known` follows from nothing."""
     reached: set[str] = set()
-    waiting = list(watched)
+    waiting = list(wanted)
     while waiting:
         name = waiting.pop()
         if name in reached:
             continue
-        if name == decided:
-            what = f"{', '.join(watched)}: one of them follows from '{decided}', which is decided later"
-            raise UserError(Problem(what, remedy="watch what is known before the decision"))
         reached.add(name)
         node = graph[name]
+        if name in known:
+            continue
         waiting += node.inputs
         if node.history is not None and node.history.delay == 0:
             waiting.append(node.history.source)

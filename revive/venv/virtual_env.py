@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from revive.data.codec import Codec
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.found import Late
+from revive.graph.names import history_name
 from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
@@ -321,7 +323,8 @@ class VirtualEnv(nn.Module):
             values[plan.slots[name]] = value
         for name, (behind, _) in plan.latents.items():
             values[behind] = (latent or {}).get(name, start[self.graph.state_of(name)])
-        pasts = plan.pasts(past or {}, start, {name: series[0] for name, series in given.items()})
+        first = {name: series[0] for name, series in given.items()}
+        pasts = plan.pasts({**self._supposed({**first, **start}), **(past or {})}, start, first)
         stepper = Stepper(self, plan, pasts, readings or {}, together)
         record: list[list[Tensor | None]] = []
         for t in range(horizon):
@@ -336,6 +339,15 @@ class VirtualEnv(nn.Module):
             for name, i in plan.slots.items()
             if record[0][i] is not None
         }
+
+    def _supposed(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The middle of the logs for the past of what nobody declared to be late, where not even its present is known."""
+        found = {}
+        for said in self.graph.found:
+            if isinstance(said, Late) and said.node not in known:
+                shape = (*next(iter(known.values())).shape[:-1], (said.frames - 1) * self.codec.width(said.node))
+                found[history_name(said.node, said.frames)] = torch.zeros(shape, device=self.device)
+        return found
 
     def hand_on(self, x: Tensor, shift: int) -> Tensor:
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""

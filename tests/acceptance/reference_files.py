@@ -233,6 +233,8 @@ def _check(case: Case, checkout: Path, folder: Path) -> list[str]:
         values["dataset.ignore_check"] = "true"  # type: ignore[assignment]
     if case.name == "nan":  # REVIVE masks without being asked, `check` asks
         values["dataset.missing"] = "mask"  # type: ignore[assignment]
+    if "policy" not in case.wanted:
+        values["policy.mode"] = "none"  # type: ignore[assignment]
     words = [f"{key}={value}" for key, value in values.items() if value is not None]
     return ["check", *words]
 

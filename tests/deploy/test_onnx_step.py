@@ -87,14 +87,18 @@ def values_of(graph: DecisionGraph, rows: int) -> dict[str, np.ndarray]:
 
 
 def venv_of(
-    kind: str, std: Any = "constant", observed: tuple[str, ...] = (), found: tuple[Any, ...] = ()
+    kind: str,
+    std: Any = "constant",
+    observed: tuple[str, ...] = (),
+    found: tuple[Any, ...] = (),
+    head: Any = "normal",
 ) -> VirtualEnv:
     """A venv of four members with random weights."""
     graph = amended(parse_description({"metadata": GRAPHS[kind]}, "test"), found)
     torch.manual_seed(0)
     codec = Codec.fit(graph, values_of(graph, 400))
     scales = {name: [0.3] * codec.layout(name).ordered for name in graph.learned}
-    venv = VirtualEnv(graph, codec, 4, NetworkSpec((16, 16), "silu", std), scales, None, observed)
+    venv = VirtualEnv(graph, codec, 4, NetworkSpec((16, 16), "silu", std, head), scales, None, observed)
     with torch.no_grad():
         for weight in venv.models.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
@@ -158,6 +162,18 @@ def test_copied_and_hidden_columns(tmp_path: Path) -> None:
     assert session.graph["next_x"].copies
     assert session.graph["next_x"].unseen
     assert apart(session, graph, model, 500).max() <= 1e-5
+
+
+@pytest.mark.parametrize("std", ["constant", "conditioned"])
+@pytest.mark.parametrize("head", ["student_t", "zero_inflated"])
+def test_values_that_are_no_gaussians(tmp_path: Path, head: str, std: str) -> None:
+    assert apart(*exported(tmp_path, venv_of("plain", std, head=head)), rows=500).max() <= 1e-5
+
+
+def test_a_mixture_is_named(tmp_path: Path) -> None:
+    save_venv(venv_of("plain", head="mixture"), tmp_path / "venv", {})
+    with pytest.raises(UserError, match="the node 'next_x' is a mixture"):
+        export_step(tmp_path / "venv", tmp_path / "step.onnx")
 
 
 def test_a_rollout_of_steps(tmp_path: Path) -> None:

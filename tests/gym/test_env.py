@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env  # noqa: E402
 import revive  # noqa: E402
 import revive.gym  # noqa: E402
 from revive.errors import UserError  # noqa: E402
-from tests.gym.conftest import EXPERIMENTS  # noqa: E402
+from tests.made_runs import EXPERIMENTS  # noqa: E402
 
 ADVICE = ".*(symmetric and normalized|infinity).*"  # physical units are what is promised
 
@@ -114,6 +114,14 @@ def test_a_reward_of_ones_own_takes_the_place_of_the_bundles(runs: Path) -> None
     env = make(runs, "refrigerator", trust=False, reward=lambda data: data["action"])
     env.reset(seed=0)
     assert env.step(np.array([2.5], np.float32))[1] == pytest.approx(2.5)
+
+
+def test_a_reward_that_is_no_number_is_the_lowest_logged_one(runs: Path) -> None:
+    env = make(runs, "refrigerator", reward=lambda data: data["action"] / 0.0 - data["action"] / 0.0)
+    env.reset(seed=0)
+    worst = env.unwrapped.world.venv.scenario.worst
+    assert worst < 0
+    assert env.step(np.array([2.5], np.float32))[1] == pytest.approx(worst)
 
 
 @pytest.mark.parametrize(

@@ -14,42 +14,13 @@ from typing import Any
 import pytest
 
 from revive.tracking import MlflowTracker
-from revive.tracking.clerk import state_of
-from revive.tracking.sender import Reply
 from revive.tracking.store import Store
-
-
-class InProcess:
-    """A clerk without a process of its own: MLflow is imported once for all tests here."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
-    def ask(self, job: dict[str, Any], folder: Path | None) -> Reply:
-        try:
-            self.store.do(job, folder)
-        except Exception as error:
-            return Reply(state_of(error), f"{type(error).__name__}: {error}")
-        return Reply("done")
-
-    def dismiss(self, *, now: bool) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database; making one takes seconds."""
-    home = tmp_path_factory.mktemp("empty")
-    Store(home, None, "demo").do({"do": "connect"}, None)
-    return home / "mlflow.db"
+from tests.tracking.in_process import InProcess, copy_database
 
 
 @pytest.fixture
-def home(empty: Path, tmp_path: Path) -> Path:
-    shutil.copy(empty, tmp_path / "mlflow.db")
-    with closing(sqlite3.connect(tmp_path / "mlflow.db")) as database:
-        database.execute("delete from experiments")  # its artifacts lie elsewhere
-        database.commit()
-    return tmp_path
+def home(new_database: Path, tmp_path: Path) -> Path:
+    return copy_database(new_database, tmp_path)
 
 
 def command(home: Path, patience: float = 30, uri: str | None = None, **params: Any) -> MlflowTracker:

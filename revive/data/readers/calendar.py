@@ -1,14 +1,15 @@
-"""Times that a table spreads over columns of year, month, day, hour and so on."""
+"""Times that a table spreads over several columns: a date and a time of day, or year, month, day, hour and so on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from revive.data.readers.container import AND, Info
+from revive.data.readers.tables import TableFormat, microseconds
 from revive.data.roles import tokens
 from revive.data.trajectories import FloatArray
 
@@ -28,16 +29,6 @@ _PARTS: Final = {
 }
 _SECONDS: Final = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 _DAY: Final = 86_400.0
-
-
-class _Tables(Protocol):
-    def columns(self, path: Path) -> list[tuple[str, Info]]: ...
-
-    def rows(self, path: Path) -> int: ...
-
-    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]: ...
-
-    def pandas_call(self, path: Path) -> str: ...
 
 
 def calendar_parts(names: Sequence[str]) -> dict[str, str]:
@@ -78,37 +69,51 @@ def seconds_of(parts: Mapping[str, FloatArray]) -> FloatArray:
 
 
 class CalendarTables:
-    """Tables of any format, with the sum of the parts of a date as one more column."""
+    """Tables of any format, with the sums of the parts of dates as more columns."""
 
-    def __init__(self, tables: _Tables) -> None:
+    def __init__(self, tables: TableFormat) -> None:
         self._tables = tables
 
     def columns(self, path: Path) -> list[tuple[str, Info]]:
         found = self._tables.columns(path)
-        parts = self._parts(found)
-        if parts:
+        more = [(name, Info((-1,), "dates", "dates")) for name in self._pairs(found)]
+        if parts := self._parts(found):
             clocked = {*parts} & {"hhmm", *_SECONDS}
-            found = [*found, (AND.join(parts.values()), Info((-1,), "dates", "dates" if clocked else "days"))]
-        return found
+            more.append((AND.join(parts.values()), Info((-1,), "dates", "dates" if clocked else "days")))
+        return found + more
 
     @staticmethod
     def _parts(columns: Sequence[tuple[str, Info]]) -> dict[str, str]:
         return calendar_parts([name for name, info in columns if info.numeric and not info.words])
 
+    @staticmethod
+    def _pairs(columns: Sequence[tuple[str, Info]]) -> dict[str, tuple[str, str]]:
+        """Name -> a column of days and one of times of day; several where each day has its time (UTC, local)."""
+        days, clocks = (
+            [name for name, info in columns if info.holds == holds] for holds in ("days", "times of day")
+        )
+        if len(days) != len(clocks):
+            return {}
+        return {day + AND + clock: (day, clock) for day, clock in zip(days, clocks, strict=True)}
+
     def rows(self, path: Path) -> int:
         return self._tables.rows(path)
 
-    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
-        parts = self._parts(self._tables.columns(path))
-        whole = AND.join(parts.values()) if parts else None
-        plain = [name for name in columns if name != whole]
-        if plain:
-            yield from self._tables.runs(path, plain)
-        if whole is not None and whole in columns:
-            yield iter([self._joined(path, whole, parts)])
-
     def pandas_call(self, path: Path) -> str:
         return self._tables.pandas_call(path)
+
+    def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
+        known = self._tables.columns(path)
+        parts, pairs = self._parts(known), self._pairs(known)
+        whole = AND.join(parts.values()) if parts else None
+        pairs = {name: pair for name, pair in pairs.items() if name in columns}
+        first = [part for pair in pairs.values() for part in pair]  # beside each other, to be read at once
+        read = dict.fromkeys([*first, *(name for name in columns if name not in pairs and name != whole)])
+        if read:
+            for run in self._tables.runs(path, [*read]):
+                yield _with_sums(run, columns, pairs) if pairs else run
+        if whole is not None and whole in columns:
+            yield iter([self._joined(path, whole, parts)])
 
     def _joined(self, path: Path, whole: str, parts: Mapping[str, str]) -> Any:
         import pyarrow as pa  # type: ignore[import-untyped]
@@ -121,3 +126,22 @@ class CalendarTables:
         seconds = seconds_of({part: np.concatenate(pieces[name]) for part, name in parts.items()})
         micros = pa.array(np.nan_to_num(seconds * 1e6).astype(np.int64), mask=np.isnan(seconds))
         return pa.RecordBatch.from_arrays([micros.cast(pa.timestamp("us"))], [whole])
+
+
+def _with_sums(
+    run: Iterator[Any], columns: Sequence[str], pairs: Mapping[str, tuple[str, str]]
+) -> Iterator[Any]:
+    """The batches with those of `columns` that they hold, and with the sums of the pairs that they hold."""
+    import pyarrow as pa
+
+    for batch in run:
+        held = {
+            name: column
+            for name, column in zip(batch.schema.names, batch.columns, strict=True)
+            if name in columns
+        }
+        for name, (day, clock) in pairs.items():
+            if day in batch.schema.names and clock in batch.schema.names:
+                micros = pa.compute.add(microseconds(batch.column(day)), microseconds(batch.column(clock)))
+                held[name] = micros.cast(pa.timestamp("us"))
+        yield pa.RecordBatch.from_arrays([*held.values()], [*held])

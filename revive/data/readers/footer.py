@@ -45,7 +45,8 @@ def _is_footer(lines: Sequence[str], number: int, dialect: Dialect, kinds: Seque
     cells = row.cells if row else []
     told = [(cell, number) for number, cell in enumerate(cells) if cell]
     if not told:
-        return False  # only separators: a row in which nothing was logged, or a ragged one
+        # only separators are a row in which nothing was logged, or a ragged one; blanks in quotes are neither
+        return len(cells) == 1 < len(kinds)
     first, place = told[0]
     word = first.lower().rstrip(":").split(" ")[0].strip("#*-=([")
     if word in _SUMMARIES:

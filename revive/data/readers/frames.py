@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from revive.data.readers.cells import Kind, Reader, kind_of
+from revive.data.readers.cells import Kind, Reader
 from revive.data.readers.container import Info
 from revive.data.readers.dialect import Dialect, TableOptions
+from revive.data.readers.kinds import figures, is_named, kinds_of
 from revive.data.readers.marks import decimal_marks
 from revive.data.readers.parquet import info_of
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.table_rows import Row
+from revive.data.readers.time_forms import figures_form
 from revive.data.readers.words import plain, unit_in_name
 from revive.errors import Problem, Problems, UserError
 
@@ -31,7 +33,7 @@ class FrameTable:
     """The columns of a frame; those of text are read as the cells of a text table are."""
 
     def __init__(self, frame: Any, options: TableOptions) -> None:
-        self._table, self._options = _as_arrow(frame), options
+        self._table, self._options = _with_figures_as_text(_as_arrow(frame)), options
         self._texts = {
             name: column
             for name, column in zip(self._table.column_names, self._table.columns, strict=True)
@@ -46,9 +48,8 @@ class FrameTable:
         ]
         decimal, thousands = decimal_marks(rows, "\t", FRAME, options)
         self._dialect = Dialect("\t", decimal, thousands, (), (), None, None, 1)
-        self._kinds: dict[str, Kind] = {
-            name: kind_of(name, column.combine_chunks(), options) for name, column in self._texts.items()
-        }
+        texts = {name: column.combine_chunks() for name, column in self._texts.items()}
+        self._kinds: dict[str, Kind] = kinds_of(texts, options, {})[0]
 
     def columns(self, path: Path) -> list[tuple[str, Info]]:
         found = []
@@ -87,6 +88,18 @@ class FrameTable:
         for column, text in reader.words.said():
             if is_new(str(FRAME), column, text):
                 say_once(f"{FRAME}: no value: {text}")
+
+
+def _with_figures_as_text(table: Any) -> Any:
+    """The table, with whole numbers like 20240304220000 as the text of the times that they are."""
+    from pyarrow import string, types  # type: ignore[import-untyped]
+
+    for number, field in enumerate(table.schema):
+        if types.is_integer(field.type):
+            cells = figures(table.column(number).slice(0, _SAMPLED))
+            if cells and figures_form(cells, is_named(field.name)):
+                table = table.set_column(number, field.name, table.column(number).cast(string()))
+    return table
 
 
 def _as_arrow(frame: Any) -> Any:

@@ -28,14 +28,14 @@ def kinds_of(
     types: dict[str, Any] = {}
     for name, column in columns.items():
         kinds[name], types[name] = (states[name], None) if name in states else _kind(name, column, options)
-    figures = {name: _figures(columns[name]) for name, kind in kinds.items() if kind.holds == "numbers"}
-    for name, cells in figures.items():
-        if form := figures_form(cells, _is_named(name)):
+    whole = {name: figures(columns[name]) for name, kind in kinds.items() if kind.holds == "numbers"}
+    for name, cells in whole.items():
+        if form := figures_form(cells, is_named(name)):
             kinds[name], types[name] = Kind("times", form=form), None
     forms = [kind.form for kind in kinds.values() if kind.form is not None]
     if any(form.dated and not form.clocked for form in forms):  # figures beside a column of days
-        for name, cells in figures.items():
-            if kinds[name].holds == "numbers" and _is_named(name) and (form := clock_form(cells)):
+        for name, cells in whole.items():
+            if kinds[name].holds == "numbers" and is_named(name) and (form := clock_form(cells)):
                 kinds[name], types[name] = Kind("times", form=form), None
     return kinds, {name: kind for name, kind in types.items() if kind is not None}
 
@@ -67,7 +67,7 @@ def _ordered(kind: Kind, options: TableOptions) -> Kind:
     return replace(kind, form=replace(kind.form, order=options.dates))
 
 
-def _figures(column: Any) -> list[str]:
+def figures(column: Any) -> list[str]:
     """The cells of a column of whole numbers; empty where it holds others."""
     from pyarrow import types
 
@@ -76,5 +76,6 @@ def _figures(column: Any) -> list[str]:
     return [str(cell).strip() for cell in column.slice(0, _LOOKED_AT).to_pylist() if cell is not None]
 
 
-def _is_named(name: str) -> bool:
+def is_named(name: str) -> bool:
+    """Whether the name of a column of figures says that they are times."""
     return is_time(name) or bool({*tokens(name)} & _CLOCKS)

@@ -18,7 +18,8 @@ from revive.data.readers.text import TextTables
 from revive.data.readers.workbook import WORKBOOKS
 from revive.errors import Problem, UserError, nearest
 
-_TEXTS: Final = (".csv", ".tsv", ".txt", ".dat", ".data", ".asc", ".log", ".lvm", ".mpt", ".prn", ".tab")
+_INSTRUMENTS: Final = (".dat", ".data", ".asc", ".log", ".lvm", ".mpt", ".prn", ".tab")  # text, in most cases
+_TEXTS: Final = (".csv", ".tsv", ".txt", *_INSTRUMENTS)
 _PACKED: Final = (".gz", ".zst")
 _TABLES: Final = (*WORKBOOKS, *_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
 _SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".xlsx", ".parquet")
@@ -102,6 +103,9 @@ def _folder(path: Path, options: TableOptions) -> Container:
             return MinariFile(path / name)
     files = [entry for entry in path.iterdir() if _suffix(entry) in _TABLES and entry.name[0] != "."]
     kinds = sorted({_suffix(entry) for entry in files})
+    if len(kinds) > 1:  # a program's own .log, for example, beside the tables
+        kinds = [kind for kind in kinds if kind not in _INSTRUMENTS] or kinds
+        files = [entry for entry in files if _suffix(entry) in kinds]
     if len(kinds) == 1:
         for entry in files:
             _require_file(entry)

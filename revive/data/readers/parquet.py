@@ -76,7 +76,9 @@ def info_of(kind: Any) -> Info:
     if any(test(kind) for test in numbers):
         return Info((-1,))
     if types.is_timestamp(kind) or types.is_date(kind):
-        return Info((-1,), "dates", "dates")
+        return Info((-1,), "dates", "days" if types.is_date(kind) else "dates")
+    if types.is_time(kind):
+        return Info((-1,), "dates", "times of day")
     if types.is_string(kind) or types.is_large_string(kind):
         return Info((-1,), "text", "text")
     return Info((-1,), "other", str(kind))

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from revive.data.readers.container import AND
 from revive.data.readers.source import Lines
 from revive.errors import Problem, UserError
 
@@ -67,24 +65,6 @@ def without_names(text: bytes, names: bytes) -> tuple[bytes, int]:
     if not names.strip() or names not in text:
         return text, 0
     return re.subn(rb"(?m)^" + re.escape(names) + rb"[ \t]*\r?$", b"", text)
-
-
-def joined(batch: Any, columns: Sequence[str]) -> Any:
-    """The batch with exactly these columns; `date + time` is the sum of both."""
-    import pyarrow as pa  # type: ignore[import-untyped]
-
-    if batch.schema.names == list(columns):
-        return batch
-    arrays = []
-    for name in columns:
-        if name in batch.schema.names:
-            arrays.append(batch.column(name))
-            continue
-        date, clock = (
-            batch.column(part).cast(pa.timestamp("us")).cast(pa.int64()) for part in name.split(AND)
-        )
-        arrays.append(pa.compute.add(date, clock).cast(pa.timestamp("us")))
-    return pa.RecordBatch.from_arrays(arrays, list(columns))
 
 
 class reading:

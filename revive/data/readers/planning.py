@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from revive.data.derive import is_optional, is_read
@@ -108,15 +109,18 @@ class Planner:
         """By `node.column`, by `column` where one node alone has it, by `node` of one column, by `node_0`."""
         columns = self.graph.columns(name)
         column = columns[number].name
-        owners = Counter(
-            c.name for n in self.graph.nodes.values() if n.name == n.columns[0].node for c in n.columns
-        )
         bare = column if name not in self.graph.transitions else transition_name(column)
         candidates = [f"{name}.{column}"]
-        candidates += [bare] if owners[column] < 2 else []
+        candidates += [bare] if self._owners[column] < 2 else []
         candidates += [name] if len(columns) == 1 else []
         candidates += [f"{name}_{number}"]
         return next((candidate for candidate in candidates if candidate in self.container.infos), None)
+
+    @cached_property
+    def _owners(self) -> Counter[str]:
+        """Column -> how many nodes have one of that name."""
+        nodes = self.graph.nodes.values()
+        return Counter(c.name for n in nodes if n.name == n.columns[0].node for c in n.columns)
 
     def _part(self, node: str, source: str) -> Part | None:
         infos = self.container.infos

@@ -262,7 +262,15 @@ def _plain(column: Any, dtype: type[np.generic]) -> Any:
 def _seconds(column: Any, name: str, path: str) -> np.ndarray:
     import pyarrow as pa
 
-    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        micros = column.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-        return _numbers(micros, name, path) / 1e6
+    kinds = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)
+    if any(test(column.type) for test in kinds):
+        return _numbers(microseconds(column), name, path) / 1e6
     return _numbers(column, name, path)
+
+
+def microseconds(column: Any) -> Any:
+    """An arrow array of times, dates or times of day as whole microseconds, since 1970 or of the day."""
+    import pyarrow as pa
+
+    kind = pa.time64("us") if pa.types.is_time(column.type) else pa.timestamp("us")
+    return column.cast(kind, safe=False).cast(pa.int64())

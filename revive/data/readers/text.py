@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from revive.data.readers.cells import Kind, Reader
-from revive.data.readers.container import AND, Info
+from revive.data.readers.container import Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
-from revive.data.readers.pieces import joined, own, reading, rest_of_line, some_lines, without_names
+from revive.data.readers.pieces import own, reading, rest_of_line, some_lines, without_names
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
@@ -116,13 +116,6 @@ class _TextTable:
         units = dict(zip(self._dialect.names, self._dialect.units, strict=True))
         found = [(name, self.kinds[name].info(units[name])) for name in self._dialect.names]
         found = [(name, info) for name, info in found if name or info.kind != "other"]
-        days = [name for name in self._number if self._is_time(name, dated=True, clocked=False)]
-        clocks = [name for name in self._number if self._is_time(name, dated=False, clocked=True)]
-        if len(days) == len(clocks):  # of UTC and of the place, for example
-            found += [
-                (day + AND + clock, Info((-1,), "dates", "dates"))
-                for day, clock in zip(days, clocks, strict=True)
-            ]
         return found
 
     def pandas_call(self) -> str:
@@ -140,10 +133,6 @@ class _TextTable:
         given = "".join(f", {key}={value!r}" for key, (value, usual) in said.items() if value != usual)
         return f"pd.read_csv({name}{given})"
 
-    def _is_time(self, name: str, dated: bool, clocked: bool) -> bool:
-        form = self.kinds[name].form
-        return form is not None and (form.dated, form.clocked) == (dated, clocked)
-
     def _kinds(self, body: bytes) -> dict[str, Kind]:
         """What the columns hold, told from the sample; sets the types that pyarrow can read by itself."""
         import pyarrow as pa  # type: ignore[import-untyped]
@@ -160,18 +149,14 @@ class _TextTable:
     def batches(self, columns: Sequence[str]) -> Iterator[Any]:
         """Record batches of all rows; text stays, all else is numbers or times."""
         with reading(self._path):
-            wanted = list(dict.fromkeys(part for name in columns for part in self._parts(name)))
+            wanted = list(columns)
             self._settle(wanted)
             reader = Reader(self._dialect, self._options, self.kinds)
             places = Places(self._chunks, self._dialect.first)
             for text in self._chunks():
                 places.enter(text)
-                for batch in self._converted(text, places, wanted, reader):
-                    yield joined(batch, columns)
+                yield from self._converted(text, places, wanted, reader)
             self._finish(reader)
-
-    def _parts(self, name: str) -> list[str]:
-        return [name] if name in self._number else name.split(AND)
 
     def _settle(self, wanted: Sequence[str]) -> None:
         """Finds the order of day and month where the sample allows both, from all rows."""

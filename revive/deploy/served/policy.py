@@ -20,7 +20,7 @@ class PolicyModel(PythonModel):
         from revive.runtime.policy import load_policy
         from revive.runtime.table import PolicyTable
 
-        accept = bool((context.model_config or {}).get("accept_failed_gate"))
+        accept = bool(context.model_config["accept_failed_gate"])
         self.table = PolicyTable(load_policy(context.artifacts["bundle"], accept_failed_gate=accept))
 
     def predict(

@@ -20,9 +20,9 @@ class VenvModel(PythonModel):
         from revive.deploy.bundle import load_venv
         from revive.deploy.tables import VenvTable
 
-        chosen = context.model_config or {}
-        allowed = {key: bool(chosen.get(key)) for key in ("accept_failed_gate", "trust")}
-        self.table = VenvTable(load_venv(context.artifacts["bundle"], **allowed))
+        accept, trust = (bool(context.model_config[key]) for key in ("accept_failed_gate", "trust"))
+        venv = load_venv(context.artifacts["bundle"], accept_failed_gate=accept, trust=trust)
+        self.table = VenvTable(venv)
 
     def predict(
         self, context: Any, model_input: DataFrame, params: dict[str, Any] | None = None

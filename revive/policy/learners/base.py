@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
 from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from revive.policy.candidate import Candidate, Snapshots
 from revive.policy.choice import Court, Score
 from revive.policy.problem import PolicyProblem
 from revive.training import Learner, Standing
+
+_log = logging.getLogger("revive")
 
 
 class PolicyLearner(Learner):
@@ -19,6 +23,7 @@ class PolicyLearner(Learner):
 
     problem: PolicyProblem
     simulates = True  # whether it spends the budget of simulated steps
+    diverged: dict[str, Any] | None = None  # the node and the step of the first loss that was no number
 
     @classmethod
     def unsuited(cls, problem: PolicyProblem) -> str | None:
@@ -28,6 +33,21 @@ class PolicyLearner(Learner):
     @abstractmethod
     def candidates(self) -> list[Candidate]:
         """What may be chosen of what was learned so far."""
+
+    def watch(self, loss: Tensor, step: int) -> None:
+        """Say once that a loss is no number, and where. loss: of any copies together.
+
+        Nothing ends: gradients that are no numbers move no copy (`clip_gradient_by_member`), so that a copy that
+        diverges stays as it was and the others go on.
+        """
+        if self.diverged is None and not bool(torch.isfinite(loss)):
+            self.diverged = {"node": self.problem.target, "step": step}
+            what = "policy of '%s': the loss of %s is no number at step %d; what has diverged stays as it was before"
+            _log.warning(what, self.problem.target, type(self).__name__, step)
+
+    def told(self, notes: dict[str, Any]) -> dict[str, Any]:
+        """Notes, with the divergence where there was one."""
+        return {**notes, "diverged": self.diverged} if self.diverged else notes
 
     @cached_property
     def _court(self) -> Court:
@@ -57,8 +77,13 @@ class SnapshotLearner(PolicyLearner):
         return self.taken.candidates()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["learner"] = {"generator": self.generator.get_state(), "taken": self.taken.state()}
+        checkpoint["learner"] = {
+            "generator": self.generator.get_state(),
+            "taken": self.taken.state(),
+            "diverged": self.diverged,
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.generator.set_state(checkpoint["learner"]["generator"])
         self.taken.load(checkpoint["learner"]["taken"])
+        self.diverged = checkpoint["learner"].get("diverged")

@@ -1,9 +1,12 @@
-"""Clones of the logs' controller: of all trajectories, of the best of them, and of each kind of behaviour in them.
+"""Clones of the logs' controller: of all trajectories, of good ones above all, and of each kind of behaviour in them.
 
 `L = mean Huber(pi(s) - a)` on logged rows (behaviour cloning; cross-entropy for categories). Logs of several
 controllers are averaged by one clone, so trajectories that act differently get clones of their own: each trajectory is
 described by the moments of its residual action, `mean (a - a_all(s)) [1, s]`, and split in two where that explains most
 of them.
+
+The clone of the good ones draws trajectory i in proportion to `w_i = exp(tilt z_i)`, z_i its return in standard
+deviations from the mean (return-weighted regression; Peters and Schaal 2007): more rows than the best few hold.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from revive.policy.problem import PolicyProblem
 FEWEST = 6  # trajectories of a half, from which the best of them are a set of their own
 EXPLAINED = 0.5  # share of the variance between trajectories that two kinds must explain
 RIDGE = 1e-3
+SHARES = 10  # the finest step of a trajectory's weight
 
 
 class Clones(SnapshotLearner):
@@ -34,7 +38,7 @@ class Clones(SnapshotLearner):
 
     Args:
         problem: what is to be learned.
-        best: share of the trajectories, those with the largest returns, that the best clone repeats.
+        tilt: how much more the weighted clone repeats trajectories that earned more.
         updates, batch, lr: Adam, cosine to zero; rows per update and clone.
         weight_decay: of AdamW, on all weights.
         snapshots: moments at which the clones are handed in.
@@ -48,7 +52,7 @@ class Clones(SnapshotLearner):
         self,
         problem: PolicyProblem,
         *,
-        best: float,
+        tilt: float,
         updates: int,
         batch: int,
         lr: float,
@@ -61,7 +65,7 @@ class Clones(SnapshotLearner):
         self.problem, self.updates, self.batch, self.lr = problem, updates, batch, lr
         self.weight_decay, self.clip, self.chunk = weight_decay, clip, chunk
         self.every = max(1, updates // snapshots)
-        halves = [_kinds(problem, part, best) for part in problem.rows.parts]
+        halves = [_kinds(problem, part, tilt) for part in problem.rows.parts]
         self.variants = [name for name in halves[0] if all(name in half for half in halves)]
         pools = [half[name] for half in halves for name in self.variants]
         earned = [_earned(problem, pool) for pool in pools]
@@ -94,6 +98,7 @@ class Clones(SnapshotLearner):
             optimizer.step()
             if (update + 1) % self.every == 0:
                 self.taken.take(update + 1)
+        self.watch(loss, update + 1)
         self.note("loss", loss.detach() / self.policy.copies)
 
     def _draw(self) -> tuple[Tensor, Tensor]:
@@ -104,7 +109,7 @@ class Clones(SnapshotLearner):
         return _seen(self.problem, index), self.problem.rows.values[self.problem.target][index]
 
     def notes(self) -> dict[str, Any]:
-        return {"updates": self.updates, "variants": list(self.variants)}
+        return self.told({"updates": self.updates, "variants": list(self.variants)})
 
 
 def _seen(problem: PolicyProblem, index: Tensor) -> Tensor:
@@ -114,7 +119,7 @@ def _seen(problem: PolicyProblem, index: Tensor) -> Tensor:
     return torch.cat([row[name] for name in names], dim=-1)
 
 
-def _kinds(problem: PolicyProblem, part: range, best: float) -> dict[str, Tensor]:
+def _kinds(problem: PolicyProblem, part: range, tilt: float) -> dict[str, Tensor]:
     """Name of a set of trajectories -> its rows, for one half."""
     rows = problem.rows
     spans = _spans(rows, part)
@@ -122,8 +127,9 @@ def _kinds(problem: PolicyProblem, part: range, best: float) -> dict[str, Tensor
     if len(spans) < FEWEST:
         return found
     returns = torch.stack([problem.row_reward[start:stop].sum() for start, stop in spans])
-    top = returns.argsort(descending=True)[: max(1, round(best * len(spans)))].tolist()
-    found[f"best {best:.0%}".replace("%", " %")] = _rows_of([spans[i] for i in top], rows.device)
+    repeats = _repeats(returns, tilt)
+    good = [span for span, count in zip(spans, repeats, strict=True) for _ in range(count)]
+    found["of good trajectories"] = _rows_of(good, rows.device)
     groups = _groups(_moments(problem, spans))
     for i, group in enumerate(groups):
         if not _earns_more(returns[group], returns):
@@ -137,8 +143,14 @@ def _earned(problem: PolicyProblem, pool: Tensor) -> float | None:
     part = next(part for part in problem.rows.parts if int(pool[0]) in part)
     if len(_spans(problem.rows, part)) < FEWEST:
         return None
-    count = int(torch.isin(problem.rows.starts, pool).sum())
-    return float(problem.row_reward[pool].sum()) / max(1, count)
+    begins = int(torch.isin(pool, problem.rows.starts).sum())  # a trajectory may be in it several times
+    return float(problem.row_reward[pool].sum()) / max(1, begins)
+
+
+def _repeats(returns: Tensor, tilt: float) -> list[int]:
+    """How often each trajectory stands in the pool of the weighted clone: its weight in `SHARES` of the largest one."""
+    z = (returns - returns.mean()) / returns.std().clamp_min(1e-12)
+    return (SHARES * torch.exp(tilt * (z - z.max()))).round().int().tolist()
 
 
 def _earns_more(some: Tensor, every: Tensor) -> bool:

@@ -128,6 +128,7 @@ class OfflineLearner(SnapshotLearner):
                 self.act_better(rows, actor_optimizer, others)
             if done >= 0 and (done + 1) % self.every == 0:
                 self.taken.take(update + 1)
+        self.watch(critic_loss, update + 1)
         self.note("critic_loss", critic_loss.detach() / self.policy.copies)
 
     def _slow_down(self, optimizer: Any, lr: float, update: int) -> None:
@@ -165,7 +166,7 @@ class OfflineLearner(SnapshotLearner):
         return value
 
     def notes(self) -> dict[str, Any]:
-        return {"updates": self.updates, "variants": list(self.variants)}
+        return self.told({"updates": self.updates, "variants": list(self.variants)})
 
 
 def advantage_weights(advantage: Tensor, sharpness: float | Tensor) -> Tensor:

@@ -116,7 +116,7 @@ class Ppo(SnapshotLearner):
             branches=branches,
             generator=self.generator,
         )
-        self._rollouts = [made]
+        self._rollouts, self.multipliers = [made], made.multipliers
         affordable = made.affordable(self.horizon)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))
@@ -176,7 +176,8 @@ class Ppo(SnapshotLearner):
             batch, earned = self._collect()
             for group in policy_optimizer.optimizer.param_groups:
                 group["lr"] = self.lr * (1.0 - max(done, 0) / self.iterations)
-            self._learn(batch, policy_optimizer if done >= 0 else None, value_optimizer)
+            loss = self._learn(batch, policy_optimizer if done >= 0 else None, value_optimizer)
+            self.watch(loss, iteration + 1)
             if done >= 0 and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.taken.take(done + 1)
         self.note("rollout_reward", earned)
@@ -233,8 +234,12 @@ class Ppo(SnapshotLearner):
 
     # -- updates -------------------------------------------------------------------------------
 
-    def _learn(self, batch: Batch, policy_optimizer: Any, value_optimizer: Any) -> None:
-        """Epochs over the steps; a copy that has moved far enough stays where it is. No optimizer: no update."""
+    def _learn(self, batch: Batch, policy_optimizer: Any, value_optimizer: Any) -> Tensor:
+        """Epochs over the steps; a copy that has moved far enough stays where it is. No optimizer: no update.
+
+        Returns the last losses, summed: a number as long as all of them are.
+        """
+        loss = last = torch.zeros((), device=batch.x.device)
         active = torch.ones(self.policy.copies, dtype=torch.bool, device=batch.x.device)
         moved = [*self.policy.net.parameters(), self.log_std]
         for _ in range(self.epochs):
@@ -242,12 +247,14 @@ class Ppo(SnapshotLearner):
             for pick in order.split(self.minibatch):
                 part = Batch(*(table[:, pick] for table in batch))
                 error = (self.value(part.leaves).squeeze(-1) - part.target).square() * part.weight
-                step(value_optimizer, error.mean(1).sum(), self.value.parameters(), self.clip)
+                last = error.mean(1).sum()
+                step(value_optimizer, last, self.value.parameters(), self.clip)
                 if policy_optimizer is None or not bool(active.any()):
                     continue
                 loss, kl = self._policy_loss(part)
                 active = active & (kl <= self.target_kl)
                 step(policy_optimizer, loss.sum(), moved, self.clip, active)
+        return (last + loss.sum()).detach()
 
     def _policy_loss(self, part: Batch) -> tuple[Tensor, Tensor]:
         """The loss and how far each copy has moved from what drew the batch: (P,) each."""
@@ -286,7 +293,9 @@ class Ppo(SnapshotLearner):
     # -- what is asked of every learner ------------------------------------------------------------
 
     def notes(self) -> dict[str, Any]:
-        return {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
+        return self.told(
+            {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
+        )
 
 
 def _flat(series: Tensor) -> Tensor:

@@ -107,7 +107,7 @@ class Sac(SnapshotLearner):
             branches=branches,
             generator=self.generator,
         )
-        self._rollouts = [made]
+        self._rollouts, self.multipliers = [made], made.multipliers
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
         self.iterations = min(iterations, self.rollouts.affordable(steps))
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real
@@ -159,7 +159,8 @@ class Sac(SnapshotLearner):
                 group["lr"] = self.lr * (1.0 - iteration / self.iterations)
             earned = self._collect(iteration % self.kept)
             for update in range(self.updates):
-                self._update(min(iteration + 1, self.kept), update % self.actor_every == 0)
+                loss = self._update(min(iteration + 1, self.kept), update % self.actor_every == 0)
+            self.watch(loss, iteration + 1)
             if (iteration + 1) % self.judge_every == 0 or iteration + 1 == self.iterations:
                 self.taken.take(iteration + 1)
         self.note("rollout_reward", earned)
@@ -216,16 +217,19 @@ class Sac(SnapshotLearner):
             step(optimizer, loss, self.critic.parameters(), 10 * self.clip)
         self.slow_critic.load_state_dict(self.critic.state_dict())
 
-    def _update(self, filled: int, acting: bool) -> None:
+    def _update(self, filled: int, acting: bool) -> Tensor:
+        """One of the critics, and where it is time of the actor and its temperature; returns the losses, summed."""
         actor_optimizer, critic_optimizer, alpha_optimizer = self.own_optimizers()
         batch = self._batch(filled)
-        step(critic_optimizer, self._critic_loss(batch), self.critic.parameters(), 10 * self.clip)
+        critic_loss = self._critic_loss(batch)
+        step(critic_optimizer, critic_loss, self.critic.parameters(), 10 * self.clip)
         follow(self.slow_critic, self.critic, self.target_rate)
         if not acting:
-            return
+            return critic_loss.detach()
         loss, entropy = self._actor_loss(batch)
         step(actor_optimizer, loss, [*self.policy.net.parameters(), self.soft.log_std], self.clip)
         step(alpha_optimizer, self.soft.temperature_loss(entropy), [self.soft.log_alpha], self.clip)
+        return (critic_loss + loss).detach()
 
     def _critic_loss(self, batch: Steps) -> Tensor:
         """Squared error of both critics, summed over the copies."""
@@ -248,4 +252,6 @@ class Sac(SnapshotLearner):
     # -- what is asked of every learner ------------------------------------------------------------
 
     def notes(self) -> dict[str, Any]:
-        return {"iterations": self.iterations, "steps": self.steps, "variants": list(self.taken.variants)}
+        return self.told(
+            {"iterations": self.iterations, "steps": self.steps, "variants": list(self.taken.variants)}
+        )

@@ -57,7 +57,7 @@ def spoilt_text(folder: Path, arrays: Arrays, rng: random.Random) -> Path:
                 (b"nan,inf,-inf,1e999", b"1e308,1e308,1e308,1e308", b"0x10,0x,1_0,1e", b"=1+1,@x,-x,+x")
             )
         case 8:
-            lines = [b"sep=" + rng.choice((b"\0", b"\n", b'"', b"1", b"."))] + lines
+            lines = [b"sep=" + rng.choice((b"\0", b"\n", b'"', b"1", b".")), *lines]
         case 9:
             lines = [b"#" * rng.choice((10, 10**6))] * rng.choice((1, 200)) + lines
         case 10:

@@ -257,3 +257,31 @@ def test_a_sheet_of_a_workbook_is_read(tmp_path: Path) -> None:
     np.testing.assert_array_equal(logs.arrays["state"][:, 0], np.arange(29) / 8)
     with pytest.raises(UserError, match="did you mean 'data'"):
         read_trajectories(path, GRAPH, ReadOptions(table={"sheet": "date"}))
+
+
+def test_a_folder_of_tables_with_a_log_of_a_program_beside_them(tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"run{number}.csv").write_text("\n".join(["level,valve", *table()]) + "\n")
+    (tmp_path / "logger.log").write_text("started\nstopped\n")
+    assert read_trajectories(tmp_path, GRAPH).count == 3
+    (tmp_path / "run3.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match=r"is a folder with both \.csv and \.parquet files"):
+        read_trajectories(tmp_path, GRAPH)
+
+
+def test_a_folder_without_tables(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is a folder without tables in it"):
+        read_trajectories(tmp_path, GRAPH)
+
+
+def test_lines_and_quotes_that_never_end_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "logs.csv"
+    path.write_bytes(b"level,valve\n" + b"1" * (9 << 20))
+    with pytest.raises(UserError, match="has a line of more than 4 MiB"):
+        read_trajectories(path, GRAPH)
+    path.write_bytes(b'level,valve\n1,2\n3,"4\n' + b"5,6\n" * (3 << 20))
+    with pytest.raises(UserError, match="has a quotation mark without another one in more than 4 MiB"):
+        read_trajectories(path, GRAPH)
+    path.write_bytes(b",".join(b"c%d" % number for number in range(100_001)) + b"\n1,2\n")
+    with pytest.raises(UserError, match="has 100001 columns, at most 100000 are read"):
+        read_trajectories(path, GRAPH)

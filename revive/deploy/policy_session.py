@@ -1,0 +1,146 @@
+"""A policy as its user holds it: what it sees goes in, what it does comes out, in physical units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from revive.deploy.distribution import NodeDistribution
+from revive.deploy.reading import nodes_of_frame
+from revive.deploy.values import Form, Tensors, read, within
+from revive.errors import Problem, UserError
+from revive.policy.memory import Controller, controller, memory_of
+from revive.policy.policy import Policy
+from revive.runtime.session import Session
+
+Arrays = dict[str, NDArray[np.float64]]
+
+
+class PolicySession:
+    """A policy, from what it sees to what it does.
+
+    `inputs` are the nodes that it needs, `target` is the node that it decides. `post_process`, where it is set, is
+    called with what `infer` was given and with its action, and its answer is returned in the action's place.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.model = policy
+        self.inputs = policy.inputs
+        self.target = policy.target
+        self.post_process: Callable[[Any, Any], Any] | None = None
+        self._generator = torch.Generator().manual_seed(0)
+
+    def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Arrays:
+        """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}, inside its declared limits.
+
+        observation may also be a frame (pandas, polars) with a column of each name. Nodes that the policy does not
+        see are ignored. Tensors are answered by tensors, through which gradients flow. With deterministic False the
+        policy explores as it did in training. Raises UserError for missing nodes, wrong shapes and values that are not
+        finite.
+        """
+        action, form = self._decided(observation, deterministic, True)
+        return {self.target: form.node(action)}
+
+    def infer(
+        self, state: Mapping[str, ArrayLike], deterministic: bool = True, clip: bool = True
+    ) -> NDArray[np.float64] | Any:
+        """The action alone, as what was given: an array or a tensor (B, d) or (d,), or a frame of the target's columns.
+
+        clip: keep it inside the declared limits. state, deterministic and errors: as of `act`.
+        """
+        action, form = self._decided(state, deterministic, clip)
+        if form.kind == "frame":
+            answer = form.nodes({self.target: action}, self.model.graph)
+        else:
+            answer = form.node(action)
+        return answer if self.post_process is None else self.post_process(state, answer)
+
+    def node_dist(self, state: Mapping[str, ArrayLike]) -> NodeDistribution:
+        """What the action is drawn from where the policy explores. Raises UserError as `act` does."""
+        values, form = read(state, self.inputs, self.model.graph, lead=1)
+        with torch.set_grad_enabled(form.with_gradients and torch.is_grad_enabled()):
+            outputs = self.model.distribution(self._seen(values))
+        return NodeDistribution(self.target, self.model.codec[self.target], self.model.layout, outputs)
+
+    def _decided(self, observation: Any, deterministic: bool, clip: bool) -> tuple[Tensor, Form]:
+        """The action, (B, d), physical."""
+        try:
+            values, form = read(observation, self.inputs, self.model.graph, lead=1)
+        except UserError as error:
+            raise self._explained(error, observation) from None
+        with torch.set_grad_enabled(form.with_gradients and torch.is_grad_enabled()):
+            action = self.decide(values, None if deterministic else self._generator)
+            return within(action, self.target, self.model.graph) if clip else action, form
+
+    def decide(self, values: Tensors, generator: torch.Generator | None = None) -> Tensor:
+        """node -> (B, d) to the action (B, d), both physical; not clipped. generator: explore with it."""
+        action = self.model(self._seen(values), generator)[0]
+        return self.model.codec[self.target].decode(action.double())
+
+    def _seen(self, values: Tensors) -> Tensor:
+        """node -> (B, d), physical, to (1, B, inputs) in model space."""
+        codec, device = self.model.codec, self.model.low.device
+        return torch.cat([codec[name].encode(values[name].to(device)) for name in self.inputs], dim=-1)[None]
+
+    def _explained(self, error: UserError, observation: Any) -> UserError:
+        """What to do about missing histories and counters, which a controller keeps by itself."""
+        graph = self.model.graph
+        kept = [
+            n
+            for n in self.inputs
+            if n not in observation and (graph[n].history is not None or n == graph.step)
+        ]
+        if not kept:
+            return error
+        what = (
+            f"this policy sees what was before ({', '.join(kept)}), which a single call of act does not know"
+        )
+        remedy = (
+            "controller = policy.start(), once for each run; then controller({node: (B, d)}) in each step"
+        )
+        return UserError(Problem(what, remedy=remedy))
+
+    def start(self) -> Controller:
+        """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
+
+        It takes what is seen in a step, node -> (B, d) or (d,), or a frame, and returns {target: (B, d) or (d,)};
+        histories and step counters among the inputs are kept by itself. It raises UserError as `act` does.
+        """
+        act, graph = controller(self.model), self.model.graph
+        shown = memory_of(self.model).shown(self.target)
+        own = tuple(name for name in self.inputs if name not in shown)
+
+        def controlled(seen: Mapping[str, ArrayLike]) -> Arrays:
+            nodes = nodes_of_frame(seen, shown, graph)
+            values, form = read(nodes, (*shown, *(name for name in own if name in nodes)), graph, lead=1)
+            action = act({name: value.detach().cpu().numpy() for name, value in values.items()})
+            return {self.target: form.node(torch.as_tensor(action[self.target]))}
+
+        return controlled
+
+    def session(self, plants: int = 1) -> Session:
+        """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""
+        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants)
+
+    @property
+    def target_policy_name(self) -> str:
+        """`target`, under its name in REVIVE."""
+        return self.target
+
+    def reset(self) -> None:
+        """Begin the random draws of exploration anew. What a policy remembers is kept by `session` and `start`."""
+        self._generator.manual_seed(0)
+
+    def to(self, device: str | torch.device) -> Self:
+        """The same policy, computed there."""
+        self.model.to(device)
+        self._generator = torch.Generator(device).manual_seed(0)
+        return self
+
+    def __repr__(self) -> str:
+        return f"PolicySession({self.target} <- {', '.join(self.inputs)})"

@@ -1,0 +1,69 @@
+"""What a run does about a dead time that nobody declared: the transition is shown a history of the action."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from revive.data.derive import with_derived
+from revive.graph.amend import amended
+from revive.graph.decision_graph import DecisionGraph
+from revive.graph.found import Late
+from revive.pipeline.inputs import Inputs, rewritten
+from revive.pipeline.trust import cards_of
+from revive.trust.card import Cards, CausalCard
+
+MARGIN = 2  # frames beyond the dead time that was measured
+
+
+def shown_earlier_values(inputs: Inputs) -> tuple[Inputs, list[str]]:
+    """The inputs with a history for each action that shows only later, new cards for them, and a line about each.
+
+    A transition with something else declared about that action, or with a network of the user, is left alone.
+    """
+    if inputs.cards is None:
+        return inputs, []
+    wanted = list(_late(inputs.cards, inputs.graph))
+    if not wanted:
+        return inputs, []
+    lines = [
+        f"'{_columns(said, inputs.graph)}' shows only later: its last {said.frames} values are inputs of "
+        f"{' and '.join(said.models)} (dataset.proposals=ask leaves that out)"
+        for said in wanted
+    ]
+    graph = amended(inputs.graph, wanted)
+    more = rewritten(inputs, wanted, lambda logs: with_derived(logs, graph))
+    return replace(more, cards=cards_of(more)), lines
+
+
+def _late(cards: Cards, graph: DecisionGraph) -> Iterator[Late]:
+    found: dict[str, dict[str, int]] = {}
+    for card in cards.cards:
+        transition = _transition_of(card, graph)
+        if card.is_late and transition is not None and _is_free(graph, transition, card.node):
+            frames = found.setdefault(card.node, {})
+            frames[transition] = max(card.dead_time + MARGIN, frames.get(transition, 0))
+    for node, frames in found.items():
+        yield Late(node, max(frames.values()), tuple(frames))
+
+
+def _columns(said: Late, graph: DecisionGraph) -> str:
+    return "', '".join(column.name for column in graph.columns(said.node))
+
+
+def _transition_of(card: CausalCard, graph: DecisionGraph) -> str | None:
+    return next((t for t in graph.transitions if card.output in [c.name for c in graph.columns(t)]), None)
+
+
+def _is_free(graph: DecisionGraph, transition: str, node: str) -> bool:
+    """Whether nothing is declared of the transition that names `node` or a history of it."""
+    own, model = (
+        [name for name in graph[transition].inputs if graph.source_of(name) == node],
+        graph[transition],
+    )
+    named = {
+        *(e.input for e in model.effects),
+        *(s for s, _ in model.unseen),
+        *(c.source for c in model.copies),
+    }
+    return bool(own) and model.is_learned and model.custom is None and not named & {*own, node}

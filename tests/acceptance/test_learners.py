@@ -1,0 +1,83 @@
+"""The arithmetic of the acceptance programs on learners and on the choice among their policies."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance import choice, learners
+from tests.acceptance.learners import Row, keeps_up, table
+
+
+def row(plant: str, learner: str, truth: float, seed: int = 0) -> Row:
+    return Row(plant, learner, seed, 1.0, truth, None, truth, 0.1, learner, False, 3.0)
+
+
+def test_auto_is_measured_against_the_best_of_its_pool() -> None:
+    rows = [row("a", "clones", 1.0), row("a", "ppo", 2.0), row("a", "iql", 9.0)]
+    assert keeps_up(rows, "a") is None
+    assert keeps_up([*rows, row("a", "auto", 1.95)], "a") is True
+    assert keeps_up([*rows, row("a", "auto", 1.93)], "a") is False
+    assert (
+        keeps_up([*rows, row("a", "auto", 1.0), row("a", "auto", 3.0, 1)], "a") is True
+    )  # means over the seeds
+    told = table([*rows, row("a", "auto", 1.5), row("a", "auto", 2.5, 1)])
+    assert "| auto | 2 ± 0.5, 3 s |" in told
+    assert "| the logs | 1 |" in told
+
+
+def test_learners_and_plants_are_found_by_their_files() -> None:
+    assert set(learners.POOL) < set(learners.learners())
+    assert "refrigerator" in learners.plants()
+
+
+def test_a_row_that_is_there_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def command(keep: Path, plant: str, seed: int, run_id: str, *more: str) -> Path:
+        asked.append(run_id)
+        folder = keep / run_id
+        folder.mkdir(exist_ok=True)
+        policy = '{"logged": 1, "predicted": {"mean": 2}, "truth": {"mean": 2, "se": 0.1}, '
+        policy += '"chosen": {"source": "x", "fallback": null}}'
+        (folder / "summary.json").write_text(f'{{"policy": {policy}, "seconds": {{"policy": 1}}}}')
+        return folder
+
+    monkeypatch.setattr(learners, "command", command)
+    arguments = [
+        "--plants",
+        "refrigerator",
+        "--learners",
+        "iql",
+        "auto",
+        "--seeds",
+        "1",
+        "--keep",
+        str(tmp_path),
+    ]
+    assert learners.main(arguments) == 0
+    first = list(asked)
+    assert "refrigerator-0-iql" in first
+    assert learners.main(arguments) == 0
+    assert asked == first
+    assert "| refrigerator | iql | 0 | 1 | 2 |" in capsys.readouterr().out
+
+
+def test_a_perfect_score_has_no_regret() -> None:
+    truth = [3.0, 1.0, 2.0]
+    assert choice.spearman([30.0, 10.0, 20.0], truth) == pytest.approx(1.0)
+    assert choice.regret([30.0, 10.0, 20.0], truth) == 0.0
+    assert choice.spearman([-3.0, -1.0, -2.0], truth) == pytest.approx(-1.0)
+    assert choice.regret([-3.0, -1.0, -2.0], truth) == 1.0
+    assert choice.regret([0.0, 0.0, 5.0], truth) == 0.5
+    assert math.isnan(choice.spearman([1.0, 1.0, 1.0], truth))
+    rows = [
+        {"gain": g, "prediction": g, "fqe": math.nan, "truth": t} for g, t in zip(truth, truth, strict=True)
+    ]
+    told = choice.figures({"rows": rows})
+    assert told["gain spearman"] == pytest.approx(1.0)
+    assert math.isnan(told["fqe regret"])
