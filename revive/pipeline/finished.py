@@ -77,7 +77,12 @@ def settings_of(folder: Path) -> Settings:
         raise UserError(_no_run(folder)) from error
     except (yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise UserError(Problem(f"is damaged: {error}", file)) from error
-    return Settings.check(values)
+    try:
+        return Settings.check(values)
+    except UserError as error:
+        what = "was written by another version: it lacks settings that this one needs, or has others"
+        remedy = f"the same command with run_id={folder.name} resume=fresh, or that version"
+        raise UserError(Problem(what, file, remedy=remedy)) from error
 
 
 def read_mapping(file: Path, missing: Problem) -> dict[str, Any]:

@@ -125,8 +125,9 @@ def sentences(summary: Summary) -> list[str]:
     policy, gate = summary.policy, _gate(summary.gate)
     if "predicted" not in policy:
         return [*_verdicts(summary, ""), *gate]
+    failed = bool(summary.gate) and summary.gate["status"] == "fail"
     lines = [
-        *_prediction(policy),
+        *_prediction(policy, failed),
         *_terms(policy),
         *_limits(policy),
         *_by_the_logs(policy),
@@ -150,7 +151,8 @@ def _gate(gate: Mapping[str, Any]) -> list[str]:
     return [f"gate       {words[gate['status']]}{accepted}"]
 
 
-def _prediction(policy: Mapping[str, Any]) -> list[str]:
+def _prediction(policy: Mapping[str, Any], failed: bool) -> list[str]:
+    """failed: whether the gate fails; then the figure is no promise."""
     if "interval" not in policy["predicted"]:
         return []
     if "episodes" in policy:
@@ -159,6 +161,10 @@ def _prediction(policy: Mapping[str, Any]) -> list[str]:
     else:
         mean, unit = policy["predicted"]["mean"], "per step"
         low, high = policy["predicted"]["interval"]["low"], policy["predicted"]["interval"]["high"]
+    if failed:
+        return [
+            f"predicted  {mean:.5g} {unit} in a venv that failed its tests, see below: nothing is promised"
+        ]
     return [f"predicted  {mean:.5g} {unit}; the true mean lies between {low:.5g} and {high:.5g} (90 %)"]
 
 

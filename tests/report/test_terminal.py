@@ -135,6 +135,16 @@ def test_a_fall_back_and_how_the_policy_acts_are_said(summarise: Summarise, lear
     )
 
 
+def test_a_run_that_fails_its_gate_promises_nothing(summarise: Summarise, learned: dict[str, Any]) -> None:
+    figures = {**learned, "predicted": {**learned["predicted"], "interval": {"low": -0.2, "high": -0.1}}}
+    terminal, console = recorded()
+    failed = replace(summarise(**figures), gate={"status": "fail", "reasons": ["x"], "overridden": False})
+    terminal.table(failed)
+    told = console.export_text()
+    assert "the true mean lies between" not in told
+    assert "nothing is promised" in told
+
+
 def test_the_table_per_episode(summarise: Summarise, learned: dict[str, Any]) -> None:
     def of(worth: float, ended: float = 0.0) -> dict[str, float]:
         return {"return": worth, "length": 132.0, "ended": ended}

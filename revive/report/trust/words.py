@@ -96,20 +96,30 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         )
     else:
         lines.append("In it a controller was searched that earns more than the one in the logs.")
-    mean, low, high, logged, unit = reward_of(policy)
-    lines.append(
-        f"Reward {unit} (larger is better): the logs' controller earned {number(logged, 4)}; "
-        f"{'the copy' if policy.get('chosen', {}).get('fallback') else 'the learned controller'} is expected to earn "
-        f"{number(mean, 4)}, and its true mean to lie between {number(low, 4)} and {number(high, 4)} nine times in "
-        "ten, "
-        "if the plant is as the virtual plant says."
-    )
+    lines.append(_promise(summary))
     truth = policy.get("truth")
     if truth:
         lines.append(
             f"In the simulator that this experiment has, it earns {number(truth['mean'], 4)} per step."
         )
     return lines
+
+
+def _promise(summary: Mapping[str, Any]) -> str:
+    """What is foretold, beside what the logs earned; no promise where the run is not to be believed."""
+    policy = summary["policy"]
+    mean, low, high, logged, unit = reward_of(policy)
+    earned = f"Reward {unit} (larger is better): the logs' controller earned {number(logged, 4)}"
+    if level_of(summary) == "stop":
+        return (
+            f"{earned}. In the virtual plant what is handed over earns {number(mean, 4)}; that promises nothing about "
+            "the plant, for the reasons below."
+        )
+    who = "the copy" if policy.get("chosen", {}).get("fallback") else "the learned controller"
+    return (
+        f"{earned}; {who} is expected to earn {number(mean, 4)}, and its true mean to lie between {number(low, 4)} and "
+        f"{number(high, 4)} nine times in ten, if the plant is as the virtual plant says."
+    )
 
 
 def reward_of(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
