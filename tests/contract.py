@@ -25,9 +25,9 @@ def shipped_learners(section: str) -> set[str]:
     return {file.stem for file in (shipped("conf") / section / "learner").glob("*.yaml")}
 
 
-def small_settings(section: str, name: str) -> Settings:
-    """As `SECTION=NAME debug=fast` composes them: a handful of rounds."""
-    return load_settings(["experiment=refrigerator", "debug=fast", f"{section}={name}"])
+def small_settings(section: str, name: str, *more: str) -> Settings:
+    """As `SECTION=NAME debug=fast` and `more` overrides compose them: a handful of rounds."""
+    return load_settings(["experiment=refrigerator", "debug=fast", f"{section}={name}", *more])
 
 
 def check_files(section: str) -> None:

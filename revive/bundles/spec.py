@@ -207,6 +207,7 @@ class ScenarioFields(Strict):
     history: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)]
     ranges: dict[Name, Ends]
     reward: Annotated[str, Field(pattern=r"^[\w][\w-]*\.py$", max_length=200)] | None
+    worst: Number | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -31,6 +31,13 @@ _revive_own() {{  # the user's experiments
   done
 }}
 
+_revive_runs() {{
+  local folder
+  for folder in runs/*/; do
+    [ -d "$folder" ] && folder="${{folder%/}}" && echo "${{folder##*/}}"
+  done
+}}
+
 _revive() {{
   local line="${{COMP_LINE:0:$COMP_POINT}}"
   local cur="${{line##* }}" before="${{line% *}}" verb="" words="" kind="" one
@@ -45,7 +52,7 @@ _revive() {{
   if [ -z "$words" ]; then
     case "$cur" in
       experiment=*) words="$(printf 'experiment=%s ' {experiments} $(_revive_own))" ;;
-      run=*) words="$(for one in runs/*/; do one="${{one%/}}"; echo "run=${{one##*/}}"; done)" ;;
+      run=*) words="$(printf 'run=%s ' $(_revive_runs))" ;;
 {groups}
       *=*) kind="file" ;;
       *)
@@ -152,6 +159,8 @@ def _flags() -> Iterator[str]:
         flags = [*verb.flags, "--help"]
         if verb.takes == "keys":
             flags += ["experiment=", "-m", "--cfg", '$(_revive_keys "$cur")']
+        if verb.takes == "run":
+            flags.append("$(_revive_runs)")
         if verb.name == "completion":
             flags += _SHELLS
         folder = " kind=folder" if verb.takes in ("bundle", "name", "nothing") else ""

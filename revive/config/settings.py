@@ -198,6 +198,14 @@ class Truth(Section):
     steps: Count
 
 
+class ConstraintSettings(Section):
+    """Limits that a policy has to keep."""
+
+    limits: list[str]
+    allowed: Annotated[float, Field(ge=0, lt=1)]
+    lr: Positive
+
+
 class Policy(Section):
     """How a policy is learned; `learner` names a constructor and its arguments."""
 
@@ -211,6 +219,7 @@ class Policy(Section):
     horizon: Count | None
     budget: Count
     evaluation: Evaluation
+    constraints: ConstraintSettings
     truth: Truth
     learner: dict[str, Any]
     space: dict[str, Any]

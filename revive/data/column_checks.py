@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from revive.data.finding import Evidence, Finding, warning
+from revive.data.finding import Evidence, Finding, counted, warning
 from revive.data.sentinels import sentinels
 from revive.data.trajectories import FloatArray
 
@@ -60,7 +60,7 @@ def outliers(evidence: Evidence) -> Iterator[Finding]:
         far = far[~np.isin(values[far], [sentinel.value for sentinel in sentinels(values)])]
         if 0 < len(far) <= _FAR_SHARE * len(values):
             worst = far[np.argmax(np.abs(values[far] - (low + high) / 2))]
-            what = f"'{column.name}' is far from all its other values in {len(far)} rows, e.g. "
+            what = f"'{column.name}' is far from all its other values in {counted(len(far), 'row')}, e.g. "
             what += f"{values[worst]:g} in row {worst} where {low:.4g} to {high:.4g} would be wide"
             yield warning(
                 "outliers", what, "correct or drop these rows if they are faults", node, column.name
@@ -76,7 +76,8 @@ def number_for_nothing(evidence: Evidence) -> Iterator[Finding]:
         if not sentinels(np.append(evidence.sample.arrays[node][:, number], bounds)):
             continue  # all rows are looked at only where something is there to be found
         for sentinel in sentinels(evidence.trajectories.arrays[node][:, number]):
-            what = f"'{column.name}' is {sentinel.value:g} in {sentinel.count} rows, first in row {sentinel.first}, "
+            what = f"'{column.name}' is {sentinel.value:g} in {counted(sentinel.count, 'row')}, "
+            what += f"first in row {sentinel.first}, "
             what += "far from all its other values"
             remedy = f"if it stands for 'no value': dataset.missing_values=[{sentinel.value:.15g}]"
             yield warning("no-value", what, remedy, node, column.name)

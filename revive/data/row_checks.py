@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from revive.data.derive import is_read
-from revive.data.finding import Evidence, Finding, sample_windows, warning
+from revive.data.finding import Evidence, Finding, counted, sample_windows, warning
 from revive.data.parallel import each, spans
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray
@@ -94,7 +94,8 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
     long = np.flatnonzero(inside & (steps > _GAP * usual))
     still = np.flatnonzero(inside & (steps <= 0))
     if len(long) and usual > 0:
-        what = f"{len(long)} steps are longer than {_GAP:g} times the usual {usual:.4g}, "
+        longer = counted(len(long), "step is", "steps are")
+        what = f"{longer} longer than {_GAP:g} times the usual {usual:.4g}, "
         what += f"e.g. {steps[long].max():.4g} after row {long[np.argmax(steps[long])]}"
         remedy = f"cut trajectories there: dataset.gap={_GAP * usual:.4g}"
         if len(long) > _IRREGULAR * len(steps):
@@ -102,7 +103,7 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
             remedy += "(in the unit of the time, or with one: 60s, 5min; docs/tables.md)"
         yield warning("time-gap", what, remedy)
     if len(still):
-        what = f"{len(still)} rows have the time of the row before them, e.g. row {still[0] + 1}"
+        what = f"{counted(len(still), 'row has', 'rows have')} the time of the row before, e.g. row {still[0] + 1}"
         yield warning("time-stands", what, "drop the copies, or correct the times")
 
 
@@ -124,7 +125,8 @@ def rows_after_done(evidence: Evidence) -> Iterator[Finding]:
     last[data.ends - 1] = True
     early = np.flatnonzero(over & ~last)
     if len(early):
-        what = f"'{done}' is 1 in {len(early)} rows that are not the last of their trajectory, e.g. in row {early[0]}"
+        rows = counted(len(early), "row that is", "rows that are")
+        what = f"'{done}' is 1 in {rows} not the last of a trajectory, e.g. in row {early[0]}"
         remedy = "end the trajectory there: what follows is another one, or 'done' is wrong"
         yield warning("after-done", what, remedy, done)
 
@@ -136,7 +138,9 @@ def short_trajectories(evidence: Evidence, horizon: int | None) -> Iterator[Find
     lengths = evidence.trajectories.lengths
     short = int((lengths < horizon).sum())
     if short:
-        what = f"{short} of {len(lengths)} trajectories are shorter than the horizon of {horizon} steps"
+        verb = "is" if short == 1 else "are"
+        of = counted(len(lengths), "trajectory", "trajectories")
+        what = f"{short} of {of} {verb} shorter than the horizon of {horizon} steps"
         remedy = (
             f"they are judged as far as they go; at least half of them have {int(np.median(lengths))} rows"
         )

@@ -38,6 +38,7 @@ class Scenario:
     target: the node that an agent decides; None where there is no decision. seen, history: the nodes that it sees,
     None for those that the graph names, and how many of their last values.
     ranges: decision node -> the least and the largest logged value of each column. reward: its source.
+    worst: the lowest reward that was logged, which stands for one that is no number.
     """
 
     arrays: Mapping[str, FloatArray]
@@ -50,6 +51,7 @@ class Scenario:
     history: int = 1
     ranges: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
     reward: Source | None = None
+    worst: float | None = None
 
     @property
     def rows(self) -> int:
@@ -107,6 +109,7 @@ class Scenario:
             "history": self.history,
             "ranges": {name: [list(low), list(high)] for name, (low, high) in self.ranges.items()},
             "reward": None if self.reward is None else self.reward.file,
+            "worst": self.worst,
         }
 
     @classmethod
@@ -126,6 +129,7 @@ class Scenario:
             history=fields["history"],
             ranges={name: (tuple(low), tuple(high)) for name, (low, high) in fields["ranges"].items()},
             reward=None if file is None else Source(file, code[file]),
+            worst=fields.get("worst"),
         )
 
     def __repr__(self) -> str:

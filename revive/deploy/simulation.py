@@ -184,11 +184,16 @@ class Simulation:
         found = self._physical(self._branches.known())
         if self.reward is not None:
             data = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in found.items()}
-            found["reward"] = self.reward(data).double().numpy()[:, None]
+            found["reward"] = self._paid(self.reward(data).double().numpy())[:, None]
         self._branches.move_on()
         self.steps = self.steps + 1
         self._look()
         return found
+
+    def _paid(self, reward: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(B,), the lowest logged reward where it is no number, which no learner could go on from."""
+        worst = self.scenario.worst
+        return reward if worst is None else np.where(np.isfinite(reward), reward, worst)
 
     def ended(self, found: Arrays) -> NDArray[np.bool_]:
         """Which plants a step has ended, (B,), by the graph's `done`."""

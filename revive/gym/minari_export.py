@@ -63,15 +63,16 @@ def export_logs(
     paid = np.zeros(logs.rows) if reward is None else _rewards(Reward.of(reward), rows.arrays)
     actions = action_space(graph.columns(target), logged_ranges(graph, [logs])[target])
 
+    ends = graph.done if graph.done in rows.arrays else None
+
     def episodes() -> Iterator[tuple[Array, Array, Array, bool]]:
         for start, stop in zip(logs.starts, logs.ends, strict=True):
             index = np.arange(start, stop)
             seen = [rows.values(graph, name, index) for name in graph[target].inputs]
             last = [_after(rows, graph, name, start, stop - 1) for name in graph[target].inputs]
             whole = np.vstack([np.hstack(seen), np.concatenate(last)])
-            ends = None if graph.done is None else rows.arrays.get(graph.done)
-            done = ends is not None and ends[stop - 1, 0] > 0.5
-            yield whole, rows.arrays[target][index], paid[index], bool(done)
+            over = ends is not None and bool(rows.arrays[ends][stop - 1, 0] > 0.5)
+            yield whole, rows.arrays[target][index], paid[index], over
 
     return _written(dataset_id, graph, target, actions, episodes(), about)
 

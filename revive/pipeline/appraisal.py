@@ -12,6 +12,7 @@ from revive.pipeline.context import Context
 from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.stages import Learned
 from revive.policy.conduct import Use, conduct
+from revive.policy.constraints import Constraints
 from revive.policy.episodes import (
     Episodes,
     episode_environment,
@@ -77,6 +78,8 @@ def appraise(
         }
     if context.settings.policy.evaluation.fqe.updates:
         figures["fqe"] = _by_the_logs(context, world, learned, ours, theirs)
+    if task_limits := context.task.constraints:
+        figures["constraints"] = _kept(task_limits, world, rolled, actor, learned.half, ours)
     if terms := _terms(world, rolled, actor, learned.half, ours):
         figures["terms"] = terms
     if has_episodes(rows, venv):
@@ -106,6 +109,25 @@ def _terms(
         name: {"logged": logged[name], "predicted": float((term * alive)[:, members].double().mean())}
         for name, term in found.items()
     }
+
+
+def _kept(
+    limits: Constraints,
+    world: EvaluationEnvironment,
+    rolled: dict[str, Tensor],
+    actor: Actor,
+    half: int,
+    ours: Episodes,
+) -> list[dict[str, Any]]:
+    """The share of the steps that exceed each limit, in the logs and in the half the policy did not learn in."""
+    exceeded = limits.exceeded((actor.codec or world.venv.codec).decode(rolled)) * ours.alive  # (L, T, M, B)
+    members = world.venv.members_of(1 - half)
+    steps = ours.alive[:, members].sum().clamp_min(1.0)
+    shares = (exceeded[:, :, members].sum((1, 2, 3)) / steps).tolist()
+    return [
+        {"limit": limit.text, "logged": limit.logged, "predicted": share, "allowed": limits.allowed}
+        for limit, share in zip(limits.limits, shares, strict=True)
+    ]
 
 
 def _by_the_logs(

@@ -29,6 +29,7 @@ from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment, StandIn
 from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
+from revive.policy.constraints import Constraints
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
@@ -44,6 +45,7 @@ class Task:
 
     decides: the node that a policy decides; None in a graph that has no decision, only parameters to tune.
     has_gradient: whether autograd leads from the reward to what a policy decides.
+    constraints: limits that a policy has to keep; None without any.
     """
 
     decides: str | None
@@ -51,6 +53,7 @@ class Task:
     reward: Reward
     logged_reward: Tensor
     has_gradient: bool = False
+    constraints: Constraints | None = None
 
     @property
     def target(self) -> str:
@@ -128,10 +131,11 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: Us
     logged = reward.of_logs(logs)
     if learns and target is not None:
         _require_choice(logs, graph, target, logged, settings.reward)
-    return _told(target, seen, reward, logged, logs, code)
+    return _told(settings, target, seen, reward, logged, logs, code)
 
 
 def _told(
+    settings: Settings,
     target: str | None,
     seen: DecisionGraph,
     reward: Reward,
@@ -140,7 +144,9 @@ def _told(
     code: UserCode,
 ) -> Task:
     smooth = target is not None and leads_to_action(reward, seen, target, code.functions, logs.arrays)
-    return Task(target, seen, reward.within(logs, logged), logged, smooth)
+    wanted = settings.policy.constraints
+    limits = Constraints.of(wanted.limits, seen, logs.arrays, allowed=wanted.allowed, lr=wanted.lr)
+    return Task(target, seen, reward.within(logs, logged), logged, smooth, limits)
 
 
 def _require_choice(
@@ -207,7 +213,7 @@ def without_data(
     code, task = UserCode.load(graph, folder), None
     if settings.reward is not None and logged is not None:
         reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
-        task = _told(target, seen, reward, logged, logs, code)
+        task = _told(settings, target, seen, reward, logged, logs, code)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder, cards=cards)
 

@@ -27,8 +27,8 @@ def shown_earlier_values(inputs: Inputs) -> tuple[Inputs, list[str]]:
     if not wanted:
         return inputs, []
     lines = [
-        f"'{said.node}' shows only later: {' and '.join(said.models)} {'see' if len(said.models) > 1 else 'sees'} its "
-        f"last {said.frames} values (dataset.proposals=ask leaves that out)"
+        f"'{_columns(said, inputs.graph)}' shows only later: its last {said.frames} values are inputs of "
+        f"{' and '.join(said.models)} (dataset.proposals=ask leaves that out)"
         for said in wanted
     ]
     graph = amended(inputs.graph, wanted)
@@ -45,6 +45,10 @@ def _late(cards: Cards, graph: DecisionGraph) -> Iterator[Late]:
             frames[transition] = max(card.dead_time + MARGIN, frames.get(transition, 0))
     for node, frames in found.items():
         yield Late(node, max(frames.values()), tuple(frames))
+
+
+def _columns(said: Late, graph: DecisionGraph) -> str:
+    return "', '".join(column.name for column in graph.columns(said.node))
 
 
 def _transition_of(card: CausalCard, graph: DecisionGraph) -> str | None:

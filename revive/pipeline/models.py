@@ -15,14 +15,16 @@ from revive.bundles import Bundle, Kind
 from revive.bundles.manifest import MANIFEST
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
+from revive.report.note import note
 from revive.report.summary import Summary
 from revive.runtime.table import Field, example, of_bundle
 from revive.search.trials import FILE as TRIALS
 from revive.search.trials import Trial, read_trials
-from revive.tracking.base import DataRecord, ModelRecord
+from revive.tracking.base import NOTE, DataRecord, ModelRecord
 
 SCRIPTS: Final = Path(__file__).parent.parent / "deploy" / "served"
 KINDS: Final[tuple[Kind, ...]] = ("policy", "venv")
+LONGEST: Final = 4000  # characters of a note; MLflow takes a few more
 _NEEDS: Final[dict[Kind, tuple[str, ...]]] = {
     "policy": ("revive-logs", "mlflow", "numpy", "pandas", "pydantic"),
     "venv": ("revive-logs", "mlflow", "numpy", "pandas", "pydantic", "torch", "safetensors"),
@@ -114,6 +116,7 @@ def _record(
             "gate": summary["gate"].get("status", "not judged"),
             "experiment": summary["experiment"],
             "run_id": summary["run_id"],
+            NOTE: note(summary)[:LONGEST],
         },
         metrics={name: value for name, value in metrics.items() if name.startswith(f"{kind}.")},
         data=data_record(config, folder, bundle.graph),

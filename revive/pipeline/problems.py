@@ -128,6 +128,8 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     rows = context.rows(codec, task.graph)
     ranges = observed_range(rows.values, (*venv.graph.states, task.target))
     low, high = action_range(venv.graph, codec, task.target, *ranges[task.target])
+    if task.constraints is not None:
+        task.constraints.narrow(codec, task.target, low, high)
     torch.manual_seed(seed)
     spec = NetworkSpec.from_json({**chosen.network.model_dump(), "std": "constant"})
     clone = Policy(task.graph, codec, task.target, spec, venv.halves, low, high).to(device)
@@ -155,6 +157,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         seed=seed,
         device=device,
         cards=context.inputs.cards,
+        constraints=task.constraints,
     )
 
 

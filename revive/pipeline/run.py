@@ -53,6 +53,8 @@ def run(
     require_no_errors(report, settings)
     data_hash = inputs.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
+    asked, first = inputs, cards_of(inputs)
+    inputs, told = _with_causes(replace(inputs, cards=first), settings)
     made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
         if opened is not None:
@@ -62,18 +64,14 @@ def run(
         for proposal in inputs.applied:
             terminal.note(f"data    {applied_line(proposal)}")
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
-        write_report(report, inputs, settings.experiment, folder.path)
+        write_report(report, asked, settings.experiment, folder.path)
         inputs.save_made_data(folder.path)
-        inputs = _with_cards(inputs, terminal)
-        given = settings.dataset.proposals == "ask" or uses_other_venv(settings)
-        inputs, late = (inputs, []) if given else shown_earlier_values(inputs)
-        for line in late:
+        if first is not None:
+            terminal.cards(first)
+        for line in told:
             terminal.note(f"data    {line}")
-        if late and inputs.cards is not None:
+        if inputs.cards is not None and inputs.cards is not first:
             terminal.cards(inputs.cards)
-        inputs, hidden = stood_in(inputs, leave_alone=given)
-        for line in hidden:
-            terminal.note(f"data    {line}")
         context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)
         context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
@@ -87,12 +85,12 @@ def run(
         return failed(folder.path, gate) if venv is not None else None
 
 
-def _with_cards(inputs: Inputs, terminal: Terminal) -> Inputs:
-    """Ask the logs for cause and effect, and say it in a few lines."""
-    inputs = replace(inputs, cards=cards_of(inputs))
-    if inputs.cards is not None:
-        terminal.cards(inputs.cards)
-    return inputs
+def _with_causes(inputs: Inputs, settings: Settings) -> tuple[Inputs, list[str]]:
+    """What follows from the causal cards is written into the graph; the line that says each of it."""
+    leave_alone = settings.dataset.proposals == "ask" or uses_other_venv(settings)
+    inputs, late = (inputs, []) if leave_alone else shown_earlier_values(inputs)
+    inputs, hidden = stood_in(inputs, leave_alone)
+    return inputs, [*late, *hidden]
 
 
 def _tracker(settings: Settings) -> Tracker:

@@ -30,4 +30,5 @@ def scenario_of(context: TrainingContext, venv: VirtualEnv) -> Scenario | None:
         history=chosen.history,
         ranges=logged_ranges(venv.graph, parts),
         reward=None if task is None else Source(task.reward.path.name, task.reward.path.read_bytes()),
+        worst=None if task is None else float(task.logged_reward.min()),
     )

@@ -37,6 +37,7 @@ class Score:
     per_member: mean reward per step with each member. over_clone: the same minus the clone's.
     doubt, clone_doubt: mean disagreement of the members along its rollouts, and along the clone's; 1 is the 90 %
     quantile of the logs. penalty: what is taken off for it. rejected: why it may not be taken.
+    exceeded: of each limit, the share of the steps in which it is exceeded.
     """
 
     candidate: Candidate
@@ -47,6 +48,7 @@ class Score:
     penalty: float
     caution: float
     rejected: str | None
+    exceeded: tuple[float, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -105,7 +107,7 @@ class Court:
         self.caution, self.doubt_weight = caution * problem.pessimism, doubt_weight * problem.pessimism
         self.doubt = Doubt(problem.venv, problem.rows)
         self._known: dict[str, Score] = {}
-        self._clone_reward, self._clone_doubt = self._run(problem.clone)
+        self._clone_reward, self._clone_doubt, _ = self._run(problem.clone)
 
     def clone_scores(self) -> list[Score]:
         """The clone that learning starts from, in the other half each."""
@@ -173,17 +175,21 @@ class Court:
             [*half, *[self._stand_in(halves, i)] * (count - len(half))] for i, half in enumerate(halves)
         ]
         policies = Policy.stacked([c.policy for half in filled for c in half])
-        reward, doubt = self._run(policies)  # (halves, variants, E), (halves, variants); rows: of the policy
+        # (halves, variants, E), (halves, variants), (halves, variants, limits); rows: of the policy
+        reward, doubt, exceeded = self._run(policies)
         for i, half in enumerate(halves):
             for j, candidate in enumerate(half):
-                self._known[candidate.key] = self._score(candidate, reward[i, j], float(doubt[i, j]))
+                self._known[candidate.key] = self._score(
+                    candidate, reward[i, j], float(doubt[i, j]), tuple(exceeded[i, j].tolist())
+                )
 
     def _stand_in(self, halves: Sequence[Sequence[Candidate]], which: int) -> Candidate:
         return next(iter(halves[which]), None) or next(c for half in halves for c in half)
 
     @torch.no_grad()
-    def _run(self, policies: Policy) -> tuple[Tensor, Tensor]:
-        """Mean reward per step (halves, variants, E) and mean doubt (halves, variants) of every copy elsewhere."""
+    def _run(self, policies: Policy) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every copy elsewhere the mean reward per step (halves, variants, E), the mean doubt (halves, variants),
+        and the share of the steps that exceed each limit (halves, variants, limits)."""
         variants, halves = policies.variants, self.problem.venv.halves
         world = self.problem.evaluation.repeated(variants)
         actor = policies.actor(swap=True)
@@ -199,9 +205,22 @@ class Court:
             table = x.reshape(halves, -1, variants, x.shape[-1] // variants).mean(-1)
             return table.transpose(1, 2).flip(0)
 
-        return by_copy(reward), by_copy(doubt).mean(-1)
+        exceeded = self._exceeded(policies, rolled, alive)
+        shares = torch.stack([by_copy(share).mean(-1) for share in exceeded], -1) if len(exceeded) else None
+        doubts = by_copy(doubt).mean(-1)
+        return by_copy(reward), doubts, doubts.new_zeros(*doubts.shape, 0) if shares is None else shares
 
-    def _score(self, candidate: Candidate, reward: Tensor, doubt: float) -> Score:
+    def _exceeded(self, policies: Policy, rolled: dict[str, Tensor], alive: Tensor | None) -> Tensor:
+        """The share of a branch's steps that exceed each limit, (limits, M, B); the steps after an end do not."""
+        if self.problem.constraints is None:
+            return torch.zeros(0)
+        exceeded = self.problem.constraints.exceeded(policies.codec.decode(rolled)).float()
+        taken = torch.ones_like(exceeded[0]) if alive is None else alive[:-1]
+        return (exceeded * taken).sum(1) / taken.sum(0).clamp_min(1.0)
+
+    def _score(
+        self, candidate: Candidate, reward: Tensor, doubt: float, exceeded: tuple[float, ...]
+    ) -> Score:
         clone, clone_doubt = (
             self._clone_reward[candidate.half, 0],
             float(self._clone_doubt[candidate.half, 0]),
@@ -214,6 +233,8 @@ class Court:
         excess = max(0.0, doubt - max(1.0, clone_doubt)) if math.isfinite(doubt) else math.inf
         if rejected is None and excess > MOST_EXCESS:
             rejected = "the members of the venv disagree about where it leads"
+        if rejected is None and not candidate.is_clone:
+            rejected = self._too_often(exceeded)
         penalty = self.doubt_weight * self.problem.reward_spread * excess
         return Score(
             candidate,
@@ -224,7 +245,16 @@ class Court:
             penalty,
             self.caution,
             rejected,
+            exceeded,
         )
+
+    def _too_often(self, exceeded: tuple[float, ...]) -> str | None:
+        """Why a policy may not be taken that exceeds the limits in these shares of its steps."""
+        limits = self.problem.constraints
+        for limit, share in zip(limits.limits if limits else (), exceeded, strict=True):
+            if limits and share > limits.allowed:
+                return f"it exceeds '{limit.text}' in {share:.1%} of the steps"
+        return None
 
 
 def _shape(candidate: Candidate) -> str:

@@ -11,6 +11,7 @@ from revive.data.codec import Codec
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.policy.constraints import Constraints
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.horizon import Horizon
 from revive.policy.policy import Policy
@@ -33,6 +34,7 @@ class PolicyProblem:
     has_gradient: whether autograd leads from the reward to the action.
     budget: simulated steps that may be spent. device: where all of it is computed.
     cards: what the logs say about cause and effect; None where nobody asked.
+    constraints: limits that the policy has to keep; None without any.
     """
 
     graph: DecisionGraph
@@ -50,6 +52,7 @@ class PolicyProblem:
     seed: int
     device: torch.device
     cards: Cards | None = None
+    constraints: Constraints | None = None
 
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from revive.policy.constraints import Multipliers
 from revive.policy.doubt import Doubt, charge
 from revive.policy.penalties import Measure, Penalty, Worth
 from revive.policy.policy import Policy
@@ -69,6 +70,7 @@ class Rollouts:
         self.doubt = Doubt(venv, problem.rows)
         self.measure = Penalty(measure, self.doubt, policy)
         self.names = [self.measure.name(penalty) for penalty in penalties]
+        self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
         self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)
 
     def affordable(self, steps: int) -> int:
@@ -104,13 +106,17 @@ class Rollouts:
     def paid(self, rolled: Rolled, offset: float, worth: Worth) -> Paid:
         """What the steps earn. offset: of the user's reward, taken off before it is scaled. worth: of states."""
         policy, taken = self.policy, rolled.taken
-        earned = self.problem.reward(policy.codec.decode(taken))  # (h, M, B)
+        physical = policy.codec.decode(taken)
+        earned = self.problem.reward(physical)  # (h, M, B)
         alive = self.venv.alive(taken)
         alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
         reward = ((earned - offset) / self.problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
         reward, alive = (self._by_copy(series) for series in (reward, alive))
         if bool((self.penalty > 0).any()):
             reward = reward - self._charge(rolled, alive[:-1], worth)
+        if self.multipliers is not None:
+            self.multipliers.learn(physical, alive[:-1])
+            reward = reward - self.multipliers.charge(physical)
         return Paid(reward, alive, earned.mean())
 
     def _charge(self, rolled: Rolled, alive: Tensor, worth: Worth) -> Tensor:

@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from revive.data.finding import counted
 from revive.data.report import DataReport, applied_line
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
@@ -53,7 +54,11 @@ def svg(figure: Figure) -> str:
 
 def _overview(report: DataReport) -> str:
     counts = report.counts
-    size = f"{report.rows} rows in {report.trajectories} trajectories of {report.shortest} to {report.longest} rows"
+    lengths = (
+        f"{report.shortest} to {report.longest}" if report.shortest != report.longest else f"{report.longest}"
+    )
+    trajectories = counted(report.trajectories, "trajectory", "trajectories")
+    size = f"{counted(report.rows, 'row')} in {trajectories} of {lengths} rows"
     return f"<p>{size if report.rows else 'the data could not be read'}. {counts}.</p>"
 
 

@@ -24,6 +24,8 @@ policy.fqe       what the logs alone say (revive/policy/fqe.py), per step, disco
 policy.compared  [{name, half: where it learned, taken, rewards [half [member]], gain [half], spread [half]}]: each
     learner's best policy under common random numbers, per step; gain and its spread over members are against the logs'
     controller
+policy.constraints [{limit, logged, predicted: share of the steps that exceed it, in the half that the policy did not
+    learn in, allowed}], where there are limits
 policy.terms     where get_reward returns named terms: term -> {logged, predicted}, per step; predicted in the half that
     the policy did not learn in, steps after a `done` count as 0
 policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}

@@ -125,7 +125,14 @@ def sentences(summary: Summary) -> list[str]:
     policy, gate = summary.policy, _gate(summary.gate)
     if "predicted" not in policy:
         return [*_verdicts(summary, ""), *gate]
-    lines = [*_prediction(policy), *_terms(policy), *_by_the_logs(policy), _choice(policy), *_conduct(policy)]
+    lines = [
+        *_prediction(policy),
+        *_terms(policy),
+        *_limits(policy),
+        *_by_the_logs(policy),
+        _choice(policy),
+        *_conduct(policy),
+    ]
     sound = "verdict    nothing was found that speaks against the estimate (docs/trust.md says what was looked for)"
     tipping = [f"tipping    {pair['sentence']}" for pair in summary.tipping[:1]]
     return ["\n".join(line for line in [*lines, *tipping] if line), *_verdicts(summary, sound), *gate]
@@ -153,6 +160,14 @@ def _prediction(policy: Mapping[str, Any]) -> list[str]:
         mean, unit = policy["predicted"]["mean"], "per step"
         low, high = policy["predicted"]["interval"]["low"], policy["predicted"]["interval"]["high"]
     return [f"predicted  {mean:.5g} {unit}; the true mean lies between {low:.5g} and {high:.5g} (90 %)"]
+
+
+def _limits(policy: Mapping[str, Any]) -> list[str]:
+    return [
+        f"limit      {of['limit']}: exceeded in {of['predicted']:.2%} of the steps, {of['allowed']:.2%} allowed "
+        f"(logs {of['logged']:.2%})"
+        for of in policy.get("constraints", [])
+    ]
 
 
 def _terms(policy: Mapping[str, Any]) -> list[str]:

@@ -25,6 +25,7 @@ ROWS: Final = 256  # of the sample
 CANDIDATES: Final = 4000  # rows that the sample is taken from, and rows that the distance is calibrated on
 INSIDE: Final = 0.99  # share of the logged rows that is not far
 _NUMBERS: Final = 40_000  # in the sample of a policy with very many columns
+_CELLS: Final = 100_000  # numbers of an array of differences
 _ROUNDING: Final = 1e-6  # of the logged range
 
 
@@ -103,11 +104,14 @@ class Envelope:
         """(B, d) physical -> distance to the nearest logged row of the sample, (B,), in spreads of a column."""
         if not len(self.sample):
             return np.zeros(len(rows))
+        if not len(rows):
+            return np.zeros(0)
         z, known = self._encoded(rows), self._encoded(self.sample)
-        squares = (
-            np.stack([np.square(known - row).mean(axis=1).min() for row in z]) if len(z) else np.zeros(0)
-        )
-        return np.sqrt(squares)
+        some = max(1, _CELLS // known.size)  # rows at a time
+        parts = [
+            np.square(z[i : i + some, None] - known).mean(axis=2).min(axis=1) for i in range(0, len(z), some)
+        ]
+        return np.sqrt(np.concatenate(parts))
 
     def _encoded(self, rows: Array) -> Array:
         stops = np.cumsum([len(codec.columns) for codec in self.codecs])[:-1]
@@ -135,7 +139,7 @@ class Envelope:
         )
         d = len(columns)
         numbers = {int(number): np.array(values) for number, values in fields["levels"].items()}
-        sample = np.array(fields["sample"], dtype=np.float64).reshape(-1, d)
+        sample = np.array(fields["sample"], dtype=np.float64).reshape(len(fields["sample"]), d)
         if (
             columns != own
             or not len(fields["low"]) == len(fields["high"]) == d

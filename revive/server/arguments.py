@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from revive.errors import Problem, Problems, UserError
-from revive.server.translate import Translation, chosen_learner, from_config, translate
+from revive.server.translate import Translation, chosen_learner, chosen_venv, from_config, translate
 
 MODES = {"venv_mode": "venv.mode", "policy_mode": "policy.mode", "tuning_mode": "tuning.mode"}
 # REVIVE's defaults where ours differ; what is missing in the logs is masked there without being asked.
@@ -55,14 +55,19 @@ def collect(named: Mapping[str, Any], kwargs: Mapping[str, Any], debug: bool, co
         found.values |= {"debug": "fast", "ray.enabled": False}
     written = {} if config is None else _read(Path(config))
     learner = chosen_learner(kwargs, written)
-    given = translate(kwargs, learner=learner)
+    venv = chosen_venv(kwargs, written)
+    given = translate(kwargs, learner=learner, venv=venv)
     chosen = {key: str(kwargs[key]) for key in _ALGORITHMS if key in kwargs}
-    found.take(from_config(written, chosen, learner))
+    found.take(from_config(written, chosen, learner, venv))
     found.take(_named(named))
     found.take(given)
     if learner in ("ppo", "sac"):
         found.remarks.append(
             f"policy_algo: {learner} alone learns the policy; policy=auto has several compete"
+        )
+    if venv == "adversarial" and "venv" not in kwargs:
+        found.remarks.append(
+            "venv_algo: a game with matchers refines the clone; without that name venv=multi_step learns"
         )
     return found
 

@@ -7,6 +7,8 @@ parameters of both algorithms reach the learner `first_order`.
 from __future__ import annotations
 
 from revive.server.names import BASE, DOUBT, NETWORKS, SHAPE, VENV, Entry, Section, Why, above, activation
+from revive.server.venv_learners import BASE_OF, NETWORKS_OF, USUAL_VENV, chosen
+from revive.server.venv_learners import TABLES as VENV_TABLES
 
 USUAL_LEARNER = "auto"
 _OTHERS = Why("it belongs to one algorithm: name that one, policy_algo=ppo or policy_algo=sac")
@@ -113,11 +115,13 @@ _CRITICS = {
 }
 
 
-def tables(learner: str) -> dict[Section, dict[str, Entry]]:
-    """The names of every section where the policy is learned by `learner`."""
-    return {"base": BASE, "venv": VENV, "policy": POLICY[learner]}
+def tables(learner: str, venv: str = USUAL_VENV) -> dict[Section, dict[str, Entry]]:
+    """The names of every section where the policy is learned by `learner` and the venv by `venv`."""
+    base = {**BASE, "venv_algo": chosen, **BASE_OF.get(venv, {})}
+    return {"base": base, "venv": VENV_TABLES.get(venv, VENV), "policy": POLICY[learner]}
 
 
-def networks(learner: str) -> dict[Section, dict[str, str]]:
+def networks(learner: str, venv: str = USUAL_VENV) -> dict[Section, dict[str, str]]:
     """Section -> whose `NAME_hidden_features` and `NAME_hidden_layers` make which key."""
-    return {**NETWORKS, "policy": {**NETWORKS["policy"], **_CRITICS.get(learner, {})}}
+    policy = {**NETWORKS["policy"], **_CRITICS.get(learner, {})}
+    return {**NETWORKS, "venv": NETWORKS_OF.get(venv, NETWORKS["venv"]), "policy": policy}

@@ -84,13 +84,44 @@ def activation(key: str) -> Callable[[Any], dict[str, Any] | Why]:
     return lambda value: {key: ours[value]} if value in ours else why
 
 
-def _venv_learner(value: Any) -> dict[str, Any] | Why:
-    """Behaviour cloning is the one-step stage alone; the adversarial ones are answered by rollouts."""
-    if str(value).lower() == "bc":
-        return {"venv.learner.curriculum": []}
-    return Why(
-        "the venv is fitted by likelihood and then through rollouts of several steps, not by a matcher"
+def _backbone(value: Any) -> dict[str, Any] | Why:
+    ours = {
+        "mlp": "mlp",
+        "res": "residual",
+        "gru": "gru",
+        "contextual_gru": "gru",
+        "transformer": "transformer",
+    }
+    ours["ft_transformer"] = "transformer"
+    known = ", ".join(sorted(set(ours.values())))
+    return (
+        {"venv.network.backbone": ours[value]} if value in ours else Why(f"of the backbones here are {known}")
     )
+
+
+def _norm(value: Any) -> dict[str, Any] | Why:
+    if value in (None, "None", False):
+        return {}
+    return (
+        {"venv.network.norm": "layer"}
+        if value == "ln"
+        else Why("layers are normalised by row, never by batch")
+    )
+
+
+def _head(value: Any) -> dict[str, Any] | Why:
+    ours = {"normal": "normal", "gmm": "mixture"}
+    return (
+        {"venv.network.head": ours[value]}
+        if value in ours
+        else Why("the heads are listed in docs/learners.md")
+    )
+
+
+def _node_activation(value: Any) -> dict[str, Any] | Why:
+    more = {"leakyrelu": "leaky_relu", "elu": "elu", "sigmoid": "sigmoid"}
+    key = "venv.network.activation"
+    return {key: more[value]} if value in more else activation(key)(value)
 
 
 _SAMPLERS = {
@@ -110,11 +141,11 @@ BASE: dict[str, Entry] = {
     "data_workers": Why("the whole data set is preloaded; there are no loader processes"),
     "venv_train_dataset_mode": Why("first single rows, then windows: venv.learner.curriculum"),
     # nodes
-    "continuous_distribution_type": _only("normal", "continuous columns are Gaussian"),
+    "continuous_distribution_type": _head,
     "discrete_distribution_type": _only("discrete_logistic", "discrete columns are discretised logistics"),
     "category_distribution_type": _only("onehot", "category columns are one of their values"),
     "conditioned_std": lambda value: {"venv.network.std": "conditioned" if value else "constant"},
-    "mixture": Why("there are no mixtures"),
+    "mixture": "venv.network.components",
     "use_time_step_embed": Why("the step counter enters as one scaled number"),
     "time_step_embed_size": Why("the step counter enters as one scaled number"),
     "use_traj_id_embed": Why("how the number of a trajectory enters is up to its columns in the description"),
@@ -123,7 +154,7 @@ BASE: dict[str, Entry] = {
     "venv_rollout_horizon": _curriculum,
     "venv_gpus_per_worker": CPU,
     "venv_metric": lambda value: _METRICS.get(str(value), _NO_METRIC),
-    "venv_algo": _venv_learner,
+    "venv_algo": Why("it is read before all others: see venv_learners"),
     "save_start_epoch": Why("members are judged at the end of every stage of their training"),
     "num_venv_store": _kept,
     "num_venv_in_use": Why("a policy is learned in all members that venv.keep leaves"),
@@ -176,7 +207,9 @@ VENV: dict[str, Entry] = {
     "weight_decay": "venv.learner.weight_decay",
     "revive_batch_size": "venv.learner.window_batch",
     "g_lr": "venv.learner.multi_step_lr",
-    "transition_activation": activation("venv.network.activation"),
+    "transition_activation": _node_activation,
+    **dict.fromkeys(("policy_backbone", "transition_backbone"), _backbone),
+    **dict.fromkeys(("policy_normalization", "transition_normalization"), _norm),
     "policy_activation": Why("the nodes of a venv share venv.network.activation"),
     "bc_horizon": Why("the one-step stage learns from single rows; later stages from windows"),
     "lr_decay": Why("the step size falls as a cosine within every stage"),
@@ -190,8 +223,7 @@ VENV: dict[str, Entry] = {
     **dict.fromkeys(("revive_epoch", "mail_epoch"), EPOCHS),
     **dict.fromkeys(("rnn_hidden_features", "window_size", "birnn"), RECURRENT),
     **dict.fromkeys(
-        ("policy_node_embed", "transition_node_embed", "policy_normalization", "transition_normalization",
-         "policy_backbone", "transition_backbone", "generator_type"), SHAPE),
+        ("policy_node_embed", "transition_node_embed", "generator_type"), SHAPE),
     **dict.fromkeys(
         ("fintune", "finetune_fre", "matcher_pretrain_epoch", "matching_nodes", "matching_fit_nodes",
          "matcher_hidden_features", "matcher_hidden_layers", "matcher_activation", "matcher_normalization",

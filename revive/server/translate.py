@@ -11,6 +11,7 @@ from revive.config.settings import Settings
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.server.learners import USUAL_LEARNER, networks, tables
 from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, LEARNERS, Entry, Section, Why
+from revive.server.venv_learners import USUAL_VENV, learner_of
 
 _ALGORITHMS = ("venv_algo_config", "policy_algo_config")
 _ALIASES = {"revive": "revive_p", "revivep": "revive_p", "revive_ppo": "revive_p"}
@@ -24,6 +25,12 @@ _USUAL: dict[str, tuple[Any, ...]] = {
     "policy_hidden_features": (256,), "transition_hidden_features": (256,), "policy_hidden_layers": (4,),
     "transition_hidden_layers": (3, 4), "value_hidden_features": (256,), "value_hidden_layers": (4,),
     "q_hidden_features": (256,), "q_hidden_layers": (2, 4), "ppo_runs": (2,), "epsilon": (0.2,), "w_ent": (0.0,),
+    "d_lr": (6e-4,), "g_steps": (1,), "d_steps": (1,), "revive_epoch": (5000, 1000), "bc_epoch": (0,),
+    "mae_reward_weight": (0.25,), "matcher_loss_high": (1.2,), "matcher_loss_low": (0.3,), "ppo_epsilon": (0.2,),
+    "history_matcher_num": (0,), "history_matcher_save_epochs": (100,), "matcher_hidden_features": (256,),
+    "matcher_hidden_layers": (4,), "policy_backbone": ("res",), "transition_backbone": ("res",),
+    "policy_normalization": (None, "None", "ln"), "transition_normalization": (None, "None", "ln"),
+    "td3_steps_per_epoch": (10,),
     "gae_gamma": (0.99,), "gae_lambda": (0.95,), "gamma": (0.99,), "polyak": (0.99, 0.995), "batch_ratio": (1.0,),
 }  # fmt: skip
 _USUAL_RANGES: dict[str, tuple[tuple[Any, ...], ...]] = {
@@ -73,16 +80,18 @@ def translate(
     place: str = "",
     section: Section | None = None,
     learner: str = USUAL_LEARNER,
+    venv: str = USUAL_VENV,
 ) -> Translation:
     """REVIVE's names and our keys, nested or dotted, to our keys.
 
     section: whose table counts; None for names that stand for themselves, which mean the same in all of them.
-    learner: of the policy. Raises UserError with every name that is neither REVIVE's nor a key of ours.
+    learner: of the policy. venv: learner of the venv. Raises UserError with every name that is neither REVIVE's nor a
+    key of ours.
     """
     found, problems = Translation(), Problems()
     widths = {}
-    known = {name: table for name, table in tables(learner).items() if section in (None, name)}
-    wide = {name: sizes for name, sizes in networks(learner).items() if section in (None, name)}
+    known = {name: table for name, table in tables(learner, venv).items() if section in (None, name)}
+    wide = {name: sizes for name, sizes in networks(learner, venv).items() if section in (None, name)}
     for name, value in sorted(
         _named(values), key=lambda pair: pair[0] == "venv_algo"
     ):  # whatever the horizon
@@ -123,30 +132,40 @@ def chosen_learner(values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return USUAL_LEARNER
 
 
+def chosen_venv(values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Who learns the venv, as `chosen_learner` says it of the policy."""
+    return learner_of(values, config, _entries(config.get("base_config") or {}, "base_config")[0])
+
+
 def from_config(
-    values: Mapping[str, Any], algorithms: Mapping[str, str] | None = None, learner: str | None = None
+    values: Mapping[str, Any],
+    algorithms: Mapping[str, str] | None = None,
+    learner: str | None = None,
+    venv: str | None = None,
 ) -> Translation:
     """The content of a `revive_config_file_path`: REVIVE's sections, or names and keys as in `translate`.
 
     algorithms: venv_algo and policy_algo where they are chosen elsewhere; learner: of the policy, None for the one
     that is named here. Raises UserError as `translate` does.
     """
-    learner = learner or chosen_learner({}, values)
+    learner, venv = learner or chosen_learner({}, values), venv or chosen_venv({}, values)
     plain = {key: value for key, value in values.items() if key not in ("base_config", *_ALGORITHMS)}
-    found = translate(plain, learner=learner)
+    found = translate(plain, learner=learner, venv=venv)
     base = _entries(values.get("base_config") or {}, "base_config")[0]
     chosen = {**base, **(algorithms or {})}
-    found.take(translate(base, "base_config", learner=learner))
+    found.take(translate(base, "base_config", learner=learner, venv=venv))
     for key in _ALGORITHMS:
         offered = values.get(key) or {}
         section: Section = "venv" if key.startswith("venv") else "policy"
         name = _chosen(chosen.get(f"{section}_algo"), offered, "revive_p" if section == "venv" else "ppo")
         if name is not None:
-            found.take(_algorithm(offered[name], f"{key}.{name}", section, name, learner))
+            found.take(_algorithm(offered[name], f"{key}.{name}", section, name, learner, venv))
     return found
 
 
-def _algorithm(entries: Any, place: str, section: Section, algorithm: str, learner: str) -> Translation:
+def _algorithm(
+    entries: Any, place: str, section: Section, algorithm: str, learner: str, venv: str
+) -> Translation:
     plain, ranges = _entries(entries, place)
     usual: list[str] = []
     if not isinstance(entries, Mapping):
@@ -157,10 +176,10 @@ def _algorithm(entries: Any, place: str, section: Section, algorithm: str, learn
         plain["bc_lr"] = plain.pop("g_lr")
     if algorithm == "bc" and "g_lr" in ranges:
         ranges["bc_lr"] = ranges.pop("g_lr")
-    found = translate(plain, place, section, learner)
+    found = translate(plain, place, section, learner, venv)
     found.usual += usual
     for name, (mode, bounds) in ranges.items():
-        target = tables(learner)[section].get(name)
+        target = tables(learner, venv)[section].get(name)
         if not isinstance(target, str):
             why = (
                 target

@@ -71,8 +71,11 @@ class Reader:
                 held.get("inputs", {}), self.contract.seen, self.outside, f"{place}inputs"
             )
             did, strange = self._operator(held, f"{place}operator")
-            seen, done, problems = [*seen, row], [*done, did], [*problems, *wrong, *strange]
-            restart += [name] if held.get("restart") is True else []
+            seen.append(row)
+            done.append(did)
+            problems += [*wrong, *strange]
+            if held.get("restart") is True:
+                restart.append(name)
         refuse(problems)
         operator = np.stack(done) if self.shadow else None
         return Asked([*entries], np.stack(seen), operator, restart, single)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -28,6 +29,12 @@ class Field:
 
     name: str
     column: Column
+
+    @cached_property
+    def limits(self) -> tuple[float, float]:
+        """The least and the largest legal value."""
+        (low,), (high,) = limits([self.column])
+        return float(low), float(high)
 
     def to_json(self) -> dict[str, Any]:
         """For /schema."""
@@ -160,7 +167,7 @@ def _checked(field: Field, value: Any, outside: Beyond, place: str) -> float | P
                 remedy=f"possible: {shown}",
             )
         return closest
-    (low,), (high,) = limits([column])
+    low, high = field.limits
     for key, limit, over in (("min", low, low - number), ("max", high, number - high)):
         if over > _ROUNDING * max(1.0, abs(limit)) and outside == "refuse":
             unit = f" {column.units}" if column.units else ""
@@ -168,7 +175,7 @@ def _checked(field: Field, value: Any, outside: Beyond, place: str) -> float | P
             return Problem(
                 what, place=place, remedy="correct it, or serve with --outside clip: then the limit is taken"
             )
-    return number if outside == "keep" else min(max(number, float(low)), float(high))
+    return number if outside == "keep" else min(max(number, low), high)
 
 
 def _unknown(name: Any, known: Mapping[str, Field], place: str) -> Problem:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from revive.errors import Problem, UserError
-from revive.tracking.base import ModelRecord
+from revive.tracking.base import NOTE, ModelRecord
 from revive.tracking.clerk import ClerkProcess
 from revive.tracking.ids import FILE
 from revive.tracking.journal import Job
@@ -61,7 +61,8 @@ class Registry:
             raise UserError(Problem("this run is in no records", folder, remedy=_AGAIN))
         model_id = self._ask(model_job(record), folder)
         job = {"do": "register", "key": COMMAND, "model_id": model_id, "name": name, "alias": alias}
-        found = self._ask({**job, **texts, "tags": dict(record.tags)}, folder)
+        tags = {key: value for key, value in record.tags.items() if key != NOTE}  # `texts` say it
+        found = self._ask({**job, **texts, "tags": tags}, folder)
         return Promoted(found["name"], found["version"], alias, found["before"])
 
     def tag(self, folder: Path, promoted: Sequence[Promoted]) -> None:

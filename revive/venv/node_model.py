@@ -84,6 +84,7 @@ class NodeModel(nn.Module):
 
     scale: Tensor
     seen: Tensor | None
+    hold_std = False  # no gradient of samples reaches their spread: a matcher would be deceived by less noise
 
     def __init__(
         self,
@@ -160,6 +161,8 @@ class NodeModel(nn.Module):
 
     def drawn(self, out: Outputs, eps: Tensor | None) -> Tensor:
         """The same of a distribution."""
+        if self.hold_std and eps is not None:
+            out = out._replace(log_std=out.log_std.detach())
         return heads.mode(out, self.layout) if eps is None else heads.sample(out, self.layout, eps)
 
     def cost(self, x: Tensor, current: Tensor | None, target: Tensor) -> Tensor:

@@ -22,14 +22,15 @@ from revive.venv.virtual_env import VirtualEnv
 from tests.bundles.forging import DAMAGES, FORGERIES
 from tests.deploy.scenarios import scenario
 from tests.hostile import drawn_seed, judged
-from tests.runtime.plants import policy_of
+from tests.runtime.plants import envelope_of, policy_of
 
 
 def _sound(folder: Path, venv: VirtualEnv, policy: Policy) -> None:
     save_venv(venv, folder / "0" / "venv", {"run_id": "r"}, scenario=scenario())
     save_policy(policy, folder / "0" / "policy", {"run_id": "r"})
     for number, kind in enumerate(("mixed", "history", "category"), 1):
-        save_policy(policy_of(kind, hidden=(4,)), folder / str(number) / "policy", {"run_id": "r"})  # type: ignore[arg-type]
+        drawn = policy_of(kind, hidden=(4,))  # type: ignore[arg-type]
+        save_policy(drawn, folder / str(number) / "policy", {"run_id": "r"}, envelope=envelope_of(drawn))
 
 
 def _says_what_it_holds(loaded: PolicySession | VenvSession, folder: Path) -> bool:

@@ -79,6 +79,7 @@ def test_bash_completes(experiments: Path, tmp_path: Path, capsys: pytest.Captur
         ("revive export --acc", ["--accept-failed-gate"]),
         ("revive serve runs/ca", ["runs/calm-otter/"]),
         ("revive report run=ca", ["calm-otter"]),
+        ("revive compare ca", ["calm-otter"]),
         ("revive dataset.path=ru", ["runs/"]),
         ("revive completion z", ["zsh"]),
         ("revive nonsense --", ["--cfg", "--help", "--version"]),

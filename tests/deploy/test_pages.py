@@ -1,4 +1,4 @@
-"""docs/serving.md and docs/exports.md, block by block, with bundles of the refrigerator's graph instead of a run's."""
+"""docs/serving.md and docs/exports.md, block by block, with bundles of the refrigerator in the place of a run's."""
 
 from __future__ import annotations
 

@@ -116,6 +116,14 @@ def test_a_reward_of_ones_own_takes_the_place_of_the_bundles(runs: Path) -> None
     assert env.step(np.array([2.5], np.float32))[1] == pytest.approx(2.5)
 
 
+def test_a_reward_that_is_no_number_is_the_lowest_logged_one(runs: Path) -> None:
+    env = make(runs, "refrigerator", reward=lambda data: data["action"] / 0.0 - data["action"] / 0.0)
+    env.reset(seed=0)
+    worst = env.unwrapped.world.venv.scenario.worst
+    assert worst < 0
+    assert env.step(np.array([2.5], np.float32))[1] == pytest.approx(worst)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

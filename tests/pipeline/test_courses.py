@@ -48,7 +48,7 @@ def test_runs_end_to_end(
 def test_rows_after_done_are_warned_of(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     tank(logs(600, 200, 400, 600, done=(0, 599)), description_yaml=WITH_DONE)
     assert main(["check", "experiment=tank"]) == 0
-    assert "'done' is 1 in 1 rows that are not the last of their trajectory" in " ".join(
+    assert "'done' is 1 in 1 row that is not the last of a trajectory" in " ".join(
         capsys.readouterr().out.split()
     )
 

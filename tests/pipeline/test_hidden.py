@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 import revive
-from revive.__main__ import DONE, main
+from revive.__main__ import DONE, WRONG, main
+from revive.pipeline.finished import settings_of
 from revive.pipeline.hidden import stood_in
 from revive.pipeline.inputs import gather
-from revive.pipeline.run_arguments import settings_of
 from revive.pipeline.trust import cards_of
 from tests.acceptance.trust_logs import CASES
 from tests.pipeline.test_gate import run_on
@@ -50,6 +50,14 @@ def test_nothing_hidden_happens_unless_it_is_given(run: tuple[Path, str]) -> Non
     assert np.array_equal(silent, zero)
     assert not np.allclose(silent, some)
     assert venv.step({"temperature": np.zeros(1), "action": np.ones(1)})["next_temperature"].shape == (1,)
+
+
+def test_a_run_that_is_gone_on_with_must_be_asked_the_same(
+    run: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["experiment=cold", "debug=fast", "tracking=none", f"log_dir={run[0]}", "run_id=run"]
+    assert main([*arguments, "policy.mode=none", "dataset.proposals=ask"]) == WRONG
+    assert "holds a run with other settings" in capsys.readouterr().err
 
 
 def test_another_run_may_take_the_venv_over(run: tuple[Path, str]) -> None:

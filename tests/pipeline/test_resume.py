@@ -94,7 +94,8 @@ def test_fresh_without_a_change_learns_all_again(finished: Write) -> None:
     venv, policy = _weights("venv"), _weights("policy")
     assert _run("resume=fresh") == 0
     assert (_weights("venv"), _weights("policy")) == (venv, policy)
-    assert sorted(p.name for p in Path("runs/r/earlier/1").iterdir() if p.is_dir()) == ["policy", "venv"]
+    kept = sorted(p.name for p in Path("runs/r/earlier/1").iterdir() if p.is_dir())
+    assert kept == ["candidates", "policy", "venv"]
 
 
 def test_a_changed_venv_takes_the_policy_with_it(finished: Write) -> None:

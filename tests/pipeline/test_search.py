@@ -84,7 +84,7 @@ def test_the_record_of_the_command_says_what_it_was_made_of(finished: Path) -> N
 
 def test_no_pickle_is_left_behind(finished: Path) -> None:
     suffixes = {path.suffix for path in finished.rglob("*") if path.is_file() and path.name != ".lock"}
-    assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd"}
+    assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd", ".py"}
 
 
 def test_all_trials_failing_ends_with_the_first_error(

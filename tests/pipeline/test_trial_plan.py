@@ -112,6 +112,27 @@ def test_bad_arguments_end_in_one_message(
     assert any(word in text for word in said.split("|"))
 
 
+def test_tuned_parameters_are_a_candidate_too(run: Path) -> None:
+    file = run / "summary.json"
+    kept = file.read_text()
+    summary = json.loads(kept)
+    summary["tuning"] = {
+        "values": {"set": {"setpoint": -2.5}},
+        "gain": {"mean": 0.3, "low": 0.2, "high": 0.4},
+    }
+    file.write_text(json.dumps(summary))
+    try:
+        first = plan_of(run)["candidates"][0]
+        assert (first["name"], first["source"], first["bundle"]) == (
+            "tuned",
+            "setpoint = -2.5",
+            "tuning.yaml",
+        )
+        assert first["expected"] == pytest.approx(0.2)
+    finally:
+        file.write_text(kept)
+
+
 def test_where_the_gate_fails_nothing_learned_is_tried(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = run / "summary.json"
     kept = file.read_text()

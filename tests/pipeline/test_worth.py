@@ -50,3 +50,24 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
     policy = json.loads((tmp_path / "b" / "summary.json").read_text())["policy"]
     assert "fqe" not in policy
     assert "terms" not in policy
+
+
+def test_limits_are_said_beforehand_and_afterwards(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "experiment=refrigerator",
+        "debug=fast",
+        "tracking=none",
+        f"log_dir={tmp_path}",
+        "policy=clones",
+    ]
+    limit = "policy.constraints.limits=['next_temperature > -60']"
+    assert main([*arguments, "run_id=c", limit]) == 0
+    assert "limit      next_temperature > -60: exceeded in " in capsys.readouterr().out
+    policy = json.loads((tmp_path / "c" / "summary.json").read_text())["policy"]
+    assert [of["limit"] for of in policy["constraints"]] == ["next_temperature > -60"]
+    assert policy["constraints"][0]["logged"] == 0.0
+    assert main([*arguments, "run_id=d", limit.replace("-60", "60")]) == 2
+    assert "no logged row meets 'next_temperature > 60'" in capsys.readouterr().err
+    assert not (tmp_path / "d" / "venv").exists()

@@ -18,6 +18,10 @@ def test_metrics_of_a_venv_alone(summarise: Summarise) -> None:
         "venv.rollout_mae.1": 0.05,
         "venv.rollout_mae.10": 0.11,
         "policy.logged": -0.75,
+        "venv.relative.1": pytest.approx(0.1),
+        "venv.relative.10": pytest.approx(0.1),
+        "seconds.venv": 12.5,
+        "seconds.policy": 8.0,
     }
 
 

@@ -11,6 +11,8 @@ from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
 from revive.policy.policy import Policy, action_range
+from revive.runtime.envelope import Envelope
+from revive.runtime.policy import Policy as NumpyPolicy
 from revive.venv.node_model import NetworkSpec
 
 Kind = Literal["plain", "mixed", "history", "category"]
@@ -87,3 +89,12 @@ def policy_of(
         for weight in policy.net.parameters():
             weight.add_(torch.randn_like(weight) * spread)
     return policy.requires_grad_(False).eval()
+
+
+def envelope_of(policy: Policy) -> dict[str, Any]:
+    """What was logged of what a policy of these sees, as its bundle says it."""
+    rng = np.random.default_rng(3)
+    tensors = {name: value.numpy() for name, value in policy.state_dict().items()}
+    acting = NumpyPolicy(policy.graph, policy.target, policy.spec.activation, tensors)
+    train, validation = (arrays_of(policy.graph, 500, rng) for _ in range(2))
+    return Envelope.fit(acting, train, validation, seed=0).to_json()

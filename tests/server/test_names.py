@@ -58,7 +58,7 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def settings_of(values: dict[str, Any]) -> Settings:
     choices = [
-        f"{key}={values[key]}" for key in ("tuning", "search", "policy") if isinstance(values.get(key), str)
+        f"{key}={values[key]}" for key in ("tuning", "search", "policy", "venv") if isinstance(values.get(key), str)
     ]
     plain = {key: value for key, value in values.items() if f"{key}={value}" not in choices}
     settings = load_settings(choices, plain, "test")
@@ -82,7 +82,7 @@ def test_a_name_has_a_counterpart_or_a_reason(usual: Settings) -> None:
     for table, entry in described():
         name = entry["name"]
         found = translate({name: entry["default"]}, section=table)
-        for key in found.values:
+        for key in found.values if name != "venv_algo" else ():
             value_at(usual, key)  # is there
         if not found.values:
             held = TABLES[table].get(name)
@@ -101,7 +101,7 @@ def test_every_default_of_revive_is_legal_here(algorithms: tuple[str, str]) -> N
     settings = settings_of(values)
     assert len(values) > 25
     for key, value in values.items():
-        if key not in ("tuning", "policy"):
+        if key not in ("tuning", "policy", "venv"):
             assert value_at(settings, key) == value
 
 
@@ -167,11 +167,11 @@ def test_a_whole_config_of_revive_works_unchanged(make: Make) -> None:
     settings = server.settings
     assert settings.seed == 42
     assert (settings.search.venv_trials, settings.search.policy_trials) == (25, 10)
-    usual = make(debug=False, policy="ppo").settings
-    assert settings.venv.learner == {**usual.venv.learner, "curriculum": settings.venv.learner["curriculum"]}
+    usual = make(debug=False, policy="ppo", venv="adversarial").settings
+    assert settings.venv.learner == {**usual.venv.learner, "generator": "ppo", "horizon": 100}
     assert settings.policy.learner == usual.policy.learner  # what REVIVE writes by default is no wish
     assert settings.venv.space == usual.venv.space
-    assert any(note.startswith("d_lr") or ", d_lr," in note for note in server.notes)
+    assert any(note.startswith("venv_algo: a game with matchers") for note in server.notes)
     require_search(settings)
 
 
@@ -187,8 +187,7 @@ def test_only_the_algorithm_that_is_chosen_counts(
         "policy_algo_config": {"sac": {"sac_epoch": 33}, "ppo": {"ppo_epoch": 44}},
     }
     settings = settings_of(from_config(config).values)
-    key = "lr" if algorithms[0] == "bc" else "multi_step_lr"
-    assert settings.venv.learner[key] == venv
+    assert settings.venv.learner["lr"] == venv
     assert settings.policy.learner["iterations"] == policy
     assert settings.policy.learner["_target_"].lower().endswith(f"{algorithms[1]}.{algorithms[1]}")
 
@@ -311,10 +310,38 @@ def test_sac_by_name(make: Make) -> None:
 
 
 def test_behaviour_cloning_of_the_venv_has_no_rollouts(make: Make) -> None:
-    settings = make(debug=False, venv_algo="bc", venv_rollout_horizon=50).settings
-    assert settings.venv.learner["curriculum"] == []
-    config = {"base_config": {"venv_algo": "bc", "venv_rollout_horizon": 50}}
-    assert from_config(config).values["venv.learner.curriculum"] == []
+    with pytest.warns(UserWarning, match="venv_rollout_horizon"):
+        settings = make(debug=False, venv_algo="bc", venv_rollout_horizon=50, bc_loss="mae").settings
+    assert settings.venv.learner["_target_"].endswith("BehaviourCloning")
+    assert settings.venv.learner["loss"] == "mae"
+
+
+@pytest.mark.parametrize(("name", "generator"), [("revive_p", "ppo"), ("revive_ppo", "ppo"), ("revive_t", "td3")])
+def test_the_adversarial_algorithms_are_the_game_with_matchers(name: str, generator: str) -> None:
+    given = {"d_lr": 1e-3, "d_steps": 3, "revive_epoch": 70, "matcher_hidden_features": 32, "gp_coef": 0.5}
+    given |= {"matching_nodes": [["a", "b"], ["c"]], "policy_backbone": "res", "bc_lr": 0.01}
+    base = {"venv_algo": name}
+    found = from_config({"base_config": base, "venv_algo_config": {"revive_p": given, "revive_t": given}})
+    settings = settings_of(found.values)
+    learner = settings.venv.learner
+    assert learner["_target_"].endswith("Adversarial")
+    assert learner["generator"] == generator
+    assert (learner["matcher_lr"], learner["matcher_steps"], learner["iterations"]) == (1e-3, 3, 70)
+    assert (learner["hidden"], learner["penalty"], learner["start"]["lr"]) == ([32] * 4, 0.5, 0.01)
+    assert learner["matchers"] == [["a", "b"], ["c"]]
+    assert settings.venv.network.backbone == "residual"
+
+
+def test_heads_and_norms_of_revive_are_heads_and_norms_here() -> None:
+    found = translate({"continuous_distribution_type": "gmm", "mixture": 3}, section="base").values
+    assert found == {"venv.network.head": "mixture", "venv.network.components": 3}
+    named = translate({"transition_normalization": "ln", "transition_activation": "leakyrelu"}, section="venv")
+    assert named.values == {"venv.network.norm": "layer", "venv.network.activation": "leaky_relu"}
+
+
+def test_an_algorithm_of_venvs_that_there_is_not() -> None:
+    with pytest.raises(UserError, match=r"no algorithm of venvs is called 'revive_x'"):
+        from_config({"base_config": {"venv_algo": "revive_x"}})
 
 
 @pytest.mark.parametrize("name", ["pop", "td3"])

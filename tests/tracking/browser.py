@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 WIDE, HIGH = 1500, 760
-PATIENCE = 300_000  # milliseconds: on a loaded machine a page takes long
+PATIENCE = 120_000  # milliseconds: on a loaded machine a page takes long
 
 
 @contextmanager

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from revive.nn.ensemble import clip_gradient_by_member
 from revive.policy.candidate import Candidate, Snapshots
+from revive.policy.constraints import Multipliers
 from revive.policy.critic import Critic, Logged, lambda_returns
 from revive.policy.doubt import Doubt
 from revive.policy.learners.base import PolicyLearner
@@ -146,6 +147,9 @@ class FirstOrderLearner(PolicyLearner):
         self.measure = Penalty(measure, Doubt(venv, problem.rows), self.policy)
         self.logged = Logged.of(problem, self.policy)
         self.imagined = 1.0 if self.logged is None else imagined
+        self.multipliers = (
+            None if problem.constraints is None else Multipliers(problem.constraints, self.policy)
+        )
         self._per_copy(noise)
         width = sum(
             venv.codec.width(n) for n in (*venv.replayed_nodes, *venv.graph.states, self.policy.target)
@@ -283,6 +287,10 @@ class FirstOrderLearner(PolicyLearner):
         if going is not None:
             going = self._by_copy(going.unsqueeze(-1)).squeeze(-1)
             alive = torch.cat([alive[:1], going.detach().cumprod(0)])
+        if self.multipliers is not None:
+            physical = self.policy.codec.decode(taken)
+            self.multipliers.learn(physical, alive[:-1])
+            reward = reward - self.multipliers.charge(physical)
         return Experience(reward, seen, going, alive)
 
     def _charge(self, taken: Mapping[str, Tensor], later: Mapping[str, Tensor]) -> Tensor:

@@ -116,7 +116,7 @@ class Ppo(SnapshotLearner):
             branches=branches,
             generator=self.generator,
         )
-        self._rollouts = [made]
+        self._rollouts, self.multipliers = [made], made.multipliers
         affordable = made.affordable(self.horizon)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))

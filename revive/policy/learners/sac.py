@@ -107,7 +107,7 @@ class Sac(SnapshotLearner):
             branches=branches,
             generator=self.generator,
         )
-        self._rollouts = [made]
+        self._rollouts, self.multipliers = [made], made.multipliers
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
         self.iterations = min(iterations, self.rollouts.affordable(steps))
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real

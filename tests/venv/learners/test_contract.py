@@ -30,6 +30,7 @@ from tests.venv.plants import equal_weights, train, weights_of
 from tests.venv.problems import problem_of
 
 LEARNERS = sorted(shipped_learners("venv"))
+VARIANTS = ["adversarial venv.learner.generator=ppo", "adversarial venv.learner.generator=td3"]
 METRICS = ("held_out_error", "other_half_error")
 Make = Callable[..., VenvLearner]
 
@@ -38,9 +39,10 @@ def test_every_learner_can_be_chosen_and_has_tiny_limits() -> None:
     check_files("venv")
 
 
-@pytest.fixture(scope="module", params=LEARNERS)
+@pytest.fixture(scope="module", params=[*LEARNERS, *VARIANTS])
 def settings(request: pytest.FixtureRequest) -> Settings:
-    return small_settings("venv", request.param)
+    name, *more = request.param.split()
+    return small_settings("venv", name, *more)
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +147,9 @@ def test_columns_of_all_types_and_missing_values_can_be_learned(settings: Settin
     rows = Rows.of(codec, MIXED_GRAPH, *halves)
     scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
     network = NetworkSpec(hidden=(8,), std="conditioned")
-    problem = problem_of(MIXED_GRAPH, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40)
+    problem = problem_of(
+        MIXED_GRAPH, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40
+    )
     learner = made_by(settings, "venv", problem)
     train(learner, tmp_path)
     for parameter in learner.result().parameters():

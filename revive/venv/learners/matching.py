@@ -1,0 +1,196 @@
+"""Matchers: networks that tell rows of the logs from rows of rollouts, and what a generator earns by deceiving them.
+
+`L_D = softplus(-D(real)) + softplus(D(fake)) + (c / 2) E |grad D|^2` at points between them (Goodfellow et al. 2014,
+arXiv:1406.2661; the penalty about zero: Mescheder et al. 2018, arXiv:1801.04406). At the optimum D is the logarithm of
+the ratio of the two densities: nothing, where they are the same. A generator earns `softplus(D)` for a step, which is
+`-log(1 - sigmoid(D))` (Ho and Ermon 2016, arXiv:1606.03476).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import softplus
+
+from revive.errors import Problem, Problems, UserError, suggestion
+from revive.graph.decision_graph import NodeKind
+from revive.nn.ensemble import LinearSkipNet
+from revive.venv.judging import with_data
+from revive.venv.problem import VenvProblem
+
+NO_EVIDENCE = (
+    NodeKind.STEP,
+    NodeKind.TRAJECTORY,
+    NodeKind.HISTORY,
+)  # by which a matcher could cheat, or said already
+SPREAD = 4096  # rows that features are standardised by
+
+
+def groups_of(problem: VenvProblem, asked: Sequence[Sequence[str]] | None) -> list[list[str]]:
+    """The nodes that each matcher sees: as `asked`, or one that sees all that is learned and what that follows from.
+
+    Raises UserError for a node that there is not, and for one without data.
+    """
+    graph, known = problem.graph, with_data(problem.rows)
+    if asked is None:
+        nodes = {name for node in graph.learned for name in (node, *graph[node].inputs)}
+        return [[n for n in graph.nodes if n in nodes and n in known and graph[n].kind not in NO_EVIDENCE]]
+    problems = Problems()
+    for group in asked:
+        for name in group:
+            if name not in graph.nodes:
+                problems.add(
+                    f"there is no node '{name}'",
+                    place="venv.learner.matchers",
+                    remedy=suggestion(name, graph.nodes),
+                )
+            elif name not in known:
+                problems.add(f"there are no data of '{name}' to compare with", place="venv.learner.matchers")
+        if not group:
+            problems.add("a matcher sees no node", place="venv.learner.matchers")
+    problems.raise_if_any()
+    return [list(group) for group in asked]
+
+
+class Matchers(nn.Module):
+    """One matcher for each group of nodes, for every member of its own.
+
+    What a matcher sees of its nodes is their values and, of transitions, the change of their state, all standardised by
+    the logs.
+    """
+
+    def __init__(self, problem: VenvProblem, groups: Sequence[Sequence[str]], hidden: Sequence[int]) -> None:
+        super().__init__()
+        self.graph, self.groups, members = (
+            problem.graph,
+            [list(group) for group in groups],
+            2 * problem.members,
+        )
+        index = torch.linspace(
+            0, problem.rows.count - 1, min(SPREAD, problem.rows.count), device=problem.device
+        ).long()
+        rows = {name: value.unsqueeze(0) for name, value in problem.rows.at(index).items()}
+        inside = torch.ones(1, 1, len(index), device=problem.device)
+        nets = []
+        for number, group in enumerate(self.groups):
+            known = known_rows(problem, group, index.view(1, 1, -1), inside)[0] > 0
+            raw = self._raw(group, rows)[0][known if known.any() else ~known]  # (N, F)
+            self.register_buffer(f"center_{number}", raw.mean(0))
+            self.register_buffer(f"spread_{number}", raw.std(0, correction=0).clamp_min(1e-3))
+            nets.append(LinearSkipNet(members, raw.shape[-1], 1, hidden))
+        self.nets = nn.ModuleList(nets).to(problem.device)
+
+    def _raw(self, group: Sequence[str], values: Mapping[str, Tensor]) -> Tensor:
+        parts = [values[name] for name in group]
+        for name in group:
+            if name in self.graph.transitions and self.graph.state_of(name) in values:
+                parts.append(values[name] - values[self.graph.state_of(name)])
+        return torch.cat(parts, dim=-1)
+
+    def features(self, values: Mapping[str, Tensor]) -> list[Tensor]:
+        """Node -> (M, N, d) in model space -> what each matcher sees, (M, N, F)."""
+        found = []
+        for number, group in enumerate(self.groups):
+            center, spread = self.get_buffer(f"center_{number}"), self.get_buffer(f"spread_{number}")
+            found.append((self._raw(group, values) - center) / spread)
+        return found
+
+    def logits(self, features: Sequence[Tensor], past: Sequence[Mapping[str, Tensor]] = ()) -> Tensor:
+        """What matchers say, and those of earlier iterations whose weights are `past`: (matchers, M, N)."""
+        said = [net(seen).squeeze(-1) for net, seen in zip(self.nets, features, strict=True)]
+        for weights in past:
+            for number, (net, seen) in enumerate(zip(self.nets, features, strict=True)):
+                own = _below(weights, f"nets.{number}.")
+                said.append(functional_call(net, own, (seen,)).squeeze(-1))
+        return torch.stack(said)
+
+    def loss(
+        self,
+        real: Sequence[Tensor],
+        fake: Sequence[Tensor],
+        weight: Sequence[Tensor],
+        *,
+        penalty: float,
+        smoothing: float,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of every member, and what of it is about telling apart: (M,) each, means over matchers.
+
+        real, fake: features (M, N, F). weight: 0 for real rows (M, N) that are not known. smoothing: share of real
+        rows that are taken for false.
+        """
+        total, apart = torch.zeros((), device=generator.device), torch.zeros((), device=generator.device)
+        for net, logged, made, known in zip(self.nets, real, fake, weight, strict=True):
+            share = known.sum(1).clamp_min(1.0)
+            said, told = net(logged).squeeze(-1), net(made).squeeze(-1)
+            right = ((1.0 - smoothing) * softplus(-said) + smoothing * softplus(said)) * known
+            one = right.sum(1) / share + softplus(told).mean(1)
+            mix = torch.rand(*made.shape[:2], 1, generator=generator, device=generator.device)
+            between = torch.lerp(logged, made, mix).detach().requires_grad_()
+            (slope,) = torch.autograd.grad(net(between).sum(), between, create_graph=True)
+            steep = (slope.square().sum(-1) * known).sum(1) / share
+            total, apart = total + one + 0.5 * penalty * steep, apart + one.detach()
+        return total / len(self.nets), apart / len(self.nets)
+
+    def snapshot(self) -> dict[str, Tensor]:
+        """The weights as they are."""
+        return {name: value.detach().clone() for name, value in self.named_parameters()}
+
+
+def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in weights.items() if name.startswith(prefix)}
+
+
+def reward(logits: Tensor, ends: bool) -> Tensor:
+    """What a step earns, (matchers, M, N) -> (M, N): the mean of `softplus(D)`, or, where rollouts can end, of D itself.
+
+    A reward that is always positive would pay for staying alive (Kostrikov et al. 2019, arXiv:1809.02925).
+    """
+    return (logits.clamp(-5.0, 5.0) if ends else softplus(logits)).mean(0)
+
+
+def flat(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """(T, M, B, d) -> (M, T * B, d)."""
+    return {name: value.transpose(0, 1).flatten(1, 2) for name, value in values.items()}
+
+
+def known_rows(problem: VenvProblem, group: Sequence[str], index: Tensor, valid: Tensor) -> Tensor:
+    """1 where all that a matcher sees was logged, inside the window: index, valid (T, M, B) -> (M, T * B)."""
+    graph, known = problem.graph, valid.to(torch.float32)
+    states = [graph.state_of(name) for name in group if name in graph.transitions]
+    for name in {*group, *states}:
+        weight = problem.rows.weight(name, index)
+        if weight is not None:
+            known = known * weight.amin(-1)
+    return known.transpose(0, 1).flatten(1)
+
+
+def energy(real: Sequence[Tensor], fake: Sequence[Tensor], weight: Sequence[Tensor]) -> Tensor:
+    """`(2 E|X - Y| - E|X - X'| - E|Y - Y'|) / E|X - X'|` between features (M, N, F), by member: (M,).
+
+    Pairs are rows that lie a third of all rows apart (Szekely and Rizzo 2013, the energy distance). 0 for one and the
+    same distribution, up to chance.
+    """
+    total = torch.zeros((), device=real[0].device)
+    for logged, made, known in zip(real, fake, weight, strict=True):
+        shift = max(1, logged.shape[1] // 3)
+        both = known * known.roll(shift, 1)
+
+        def apart(one: Tensor, other: Tensor, both: Tensor = both, shift: int = shift) -> Tensor:
+            return ((one - other.roll(shift, 1)).norm(dim=-1) * both).sum(1) / both.sum(1).clamp_min(1.0)
+
+        usual = apart(logged, logged)
+        total = total + (
+            apart(logged, made) + apart(made, logged) - usual - apart(made, made)
+        ) / usual.clamp_min(1e-6)
+    return total / len(real)
+
+
+def unknown_generator(name: Any, known: Sequence[str]) -> UserError:
+    """For a generator that there is not."""
+    what = f"there is no generator '{name}'"
+    return UserError(Problem(what, place="venv.learner.generator", remedy=suggestion(str(name), known)))
