@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from revive.data.readers.parquet import info_of
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.table_rows import Row
 from revive.data.readers.time_forms import figures_form
+from revive.data.readers.times import likelier_order
 from revive.data.readers.words import plain, unit_in_name
 from revive.errors import Problem, Problems, UserError
 
@@ -49,7 +51,8 @@ class FrameTable:
         decimal, thousands = decimal_marks(rows, "\t", FRAME, options)
         self._dialect = Dialect("\t", decimal, thousands, (), (), None, None, 1)
         texts = {name: column.combine_chunks() for name, column in self._texts.items()}
-        self._kinds: dict[str, Kind] = kinds_of(texts, options, {})[0]
+        kinds = kinds_of(texts, options, {})[0]
+        self._kinds: dict[str, Kind] = {name: _settled(kind, texts[name]) for name, kind in kinds.items()}
 
     def columns(self, path: Path) -> list[tuple[str, Info]]:
         found = []
@@ -88,6 +91,14 @@ class FrameTable:
         for column, text in reader.words.said():
             if is_new(str(FRAME), column, text):
                 say_once(f"{FRAME}: no value: {text}")
+
+
+def _settled(kind: Kind, column: Any) -> Kind:
+    """With the order of day and month that all rows of a column of text speak for, where its cells allow both."""
+    form = kind.form
+    if form is None or form.form != "numeric" or form.order is not None:
+        return kind
+    return replace(kind, form=replace(form, order=likelier_order(column) or "DMY"))
 
 
 def _with_figures_as_text(table: Any) -> Any:
