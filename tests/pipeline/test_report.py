@@ -54,6 +54,8 @@ def test_every_section_of_a_run_with_a_policy_is_there(finished: Path) -> None:
     sections = set(re.findall(r"<section id='([\w-]+)'", (finished / "report.html").read_text()))
     assert sections == {
         "error",
+        "compared",
+        "fqe",
         "rollouts",
         "distributions",
         "calibration",
