@@ -105,6 +105,7 @@ def called(path: Path, folder: Path) -> dict[str, object]:
     """One `new` in a process of its own."""
     target = folder / "experiments"
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "REVIVE_EXPERIMENTS": str(target)}
+    shutil.rmtree(target, ignore_errors=True)  # of a call that was stopped
     begin = time.monotonic()
     command = [sys.executable, "-m", "revive", "new", "made", "--data", str(path)]
     try:
@@ -121,7 +122,6 @@ def called(path: Path, folder: Path) -> dict[str, object]:
     except subprocess.TimeoutExpired:
         code, said = -1, f"no end after {PATIENCE:.0f} s"
     shutil.rmtree(target, ignore_errors=True)
-    shutil.rmtree(folder / "experiments", ignore_errors=True)
     return {"code": code, "seconds": round(time.monotonic() - begin, 2), "said": said}
 
 

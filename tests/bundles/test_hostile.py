@@ -47,16 +47,16 @@ def _says_what_it_holds(loaded: PolicySession | VenvSession, folder: Path) -> bo
 
 def _others(kind: str, bundle: Path, outcome: str, said: Any) -> list[str]:
     """What the runtime without torch, `show` and `export` say of a bundle: they refuse what `load` refuses."""
-    # a gate that was failed, and code that nobody has trusted, are named by `show`, not refused
-    shown = outcome == "right" or "gate" in str(said) or "trust=True" in str(said)
-    found = {"show": (judged(lambda: show(bundle)), "right" if shown else "refused")}
+    # `show` builds no model: it may show a venv that cannot be built, and a policy that failed its gate
+    free = outcome == "refused" and (kind == "venv" or "did not pass its gate" in str(said))
+    found = {"show": (judged(lambda: show(bundle)), (outcome, "right") if free else (outcome,))}
     if kind == "policy":
-        found["runtime"] = judged(lambda: load_without_torch(bundle)), outcome
-        found["export"] = judged(lambda: export([str(bundle), "--out", str(bundle.parent)])), outcome
+        found["runtime"] = judged(lambda: load_without_torch(bundle)), (outcome,)
+        found["export"] = judged(lambda: export([str(bundle), "--out", str(bundle.parent)])), (outcome,)
     return [
         f"{name} of a {kind} that is {outcome} ({str(said)[:150]}): {got}: {str(text)[:200]}"
         for name, ((got, text), wanted) in found.items()
-        if got != wanted
+        if got not in wanted
     ]
 
 
