@@ -180,6 +180,7 @@ class NetworkFields(Strict):
     components: Annotated[int, Field(ge=1, le=1000)] = 5
     backbone: Literal["mlp", "residual", "gru", "transformer"] = "mlp"
     norm: Literal["layer"] | None = None
+    transition: Literal["residual", "absolute"] = "residual"
 
 
 _EVERYWHERE: Final = ("silu", "tanh", "relu", "gelu")

@@ -122,6 +122,7 @@ class NodeNetwork(Network):
     activation: NodeActivation  # type: ignore[assignment]
     backbone: Backbone
     norm: Literal["layer"] | None
+    transition: Literal["residual", "absolute"]
     std: Literal["constant", "conditioned"]
     head: Head
     components: Count
@@ -134,6 +135,7 @@ class OwnNetwork(Section):
     activation: NodeActivation | None = None
     backbone: Backbone | None = None
     norm: Literal["layer"] | None = None
+    transition: Literal["residual", "absolute"] | None = None
     std: Literal["constant", "conditioned"] | None = None
     head: Head | None = None
     components: Count | None = None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from revive.runtime.onnx_graph import require_onnx, run
 
 TOLERANCE: Final = 1e-5  # of the round trip, in units of model space
 _ROWS: Final = 16
+_ACTIVATIONS: Final = ("silu", "tanh", "relu", "gelu")
 
 
 def export_step(bundle: Path, file: Path, *, accept_failed_gate: bool = False) -> str:
@@ -42,7 +44,7 @@ def export_step(bundle: Path, file: Path, *, accept_failed_gate: bool = False) -
 
 
 def require_exportable(bundle: Bundle) -> None:
-    """Raises UserError that names every node which cannot be written as ONNX: code of the user, mixtures."""
+    """Raises UserError that names every node which cannot be written as ONNX: own code, mixtures, other networks."""
     problems = Problems()
     networks = {
         name: bundle.spec.get("nodes", {}).get(name, bundle.spec["network"]) for name in bundle.graph.learned
@@ -55,6 +57,10 @@ def require_exportable(bundle: Bundle) -> None:
                 file=bundle.folder,
                 remedy="learn it with another head, e.g. venv.network.head=student_t",
             )
+        if (kind := _no_perceptron(network)) is not None:
+            what = f"the network of '{name}' is not written as ONNX: {kind}"
+            remedy = "learn it as a perceptron, venv.network.backbone=mlp, or step the venv in Python"
+            problems.add(what, file=bundle.folder, remedy=remedy)
     for name, node in bundle.graph.nodes.items():
         code = node.custom or (node.function.code if node.function else None)
         if code is not None:
@@ -62,6 +68,15 @@ def require_exportable(bundle: Bundle) -> None:
             remedy = "let the node be learned, or step the venv in Python: revive.load_venv(path, trust=True)"
             problems.add(what, file=bundle.folder, remedy=remedy)
     problems.raise_if_any()
+
+
+def _no_perceptron(network: Mapping[str, Any]) -> str | None:
+    """What a network is other than layers with an activation that ONNX graphs here have; None where it is that."""
+    if network.get("backbone", "mlp") != "mlp":
+        return f"its backbone is {network['backbone']}"
+    if network.get("norm") is not None:
+        return "its layers are normalised"
+    return None if network["activation"] in _ACTIVATIONS else f"its activation is {network['activation']}"
 
 
 def drawn_inputs(graph: StepGraph, rows: int, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:

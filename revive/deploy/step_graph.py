@@ -178,7 +178,7 @@ class StepGraph(OnnxGraph):
         parts = []
         if ordered:
             mean = self.op("Mul", self.part(out, 0, ordered), self.const(_numpy(model.scale), np.float32))
-            if step.current is not None:
+            if step.current is not None and spec.transition == "residual":
                 mean = self.op("Add", self.part(slots[step.current], 0, ordered), mean)
             parts.append(self._likeliest(model, out, mean, ordered + stds + choices))
         if choices:

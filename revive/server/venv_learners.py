@@ -57,6 +57,10 @@ def _loss(value: Any) -> dict[str, Any]:
     return {"venv.learner.loss": "log_prob" if value in ("nll", "log_prob") else value}
 
 
+def _clone_loss(value: Any) -> dict[str, Any]:
+    return {"venv.learner.start.loss": _loss(value)["venv.learner.loss"]}
+
+
 def _groups(value: Any) -> dict[str, Any]:
     if value in (None, "auto", [], ["auto"]):
         return {}
@@ -102,13 +106,13 @@ _ADVERSARIAL: dict[str, Entry] = {
     "fintune": Why("the likelihood always holds the game: venv.learner.anchor"),
     "finetune_fre": Why("the likelihood is a part of every update: venv.learner.anchor"),
     "generator_sup_cof": Why("the weight of the likelihood: venv.learner.anchor"),
-    "loss_type": Why("the clone has venv.learner.start.loss"),
+    "loss_type": _clone_loss,
 }
 
 TABLES: dict[str, dict[str, Entry]] = {"multi_step": VENV, "bc": _BC, "adversarial": _ADVERSARIAL}
 BASE_OF: dict[str, dict[str, Entry]] = {
     "bc": {"venv_rollout_horizon": _SINGLE, "bc_loss": _loss},
-    "adversarial": {"venv_rollout_horizon": "venv.learner.horizon"},
+    "adversarial": {"venv_rollout_horizon": "venv.learner.horizon", "bc_loss": _clone_loss},
 }
 """What stands otherwise in the table of everything else."""
 NETWORKS_OF: dict[str, dict[str, str]] = {

@@ -27,6 +27,7 @@ class NetworkSpec:
     `std` is one number per column ("constant") or a second output of the network ("conditioned"). `hidden` None
     leaves the size to the learner. `head`: distribution of continuous columns, of `components` where it is a
     mixture. `norm`: of an mlp's layers. A network that is normalised, or has another backbone, keeps its size.
+    `transition`: whether a change is predicted, or the next value itself.
     """
 
     hidden: tuple[int, ...] | None = (64, 64)
@@ -36,6 +37,7 @@ class NetworkSpec:
     components: int = 5
     backbone: Backbone = "mlp"
     norm: Literal["layer"] | None = None
+    transition: Literal["residual", "absolute"] = "residual"
 
     @property
     def layers(self) -> tuple[int, ...]:
@@ -45,7 +47,7 @@ class NetworkSpec:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What must be the same for the weights of one network to mean the same in another of equal shapes."""
-        return (self.head, self.backbone, self.norm)
+        return (self.head, self.backbone, self.norm, self.transition)
 
     @property
     def grows(self) -> bool:
@@ -127,6 +129,7 @@ class NodeModel(nn.Module):
 
     def forward(self, x: Tensor, current: Tensor | None) -> Outputs:
         """x (M, B, inputs), current (M, B, width) or None -> the distribution of the node."""
+        current = None if self.spec.transition == "absolute" else current
         out, logits, extra = self.net(self._visible(x)), None, None
         log_std: Tensor = self.free_log_std
         if len(out[0, 0]) > self._sizes[0]:
@@ -187,6 +190,7 @@ class NodeModel(nn.Module):
         known (M, N, ordered): 0 where the target is missing; rows with a missing target do not count.
         """
         ordered = self.layout.ordered
+        current = None if self.spec.transition == "absolute" else current
         if isinstance(self.net, SkipNet):
             if self.head is not None:
                 c = self.layout.continuous

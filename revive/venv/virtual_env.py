@@ -133,7 +133,8 @@ class VirtualEnv(nn.Module):
 
     def current_name(self, node: str) -> str | None:
         """The state node that a transition node's change is added to."""
-        return self.graph.state_of(node) if node in self.graph.transitions else None
+        adds = node in self.graph.transitions and self.network(node).transition == "residual"
+        return self.graph.state_of(node) if adds else None
 
     def members_of(self, half: int) -> slice:
         per_half = self.members // self.halves

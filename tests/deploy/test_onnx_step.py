@@ -92,13 +92,15 @@ def venv_of(
     observed: tuple[str, ...] = (),
     found: tuple[Any, ...] = (),
     head: Any = "normal",
+    **more: Any,
 ) -> VirtualEnv:
     """A venv of four members with random weights."""
     graph = amended(parse_description({"metadata": GRAPHS[kind]}, "test"), found)
     torch.manual_seed(0)
     codec = Codec.fit(graph, values_of(graph, 400))
     scales = {name: [0.3] * codec.layout(name).ordered for name in graph.learned}
-    venv = VirtualEnv(graph, codec, 4, NetworkSpec((16, 16), "silu", std, head), scales, None, observed)
+    spec = NetworkSpec(**{"hidden": (16, 16), "std": std, "head": head, **more})
+    venv = VirtualEnv(graph, codec, 4, spec, scales, None, observed)
     with torch.no_grad():
         for weight in venv.models.parameters():
             weight.add_(torch.randn_like(weight) * 0.1)
@@ -174,6 +176,17 @@ def test_a_mixture_is_named(tmp_path: Path) -> None:
     save_venv(venv_of("plain", head="mixture"), tmp_path / "venv", {})
     with pytest.raises(UserError, match="the node 'next_x' is a mixture"):
         export_step(tmp_path / "venv", tmp_path / "step.onnx")
+
+
+@pytest.mark.parametrize("odd", [{"backbone": "residual"}, {"norm": "layer"}, {"activation": "elu"}])
+def test_a_network_that_is_no_perceptron_of_ours_is_named(tmp_path: Path, odd: dict[str, str]) -> None:
+    save_venv(venv_of("plain", **odd), tmp_path / "venv", {})
+    with pytest.raises(UserError, match="the network of 'next_x' is not written as ONNX"):
+        export_step(tmp_path / "venv", tmp_path / "step.onnx")
+
+
+def test_a_transition_that_is_predicted_itself(tmp_path: Path) -> None:
+    assert apart(*exported(tmp_path, venv_of("plain", transition="absolute")), rows=500).max() <= 1e-5
 
 
 def test_a_rollout_of_steps(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ def described() -> Iterator[tuple[str, dict[str, Any]]]:
 
 def settings_of(values: dict[str, Any]) -> Settings:
     choices = [
-        f"{key}={values[key]}" for key in ("tuning", "search", "policy", "venv") if isinstance(values.get(key), str)
+        f"{key}={values[key]}"
+        for key in ("tuning", "search", "policy", "venv")
+        if isinstance(values.get(key), str)
     ]
     plain = {key: value for key, value in values.items() if f"{key}={value}" not in choices}
     settings = load_settings(choices, plain, "test")
@@ -316,7 +318,9 @@ def test_behaviour_cloning_of_the_venv_has_no_rollouts(make: Make) -> None:
     assert settings.venv.learner["loss"] == "mae"
 
 
-@pytest.mark.parametrize(("name", "generator"), [("revive_p", "ppo"), ("revive_ppo", "ppo"), ("revive_t", "td3")])
+@pytest.mark.parametrize(
+    ("name", "generator"), [("revive_p", "ppo"), ("revive_ppo", "ppo"), ("revive_t", "td3")]
+)
 def test_the_adversarial_algorithms_are_the_game_with_matchers(name: str, generator: str) -> None:
     given = {"d_lr": 1e-3, "d_steps": 3, "revive_epoch": 70, "matcher_hidden_features": 32, "gp_coef": 0.5}
     given |= {"matching_nodes": [["a", "b"], ["c"]], "policy_backbone": "res", "bc_lr": 0.01}
@@ -335,7 +339,9 @@ def test_the_adversarial_algorithms_are_the_game_with_matchers(name: str, genera
 def test_heads_and_norms_of_revive_are_heads_and_norms_here() -> None:
     found = translate({"continuous_distribution_type": "gmm", "mixture": 3}, section="base").values
     assert found == {"venv.network.head": "mixture", "venv.network.components": 3}
-    named = translate({"transition_normalization": "ln", "transition_activation": "leakyrelu"}, section="venv")
+    named = translate(
+        {"transition_normalization": "ln", "transition_activation": "leakyrelu"}, section="venv"
+    )
     assert named.values == {"venv.network.norm": "layer", "venv.network.activation": "leaky_relu"}
 
 

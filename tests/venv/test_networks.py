@@ -39,6 +39,7 @@ SHAPES = {
     "conditioned mixture": replace(USUAL, head="mixture", components=2, std="conditioned"),
     "zero_inflated": replace(USUAL, head="zero_inflated"),
     "normalised": replace(USUAL, norm="layer", activation="elu"),
+    "absolute": replace(USUAL, transition="absolute"),
     "residual": replace(USUAL, backbone="residual", hidden=(8, 6)),
     "transformer": replace(USUAL, backbone="transformer", hidden=(8,), activation="leaky_relu"),
 }
@@ -112,7 +113,7 @@ def test_members_do_not_see_each_other(trained: BehaviourCloning) -> None:
     few = venv.subset(torch.tensor([0, 2]))
     batch = trained.rows.at(torch.arange(30).expand(venv.members, -1), ("x", "u"))
     x, current = venv.node_inputs("next_x", batch)
-    picked = few.model("next_x").mode(x[[0, 2]], current[[0, 2]])  # type: ignore[index]
+    picked = few.model("next_x").mode(x[[0, 2]], None if current is None else current[[0, 2]])
     torch.testing.assert_close(picked, venv.model("next_x").mode(x, current)[[0, 2]], rtol=1e-5, atol=1e-6)
 
 
@@ -188,6 +189,17 @@ def test_a_stuck_actuator_is_stuck_as_often_as_in_the_logs_and_free_values_are_a
     assert float((drawn == 0).float().mean()) == pytest.approx(0.3, abs=0.05)
     assert (model.mode(x, None) - 2.0 - 0.5 * x).abs().mean() < 0.05
     assert float(out.mean.detach().mean()) == pytest.approx(0.7 * 2.0, abs=0.1)
+
+
+def test_an_absolute_transition_is_predicted_itself_and_a_residual_one_by_its_change() -> None:
+    x, _ = made(lambda rng, x: x)
+    current, target = 5.0 * x, 0.5 * x + 1.0
+    for name, wanted in (("absolute", target), ("normal", target)):
+        model = NodeModel(1, 1, Layout(1), SHAPES[name], [0.3])
+        model.start_linear(x, current, target, torch.ones_like(target))
+        torch.testing.assert_close(model.mode(x, current), wanted, rtol=0, atol=0.05)
+        moved = model.mode(x, current + 1.0) - model.mode(x, current)
+        torch.testing.assert_close(moved, torch.full_like(moved, float(name == "normal")), rtol=0, atol=1e-4)
 
 
 # -- what is asked for by node -------------------------------------------------------------------

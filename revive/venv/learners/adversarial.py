@@ -2,9 +2,9 @@
 
 All learned nodes together are the generator of rollouts, decisions as well as transitions (Shi et al. 2019,
 Virtual-Taobao, arXiv:1805.10000). Matched distributions of rollouts keep the error of a policy's value linear in its
-horizon, where one-step likelihoods only keep it quadratic (Xu, Li and Yu 2020, arXiv:2010.11876). It begins with behaviour
-cloning, is anchored to it, and a member keeps what was best by its rollouts on the rows that it left out, so that it
-never ends worse by that measure than it began.
+horizon, where one-step likelihoods only keep it quadratic (Xu, Li and Yu 2020, arXiv:2010.11876). It begins with
+behaviour cloning, is anchored to it, and a member keeps what was best by its rollouts on the rows that it left out,
+so that it never ends worse by that measure than it began.
 """
 
 from __future__ import annotations

@@ -142,8 +142,8 @@ class Generator(nn.Module, ABC):
 class Pathwise(Generator):
     """The reward is differentiated through samples, matchers and `truncate` steps of the rollout.
 
-    `L = -sum_t reward(D(x_t))`, the rollout cut into pieces of that length (Baram et al. 2017, End-to-end differentiable
-    adversarial imitation learning, ICML).
+    `L = -sum_t reward(D(x_t))`, the rollout cut into pieces of that length (Baram et al. 2017, End-to-end
+    differentiable adversarial imitation learning, ICML).
     """
 
     def __init__(self, arena: Arena, lr: float, *, truncate: int) -> None:
@@ -165,9 +165,9 @@ class Pathwise(Generator):
 class PPO(Generator):
     """All learned nodes together are one stochastic policy: `ratio = prod_n p_n(x_n) / p_n,old(x_n)`, clipped.
 
-    Schulman et al. 2017 (arXiv:1707.06347); advantages by GAE (Schulman et al. 2016, arXiv:1506.02438) with one value of
-    all leaves. What nodes drew counts before it is kept within bounds. With more than three nodes each ratio is clipped
-    by itself.
+    Schulman et al. 2017 (arXiv:1707.06347); advantages by GAE (Schulman et al. 2016, arXiv:1506.02438) with one
+    value of all leaves. What nodes drew counts before it is kept within bounds. With more than three nodes
+    each ratio is clipped by itself.
     """
 
     def __init__(

@@ -146,7 +146,7 @@ def _below(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def reward(logits: Tensor, ends: bool) -> Tensor:
-    """What a step earns, (matchers, M, N) -> (M, N): the mean of `softplus(D)`, or, where rollouts can end, of D itself.
+    """What a step earns, (matchers, M, N) -> (M, N): the mean of `softplus(D)`, or of D where rollouts can end.
 
     A reward that is always positive would pay for staying alive (Kostrikov et al. 2019, arXiv:1809.02925).
     """
