@@ -215,10 +215,10 @@ class Store:
             location = (self._log_dir / "mlartifacts").as_uri() if self._local else None
             try:
                 return str(client.create_experiment(self._experiment, artifact_location=location, tags=TAGS))
-            except MlflowException as error:  # another command was faster
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            except MlflowException as error:
+                known = client.get_experiment_by_name(self._experiment)  # was another command faster?
+                if known is None or error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                return self._find_experiment(client)
         if known.lifecycle_stage == "deleted":
             client.restore_experiment(known.experiment_id)
         for key, value in TAGS.items():

@@ -45,6 +45,7 @@ def copy_database(made: Path, home: Path) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     shutil.copy(made, home / "mlflow.db")
     with closing(sqlite3.connect(home / "mlflow.db")) as database:
-        database.execute("delete from experiments")
+        for table in ("experiment_tags", "experiments"):
+            database.execute(f"delete from {table}")
         database.commit()
     return home
