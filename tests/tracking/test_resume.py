@@ -158,15 +158,15 @@ def test_a_run_whose_id_was_never_noted_is_found_again(interrupted: Path) -> Non
 
 
 @pytest.mark.parametrize("how", ["database gone", "runs deleted", "another database"])
-def test_records_that_are_gone_are_made_anew(interrupted: Path, empty: Path, how: str) -> None:
+def test_records_that_are_gone_are_made_anew(interrupted: Path, new_database: Path, how: str) -> None:
     uri, where = None, interrupted
     if how == "database gone":
-        shutil.copy(empty, interrupted / "mlflow.db")
+        shutil.copy(new_database, interrupted / "mlflow.db")
     elif how == "another database":
         where = interrupted / "elsewhere"
         where.mkdir()
         uri = f"sqlite:///{where / 'mlflow.db'}"
-        shutil.copy(empty, where / "mlflow.db")
+        shutil.copy(new_database, where / "mlflow.db")
     else:
         with closing(sqlite3.connect(interrupted / "mlflow.db")) as database:
             database.execute("update runs set lifecycle_stage = 'deleted'")
