@@ -165,7 +165,7 @@ def _text(
     for node in nodes:
         exact = transition_name(node.name) not in graph
         for number, column in enumerate(node.columns):
-            attributes, why = _attributes(node.values[:, number], exact)
+            attributes, why = _attributes(node.values[:, number], exact, node.role != Role.OUTSIDE)
             what = node.why[min(number, len(node.why) - 1)]
             line = f"    - {quoted(column)}: {{dim: {quoted(node.name)}, {attributes}}}"
             lines.append(f"{line}  # GUESS: {' '.join(f'{node.role} ({what}), {why}'.split())}")
@@ -174,8 +174,11 @@ def _text(
     return "\n".join(lines) + "\n"
 
 
-def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
-    """Type and bounds of a column as YAML, and what they were guessed from."""
+def _attributes(values: FloatArray, exact: bool, bounded: bool) -> tuple[str, str]:
+    """Type and bounds of a column as YAML, and what they were guessed from.
+
+    bounded: whether it has legal limits; the weather has none, and a limit is hard where the policy acts.
+    """
     known = values[np.isfinite(values)]
     if not len(known):
         return "type: continuous", "no value at all"
@@ -194,7 +197,7 @@ def _attributes(values: FloatArray, exact: bool) -> tuple[str, str]:
     if low == high:
         return "type: continuous", f"{low:g} in all rows"
     margin = 0.0 if exact else _MARGIN * (high - low)
-    if not np.isfinite([low - margin, high + margin, high - low]).all():
+    if not bounded or not np.isfinite([low - margin, high + margin, high - low]).all():
         return "type: continuous", f"{low:.4g} to {high:.4g} occur"
     bounds = f"min: {_short(low - margin, margin)}, max: {_short(high + margin, margin)}"
     return f"type: continuous, {bounds}", f"{low:.4g} to {high:.4g} occur"

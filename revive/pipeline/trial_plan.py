@@ -150,7 +150,7 @@ def _blocks(
         means = np.array([rewards[e - n : e].mean() for e, n in zip(ends, lengths, strict=True)])
         sd = math.sqrt(2.0) * float(means.std(ddof=1))
         return Blocks(int(np.median(lengths)), 0, True, max(sd, 1e-12), float(np.quantile(means, FLOOR)))
-    horizon = summary["policy"]["chosen"].get("horizon", {})
+    horizon = summary["policy"].get("horizon") or {}
     skipped = int(horizon.get("settled") or max(5, 2 * (horizon.get("dead_time") or 1)))
     best: tuple[float, Blocks] | None = None
     for counted in LENGTHS:

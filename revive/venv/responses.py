@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 POINTS, AFTER, LONGEST = 25, 20, 60
 MOST_ACTIONS, MOST_STATES = 4, 4
 BAND = 0.05  # of the final change
+TINY = 0.01  # of the final change: what has moved by less in a third of the rollout has come to rest
 NEIGHBOURS, ROWS = 5, 4000
 
 
@@ -169,13 +170,25 @@ def _is_near(venv: VirtualEnv, rows: Rows, row: int, target: str, column: int, g
     return [bool(d <= np.quantile(own, 0.99)) for d in distance]
 
 
+def _left(path: Array) -> float:
+    """How much of a response (T,) is still to come, were it to die away as it did from one third to the next."""
+    third = max(1, len(path) // 3)
+    if len(path) <= 2 * third:
+        return 0.0
+    before, last = path[-1 - third] - path[-1 - 2 * third], path[-1] - path[-1 - third]
+    if abs(last) <= TINY * abs(path[-1]):
+        return 0.0
+    ratio = last / before if before else np.inf
+    return float(abs(last * ratio / (1.0 - ratio))) if ratio < 1.0 else np.inf
+
+
 def _told_step(begin: float, end: float, path: Array) -> dict[str, Any]:
     """path: (T, M) the difference that the step makes."""
     gains = path[-1] / (end - begin)
     middle = path.mean(1)
     final = float(middle[-1])
     still = float(np.abs(middle[-max(2, len(middle) // 10) :] - final).max())
-    settled = still <= BAND * abs(final) and final != 0.0
+    settled = max(still, _left(middle)) <= BAND * abs(final) and final != 0.0
     outside = np.flatnonzero(np.abs(middle - final) > BAND * abs(final))
     moved = np.flatnonzero(np.abs(middle) > BAND * float(np.abs(middle).max() or np.inf))
     return {

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from revive.data.readers import ReadOptions, read_trajectories
-from revive.data.scaffold import guess, guess_description
+from revive.data.scaffold import _attributes, guess, guess_description
 from revive.data.trajectories import Trajectories
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
@@ -94,3 +94,10 @@ def test_what_cannot_be_described_is_explained(tmp_path: Path, arrays: dict[str,
     np.savez(tmp_path / "logs.npz", **arrays)
     with pytest.raises(UserError, match=r"logs\.npz"):
         guess(tmp_path / "logs.npz")
+
+
+def test_only_what_is_set_or_follows_gets_legal_limits() -> None:
+    """The weather has none: a policy that is asked beyond what was logged is still to answer."""
+    weather = np.linspace(-3.0, 31.5, 200)[np.random.default_rng(0).permutation(200)] ** 3
+    assert "min" in _attributes(weather, False, True)[0]
+    assert _attributes(weather, False, False)[0] == "type: continuous"

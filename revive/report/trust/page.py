@@ -238,5 +238,5 @@ def _medians(surface: Study) -> str:
     held = surface.get("held", {})
     if not held:
         return "."
-    return ", the others held at "
-    f"{', '.join(f'{escape(name)} = {number(value)}' for name, value in list(held.items())[:12])}."
+    named = ", ".join(f"{escape(name)} = {number(value)}" for name, value in list(held.items())[:12])
+    return f", the others held at {named}."

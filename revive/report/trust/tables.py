@@ -173,7 +173,9 @@ def gain_table(entry: Study) -> str:
                 f"{pair['input']['name']} → {pair['output']['name']}",
                 f"{number(gain['mean'])} ({number(gain['low'])} .. {number(gain['high'])}){units}",
                 _dead_time(step["dead_time"]),
-                f"{step['settling']} steps" if step["settling"] is not None else "not within the rollout",
+                f"{step['settling']} steps"
+                if step["settling"] is not None
+                else "not within the rollout, whose end the gain is told at",
             )
         )
     return table(("step response", "gain (models from .. to)", "dead time", "settling time (5 %)"), rows)
