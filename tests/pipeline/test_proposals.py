@@ -113,6 +113,7 @@ def test_a_policy_is_learned_in_the_venv_of_other_logs(arm: Path, capsys: pytest
     assert revive.load_policy("runs/p/policy").model.graph.found
 
 
+@pytest.mark.slow
 def test_trials_of_a_search_learn_the_same_graph(arm: Path) -> None:
     search = ("venv.mode=tune", "search.trials=1", "search.retrain=0", "policy.mode=none")
     assert main([*FAST, "run_id=s", *search]) == 0

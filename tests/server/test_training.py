@@ -75,6 +75,7 @@ def test_a_mistake_of_ours_comes_with_its_whole_traceback(make: Make, tmp_path: 
         server.train(wait=True)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_what_it_printed(
     make: Make, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_process_that_is_killed_leaves_what_it_printed(
     assert server.get_virtualenv_env()[0] is not None
 
 
+@pytest.mark.slow
 def test_it_ends_with_whoever_began_it(make: Make) -> None:
     waiting: ReviveServer = make(run_id="orphan", debug=False, venv_mode="once", policy_mode="once", **LONG)
     code = (

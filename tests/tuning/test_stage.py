@@ -146,6 +146,7 @@ def test_the_learned_policy_may_decide(
     assert "tuning: done before" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_another_reward_in_the_same_file_is_another_question(
     run: Callable[..., int], experiment: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +157,7 @@ def test_another_reward_in_the_same_file_is_another_question(
     assert _summary(experiment.parents[1])["tuning"]["values"]["gain"]["mode"] == 3.0
 
 
+@pytest.mark.slow
 def test_another_venv_is_another_question(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
