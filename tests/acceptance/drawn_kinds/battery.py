@@ -56,7 +56,7 @@ def drawn(draw: np.random.Generator) -> dict[str, Any]:
     return {
         "parameters": numbers,
         "columns": [
-            base.column("charge", units="MWh", min=0, max=size),
+            base.column("charge", units="MWh"),
             base.column("price", units="EUR/MWh"),
             base.column("hour", units="h"),
             base.column("action", "power", units="MW", min=-1, max=1),

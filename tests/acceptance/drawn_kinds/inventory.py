@@ -63,8 +63,8 @@ def drawn(draw: np.random.Generator) -> dict[str, Any]:
     return {
         "parameters": numbers,
         "columns": [
-            base.column("stock", min=0),
-            base.column("sold", min=0),
+            base.column("stock"),
+            base.column("sold"),
             base.column("day"),
             base.column("action", "order", min=0, max=round(4 * demand)),
         ],
