@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
+from revive.data.layout import Frames
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Late
 from revive.graph.names import history_name
-from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
@@ -71,7 +71,7 @@ class VirtualEnv(nn.Module):
                     self.code.networks.get(name),
                     seen_dimensions(graph, codec, name),
                     _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
-                    _frames(graph, codec, name),
+                    history_frames(graph, codec, name),
                 )
                 for name in graph.learned
             }
@@ -364,7 +364,7 @@ def _at_zero(codec: Codec, node: str) -> Tensor:
     return zero[: one.layout.continuous].repeat(continuous // max(1, one.layout.continuous))
 
 
-def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
+def history_frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
     """The histories among the inputs of a node."""
     found, start = [], 0
     for source in graph[node].inputs:
