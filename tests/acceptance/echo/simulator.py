@@ -33,7 +33,7 @@ class Simulator:
         return {"next_level": self.level}
 
 
-def make_data(rows: int = 3000, seed: int = 0) -> dict[str, np.ndarray]:
+def make_data(rows: int = 6000, seed: int = 0) -> dict[str, np.ndarray]:
     """The logs of a memoryless controller with a restless hand, one trajectory, arrays (rows, 1)."""
     plant, hand = Simulator(1, seed), np.random.default_rng([seed, 1])
     found: dict[str, list[np.ndarray]] = {}
