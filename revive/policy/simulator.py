@@ -158,5 +158,7 @@ def histories_of(graph: DecisionGraph, series: Mapping[str, Array]) -> dict[str,
             continue
         steps = np.arange(len(series[spec.source]))
         ages = range(spec.lookback, spec.lookback - spec.length, -1)
-        found[name] = np.concatenate([series[spec.source][np.maximum(steps - age, 0)] for age in ages], axis=-1)
+        found[name] = np.concatenate(
+            [series[spec.source][np.maximum(steps - age, 0)] for age in ages], axis=-1
+        )
     return found

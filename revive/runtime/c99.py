@@ -10,7 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +19,12 @@ import numpy as np
 from revive.errors import Problem, UserError
 from revive.graph.columns import Column
 from revive.runtime.c99_helpers import HELPERS
+from revive.runtime.c99_network import network_source
 from revive.runtime.codec import Array, Circle, Logarithm, NodeCodec, NormalScore, OneHot
 from revive.runtime.policy import Policy
 
 TOLERANCE: Final = 1e-6  # of the test vector, in spans of the action
 _ROWS: Final = 16  # of the test vector
-_ACTIVATIONS: Final[Mapping[str, str]] = {
-    "silu": "x / (1.0 + exp(-x))",
-    "tanh": "tanh(x)",
-    "relu": "x > 0.0 ? x : 0.0",
-    "gelu": "0.5 * x * (1.0 + erf(x / sqrt(2.0)))",
-}
 _FLAGS: Final = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
 
 
@@ -147,7 +142,14 @@ double {name}_selftest(void);
 
     def source(self, checked: str) -> str:
         self.constants = []
-        body = "\n".join([*self._network(), *self._act(), *self._stepping(), *self._selftest()])
+        body = "\n".join(
+            [
+                *network_source(self.policy.network, self._constant),
+                *self._act(),
+                *self._stepping(),
+                *self._selftest(),
+            ]
+        )
         note = f"/* {_comment(checked)} */\n" if checked else ""
         head = f'{note}#include "{self.name}.h"\n\n#include <float.h>\n#include <math.h>\n#include <string.h>\n\n'
         return head + "\n".join(self.constants) + "\n\n" + HELPERS + body + "\n"
@@ -156,24 +158,6 @@ double {name}_selftest(void);
         text = ", ".join(f"{value!r}" for value in np.asarray(values, dtype=np.float64).reshape(-1).tolist())
         self.constants.append(f"static const double {name}[{max(1, np.size(values))}] = {{{text or '0.0'}}};")
         return name
-
-    def _network(self) -> Iterator[str]:
-        net = self.policy.network
-        yield f"static double activate(double x) {{ return {_ACTIVATIONS[net.activation]}; }}\n"
-        widest = max([self.policy.width, *(weight.shape[1] for weight, _ in net.layers)])
-        outputs = net.last.shape[1]
-        yield f"static void network(const double *z, double *y) {{\n  double a[{widest}], b[{widest}];"
-        yield f"  memcpy(a, z, {self.policy.width} * sizeof(double));"
-        for number, (weight, bias) in enumerate(net.layers):
-            w, c = self._constant(f"W{number}", weight.T), self._constant(f"B{number}", bias)
-            yield f"  affine(a, {weight.shape[0]}, {w}, {c}, b, {weight.shape[1]});"
-            yield f"  for (int i = 0; i < {weight.shape[1]}; i++) a[i] = activate(b[i]);"
-        if not net.layers:
-            yield "  (void)b; (void)activate;"
-        for constant, values in (("SKIP", net.skip.T), ("BIAS", net.bias), ("LAST", net.last.T)):
-            self._constant(constant, values)
-        yield f"  affine(z, {self.policy.width}, SKIP, BIAS, y, {outputs});"
-        yield f"  add(a, {net.last.shape[0]}, LAST, y, {outputs});\n}}\n"
 
     def _act(self) -> Iterator[str]:
         policy, name, dimensions = self.policy, self.name, self.policy.layout.width
