@@ -104,6 +104,7 @@ def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
     first, second = (min(40, max(len(row[number]) for row in rows)) for number in (0, 1))
     for role, names, why in rows:
         yield f"  {role:<{first}}  {names:<{second}}  {f'({why})' if why else ''}".rstrip()
+    yield from (f"    {doubt}" for doubt in guessed.doubts())
     shortest, longest = int(logs.lengths.min()), int(logs.lengths.max())
     length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
     if logs.count == 1 and not logs.told_by:
