@@ -13,6 +13,7 @@ from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.graph.found import stand_ins
+from revive.graph.units import units_of
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
 from revive.pipeline.gate import gate_of, note_in_bundles
@@ -55,6 +56,8 @@ def evaluate(
                 "sha256": context.data_hash,
                 "rows": context.inputs.logs.rows,
                 "trajectories": context.inputs.logs.count,
+                "step_seconds": context.inputs.logs.step_seconds,
+                "units": units_of(context.inputs.graph),
             },
             venv={
                 **_venv_summary(venv, errors),

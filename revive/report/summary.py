@@ -1,5 +1,6 @@
 """The figures of a run, as `summary.json` holds them.
 
+data.step_seconds  how long a step of the logs takes; null where they do not tell it. data.units: column -> unit
 venv.rollout_mae, venv.persistence_mae   {"1", "10", "50", "100"}: mean absolute error over the first so many
     steps of open-loop rollouts on the validation half, by the members that learned from the training half,
     and by "nothing changes"; physical units, mean over all state columns. venv.other_half: the reverse.
