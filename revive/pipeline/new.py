@@ -34,7 +34,9 @@ REWARD = '''"""The reward of experiment `{name}`: fill it in. Larger is better."
 def get_reward(data):
     """data: node -> tensor (N, columns) in physical units; returns (N, 1), each row from itself alone.
 
-    {placeholder}: `{node}` is wanted near the median of the logs. Nodes: {nodes}.
+    {placeholder}: `{node}` is wanted near the median of the logs.
+    Nodes and their columns, which are taken by number, data["{node}"][..., {column}:{after}]:
+{nodes}
     """
     return -abs(data["{node}"][..., {column}:{after}] - {goal:.6g})
 '''
@@ -168,7 +170,10 @@ def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
         (candidates[0], 0),
     )
     goal = float(np.median(logs.arrays[node][:, column]))
-    nodes = ", ".join(graph.nodes)
+    nodes = "\n".join(
+        f"        {name}: {', '.join(f'{i} {c.name}' for i, c in enumerate(graph.columns(name)))}"
+        for name in graph.nodes
+    )
     return REWARD.format(
         name=name, node=node, column=column, after=column + 1, goal=goal, nodes=nodes, placeholder=PLACEHOLDER
     )
