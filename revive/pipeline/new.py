@@ -162,6 +162,14 @@ def _escaped(value: Any) -> Any:
     return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
 
 
+def _numbered(graph: DecisionGraph, node: str, most: int = 20) -> str:
+    """`0 temperature, 1 humidity`, safe inside a docstring."""
+    columns = graph.columns(node)
+    names = [" ".join(c.name.replace("\\", "/").replace('"', "'").split()) for c in columns[:most]]
+    more = f" and {len(columns) - most} more" if len(columns) > most else ""
+    return ", ".join(f"{number} {name}" for number, name in enumerate(names)) + more
+
+
 def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
     """A reward that runs: the first continuous column of a next state near its median."""
     candidates = [*graph.transitions, *graph.decisions]
@@ -170,10 +178,7 @@ def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
         (candidates[0], 0),
     )
     goal = float(np.median(logs.arrays[node][:, column]))
-    nodes = "\n".join(
-        f"        {name}: {', '.join(f'{i} {c.name}' for i, c in enumerate(graph.columns(name)))}"
-        for name in graph.nodes
-    )
+    nodes = "\n".join(f"        {name}: {_numbered(graph, name)}" for name in graph.nodes)
     return REWARD.format(
         name=name, node=node, column=column, after=column + 1, goal=goal, nodes=nodes, placeholder=PLACEHOLDER
     )
