@@ -10,7 +10,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from revive.deploy.distribution import NodeDistribution
+from revive.deploy.distribution import MemberDistribution
 from revive.deploy.reading import nodes_of_frame
 from revive.deploy.values import Form, Tensors, read, within
 from revive.errors import Problem, UserError
@@ -60,12 +60,12 @@ class PolicySession:
             answer = form.node(action)
         return answer if self.post_process is None else self.post_process(state, answer)
 
-    def node_dist(self, state: Mapping[str, ArrayLike]) -> NodeDistribution:
+    def node_dist(self, state: Mapping[str, ArrayLike]) -> MemberDistribution:
         """What the action is drawn from where the policy explores. Raises UserError as `act` does."""
         values, form = read(state, self.inputs, self.model.graph, lead=1)
         with torch.set_grad_enabled(form.with_gradients and torch.is_grad_enabled()):
             outputs = self.model.distribution(self._seen(values))
-        return NodeDistribution(self.target, self.model.codec[self.target], self.model.layout, outputs)
+        return MemberDistribution(outputs, self.model.layout, self.target, self.model.codec[self.target])
 
     def _decided(self, observation: Any, deterministic: bool, clip: bool) -> tuple[Tensor, Form]:
         """The action, (B, d), physical."""
