@@ -11,10 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from revive.deploy.distribution import MemberDistribution
-from revive.deploy.reading import nodes_of_frame
 from revive.deploy.values import Form, Tensors, read, within
 from revive.errors import Problem, UserError
-from revive.policy.memory import Controller, controller, memory_of
+from revive.policy.memory import memory_of
 from revive.policy.policy import Policy
 from revive.runtime.session import Session
 
@@ -105,27 +104,20 @@ class PolicySession:
         )
         return UserError(Problem(what, remedy=remedy))
 
-    def start(self) -> Controller:
-        """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
+    def start(self, before: Any = None) -> Session:
+        """A controller for one run of a plant (or N at once), which remembers what the policy needs of the past.
 
-        It takes what is seen in a step, node -> (B, d) or (d,), or a frame, and returns {target: (B, d) or (d,)};
-        histories and step counters among the inputs are kept by itself. It raises UserError as `act` does.
+        It is called with what is seen in a step, node -> (N, d) or (d,), or a frame, and answers as `Session.act` does;
+        the first call says how many plants there are. before: as of `session`.
         """
-        act, graph = controller(self.model), self.model.graph
-        shown = memory_of(self.model).shown(self.target)
-        own = tuple(name for name in self.inputs if name not in shown)
+        return self.session(None, before)
 
-        def controlled(seen: Mapping[str, ArrayLike]) -> Arrays:
-            nodes = nodes_of_frame(seen, shown, graph)
-            values, form = read(nodes, (*shown, *(name for name in own if name in nodes)), graph, lead=1)
-            action = act({name: value.detach().cpu().numpy() for name, value in values.items()})
-            return {self.target: form.node(torch.as_tensor(action[self.target]))}
+    def session(self, plants: int | None = 1, before: Any = None) -> Session:
+        """A controller of so many plants, which keeps histories and step counters, on arrays or frames.
 
-        return controlled
-
-    def session(self, plants: int = 1) -> Session:
-        """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""
-        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants)
+        before: where the actuator stands, {target: (d,)}, or what else was before the first step; see `Session.reset`.
+        """
+        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants, before)
 
     @property
     def target_policy_name(self) -> str:

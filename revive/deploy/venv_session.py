@@ -14,7 +14,7 @@ from revive.data.scenario import Scenario
 from revive.deploy.policy_session import PolicySession
 from revive.deploy.reading import nodes_of_frame
 from revive.deploy.simulation import Simulation, Starts, View
-from revive.deploy.values import Form, Tensors, read
+from revive.deploy.values import Form, Tensors, is_frame, read
 from revive.deploy.verbs import Values, Verbs
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.found import stand_ins
@@ -84,6 +84,8 @@ class VenvSession(Verbs):
     ) -> Arrays:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
+        A decision node in `start`, unless that is a frame, is what was done before the first step: where the actuator
+        stands, for histories of it.
         given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded; or a frame
         with a row for each step of a lone branch, where columns that nobody needs are ignored.
         horizon: number of steps; the length of `given` where there is one.
@@ -104,7 +106,8 @@ class VenvSession(Verbs):
             policy = None  # recorded actions come before what was put in the behaviour's place
         replayed = (*self.model.replayed_nodes, *forced)
         series, late = read(given, replayed, self.graph, lead=2)
-        kept, form = read(start, self._kept(start), self.graph, lead=1)
+        done = () if is_frame(start) else tuple(name for name in self.graph.decisions if name in start)
+        kept, form = read(start, (*self._kept(start), *done), self.graph, lead=1)
         form = late if late.kind == "tensors" else Form(form.kind, False, form.like)
         steps = (len(next(iter(series.values()))) if series else 1) if horizon is None else horizon
         self._require_rollout(kept, series, steps, policy, nodes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -165,9 +166,12 @@ class Policy:
         """What has to be remembered between calls of `act`, of any number of plants."""
         return Memory(self.graph, self.inputs, self.middle)
 
-    def session(self, plants: int = 1) -> Session:
-        """A controller of so many plants, which keeps histories and step counters by itself."""
-        return Session(self.act, self.memory(), self.graph, self.target, plants)
+    def session(self, plants: int | None = 1, before: Any = None) -> Session:
+        """A controller of so many plants, which keeps histories and step counters by itself.
+
+        before: where the actuator stands, {target: (d,)}, or what else was before the first step; see `Session.reset`.
+        """
+        return Session(self.act, self.memory(), self.graph, self.target, plants, before)
 
     def middle(self, node: str) -> Array:
         """The middle of the logged values, (d,), physical."""
