@@ -34,16 +34,17 @@ class PolicySession:
         self.post_process: Callable[[Any, Any], Any] | None = None
         self._generator = torch.Generator().manual_seed(0)
 
-    def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Arrays:
+    def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Any:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}, inside its declared limits.
 
-        observation may also be a frame (pandas, polars) with a column of each name. Nodes that the policy does not
+        A frame (pandas, polars) with a column of each name is answered by one of the target's columns.
+        Nodes that the policy does not
         see are ignored. Tensors are answered by tensors, through which gradients flow. With deterministic False the
         policy explores as it did in training. Raises UserError for missing nodes, wrong shapes and values that are not
         finite.
         """
         action, form = self._decided(observation, deterministic, True)
-        return {self.target: form.node(action)}
+        return form.nodes({self.target: action}, self.model.graph)
 
     def infer(
         self, state: Mapping[str, ArrayLike], deterministic: bool = True, clip: bool = True

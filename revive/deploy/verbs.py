@@ -18,11 +18,12 @@ from revive.data.scenario import Scenario
 from revive.deploy.distribution import MemberDistribution
 from revive.deploy.policy_session import PolicySession
 from revive.deploy.rolling import Answers, Rollout, actor_of, look_at
-from revive.deploy.values import Form, Tensors, is_frame, legal, nodes_in, read, within
+from revive.deploy.values import Form, Tensors, legal, read, within
 from revive.errors import Problem, UserError, suggestion
 from revive.graph.found import stand_ins
 from revive.graph.limits import Outside
 from revive.policy.reward import Reward
+from revive.runtime.frames import is_frame, joined, nodes_in
 from revive.venv.virtual_env import VirtualEnv
 
 Values = Mapping[str, ArrayLike]
@@ -252,7 +253,4 @@ def _joined(state: Any, fresh: Any) -> Any:
     """`state` and what was computed, as one dict or frame; what was computed comes first where both have it."""
     if not is_frame(state):
         return {**state, **fresh}
-    made = {str(name): state[name] for name in state.columns}
-    made |= {str(name): fresh[name] for name in fresh.columns}
-    index = {"index": state.index} if hasattr(state, "index") else {}
-    return type(state)(made, **index)
+    return joined(state, fresh)

@@ -16,6 +16,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
 from revive.runtime.codec import Array, NodeCodec, below, codec_of, to_level
 from revive.runtime.envelope import Envelope
+from revive.runtime.frames import framed, is_frame, nodes_of
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
 
@@ -74,12 +75,16 @@ class Policy:
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
 
-    def act(self, observation: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    def act(self, observation: Any) -> Any:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
 
+        A frame (pandas, polars) with a column of each name is answered by one of the target's columns.
         Nodes that the policy does not see are ignored. Raises UserError for missing nodes, wrong shapes and
         values that are not finite.
         """
+        if type(observation) is not dict and is_frame(observation):
+            nodes = nodes_of(observation, self.inputs, self.graph)
+            return framed(observation, self.act(nodes), self.graph)
         try:
             parts = [np.asarray(observation[name], dtype=np.float64) for name, _ in self._widths]
         except (KeyError, TypeError, ValueError):

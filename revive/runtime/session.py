@@ -67,7 +67,7 @@ class Session:
         time before, this action stands for it. Raises UserError as `act` does.
         """
         arrays, _ = self._shown(seen)  # first: it may say how many plants there are
-        given = nodes_of(action, [self.target], self._graph) if is_frame(action) else action
+        given = nodes_of(action, [self.target], self._graph)
         if self.target not in given:
             raise UserError(Problem(f"node '{self.target}' is missing", place="action"))
         done = {self.target: self._array(self.target, given[self.target])}
@@ -112,7 +112,7 @@ class Session:
 
     def _shown(self, seen: Any) -> tuple[dict[str, Array], bool]:
         """The nodes, (N, d), and whether they came without the axis of plants."""
-        nodes = nodes_of(seen, self.seen, self._graph) if is_frame(seen) else seen
+        nodes = nodes_of(seen, self.seen, self._graph)
         own = {name: value for name, value in nodes.items() if name in self._graph}
         if missing := [n for n in self.seen if n not in own and n not in self._covered(own)]:
             close = nearest(missing[0], nodes)
@@ -148,7 +148,7 @@ class Session:
         """Node -> (T, N, d) of what the user says was before."""
         if before is None:
             return {}
-        given = nodes_in(before, self._graph) if is_frame(before) else before
+        given = nodes_in(before, self._graph)
         found = {}
         for name, value in given.items():
             if name not in self._graph:
