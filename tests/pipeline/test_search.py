@@ -13,7 +13,6 @@ import pytest
 import revive
 from revive.__main__ import main
 from revive.pipeline.shortlist import read_shortlist
-from revive.pipeline.shortlist import read_shortlist
 
 HERE = ("experiment=refrigerator", "policy=first_order", "debug=fast", "ray.enabled=false", "run_id=r")
 SMALL = ("~policy.space.learner.noise", "~policy.space.learner.gamma")
