@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterator
 
 import numpy as np
 
+from revive.runtime.c99_network import network_source
 from revive.runtime.codec import Array, Circle, Logarithm, NodeCodec, NormalScore, OneHot
 from revive.runtime.policy import Policy
-
-_ACTIVATIONS: Final[Mapping[str, str]] = {
-    "silu": "x / (1.0 + exp(-x))",
-    "tanh": "tanh(x)",
-    "relu": "x > 0.0 ? x : 0.0",
-    "gelu": "0.5 * x * (1.0 + erf(x / sqrt(2.0)))",
-}
 
 
 class Acting:
@@ -41,22 +34,7 @@ class Acting:
         return name
 
     def network(self) -> Iterator[str]:
-        net = self.policy.network
-        yield f"static double activate(double x) {{ return {_ACTIVATIONS[net.activation]}; }}\n"
-        widest = max([self.policy.width, *(weight.shape[1] for weight, _ in net.layers)])
-        outputs = net.last.shape[1]
-        yield f"static void network(const double *z, double *y) {{\n  double a[{widest}], b[{widest}];"
-        yield f"  memcpy(a, z, {self.policy.width} * sizeof(double));"
-        for number, (weight, bias) in enumerate(net.layers):
-            w, c = self.constant(f"W{number}", weight.T), self.constant(f"B{number}", bias)
-            yield f"  affine(a, {weight.shape[0]}, {w}, {c}, b, {weight.shape[1]});"
-            yield f"  for (int i = 0; i < {weight.shape[1]}; i++) a[i] = activate(b[i]);"
-        if not net.layers:
-            yield "  (void)b; (void)activate;"
-        for constant, values in (("SKIP", net.skip.T), ("BIAS", net.bias), ("LAST", net.last.T)):
-            self.constant(constant, values)
-        yield f"  affine(z, {self.policy.width}, SKIP, BIAS, y, {outputs});"
-        yield f"  add(a, {net.last.shape[0]}, LAST, y, {outputs});\n}}\n"
+        return network_source(self.policy.network, self.constant)
 
     def act(self) -> Iterator[str]:
         policy, name, dimensions = self.policy, self.name, self.policy.layout.width

@@ -96,8 +96,14 @@ class _Builder(OnnxGraph):
         policy = self.policy
         z = self.joined([self._seen(name) for name in policy.inputs])
         net = policy.network
+        x = self.single(z)
         y = self.network(
-            self.single(z), net.layers, (net.skip, net.bias), net.last, policy.network.activation
+            x,
+            net.layers,
+            (net.skip, net.bias),
+            net.last,
+            net.activation,
+            None if net.recurrent is None else self.recurrent(x, net.recurrent),
         )
         physical = self.decoded(policy.codecs[policy.target], self.double(y), self._shaped)
         self.between(physical, policy.least, policy.most, out=policy.target)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from revive.bundles.opened import Bundle
+from revive.data.layout import Frames
 from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
@@ -61,7 +62,7 @@ class Policy:
     ) -> None:
         self.graph, self.target, self.inputs = graph, target, graph[target].inputs
         self.codecs = {name: codec_of(graph, name, tensors) for name in (target, *self.inputs)}
-        self.network = Network(below("net.", tensors), activation)
+        self.network = Network(below("net.", tensors), activation, self._frames())
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
@@ -74,6 +75,16 @@ class Policy:
             frames = [width // len(self.codecs[name].columns) for name, width in self._widths]
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
+
+    def _frames(self) -> list[Frames]:
+        """The histories among the inputs, in model space."""
+        found, start = [], 0
+        for name in self.inputs:
+            codec = self.codecs[name]
+            count, width = self.graph[name].width // len(codec.columns), codec.layout.width
+            found += [Frames(start, count, width)] if count > 1 else []
+            start += count * width
+        return found
 
     def act(self, observation: Any) -> Any:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.

@@ -51,7 +51,7 @@ def compiled(folder: Path, kind: Kind, activation: str = "silu") -> Compiled:
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu"])
-@pytest.mark.parametrize("kind", ["plain", "mixed", "history", "category"])
+@pytest.mark.parametrize("kind", ["plain", "mixed", "history", "category", "recurrent"])
 def test_it_acts_as_numpy_does(tmp_path: Path, kind: Kind, activation: str) -> None:
     made = compiled(tmp_path, kind, activation)
     seen = observations(kind, 200)
@@ -64,7 +64,7 @@ def test_it_acts_as_numpy_does(tmp_path: Path, kind: Kind, activation: str) -> N
     assert made.said in (tmp_path / "pump.c").read_text()
 
 
-@pytest.mark.parametrize("kind", ["plain", "history"])
+@pytest.mark.parametrize("kind", ["plain", "history", "recurrent"])
 def test_its_memory_is_that_of_a_session(tmp_path: Path, kind: Kind) -> None:
     made = compiled(tmp_path, kind)
     for _ in range(2):

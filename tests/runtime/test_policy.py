@@ -18,7 +18,7 @@ from revive.deploy import PolicySession, load_policy, save_policy
 from revive.errors import UserError
 from tests.runtime.plants import Kind, arrays_of, graph_of, policy_of
 
-KINDS: tuple[Kind, ...] = ("plain", "mixed", "history", "category")
+KINDS: tuple[Kind, ...] = ("plain", "mixed", "history", "category", "recurrent")
 
 
 def both(folder: Path, kind: Kind, **options: Any) -> tuple[runtime.Policy, PolicySession]:
@@ -30,7 +30,7 @@ def observations(kind: Kind, rows: int, seed: int = 1) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     graph = graph_of(kind)
     arrays = arrays_of(graph, rows, rng)
-    if kind == "history":
+    if kind in ("history", "recurrent"):
         frames = [arrays_of(graph, rows, rng) for _ in range(3)]
         arrays["ts_x"] = np.hstack([frame["x"] for frame in frames])
         arrays["ts_u"] = np.hstack([frame["u"] for frame in frames[:2]])
