@@ -249,7 +249,7 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
         raise UserError(Problem(what, place="policy.target", remedy=suggestion(target, graph.decisions)))
     try:
         seen = settings.policy.inputs or graph[target].inputs
-        return graph.with_inputs(target, seen, settings.policy.history)
+        return graph.with_inputs(target, seen, settings.policy.window)
     except UserError as error:
         raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
 

@@ -13,10 +13,28 @@ from revive.policy.doubt import Doubt, charge
 from revive.policy.penalties import Measure, Penalty, Worth
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
-from revive.venv.virtual_env import Actor
+from revive.policy.starts import Start
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
 Act = Callable[[Tensor], Tensor]
+
+
+def with_random_members(
+    venv: VirtualEnv, begin: Start, size: tuple[int, int], actor: Actor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """A rollout in which a random member of its half answers each branch at every step.
+
+    size: steps and branches of each member, T and B. Returns node -> (T, M, B, d).
+    """
+    steps, branches = size
+    others = tuple(name for name in venv.graph.learned if name != actor.node)
+    noise = venv.noise(steps, branches, generator, others)
+    per_half = venv.members // venv.halves
+    shifts = torch.randint(per_half, (steps,), generator=generator, device=generator.device).tolist()
+    return venv.rollout(
+        begin.state, begin.given, steps, past=begin.past, actor=actor, noise=noise, shifts=shifts
+    )
 
 
 class Rolled(NamedTuple):
@@ -80,26 +98,13 @@ class Rollouts:
     @torch.no_grad()
     def roll(self, steps: int, act: Act) -> Rolled:
         """act: what each copy sees (P, n, d) -> its action (P, n, width), in model space."""
-        venv, policy, steps = self.venv, self.policy, steps + 1
-        begin = self.problem.starts.draw(self.branches, steps, self.generator)
-        others = tuple(name for name in venv.graph.learned if name != policy.target)
-        noise = venv.noise(steps, self.branches, self.generator, others)
-        shifts = torch.randint(
-            venv.members // venv.halves, (steps,), generator=self.generator, device=self.generator.device
-        ).tolist()
+        policy, begin = self.policy, self.problem.starts.draw(self.branches, steps + 1, self.generator)
 
         def decide(x: Tensor) -> Tensor:
             return policy.by_branch(act(policy.by_copy(x)), len(x))
 
-        rolled = venv.rollout(
-            begin.state,
-            begin.given,
-            steps,
-            past=begin.past,
-            actor=Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec),
-            noise=noise,
-            shifts=shifts,
-        )
+        actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec)
+        rolled = with_random_members(self.venv, begin, (steps + 1, self.branches), actor, self.generator)
         return Rolled({**begin.given, **rolled}, {name: value[:-1] for name, value in rolled.items()})
 
     @torch.no_grad()
