@@ -114,7 +114,10 @@ def new(arguments: Sequence[str]) -> None:
         _print_json({"folder": str(made.folder), "name": given.name, "said": made.lines, "next": following})
         return
     lines = "\n".join(made.lines)
-    sys.stdout.write(f"made {made.folder}\n{lines}\nnext: {following}\n")
+    first = (
+        f"correct {made.folder / 'description.yaml'} (lines marked GUESS), write reward.py beside it, then"
+    )
+    sys.stdout.write(f"made {made.folder}\n{lines}\nnext: {first}\n      {following}\n")
 
 
 def server(arguments: Sequence[str]) -> None:

@@ -129,7 +129,7 @@ class NodeNetwork(Network):
     activation: NodeActivation  # type: ignore[assignment]
     backbone: Backbone
     norm: Literal["layer"] | None
-    transition: Literal["residual", "absolute"]
+    transition: Literal["residual", "absolute"] | None
     std: Literal["constant", "conditioned"]
     head: Head
     components: Count

@@ -127,7 +127,7 @@ def _task(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: Us
     if not (learns or tunes or graph.decisions):
         return None
     target, seen = _decision(settings, graph)
-    reward = Reward.load(settings.reward)
+    reward = Reward.load(settings.reward, columns=_columns(graph))
     logged = reward.of_logs(logs)
     if learns and target is not None:
         _require_choice(logs, graph, target, logged, settings.reward)
@@ -212,10 +212,17 @@ def without_data(
     graph = amended(graph, found)
     code, task = UserCode.load(graph, folder), None
     if settings.reward is not None and logged is not None:
-        reward, (target, seen) = Reward.load(settings.reward), _decision(settings, graph)
+        target, seen = _decision(settings, graph)
+        reward = Reward.load(settings.reward, columns=_columns(graph))
         task = _told(settings, target, seen, reward, logged, logs, code)
     losses, rule = load_losses(graph, settings.venv.user_module), _rule(settings, graph)
     return Inputs(graph, logs, parts, task, None, None, code, losses, rule, folder, cards=cards)
+
+
+def _columns(graph: DecisionGraph) -> dict[str, list[str]]:
+    """Node -> the names of its columns, of the nodes that a reward is mostly made of."""
+    nodes = [name for name in graph.nodes if graph[name].history is None]
+    return {name: [column.name for column in graph.columns(name)] for name in nodes}
 
 
 def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:

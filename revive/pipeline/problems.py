@@ -22,6 +22,7 @@ from revive.policy.horizon import Horizon, response, trusted_steps
 from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
+from revive.venv.forms import without_memory
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
 from revive.venv.validation import rollout_error
@@ -48,6 +49,8 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
     device = context.device
     codec = codec.to(device)
     rows = context.rows(codec, inputs.graph)
+    shared = chosen.network.model_dump()
+    shared["transition"] = shared["transition"] or "residual"
     return VenvProblem(
         graph=inputs.graph,
         codec=codec,
@@ -59,12 +62,23 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
         earlier=earlier,
         members=chosen.members,
         keep=chosen.keep,
-        network=NetworkSpec.from_json(chosen.network.model_dump()),
+        network=NetworkSpec.from_json(shared),
         budget=chosen.budget,
         seed=context.settings.seed,
         device=device,
-        nodes=own_networks(inputs.graph, chosen.network.model_dump(), chosen.nodes),
+        nodes=own_networks(inputs.graph, shared, _with_forms(context)),
     )
+
+
+def _with_forms(context: TrainingContext) -> dict[str, OwnNetwork]:
+    """`venv.nodes`, and the transitions that forget their state, where nobody says how they are to be learned."""
+    chosen, inputs = context.settings.venv, context.inputs
+    nodes = dict(chosen.nodes)
+    if chosen.network.transition is None:
+        for name in without_memory(inputs.parts.train, inputs.graph):
+            own = nodes.get(name, OwnNetwork())
+            nodes[name] = own.model_copy(update={"transition": own.transition or "absolute"})
+    return nodes
 
 
 def own_networks(

@@ -197,7 +197,7 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
     """Train candidates in each half's venv and take one of them."""
     problem = policy_problem(context, venv)
     records.params(problem.horizon.to_json())
-    context.terminal.note(f"horizon  {problem.horizon.told()}")
+    context.terminal.note(f"horizon  {problem.horizon.told(context.inputs.logs.step_seconds)}")
     if not context.checkpoint("policy").exists():
         expected = _made(context, problem).seconds()
         context.terminal.note(f"policy   will take about {expected:.0f} s here")

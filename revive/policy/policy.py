@@ -18,8 +18,9 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.nn import heads
 from revive.nn.backbones import make_net
 from revive.nn.heads import Outputs
+from revive.venv.graph_models import history_frames
 from revive.venv.node_model import NetworkSpec
-from revive.venv.virtual_env import Actor, VirtualEnv, history_frames
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 SOFTNESS = 0.3  # of the bounds, in model space
 

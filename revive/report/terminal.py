@@ -20,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from revive.data.duration import duration
 from revive.data.finding import counted
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
@@ -78,7 +79,8 @@ class Terminal:
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
         """What is about to happen, with what."""
         size = f"{counted(logs.rows, 'row')}, {counted(logs.count, 'trajectory', 'trajectories')}"
-        self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}")
+        every = f", a row every {duration(logs.step_seconds)}" if logs.step_seconds else ""
+        self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}{every}")
         for name in graph.order:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
         self.note(f"run     {_short(folder)}")

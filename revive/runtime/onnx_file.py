@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from revive.errors import Problem, UserError
-from revive.runtime.c99 import test_vector
 from revive.runtime.codec import Array
 from revive.runtime.network import SOFTNESS
 from revive.runtime.onnx_graph import OnnxGraph, columns_json, require_onnx, run
 from revive.runtime.policy import Policy
+from revive.runtime.vectors import test_vector
 
 TOLERANCE: Final = 1e-5  # of the round trip, in units of model space
 

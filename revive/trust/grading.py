@@ -15,6 +15,7 @@ import numpy as np
 from revive.data.finding import sample_windows
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.units import effect_units, units_of, with_unit
 from revive.trust.card import Cards, CausalCard, Grade, Reference, Remark
 from revive.trust.evidence import Estimate, Evidence, evidence_for
 from revive.trust.question import Question, declared_effect, questions
@@ -110,22 +111,24 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
     declared = declared_effect(graph, question.transition, move, output)
     scale = float(question.moved[kept, i].std() / question.change[kept, j].std())
     shift = _shift(evidence, i, j)
-    hidden = _hidden(evidence, pairs, i, j, overlap, shift, declared)
+    action = move.column if move.level is None else f"{move.column}={move.level:g}"
+    units = effect_units(units_of(graph), action, output)
+    hidden = _hidden(evidence, pairs, i, j, overlap, shift, declared, units)
     remarks = [
         *hidden,
-        *_contradiction(move.column, output, declared, low, high),
+        *_contradiction(move.column, output, declared, low, high, units),
         *([] if hidden else _late(evidence, pairs, i, j)),
         *_noise(evidence, j),
         *_disturbance(evidence, j),
         *_memory(evidence, i),
     ]
-    grade, reasons = _grade(overlap, low, high, scale, remarks)
+    grade, reasons = _grade(overlap, low, high, scale, remarks, units)
     late = next((r for r in remarks if r.code == "dead-time"), None)
     rest, moves = evidence.rest[:, [j]], evidence.moves[:, [i]]
     noise = _noise_sd(evidence, j) if any(r.code == "measurement-noise" for r in remarks) else None
     return CausalCard(
         node=move.node,
-        action=move.column if move.level is None else f"{move.column}={move.level:g}",
+        action=action,
         output=output,
         grade=grade,
         overlap=overlap,
@@ -147,6 +150,7 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
         rest=float(rest[kept].std()),
         reasons=tuple(reasons),
         remarks=tuple(remarks),
+        units=units,
     )
 
 
@@ -184,7 +188,14 @@ def _shift(evidence: Evidence, i: int, j: int) -> float:
 
 
 def _hidden(
-    evidence: Evidence, pairs: int, i: int, j: int, overlap: float, shift: float, declared: str | None
+    evidence: Evidence,
+    pairs: int,
+    i: int,
+    j: int,
+    overlap: float,
+    shift: float,
+    declared: str | None,
+    units: str,
 ) -> list[Remark]:
     effect, fast = float(evidence.effect.value[i, j]), float(_fast(evidence, i, j).value[i, j])
     gaps = [effect - float(found.value[i, j]) for found in (evidence.fast, evidence.usual)]
@@ -201,7 +212,7 @@ def _hidden(
         Remark(
             "hidden-driver",
             f"Something that is not logged seems to move both '{action}' and '{output}': all moves tell an effect of "
-            f"{effect:.3g}, fresh moves {fast:.3g} ({abs(shift):.1f} standard errors apart).",
+            f"{with_unit(f'{effect:.3g}', units)}, fresh moves {fast:.3g} ({abs(shift):.1f} standard errors apart).",
             "Log what the operator reacts to"
             + (
                 "; until then the venv learns the declared effect beside a stand-in for it (docs/trust.md)."
@@ -212,13 +223,15 @@ def _hidden(
     ]
 
 
-def _contradiction(action: str, output: str, declared: str | None, low: float, high: float) -> list[Remark]:
+def _contradiction(
+    action: str, output: str, declared: str | None, low: float, high: float, units: str
+) -> list[Remark]:
     if (declared == "decreasing" and low > 0) or (declared == "increasing" and high < 0):
         return [
             Remark(
                 "wrong-sign",
                 f"The logs contradict the declared effect: '{action}' is declared {declared} for '{output}', "
-                f"but its effect lies in {low:.3g} .. {high:.3g}.",
+                f"but its effect lies in {_between(low, high, units)}.",
                 "Check the declaration; if it is right, something that is not logged moves both.",
             )
         ]
@@ -313,7 +326,7 @@ def _memory(evidence: Evidence, i: int) -> list[Remark]:
 
 
 def _grade(
-    overlap: float, low: float, high: float, scale: float, remarks: Sequence[Remark]
+    overlap: float, low: float, high: float, scale: float, remarks: Sequence[Remark], units: str
 ) -> tuple[Grade, list[str]]:
     """scale: a usual move over the usual change of the output, so that interval times scale is a share."""
     against = [r.sentence for r in remarks if r.code in ("hidden-driver", "wrong-sign")]
@@ -326,11 +339,17 @@ def _grade(
         )
     nil = max(abs(low), abs(high)) * scale < NIL
     if low <= 0 <= high and not nil:
-        reasons.append(f"the effect lies in {low:.3g} .. {high:.3g}, its sign is not known")
+        reasons.append(f"the effect lies in {_between(low, high, units)}, its sign is not known")
     if reasons:
         return "C", reasons
-    known = "no effect to speak of" if low <= 0 <= high else f"the effect lies in {low:.3g} .. {high:.3g}"
+    known = (
+        "no effect to speak of" if low <= 0 <= high else f"the effect lies in {_between(low, high, units)}"
+    )
     return ("A" if overlap > WIDE else "B"), [known]
+
+
+def _between(low: float, high: float, units: str) -> str:
+    return with_unit(f"{low:.3g} .. {high:.3g}", units)
 
 
 def _acf(x: np.ndarray, evidence: Evidence) -> tuple[float, ...]:

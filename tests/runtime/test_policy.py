@@ -133,6 +133,20 @@ def test_frames_come_in_and_go_out(tmp_path: Path) -> None:
         mine.session(plants=3).act(frame.drop(columns="level"))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_is_answered_by_a_frame(tmp_path: Path, library: str) -> None:
+    frames = pytest.importorskip(library)
+    mine, theirs = both(tmp_path, "plain")
+    x = observations("plain", 3)["x"]
+    frame = frames.DataFrame({"flow": x[:, 1], "level": x[:, 0]})
+    for policy in (mine, theirs):
+        action = policy.act(frame)
+        assert type(action) is frames.DataFrame
+        np.testing.assert_allclose(action["valve"], mine.act({"x": x})["u"][:, 0], atol=1e-4)
+    with pytest.raises(UserError, match="the frame has no column 'level' of the node 'x'"):
+        mine.act(frame[["flow"]])
+
+
 def test_a_session_of_another_number_of_plants_is_refused(tmp_path: Path) -> None:
     mine, _ = both(tmp_path, "plain")
     with pytest.raises(UserError, match=r"has shape \(2, 2\), not \(3, 2\)"):

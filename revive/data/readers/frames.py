@@ -98,7 +98,7 @@ def _settled(kind: Kind, column: Any) -> Kind:
     form = kind.form
     if form is None or form.form != "numeric" or form.order is not None:
         return kind
-    return replace(kind, form=replace(form, order=likelier_order(column) or "DMY"))
+    return replace(kind, form=replace(form, order=likelier_order(column, form) or "DMY"))
 
 
 def _with_figures_as_text(table: Any) -> Any:

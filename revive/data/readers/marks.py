@@ -12,7 +12,7 @@ from revive.data.readers.table_rows import Row
 from revive.data.readers.words import with_unit
 from revive.errors import Problem, UserError
 
-_A: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+$")
+_A: Final = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})\.\d+$")
 _B: Final = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+$")
 _COMMAS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3}){2,}$")
 _POINTS: Final = re.compile(r"[+-]?\d{1,3}(?:\.\d{3}){2,}$")

@@ -168,7 +168,7 @@ class _TextTable:
                 continue
             tables = [self._parsed(text, [name], pa.string()) for text in self._chunks()]
             column = pa.concat_tables(tables).column(0).combine_chunks()
-            order = likelier_order(column) or "DMY"
+            order = likelier_order(column, form) or "DMY"
             self.kinds[name] = replace(self.kinds[name], form=replace(form, order=order))
 
     def _converted(self, text: bytes, places: Places, wanted: Sequence[str], reader: Reader) -> Iterator[Any]:
