@@ -1,7 +1,7 @@
 """How well steps of rollouts agree with the logs: matchers that tell logged steps from those of the venv.
 
 MOREC (Luo et al. 2024, ICLR, arXiv:2310.05422) learns a reward of dynamics by adversarial training, and keeps rollouts
-to where it is high. Here the matchers of `revive.venv.learners.matching` are trained on the spot: on logged rows against
+to where it is high. Here the matchers of `revive.venv.learners.matching` are trained on the spot: on logged rows and
 rollouts of the finished venv, under the clone of the logs' controller and wide exploration. They learn D, the logarithm
 of the ratio of the two densities. A step that is likelier in the venv than in the logs is charged
 
