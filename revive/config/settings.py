@@ -219,7 +219,7 @@ class Policy(Section):
     """How a policy is learned; `learner` names a constructor and its arguments."""
 
     mode: Literal["tune", "once", "none"]
-    target: str | None
+    target: str | list[str] | None
     inputs: list[str] | None
     history: Annotated[int, Field(ge=1, le=10_000)] | None
     network: PolicyNetwork

@@ -177,7 +177,7 @@ def _decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Dec
     chosen = settings.policy
     if not graph.decisions and chosen.target is None and chosen.mode == "none":
         return None, graph
-    target = chosen.target or graph.default_target
+    target = _one_target(settings, graph) or graph.default_target
     return target, _seen_by_policy(settings, graph, target)
 
 
@@ -243,6 +243,27 @@ def _derived(
     return with_functions(logs, graph, called, settings.dataset.ignore_check)
 
 
+def _one_target(settings: Settings, graph: DecisionGraph) -> str | None:
+    """The node that a policy is asked for. Raises UserError for several of them."""
+    asked = settings.policy.target
+    if not isinstance(asked, list):
+        return asked
+    if len(asked) == 1:
+        return asked[0]
+    problems = Problems()
+    for name in asked:
+        if name not in graph.decisions:
+            what, remedy = f"'{name}' is no decision node", suggestion(name, graph.decisions)
+            problems.add(what, place="policy.target", remedy=remedy)
+    if not problems:
+        what = f"a policy decides one node, and these are {len(asked)}: {', '.join(asked)}"
+        remedy = (
+            "give their columns one 'dim' in the description; columns of one node may be of several types"
+        )
+        problems.add(what, place="policy.target", remedy=remedy)
+    raise UserError(*problems)
+
+
 def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
     if target not in graph.decisions:
         what = f"'{target}' is no decision node"
@@ -257,7 +278,7 @@ def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> De
 def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
     """The decision flow graph as the policy's target meets it, and the folder that the user's functions lie in."""
     graph, folder = _described(settings)
-    return led_by(graph, settings.policy.target), folder
+    return led_by(graph, _one_target(settings, graph)), folder
 
 
 def _described(settings: Settings) -> tuple[DecisionGraph, Path]:

@@ -14,6 +14,7 @@ from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import read_venv
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.columns import Column
+from revive.graph.compared import differences
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import TrainingContext
 from revive.policy.clone import clone_behaviour
@@ -34,8 +35,12 @@ def earlier_venv(context: TrainingContext, same_graph: bool = True) -> VirtualEn
     if path is None:
         return None
     venv = read_venv(path, context.inputs.code)
-    if same_graph and venv.graph != context.inputs.graph:
-        raise UserError(Problem("this venv was learned for another decision flow graph", path))
+    task = context.inputs.task
+    differ = differences(venv.graph, context.inputs.graph, None if task is None else task.decides)
+    if same_graph and differ:
+        what = f"this venv was learned for another decision flow graph: {', '.join(differ)}"
+        remedy = "only what the policy's own node sees may differ; learn the venv again for anything else"
+        raise UserError(Problem(what, path, remedy=remedy))
     return venv
 
 
