@@ -57,11 +57,16 @@ class Pace:
         self._said = now
         spent = now - self._started
         left = spent * max(total - done, 0) / done
-        times = f"after {duration(round(spent))}, at most {duration(round(left))} left"
+        times = f"after {_about(spent)}, at most {_about(left)} left"
         figure = live_figure(latest())
         line = f"{self._stage:<8} {min(done / total, 1):4.0%}  {times}" + (f", {figure}" if figure else "")
         first, self._first = self._first, False
         return f"{line} (it ends before that where it learns no more)" if first else line
+
+
+def _about(seconds: float) -> str:
+    """Whole seconds, from two minutes on whole minutes."""
+    return duration(round(seconds) if seconds < 120 else 60 * round(seconds / 60))
 
 
 def live_figure(latest: Mapping[str, float]) -> str:
