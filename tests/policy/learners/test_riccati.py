@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +19,21 @@ from tests.policy.learners.test_sac import ARGUMENTS as SAC
 from tests.policy.problems import first_order, problem_of
 from tests.venv.plants import train
 
+LONGER: dict[str, Any] = {
+    "iterations": 300,
+    "branches": 128,
+    "steps": 8,
+    "batch": 512,
+    "real": 0.0,
+    "hidden": [64, 64],
+    "lr": 3e-3,
+    "alpha_lr": 3e-3,
+    "target_rate": 0.02,
+}
 MADE: dict[str, Callable[[PolicyProblem], PolicyLearner]] = {
     "first_order": lambda problem: first_order(problem, iterations=200, branches=64, noise=0.2),
     "ppo": lambda problem: Ppo(problem, **{**PPO, "iterations": 150, "branches": 256, "lr": 5e-3}),
-    "sac": lambda problem: Sac(
-        problem, **{**SAC, "iterations": 200, "branches": 128, "batch": 512, "lr": 3e-3, "target_rate": 0.02}
-    ),
+    "sac": lambda problem: Sac(problem, **{**SAC, **LONGER}),
 }
 
 
