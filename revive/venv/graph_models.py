@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
-from revive.nn.backbones import Frames
 from revive.nn.ensemble import LinearSkipNet
+from revive.nn.over_time import Frames
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
@@ -224,6 +224,8 @@ def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
     for source in graph[node].inputs:
         width, one = codec.width(source), codec[source].width
         if width > one:
-            found.append(Frames(start, width // one, one))
+            state = graph.source_of(source)
+            own = node in graph.transitions and state == graph.state_of(node)
+            found.append(Frames(start, width // one, one, state in graph.states, own))
         start += width
     return found
