@@ -56,3 +56,12 @@ class Layout:
             spans.append((start, start + size))
             start += size
         return tuple(spans)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Where a history lies among the inputs of a network: `count` frames of `width`, from input `start` on."""
+
+    start: int
+    count: int
+    width: int

@@ -14,7 +14,7 @@ from revive.data.readers.container import AND, TRAJECTORY, Container, Part
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.roles import Role, actions_among, is_setpoint, role_by_name, tokens
-from revive.data.run_marks import NO_NODE, Marks
+from revive.data.run_marks import NO_NODE, TOLD, Marks
 from revive.data.sentinels import sentinels
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems, suggestion
@@ -22,6 +22,8 @@ from revive.graph.names import name_fault, state_name, transition_name
 
 _log = logging.getLogger("revive")
 LAST: Final = "nothing reads like an action, so the last column is taken for it"
+LEFT: Final = "what is left"
+BY_NAME: Final = "its name"
 _ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
 
 
@@ -167,7 +169,7 @@ class _Surveyor:
         """Finds the column of times: as told, else by its name, else the only one of dates."""
         found, wish = self._found, self._wishes.time
         if wish is not None:
-            found.roles[wish], found.dataset["time"] = (Role.TIME, "as told"), wish
+            found.roles[wish], found.dataset["time"] = (Role.TIME, TOLD), wish
             return
         if not self._container.is_table:
             self._mark_array_of_times()
@@ -249,7 +251,7 @@ class _Surveyor:
         }
         told |= dict.fromkeys(wishes.action or (), Role.ACTION)
         for name, role in told.items():
-            roles[name] = (role, "as told")
+            roles[name] = (role, TOLD)
         names = [name for name in names if name not in told]
         sets = actions_among(names)
         if wishes.action is None:
@@ -277,11 +279,11 @@ class _Surveyor:
             and wishes.exogenous is None
             and (role_by_name(name) is Role.OUTSIDE or is_setpoint(name))
         ):
-            why = "a set point by its name" if is_setpoint(name) else "its name"
+            why = "a set point by its name" if is_setpoint(name) else BY_NAME
             return Role.OUTSIDE, why
         if wishes.state is not None:
             return NO_NODE, "not named as a state"
-        return Role.STATE, "what is left"
+        return Role.STATE, LEFT
 
 
 _PARTIAL: Final = ("", "days", "times of day")

@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Literal
 
 import torch
 from torch import Tensor, nn
 
+from revive.data.layout import Frames
 from revive.nn.ensemble import Activation, EnsembleLinear, EnsembleNorm, LinearSkipNet, SkipNet
 
 Backbone = Literal["mlp", "residual", "gru", "transformer"]
 USUAL_HIDDEN: Final = (64, 64)  # of backbones that do not grow
 MOST_HEADS: Final = 4
 GAIN: Final = math.sqrt(3.0)
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Where a history lies among the inputs of a network: `count` frames of `width`, from input `start` on."""
-
-    start: int
-    count: int
-    width: int
 
 
 class ResidualNet(SkipNet):

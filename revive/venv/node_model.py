@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from revive.data.layout import Layout
+from revive.data.layout import Frames, Layout
 from revive.nn import heads
-from revive.nn.backbones import USUAL_HIDDEN, Backbone, Frames, make_net
+from revive.nn.backbones import USUAL_HIDDEN, Backbone, make_net
 from revive.nn.ensemble import Activation, SkipNet, ridge
 from revive.nn.family_heads import FamilyHead, HeadName, MixtureHead, Said, StudentTHead, ZeroInflatedHead
 from revive.nn.gaussian import soft_clamp

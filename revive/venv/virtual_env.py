@@ -6,25 +6,16 @@ The graph is data, the step is a plan (plan.py). All tensors here are in model s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from revive.data.codec import Codec
-from revive.errors import Problem, UserError
-from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Late
 from revive.graph.names import history_name
-from revive.nn.backbones import Frames
-from revive.nn.ensemble import LinearSkipNet
-from revive.venv.columnwise import seen_dimensions
-from revive.venv.functions import UserCode
-from revive.venv.node_model import NetworkSpec, NodeModel
-from revive.venv.observer import BURN_IN, Observer, Readings
-from revive.venv.plan import Actor, Plan, compile_plan
+from revive.venv.graph_models import GraphModels
+from revive.venv.observer import Readings
+from revive.venv.plan import Actor, compile_plan
 from revive.venv.stepping import Stepper
 
 __all__ = ["Actor", "VirtualEnv"]
@@ -32,192 +23,8 @@ __all__ = ["Actor", "VirtualEnv"]
 Noise = Mapping[str, Tensor]
 
 
-class VirtualEnv(nn.Module):
-    """Graph + codec + node models with a member axis; members of both halves lie side by side.
-
-    Members `0 .. M/2 - 1` learned from the training half, the rest from the validation half. `code` is the
-    user's, for function nodes that are not built in and for custom networks.
-    """
-
-    halves = 2
-
-    def __init__(
-        self,
-        graph: DecisionGraph,
-        codec: Codec,
-        members: int,
-        spec: NetworkSpec,
-        scales: Mapping[str, list[float]],
-        code: UserCode | None = None,
-        observed: Sequence[str] = (),
-        nodes: Mapping[str, NetworkSpec] | None = None,
-    ) -> None:
-        super().__init__()
-        self.graph = graph
-        self.codec = codec
-        self.members = members
-        self.spec = spec.sized()
-        self.nodes = {name: own.sized() for name, own in (nodes or {}).items()}
-        self.scales = dict(scales)
-        self.code = code or UserCode()
-        self.models = nn.ModuleDict(
-            {
-                name: NodeModel(
-                    members,
-                    self.input_width(name),
-                    codec.layout(name),
-                    self.network(name),
-                    scales[name],
-                    self.code.networks.get(name),
-                    seen_dimensions(graph, codec, name),
-                    _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
-                    _frames(graph, codec, name),
-                )
-                for name in graph.learned
-            }
-        )
-        self.observers = nn.ModuleDict()
-        self.observe(observed)
-
-    def network(self, node: str) -> NetworkSpec:
-        """The shape of a node's network; one that grows has the venv's size where the node has none of its own."""
-        own = self.nodes.get(node, self.spec)
-        return replace(own, hidden=self.spec.hidden) if own.hidden is None else own
-
-    @property
-    def observed(self) -> tuple[str, ...]:
-        """The transitions whose values are readings of a latent state."""
-        return tuple(self.observers)
-
-    @property
-    def burn_in(self) -> int:
-        """Readings that a latent state is to be estimated from; 0 where all states are what was read."""
-        return BURN_IN if self.observed else 0
-
-    def observe(self, nodes: Sequence[str]) -> None:
-        """Take the values of these transitions for readings of a latent state, each with a gain of its own."""
-        for name in nodes:
-            width, continuous = self.codec.width(name), self.codec.layout(name).continuous
-            self.observers[name] = Observer(self.members, width, continuous).to(self.device)
-
-    def observer(self, node: str) -> Observer:
-        observer = self.observers[node]
-        assert isinstance(observer, Observer)
-        return observer
-
-    @torch.no_grad()
-    def reading_noise(self, node: str) -> Tensor:
-        """Standard deviation of a transition's readings about the latent state, members' mean, model space: (continuous,).
-
-        The part of an innovation that does not stay; 0 without an observer.
-        """
-        width = self.codec.layout(node).continuous
-        if node not in self.observed:
-            return torch.zeros(width, device=self.device)
-        model = self.model(node)
-        std = model.free_log_std.exp()[..., :width] * model.scale[:width]
-        return ((1.0 - self.observer(node).gain[..., :width]) * std).mean((0, 1))
-
-    @property
-    def device(self) -> torch.device:
-        """Where its weights lie."""
-        return next(self.codec.buffers()).device
-
-    def model(self, node: str) -> NodeModel:
-        model = self.models[node]
-        assert isinstance(model, NodeModel)
-        return model
-
-    def input_width(self, node: str) -> int:
-        return sum(self.codec.width(name) for name in self.graph[node].inputs)
-
-    def current_name(self, node: str) -> str | None:
-        """The state node that a transition node's change is added to."""
-        adds = node in self.graph.transitions and self.network(node).transition == "residual"
-        return self.graph.state_of(node) if adds else None
-
-    def members_of(self, half: int) -> slice:
-        per_half = self.members // self.halves
-        return slice(half * per_half, (half + 1) * per_half)
-
-    def subset(self, members: Tensor) -> VirtualEnv:
-        """A venv of some of the members: indices (m,), half of them of each half."""
-        other = VirtualEnv(
-            self.graph,
-            self.codec,
-            len(members),
-            self.spec,
-            self.scales,
-            self.code,
-            self.observed,
-            self.nodes,
-        )
-        own = {name for name, _ in self.named_parameters()}
-        picked = {key: value[members] if key in own else value for key, value in self.state_dict().items()}
-        other.load_state_dict(picked)
-        return other.to(self.device).requires_grad_(any(p.requires_grad for p in self.parameters()))
-
-    @torch.no_grad()
-    def take_over(self, earlier: VirtualEnv) -> set[str]:
-        """Copy the models of nodes with the same inputs, columns and network; returns their names.
-
-        Members are taken in turn, half by half, where the earlier venv has fewer.
-        """
-        per_half = torch.arange(self.members // self.halves) % (earlier.members // earlier.halves)
-        source = torch.cat([per_half, per_half + earlier.members // earlier.halves])
-        taken = set()
-        for name in self.graph.learned:
-            if name not in earlier.models:
-                continue
-            mine, theirs = self.graph[name], earlier.graph[name]
-            if (mine.inputs, mine.unseen) != (theirs.inputs, theirs.unseen):
-                continue
-            own, other = self.model(name), earlier.model(name)
-            if own.spec.kind != other.spec.kind:
-                continue
-            shapes = {k: v.shape[1:] for k, v in own.named_parameters()}
-            if shapes != {k: v.shape[1:] for k, v in other.named_parameters()}:
-                continue
-            for key, value in other.named_parameters():
-                own.get_parameter(key).copy_(value[source])
-            own.scale.copy_(other.scale)
-            self.scales[name] = earlier.scales[name]
-            taken.add(name)
-        return taken
-
-    @torch.no_grad()
-    def widen_from(self, narrower: VirtualEnv) -> None:
-        """Say what a venv of the same graph and members with fewer hidden units says; user's networks are copied."""
-        for name in self.graph.learned:
-            own, other = self.model(name), narrower.model(name)
-            if isinstance(own.net, LinearSkipNet) and isinstance(other.net, LinearSkipNet) and own.spec.grows:
-                own.net.widen_from(other.net)
-                own.free_log_std.copy_(other.free_log_std)
-                if own.head is not None and other.head is not None:
-                    own.head.load_state_dict(other.head.state_dict())
-            else:
-                own.load_state_dict(other.state_dict())
-        self.observers.load_state_dict(narrower.observers.state_dict())
-
-    def to_json(self) -> dict[str, Any]:
-        """What `from_json` needs to make a venv of the same shape."""
-        return {
-            "graph": self.graph.to_json(),
-            "members": self.members,
-            "network": self.spec.to_json(),
-            "scales": self.scales,
-            "observed": list(self.observed),
-            **({"nodes": {name: spec.to_json() for name, spec in self.nodes.items()}} if self.nodes else {}),
-        }
-
-    @classmethod
-    def from_json(cls, spec: dict[str, Any], code: UserCode | None = None) -> VirtualEnv:
-        """An untrained venv, for `load_state_dict` to fill."""
-        graph = DecisionGraph.from_json(spec["graph"])
-        network = NetworkSpec.from_json(spec["network"])
-        observed = spec.get("observed", ())
-        nodes = {name: NetworkSpec.from_json(own) for name, own in spec.get("nodes", {}).items()}
-        return cls(graph, Codec.empty(graph), spec["members"], network, spec["scales"], code, observed, nodes)
+class VirtualEnv(GraphModels):
+    """What `GraphModels` holds, stepped and rolled out."""
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -310,8 +117,8 @@ class VirtualEnv(nn.Module):
         without noise takes its likeliest value. shifts: per step, by how many members the branches are handed
         on within their half (the member that answers then changes along a branch). readings: transition -> what was
         logged at the first steps: the next step then goes on from there, or from what an observer makes of it.
-        latent: observed transition -> the state behind the first reading, (M, B, d), where it is known better than by it.
-        together: the members of a half answer with their mean at every step (see modes.py for the ways that have names).
+        latent: observed transition -> the state behind the first reading, (M, B, d), where more than it is known.
+        together: the members of a half answer with their mean at every step (modes.py names the ways to answer).
         Returns every node's values, (T, M, B, d).
         """
         plan = compile_plan(self.graph, self.codec, self.code.functions, given, actor, self.observed)
@@ -342,11 +149,14 @@ class VirtualEnv(nn.Module):
         }
 
     def _supposed(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The middle of the logs for the past of what nobody declared to be late, where not even its present is known."""
+        """The middle of the logs for the past of what was found to be late, where not even its present is known."""
         found = {}
         for said in self.graph.found:
             if isinstance(said, Late) and said.node not in known:
-                shape = (*next(iter(known.values())).shape[:-1], (said.frames - 1) * self.codec.width(said.node))
+                shape = (
+                    *next(iter(known.values())).shape[:-1],
+                    (said.frames - 1) * self.codec.width(said.node),
+                )
                 found[history_name(said.node, said.frames)] = torch.zeros(shape, device=self.device)
         return found
 
@@ -354,22 +164,3 @@ class VirtualEnv(nn.Module):
         """(M, ...) with every member's entry moved to the member `shift` places on in its half."""
         halves = x.view(self.halves, -1, *x.shape[1:])
         return halves.roll(shift, dims=1).reshape(x.shape)
-
-
-def _at_zero(codec: Codec, node: str) -> Tensor:
-    """Where the continuous dimensions of a node lie in model space when its columns are zero."""
-    one = codec[node]
-    zero = one.encode(torch.zeros(1, len(one.columns), dtype=torch.float64, device=one.center.device))[0]
-    continuous = codec.layout(node).continuous
-    return zero[: one.layout.continuous].repeat(continuous // max(1, one.layout.continuous))
-
-
-def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
-    """The histories among the inputs of a node."""
-    found, start = [], 0
-    for source in graph[node].inputs:
-        width, one = codec.width(source), codec[source].width
-        if width > one:
-            found.append(Frames(start, width // one, one))
-        start += width
-    return found

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import torch
 from torch import Tensor
@@ -20,9 +20,10 @@ from revive.training import Standing, listed
 from revive.venv.learners.base import VenvLearner
 from revive.venv.learners.bc import BehaviourCloning
 from revive.venv.learners.best import BestWeights
-from revive.venv.learners.episodes import Episodes, closed_loop
+from revive.venv.learners.episodes import closed_loop
 from revive.venv.learners.generators import PPO, Arena, Generator, Pathwise
-from revive.venv.learners.matching import Matchers, energy, flat, groups_of, known_rows
+from revive.venv.learners.matcher_training import MatcherArguments, MatcherTraining
+from revive.venv.learners.members import best_of
 from revive.venv.learners.td3 import TD3
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
@@ -40,21 +41,16 @@ class Adversarial(VenvLearner):
         pathwise, ppo, td3: arguments of that generator; those of the others are not read.
         iterations: rollouts that are made, each followed by updates of the matchers and of the generator.
         horizon, windows: steps and number of the rollouts of each member.
-        matchers: nodes that each matcher sees, a list of lists; null for one that sees all of them.
-        hidden: layers of matchers.
-        lr, matcher_lr: Adam's step sizes.
-        generator_steps, matcher_steps: updates for each rollout.
-        batch: rows per member of a matcher's update, and of the anchor.
-        penalty: c of the gradient penalty. smoothing: share of logged rows that count as false.
-        replay: earlier rollouts of which half of the matchers' false rows are taken.
-        pause_below: no matcher's update where its loss is smaller. pause_above: no generator's update where it is
-            larger; `2 log 2 = 1.386` is a matcher that can tell nothing.
+        lr: Adam's step size. generator_steps: updates for each rollout.
+        pause_above: no generator's update where the matchers' loss is larger; `2 log 2 = 1.386` is a matcher that can
+            tell nothing.
         mae_weight: share of a reward that is the distance from what was logged at that step.
-        anchor: weight of the likelihood, at the start and at the end.
+        anchor: weight of the likelihood, at the start and at the end; it is taken of `batch` rows per member.
         history, history_every: how many earlier matchers judge too, and iterations from one to the next.
         judge_every: iterations from one comparison of members to the next. energy_weight: in it, of the energy distance
             between held-out rows and rollouts, beside the rollout error.
         clip: limit of each member's gradient norm. chunk: iterations per round of Lightning.
+        matching: arguments of `MatcherTraining`.
 
     Raises UserError as `start` does, and for matchers of nodes that there are not.
     """
@@ -71,17 +67,8 @@ class Adversarial(VenvLearner):
         iterations: int,
         horizon: int,
         windows: int,
-        matchers: Sequence[Sequence[str]] | None,
-        hidden: Sequence[int],
         lr: float,
-        matcher_lr: float,
         generator_steps: int,
-        matcher_steps: int,
-        batch: int,
-        penalty: float,
-        smoothing: float,
-        replay: int,
-        pause_below: float,
         pause_above: float,
         mae_weight: float,
         anchor: Sequence[float],
@@ -91,26 +78,23 @@ class Adversarial(VenvLearner):
         energy_weight: float,
         clip: float,
         chunk: int,
+        **matching: Unpack[MatcherArguments],
     ) -> None:
         super().__init__()
         self.problem, self.rows = problem, problem.rows
         self.start = start(problem=problem)
-        self.iterations, self.windows = iterations, windows
+        self.iterations, self.windows, self.chunk = iterations, windows, chunk
         self.horizon = min(horizon, int(problem.rows.lengths.max()))
-        self.generator_steps, self.matcher_steps, self.batch = generator_steps, matcher_steps, batch
-        self.penalty, self.smoothing, self.replay, self.matcher_lr = penalty, smoothing, replay, matcher_lr
-        self.pause_below, self.pause_above, self.anchor = pause_below, pause_above, anchor
+        self.generator_steps, self.pause_above, self.anchor = generator_steps, pause_above, anchor
         self.history, self.history_every = history, history_every
-        self.judge_every, self.energy_weight, self.chunk = judge_every, energy_weight, chunk
-        torch.manual_seed(problem.seed + 1)
-        self.matchers = Matchers(problem, groups_of(problem, matchers), hidden)
-        self.arena = Arena(problem, self.start, self.matchers, mae_weight, clip, batch)
+        self.judge_every, self.energy_weight = judge_every, energy_weight
+        self.matching = MatcherTraining(problem, **matching)
+        self.arena = Arena(problem, self.start, self.matching.nets, mae_weight, clip, matching["batch"])
         arguments = {"pathwise": pathwise, "ppo": ppo, "td3": td3}[generator]
         self.generator_name = generator
         self.generator: Generator = GENERATORS[generator](self.arena, lr, **arguments)
         self.begun, self.done, self.stopped = False, 0, ""
         self.best: BestWeights | None = None
-        self.replayed: list[list[Tensor]] = []
         self.figures: dict[str, list[float]] = {"matcher": [], "closeness": [], "paused": []}
 
     # -- what Lightning asks for ---------------------------------------------------------------
@@ -118,10 +102,7 @@ class Adversarial(VenvLearner):
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         if not self.begun:
             return listed(self.start.configure_optimizers())
-        matching = torch.optim.Adam(
-            self.matchers.parameters(), lr=self.matcher_lr, betas=(0.5, 0.9), fused=True
-        )
-        return [matching, *self.generator.optimizers()]
+        return [self.matching.optimizer(), *self.generator.optimizers()]
 
     @property
     def rounds(self) -> int:
@@ -186,14 +167,14 @@ class Adversarial(VenvLearner):
                 return False
         first, last = self.anchor
         self.arena.anchor = first + (last - first) * self.done / max(1, self.iterations - 1)
-        apart = self._match(episodes, matching)
+        apart = self.matching.update(episodes, matching, self.start.generator)
         self.arena.paused = apart > self.pause_above
         loss = torch.zeros((), device=self.venv.device)
         for _ in range(self.generator_steps):
             loss = self.generator.update(episodes, others)
         self.done += 1
         if self.history and self.done % self.history_every == 0:
-            self.arena.past = [*self.arena.past, self.matchers.snapshot()][-self.history :]
+            self.arena.past = [*self.arena.past, self.matching.nets.snapshot()][-self.history :]
         if self.done % self.judge_every == 0 or self.done == self.iterations:
             self._judge()
         self.figures["matcher"].append(round(float(apart.mean()), 4))
@@ -202,47 +183,6 @@ class Adversarial(VenvLearner):
         self.note("generator_loss", loss / self.venv.members)
         return True
 
-    def _match(self, episodes: Episodes, optimizer: Any) -> Tensor:
-        """Teach the matchers; how well they told rollouts from logs before, (M,)."""
-        rng = self.start.generator
-        real, fake = (self.matchers.features(flat(part)) for part in (episodes.data, episodes.rolled))
-        weight = [
-            known_rows(self.problem, group, episodes.index, episodes.valid) for group in self.matchers.groups
-        ]
-        count, told = real[0].shape[1], None
-        for _ in range(self.matcher_steps):
-            drawn, other = (
-                torch.randint(count, (self.batch,), generator=rng, device=rng.device) for _ in range(2)
-            )
-            made = [self._with_earlier(number, part[:, other]) for number, part in enumerate(fake)]
-            loss, apart = self.matchers.loss(
-                [part[:, drawn] for part in real],
-                made,
-                [part[:, drawn] for part in weight],
-                penalty=self.penalty,
-                smoothing=self.smoothing,
-                generator=rng,
-            )
-            told = apart if told is None else told
-            optimizer.zero_grad(set_to_none=True)  # also what a generator's loss left behind
-            (loss * (apart >= self.pause_below)).sum().backward()
-            optimizer.step()
-        if self.replay:
-            part = torch.randint(count, (self.batch,), generator=rng, device=rng.device)
-            self.replayed = [*self.replayed, [one[:, part].detach() for one in fake]][-self.replay :]
-        assert told is not None
-        return told
-
-    def _with_earlier(self, number: int, made: Tensor) -> Tensor:
-        """Half of the rows of earlier rollouts, where there are some: (M, N, F)."""
-        if not self.replayed:
-            return made
-        half = made.shape[1] // 2
-        earlier = torch.cat([one[number] for one in self.replayed], dim=1)
-        rng = self.start.generator
-        part = torch.randint(earlier.shape[1], (half,), generator=rng, device=rng.device)
-        return torch.cat([made[:, half:], earlier[:, part]], dim=1)
-
     # -- which weights are kept ----------------------------------------------------------------
 
     @torch.no_grad()
@@ -250,13 +190,7 @@ class Adversarial(VenvLearner):
         """What members are compared by: rollout error and energy distance on the rows that they left out, (M,)."""
         rng = torch.Generator(self.venv.device).manual_seed(5)
         episodes = closed_loop(self.venv, self.rows, self.start.unseen, self.horizon, self.windows, rng)
-        real, fake = (self.matchers.features(flat(part)) for part in (episodes.data, episodes.rolled))
-        weight = [
-            known_rows(self.problem, group, episodes.index, episodes.valid) for group in self.matchers.groups
-        ]
-        return self.start.judge() + self.energy_weight * energy(real, fake, weight).nan_to_num(10.0).clamp(
-            0.0, 10.0
-        )
+        return self.start.judge() + self.energy_weight * self.matching.energy(episodes)
 
     def _judge(self) -> None:
         assert self.best is not None
@@ -274,11 +208,7 @@ class Adversarial(VenvLearner):
 
     def result(self) -> VirtualEnv:
         error = self.start.best.error if self.best is None else self.best.error
-        ranks = error.view(self.venv.halves, -1).argsort(1)[:, : self.problem.keep].sort(1).values
-        members = (
-            ranks + torch.arange(self.venv.halves, device=ranks.device)[:, None] * self.problem.members
-        ).flatten()
-        return self.venv.subset(members)
+        return self.venv.subset(best_of(error, self.problem.keep))
 
     def standing(self, metric: str, at_last: bool) -> Standing | None:
         if not at_last and (not self.begun or self.done % self.judge_every):
@@ -302,7 +232,7 @@ class Adversarial(VenvLearner):
             "done": self.done,
             "stopped": self.stopped,
             "best": None if self.best is None else self.best.state(),
-            "replayed": self.replayed,
+            "replayed": self.matching.replayed,
             "past": self.arena.past,
             "generator": self.generator.state(),
             "figures": self.figures,
@@ -317,7 +247,7 @@ class Adversarial(VenvLearner):
             self.best = BestWeights(self.venv, ())
             self.best.resume(state["best"])
         self.done, self.stopped, self.figures = state["done"], state["stopped"], state["figures"]
-        self.replayed, self.arena.past = state["replayed"], state["past"]
+        self.matching.replayed, self.arena.past = state["replayed"], state["past"]
         self.generator.resume(state["generator"])
         if self.finished:
             self._hold(False)

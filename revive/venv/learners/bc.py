@@ -9,8 +9,10 @@ with the square of its length (Xu, Li and Yu 2020, arXiv:2010.11876).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Unpack
 
 from revive.errors import Problem, UserError
+from revive.venv.learners.members import RoundArguments
 from revive.venv.learners.multi_step import MultiStepLearner
 from revive.venv.learners.objective import LossKind
 from revive.venv.problem import VenvProblem
@@ -29,49 +31,16 @@ class BehaviourCloning(MultiStepLearner):
     Raises UserError for a learned node that the logs say nothing of, and for too small a budget.
     """
 
-    def __init__(
-        self,
-        problem: VenvProblem,
-        *,
-        loss: LossKind,
-        one_step_updates: int,
-        widths: Sequence[int],
-        batch_size: int,
-        lr: float,
-        weight_decay: float | Sequence[float],
-        least_fall: float,
-        clip: float,
-        block: int,
-        held_out: float,
-        effect_weight: float,
-        rule_weight: float,
-        max_seconds: float | None,
-        chunk: int,
-    ) -> None:
-        super().__init__(
-            problem,
-            loss=loss,
-            one_step_updates=one_step_updates,
-            widths=widths,
-            curriculum=(),
-            batch_size=batch_size,
-            window_batch=1,
-            lr=lr,
-            multi_step_lr=lr,
-            filter_steps=0,
-            filter_updates=0,
-            filter_lr=lr,
-            weight_decay=weight_decay,
-            likelihood_weight=1.0,
-            least_fall=least_fall,
-            clip=clip,
-            block=block,
-            held_out=held_out,
-            effect_weight=effect_weight,
-            rule_weight=rule_weight,
-            max_seconds=max_seconds,
-            chunk=chunk,
-        )
+    def __init__(self, problem: VenvProblem, *, loss: LossKind, **rounds: Unpack[RoundArguments]) -> None:
+        lr = rounds["lr"]
+        nothing: dict[str, Any] = {
+            "curriculum": (),
+            "window_batch": 1,
+            "multi_step_lr": lr,
+            "likelihood_weight": 1.0,
+        }
+        unfiltered: dict[str, Any] = {"filter_steps": 0, "filter_updates": 0, "filter_lr": lr}
+        super().__init__(problem, loss=loss, **nothing, **unfiltered, **rounds)
         for name in _out_of_reach(problem, self.objective.fitted):
             what = f"'{name}' cannot be cloned: neither it nor anything that follows from it within a step was logged"
             raise UserError(Problem(what, place="venv", remedy="venv=multi_step learns it through rollouts"))

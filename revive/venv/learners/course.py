@@ -8,6 +8,7 @@ A `Course` decides from what was judged alone, so that a run which is resumed ta
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -41,6 +42,12 @@ class Stage:
     def is_round(self) -> bool:
         """Whether it is one of the one-step rounds of all nodes."""
         return self.horizon == 1 and not self.alone
+
+    def step_size(self, update: int) -> float:
+        """A cosine from `lr` to zero, after a short rise: Adam's first steps are as long as later ones."""
+        rise = min(20, self.updates // 10)
+        risen = min(1.0, (update + 1) / (rise + 1))
+        return self.lr * risen * 0.5 * (1.0 + math.cos(math.pi * update / self.updates))
 
 
 @dataclass(frozen=True)
@@ -133,7 +140,8 @@ class Course:
     ) -> bool:
         """Take down how a stage went, and move on; whether what it did may stay.
 
-        alone: whether nodes that rollouts do not test still get better. A wider network is given up again where it lowered the error by less than `least_fall`.
+        alone: whether nodes that rollouts do not test still get better. A wider network is given up again where it
+        lowered the error by less than `least_fall`.
         """
         enough = fall >= self.least_fall
         stays = enough or not (stage.is_round and widened)
@@ -181,7 +189,9 @@ class Course:
 
     def _after_round(self, which: int, fall: float, enough: bool) -> None:
         last = which + 1 == len(self.rounds)
-        if (enough or which == 0) and not last and self._left(ROUNDS) >= 1:  # the first network may be too small
+        if (
+            (enough or which == 0) and not last and self._left(ROUNDS) >= 1
+        ):  # the first network may be too small
             self.place = (ROUNDS, which + 1)
             return
         if not enough:

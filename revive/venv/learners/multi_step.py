@@ -2,8 +2,9 @@
 
 Rounds at one step double in length, each from the full step size to none. After a round the members are judged on the
 rows that they left out (see `judging`); where that lowered the error, another one follows, with a wider network
-where it pays. Nodes that rollouts do not test go on alone while their cost falls. Then rollouts of growing length are learned from, or, where readings are noisy (see `noise`), observers of
-the states behind them; see `objective`. `course` decides what comes next.
+where it pays. Nodes that rollouts do not test go on alone while their cost falls. Then rollouts of growing length are
+learned from, or, where readings are noisy (see `noise`), observers of the states behind them; see `objective`. `course`
+decides what comes next.
 
 All members of both halves are fitted at once, each with other blocks left out. A member keeps the weights with the
 lowest held-out error that it had. Decision nodes and others that no rollout on recorded decisions tests are judged by
@@ -16,44 +17,25 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor
 
-from revive.data.windows import Segments, all_of, cut_blocks, join_members, leave_out
 from revive.nn.ensemble import clip_gradient_by_member, decay_by_member
 from revive.training import Standing
-from revive.venv.judging import HeldOutError
-from revive.venv.learners.base import VenvLearner
-from revive.venv.learners.best import BestWeights
-from revive.venv.learners.charges import Charges
 from revive.venv.learners.course import Stage, planned
-from revive.venv.learners.decay import Decay
-from revive.venv.learners.noise import find_gains
-from revive.venv.learners.objective import LossKind, Objective
+from revive.venv.learners.members import MemberLearner, RoundArguments, hidden_layers
+from revive.venv.learners.noise import observe_noisy
+from revive.venv.learners.objective import LossKind
 from revive.venv.observer import observable
 from revive.venv.problem import VenvProblem
-from revive.venv.virtual_env import VirtualEnv
 
-JUDGED_STEPS = 100  # of the rollouts that members are judged by
 GAIN_PACE = 20.0  # step size of the observers' gains over that of the networks
 SETTLED = 0.02  # nats, or share of the entropy of a category: a decision node whose cost falls by less is left alone
 
 
-def _seen_and_unseen(
-    problem: VenvProblem, block: int, held_out: float, generator: torch.Generator
-) -> tuple[Segments, Segments]:
-    """What each member learns from, and what it leaves out of its half."""
-    rows = problem.rows
-    halves = [
-        leave_out(rows, cut_blocks(rows, part, block), problem.members, held_out, generator)
-        for part in rows.parts
-    ]
-    return join_members(*(drawn for drawn, _ in halves)), join_members(*(left for _, left in halves))
-
-
-class MultiStepLearner(VenvLearner):
+class MultiStepLearner(MemberLearner):
     """Fits all members of both halves at once.
 
     Args:
@@ -87,107 +69,39 @@ class MultiStepLearner(VenvLearner):
         self,
         problem: VenvProblem,
         *,
-        one_step_updates: int,
-        widths: Sequence[int],
         curriculum: Sequence[Sequence[int]],
-        batch_size: int,
         window_batch: int,
-        lr: float,
         multi_step_lr: float,
         filter_steps: int,
         filter_updates: int,
         filter_lr: float,
-        weight_decay: float | Sequence[float],
         likelihood_weight: float,
-        least_fall: float,
-        clip: float,
-        block: int,
-        held_out: float,
-        effect_weight: float,
-        rule_weight: float,
-        max_seconds: float | None,
-        chunk: int,
         loss: LossKind = "log_prob",
+        **rounds: Unpack[RoundArguments],
     ) -> None:
-        super().__init__()
-        self.problem, self.rows = problem, problem.rows
-        self.batch_size, self.likelihood_weight = batch_size, likelihood_weight
-        self.clip, self.chunk, self.max_seconds = clip, chunk, max_seconds
-        longest = int(problem.rows.lengths.max())
-        self.course = planned(
-            widths=self._hidden(widths),
-            one_step_updates=one_step_updates,
-            lr=lr,
+        course = planned(
+            widths=hidden_layers(problem, rounds["widths"]),
+            one_step_updates=rounds["one_step_updates"],
+            lr=rounds["lr"],
             curriculum=curriculum,
             multi_step_lr=multi_step_lr,
             filters=(filter_steps, filter_updates, filter_lr),
-            longest=longest,
+            longest=int(problem.rows.lengths.max()),
             budget=problem.budget,
-            least_fall=least_fall,
+            least_fall=rounds["least_fall"],
         )
-        self.observed: tuple[str, ...] = ()
-        self.venv, self.warm = self._make(self.course.hidden)
-        self.generator = problem.generator()
-        self.seen, self.unseen = _seen_and_unseen(problem, block, held_out, self.generator)
-        self.objective = Objective(problem, self.venv, self.seen, window_batch, loss)
-        self.charges = Charges(
-            problem,
-            self.venv,
-            self.seen,
-            self.unseen,
-            effect_weight=effect_weight,
-            rule_weight=rule_weight,
-        )
-        self.judge = HeldOutError(
-            self.venv,
-            self.rows,
-            self.unseen,
-            nodes=self.objective.judged,
-            fitted=self.objective.fitted,
-            horizon=min(JUDGED_STEPS, longest),
-            penalties=self.charges.judged(),
-        )
-        self.alone = self._judged_alone()
+        names = ("weight_decay", "block", "held_out", "effect_weight", "rule_weight")
+        shared = {name: rounds[name] for name in names}  # type: ignore[literal-required]
+        super().__init__(problem, course.hidden, window_batch=window_batch, loss=loss, **shared)
+        self.course, self.likelihood_weight = course, likelihood_weight
+        self.batch_size, self.clip, self.chunk = rounds["batch_size"], rounds["clip"], rounds["chunk"]
+        self.max_seconds = rounds["max_seconds"]
         self.live = list(self.alone)  # those of them that still learn
-        self.usual = self.objective.usual_costs(self.alone)
-        self.decay = Decay(weight_decay, problem.members, problem.device)
-        self.best = BestWeights(self.venv, self.alone)
         self.kept: dict[str, list[bool]] = {}
         self._done, self._seconds = 0, 0.0  # updates of the stage under way; of training
         self._now = torch.zeros(
             2, self.venv.members, device=problem.device
         )  # errors of the weights in training
-
-    def _hidden(self, widths: Sequence[int]) -> list[tuple[int, ...]]:
-        """The hidden layers of each round: as the user fixed them, as an earlier venv has them, or growing."""
-        fixed, earlier = self.problem.network.hidden, self.problem.earlier
-        if fixed is None and earlier is not None:
-            fixed = earlier.spec.hidden
-        fixed = fixed if fixed is not None else self.problem.network.sized().hidden
-        return [(width, width) if fixed is None else tuple(fixed) for width in widths]
-
-    def _make(self, hidden: tuple[int, ...]) -> tuple[VirtualEnv, set[str]]:
-        venv, taken = self.problem.make(replace(self.problem.network, hidden=hidden))
-        venv.observe(self.observed)
-        return venv, taken
-
-    def _judged_alone(self) -> list[str]:
-        """Fitted nodes that rollouts do not test: no transitions, and nothing that is charged depends on them."""
-        if not self.objective.judged:
-            return []
-        graph = self.problem.graph
-        tested = {*graph.transitions, *(name for name in graph.changes if self._moves_a_judged_one(name))}
-        return [n for n in self.objective.fitted if n not in tested and n not in self.charges.nodes]
-
-    def _moves_a_judged_one(self, node: str) -> bool:
-        """Whether a transition that rollouts are compared at follows from the node within the step."""
-        graph, waiting, seen = self.problem.graph, list(self.objective.judged), set()
-        while waiting:
-            name = waiting.pop()
-            if name not in seen:
-                seen.add(name)
-                waiting += graph[name].inputs
-        return node in seen
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -229,11 +143,13 @@ class MultiStepLearner(VenvLearner):
         residual = [p for name in names for p in self.venv.model(name).net.residual_parameters()]
         loss = torch.zeros((), device=self.venv.device)
         for i, index in enumerate(drawn.view(len(drawn), updates, self.batch_size).unbind(1)):
-            lr = _step_size(stage, self._done + i)
+            lr = stage.step_size(self._done + i)
             for group in inner.param_groups:
                 group["lr"] = lr * group["pace"]
             loss = self._loss(stage, index)
-            if not loss.requires_grad:  # nothing is learned any more in this stage, as where functions are the plant
+            if (
+                not loss.requires_grad
+            ):  # nothing is learned any more in this stage, as where functions are the plant
                 return loss
             inner.zero_grad(set_to_none=True)
             loss.backward()
@@ -270,31 +186,13 @@ class MultiStepLearner(VenvLearner):
         """Give the states behind noisy readings an observer, where there are any."""
         venv = self._best_venv()
         nodes = observable(venv.graph, venv.codec, [n for n in self.objective.judged if n in venv.models])
-        venv.observe(nodes)
-        gains = find_gains(venv, self.rows, self.unseen, nodes)
-        if not gains or self.course.filters is None:
+        found = observe_noisy(venv, self.rows, self.unseen, nodes)
+        if not found or self.course.filters is None:
             return
-        self.observed = tuple(gains)
-        for name in nodes:
-            if name in gains:
-                venv.observer(name).set(gains[name])
-            else:
-                del venv.observers[name]
+        self.observed = found
         self._take(venv)
         self.best.take(venv, self.judge.of_filter(), self.best.costs)
         self.course.filter()
-
-    def _widened(self, venv: VirtualEnv, hidden: tuple[int, ...]) -> VirtualEnv:
-        """A venv that says the same with hidden layers of other widths."""
-        wider, _ = self._make(hidden)
-        wider.widen_from(venv)
-        return wider
-
-    def _take(self, venv: VirtualEnv) -> None:
-        """Train another venv from here on."""
-        self.venv = venv
-        for user in (self.objective, self.charges, self.judge):
-            user.venv = venv
 
     def _end(self, stage: Stage, late: bool) -> None:
         self._done = 0
@@ -349,9 +247,6 @@ class MultiStepLearner(VenvLearner):
             self.objective.refit_std(self.unseen)
         self.renew_optimizers()
 
-    def _best_venv(self) -> VirtualEnv:
-        return self.best.venv(lambda hidden: self._make(hidden)[0])
-
     def _keep(self, error: Tensor, costs: dict[str, Tensor], stage: Stage) -> None:
         """Keep what got better, member by member."""
         if stage.hidden != self.best.hidden:
@@ -367,19 +262,7 @@ class MultiStepLearner(VenvLearner):
         same = sum(key.split("#")[0] == name for key in self.kept)
         return f"{name}#{same + 1}" if same else name
 
-    def other_half_error(self) -> Tensor:
-        """The same on the rows of the half that a member does not learn from: (M,)."""
-        halves = [all_of(self.rows, part, self.problem.members) for part in reversed(self.rows.parts)]
-        return self.judge.on(join_members(*halves))()
-
-    def held_out_error(self) -> Tensor:
-        """Each member's error on the rows that it left out, and what it is charged beside it: (M,)."""
-        return self.judge()
-
     # -- what is asked of every learner ----------------------------------------------------------
-
-    def result(self) -> VirtualEnv:
-        return self.venv.subset(self.best_members(self.problem.keep))
 
     def standing(self, metric: str, at_last: bool) -> Standing | None:
         tried, at_end = self.course.tried, self._done == 0
@@ -392,15 +275,10 @@ class MultiStepLearner(VenvLearner):
 
     def notes(self) -> dict[str, Any]:
         gains = {
-            name: [round(float(g), 3) for g in self.venv.observer(name).gain.detach().mean((0, 1))] for name in self.observed
+            name: [round(float(g), 3) for g in self.venv.observer(name).gain.detach().mean((0, 1))]
+            for name in self.observed
         }
         return {**self.course.summary(), "weight_decay": self.decay.values, "reading_gains": gains}
-
-    def best_members(self, keep: int) -> Tensor:
-        """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
-        per_half = self.problem.members
-        ranks = self.best.error.view(self.venv.halves, per_half).argsort(1)[:, :keep].sort(1).values
-        return (ranks + torch.arange(self.venv.halves, device=ranks.device)[:, None] * per_half).flatten()
 
     # -- resuming ------------------------------------------------------------------------------
 
@@ -430,17 +308,6 @@ class MultiStepLearner(VenvLearner):
         self.generator.set_state(state["generator"])
         self.objective.sigma, self.live, self.kept = state["sigma"], state["live"], state["kept"]
         self._now, self._done, self._seconds = state["now"], state["done"], state["seconds"]
-
-
-def _step_size(stage: Stage, update: int) -> float:
-    """A cosine from `lr` to zero, after a short rise: Adam's first steps are as long as later ones."""
-    rise = min(20, stage.updates // 10)
-    return (
-        stage.lr
-        * min(1.0, (update + 1) / (rise + 1))
-        * 0.5
-        * (1.0 + math.cos(math.pi * update / stage.updates))
-    )
 
 
 def _fall(before: Tensor, after: Tensor) -> float:

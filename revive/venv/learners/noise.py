@@ -45,6 +45,18 @@ def find_gains(venv: VirtualEnv, rows: Rows, unseen: Segments, nodes: Sequence[s
     return found
 
 
+def observe_noisy(venv: VirtualEnv, rows: Rows, unseen: Segments, nodes: Sequence[str]) -> tuple[str, ...]:
+    """Give those of `nodes` that have a noisy column an observer, with the gains of `find_gains`; their names."""
+    venv.observe(nodes)
+    gains = find_gains(venv, rows, unseen, nodes)
+    for name in nodes:
+        if name in gains:
+            venv.observer(name).set(gains[name])
+        else:
+            del venv.observers[name]
+    return tuple(gains)
+
+
 def _one_step(venv: VirtualEnv, rows: Rows, unseen: Segments, nodes: Sequence[str]) -> dict[str, Tensor]:
     """Mean squares of what filters miss readings by, half by half: (halves, continuous), model space."""
     generator = torch.Generator(venv.device).manual_seed(3)
@@ -57,4 +69,3 @@ def _one_step(venv: VirtualEnv, rows: Rows, unseen: Segments, nodes: Sequence[st
         total = (error.square() * weight).sum((0, 2)) / weight.sum((0, 2)).clamp_min(1.0)
         found[name] = total.view(venv.halves, -1, width).mean(1)
     return found
-

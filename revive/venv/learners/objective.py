@@ -6,7 +6,7 @@ with recorded decisions and exogenous values, differentiated through all K steps
 minimisation; Benechehab et al. 2023, arXiv:2310.05672, for the weighted form).
 Filtered: the same Huber loss one step ahead of a latent state that observers estimate from all readings so far, through
 which it is differentiated (the prediction-error method; Ljung 1999, System Identification, chapters 7 and 13). Under
-measurement noise a one-step fit regresses on a noisy input and shrinks the state's coefficient; this does not. And where
+measurement noise a one-step fit regresses on a noisy input and shrinks the state's coefficient; this does not. Where
 the logs' controller answers to disturbances, it is not drawn to what recorded actions tell of them, as rollouts are.
 """
 
@@ -133,14 +133,17 @@ class Objective:
         """Take the rms over rows of the std that the model states, (M, 1, d), as the unit of rollout errors."""
         drawn, _ = self.seen.sample(512, 1, torch.Generator(self.venv.device).manual_seed(2))
         batch = self.venv.completed(self.rows.at(drawn))
-        for name in self.judged:
-            if name not in self.venv.models:
-                self.sigma[name] = torch.ones(1, 1, 1, device=self.venv.device)
-                continue
-            out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
-            std = (2.0 * out.log_std).exp().mean(1, keepdim=True).sqrt()
-            short = batch[name].shape[-1] - std.shape[-1]  # category dimensions
-            self.sigma[name] = torch.nn.functional.pad(std, (0, short), value=1.0)
+        self.sigma = {
+            name: self._sigma(name, batch) for name in self.judged
+        }  # a new one: checkpoints hold the old
+
+    def _sigma(self, name: str, batch: dict[str, Tensor]) -> Tensor:
+        if name not in self.venv.models:
+            return torch.ones(1, 1, 1, device=self.venv.device)
+        out = self.venv.model(name)(*self.venv.node_inputs(name, batch))
+        std = (2.0 * out.log_std).exp().mean(1, keepdim=True).sqrt()
+        short = batch[name].shape[-1] - std.shape[-1]  # category dimensions
+        return torch.nn.functional.pad(std, (0, short), value=1.0)
 
     @torch.no_grad()
     def start_linear(self, warm: Collection[str], generator: torch.Generator) -> None:

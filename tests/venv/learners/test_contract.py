@@ -128,11 +128,7 @@ def test_an_interruption_changes_nothing(
     make: Make,
     tmp_path: Path,
     share: float,
-    request: pytest.FixtureRequest,
 ) -> None:
-    if "adversarial" in request.node.name and "generator=ppo" not in request.node.name and share == 1.0:
-        reason = "a member that kept the clone is given its trained weights where the run goes on behind its end"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
     whole, steps, _ = trained
     stop, _ = steps[round(share * (len(steps) - 1))]
     resumed = interrupted(make, tmp_path, stop)
