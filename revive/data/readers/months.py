@@ -6,7 +6,7 @@ from typing import Final
 
 _NAMES: Final = (
     "jan january januar januari janvier janv jän jänner ene enero janeiro gen gennaio sty stycznia янв января oca",
-    "feb february februar februari fév févr février febrero fev fevereiro febbraio lut lutego фев февр февраля şub şubat",
+    "feb february februar februari fév févr février febrero fev fevereiro febbraio lut lutego фев февр февраля şub",
     "mar march mär märz mrz mars marzo mrt maart março marca мар марта mart",
     "apr april avr avril abr abril aprile kwi kwietnia апр апреля nis nisan",
     "may mai mayo maio mag maggio mei maj maja мая май mayıs",

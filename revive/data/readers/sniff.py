@@ -33,9 +33,18 @@ _RULE: Final = re.compile(r"(?=.*-{2})[-+|=:, \t]{3,}$")
 _SEP_LINE: Final = re.compile(r'"?sep=(.)"?\s*$', re.I)
 
 
+_KEPT: Final = 4  # tables that are remembered, since one is opened several times in a process
+_told: Final[dict[tuple[str, Path, str], Dialect]] = {}
+
+
 def sniff(text: str, path: Path, options: TableOptions) -> Dialect:
     """How the table that begins with `text` is written. Raises UserError where it cannot be told."""
-    return _Sniffer(path, options, text).dialect()
+    key = (text, path, repr(options))
+    if key not in _told:
+        if len(_told) >= _KEPT:
+            _told.pop(next(iter(_told)))
+        _told[key] = _Sniffer(path, options, text).dialect()
+    return _told[key]
 
 
 class _Sniffer:

@@ -216,6 +216,7 @@ _UNITS: Final = vocabulary(
     eur deg ° rad u iu u/h [-] - --
     """
 )
+_SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?$")  # most cells, which need no other look
 _CODED: Final = re.compile(r"\[-?\d+\] \D")  # a historian's number of a fault, and its text
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}$")
 _BRACKETED: Final = re.compile(r"[\[(<{].{0,12}[\])>}]$")
@@ -229,6 +230,8 @@ _NAME_UNIT: Final = re.compile(r"(?P<name>.*\S)\s*[\[(](?P<unit>[^\[\]()]{1,12})
 def plain(cell: str) -> str:
     """A cell without blanks around it or the `="..."` that keeps spreadsheets from guessing; numbers as usual."""
     cell = cell.strip()
+    if _SIMPLE.match(cell):
+        return cell
     if cell.startswith("="):
         cell = cell[1:].strip()
         if len(cell) > 1 and cell[0] == cell[-1] == '"':
@@ -251,7 +254,7 @@ def is_missing(cell: str, more: Collection[str] = (), number: bool = False) -> b
 
 def is_number(cell: str) -> bool:
     """Whether a plain cell is a number under some decimal and thousands mark."""
-    return _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
+    return _SIMPLE.match(cell) is not None or _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
 
 
 def is_like_number(cell: str) -> bool:
