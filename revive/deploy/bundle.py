@@ -21,6 +21,7 @@ from revive.deploy.trial import try_policy, try_venv
 from revive.errors import Problem, UserError
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
+from revive.runtime.policy import policy_of
 from revive.user_code import require_inside
 from revive.venv.functions import UserCode
 from revive.venv.virtual_env import VirtualEnv
@@ -186,6 +187,8 @@ def _venv(bundle: Bundle, code: UserCode | None) -> VirtualEnv:
 
 
 def _policy(bundle: Bundle) -> Policy:
+    if bundle.spec.get("envelope") is not None:
+        policy_of(bundle)  # what the runtime without torch refuses, an envelope of other columns say, is refused here
     return _filled(bundle, lambda: Policy.from_json(dict(bundle.spec)), try_policy)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from revive.errors import Problem, UserError, suggestion
+from revive.serving.metrics import Collector
 from revive.serving.service import Service
 
 LARGEST: Final = 16 << 20  # bytes of a request
@@ -27,7 +27,7 @@ _SECONDS: Final = (1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.
 def app(service: Service, hosts: Iterable[str] = ("127.0.0.1", "localhost", "testserver")) -> Starlette:
     """The application of one service. hosts: names that a request may call this machine by; "*" for any."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(service))  # type: ignore[arg-type]
+    registry.register(Collector(service))  # type: ignore[arg-type]
     seconds = Histogram(
         "revive_act_seconds", "Time to answer one request of /act.", registry=registry, buckets=_SECONDS
     )
@@ -138,75 +138,3 @@ def _refused(problems: Iterable[Problem], status: int) -> Response:
         for p in problems
     ]
     return JSONResponse({"problems": told}, status_code=status)
-
-
-class _Collector:
-    """What a service has counted, as Prometheus reads it."""
-
-    def __init__(self, service: Service) -> None:
-        self.service = service
-
-    def collect(self) -> Iterable[Metric]:
-        service, counts = self.service, self.service.counts
-        plain: list[tuple[str, str, float]] = [
-            ("revive_requests_answered", "Requests of /act that were answered.", counts.answered),
-            ("revive_steps", "Steps of plants that were answered.", counts.steps),
-            ("revive_judged", "Steps whose inputs were held against the logs.", counts.judged),
-            (
-                "revive_unlike_logs",
-                "Steps whose inputs were outside the logged range, or far from every logged row.",
-                counts.unlike,
-            ),
-            (
-                "revive_far_from_logs",
-                "Steps whose inputs were farther from every logged row than 99 % of the logs.",
-                counts.far,
-            ),
-        ]
-        if service.is_shadow:
-            plain.append(("revive_shadow_records", "Lines written into the shadow log.", counts.compared))
-        for name, text, value in plain:
-            yield CounterMetricFamily(name, text, value=value)
-        yield _by(
-            "revive_requests_refused",
-            "Requests that were refused.",
-            ["reason"],
-            {(k,): v for k, v in counts.refused.items()},
-        )
-        sides = {
-            (name, side): float(number)
-            for side in ("below", "above")
-            for name, number in getattr(counts, side).items()
-        }
-        yield _by(
-            "revive_outside_range", "Steps with a column outside its logged range.", ["column", "side"], sides
-        )
-        if service.is_shadow:
-            apart = {(name,): float(value) for name, value in counts.distance.items()}
-            yield _by(
-                "revive_shadow_difference", "Sum of |proposal - what the operator did|.", ["column"], apart
-            )
-            agreed = {(name,): float(value) for name, value in counts.agreed.items()}
-            yield _by(
-                "revive_shadow_agreed",
-                "Steps with a proposal within 1 % of the range of what was done.",
-                ["column"],
-                agreed,
-            )
-        out = len(service.plants.out_of_range)
-        yield GaugeMetricFamily(
-            "revive_plants", "Plants that are remembered.", value=len(service.plants.known)
-        )
-        yield GaugeMetricFamily(
-            "revive_plants_out_of_range", "Plants that the model does not know any more.", value=out
-        )
-        yield GaugeMetricFamily(
-            "revive_in_range", "1 while the model knows where all plants are.", value=float(out == 0)
-        )
-
-
-def _by(name: str, text: str, labels: list[str], values: Mapping[Any, float]) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
-    for key, value in values.items():
-        family.add_metric(key, value)
-    return family

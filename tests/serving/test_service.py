@@ -12,6 +12,7 @@ import pytest
 
 from revive import runtime
 from revive.bundles import Gate, set_gate
+from revive.deploy import load_policy
 from revive.errors import UserError
 from revive.serving import Service
 from tests.runtime.test_policy import observations
@@ -209,8 +210,9 @@ def test_an_envelope_of_other_columns_is_refused(bundle: Callable[..., Path]) ->
 
     folder = bundle("plain")
     rewrite(folder, lambda spec: spec["envelope"]["columns"].__setitem__(0, ["x", "levle"]))
-    with pytest.raises(UserError, match="the envelope speaks of other columns"):
-        runtime.load_policy(folder)
+    for load in (runtime.load_policy, load_policy):
+        with pytest.raises(UserError, match="the envelope speaks of other columns"):
+            load(folder)
 
 
 def test_distances_are_in_spreads_of_a_column(service: Make) -> None:
