@@ -21,7 +21,7 @@ from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
 from revive.pipeline.inputs import Inputs, gather
-from revive.pipeline.late import shown_earlier_values
+from revive.pipeline.late import looking_back, shown_earlier_values
 from revive.pipeline.models import data_record
 from revive.pipeline.resume import ingredients, open_run, uses_other_venv, with_test_part
 from revive.pipeline.search import require_search
@@ -96,9 +96,10 @@ def _with_causes(
     proposals: of the data report.
     """
     leave_alone = settings.dataset.proposals == "ask" or uses_other_venv(settings)
+    inputs, back = (inputs, []) if uses_other_venv(settings) else looking_back(inputs, settings.venv.history)
     inputs, late = (inputs, []) if leave_alone else shown_earlier_values(inputs, proposals)
     inputs, hidden = stood_in(inputs, leave_alone)
-    return inputs, [*late, *hidden]
+    return inputs, [*back, *late, *hidden]
 
 
 def _tracker(settings: Settings) -> Tracker:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from revive.policy.constraints import Multipliers
-from revive.policy.doubt import Doubt, charge
-from revive.policy.penalties import Measure, Penalty, Worth
+from revive.policy.doubt import charge
+from revive.policy.penalties import Measure, Worth, penalty_of
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.starts import Start
@@ -85,8 +85,7 @@ class Rollouts:
         venv = problem.venv
         self.problem, self.policy, self.venv, self.generator = problem, policy, venv, generator
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
-        self.doubt = Doubt(venv, problem.rows)
-        self.measure = Penalty(measure, self.doubt, policy)
+        self.measure = penalty_of(problem, measure, policy)
         self.names = [self.measure.name(penalty) for penalty in penalties]
         self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
         self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)

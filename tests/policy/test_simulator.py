@@ -168,4 +168,6 @@ def test_a_reward_may_look_back_at_what_the_plant_does_not_keep() -> None:
     graph = parse_description({"metadata": said}, "generated", Path())
     found = histories_of(graph, {"u": np.arange(5.0).reshape(5, 1, 1)})
     assert set(found) == {"ts_u"}
-    np.testing.assert_array_equal(found["ts_u"][:, 0], [[0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, 3]])
+    np.testing.assert_array_equal(
+        found["ts_u"][:, 0], [[0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, 3]]
+    )

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from revive.policy.constraints import Multipliers
-from revive.policy.doubt import Doubt
-from revive.policy.penalties import Measure, Penalty
+from revive.policy.penalties import Measure, penalty_of
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.rollouts import with_random_members
@@ -89,7 +88,7 @@ class Imagination:
         self.branches = len(variants) * max(1, branches // (venv.members // venv.halves))  # of each member
         self.endings = Endings(venv, rows, policy)
         self.smoothed = smoothed_reward(problem.reward, self.spread, venv, rows, policy)
-        self.measure = Penalty(measure, Doubt(venv, rows), policy)
+        self.measure = penalty_of(problem, measure, policy)
         self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
         penalties = [variant.penalty for variant in variants] * venv.halves
         self.penalty = torch.tensor(penalties, device=problem.device).unsqueeze(1)  # (P, 1)
