@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from revive.data.derive import with_derived
+from revive.data.proposal import Proposal
 from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Late
@@ -17,24 +18,62 @@ from revive.trust.card import Cards, CausalCard
 MARGIN = 2  # frames beyond the dead time that was measured
 
 
-def shown_earlier_values(inputs: Inputs) -> tuple[Inputs, list[str]]:
+def shown_earlier_values(inputs: Inputs, proposals: Sequence[Proposal] = ()) -> tuple[Inputs, list[str]]:
     """The inputs with a history for each action that shows only later, new cards for them, and a line about each.
 
     A transition with something else declared about that action, or with a network of the user, is left alone.
+    proposals: of the data report. A dead time makes slow moves and fresh ones tell different effects, as a hidden cause
+    does. Where the report found one for such a pair, the history is tried, and kept if the alarm is gone with it.
     """
     if inputs.cards is None:
         return inputs, []
-    wanted = list(_late(inputs.cards, inputs.graph))
-    if not wanted:
+    if wanted := list(_late(inputs.cards, inputs.graph)):
+        return _with_histories(inputs, wanted), _lines(inputs, wanted, "")
+    suspects = _suspects(inputs.cards, inputs.graph, proposals)
+    if not suspects:
         return inputs, []
-    lines = [
-        f"'{_columns(said, inputs.graph)}' shows only later: its last {said.frames} values are inputs of "
-        f"{' and '.join(said.models)} (dataset.proposals=ask leaves that out)"
-        for said in wanted
-    ]
+    wanted = list(_grouped(suspects))
+    more = _with_histories(inputs, wanted)
+    assert more.cards is not None
+    pairs = {(card.action, card.output) for card, _, _ in suspects}
+    if any(card.alarm for card in more.cards.cards if (card.action, card.output) in pairs):
+        return inputs, []
+    return more, _lines(inputs, wanted, ", and nothing speaks for a hidden cause any more")
+
+
+def _with_histories(inputs: Inputs, wanted: Sequence[Late]) -> Inputs:
     graph = amended(inputs.graph, wanted)
     more = rewritten(inputs, wanted, lambda logs: with_derived(logs, graph))
-    return replace(more, cards=cards_of(more)), lines
+    return replace(more, cards=cards_of(more))
+
+
+def _lines(inputs: Inputs, wanted: Sequence[Late], more: str) -> list[str]:
+    return [
+        f"'{_columns(said, inputs.graph)}' shows only later: its last {said.frames} values are inputs of "
+        f"{' and '.join(said.models)}{more} (dataset.proposals=ask leaves that out)"
+        for said in wanted
+    ]
+
+
+def _suspects(
+    cards: Cards, graph: DecisionGraph, proposals: Sequence[Proposal]
+) -> list[tuple[CausalCard, str, int]]:
+    """Cards with the alarm of a hidden cause for which a dead time was found; their transition, and frames for it."""
+    dead = {p.columns: int(p.evidence) for p in proposals if p.kind == "dead_time"}
+    found = []
+    for card in cards.cards:
+        transition = _transition_of(card, graph)
+        if (
+            not card.alarm
+            or card.declared
+            or transition is None
+            or not _is_free(graph, transition, card.node)
+        ):
+            continue
+        steps = dead.get((f"{card.node}.{card.action}", f"{graph.state_of(transition)}.{card.output}"))
+        if steps is not None:
+            found.append((card, transition, steps + 1 + MARGIN))
+    return found
 
 
 def looking_back(inputs: Inputs, frames: int) -> tuple[Inputs, list[str]]:
@@ -60,12 +99,20 @@ def histories(graph: DecisionGraph, frames: int) -> Iterator[Late]:
 
 
 def _late(cards: Cards, graph: DecisionGraph) -> Iterator[Late]:
-    found: dict[str, dict[str, int]] = {}
+    found = []
     for card in cards.cards:
         transition = _transition_of(card, graph)
         if card.is_late and transition is not None and _is_free(graph, transition, card.node):
-            frames = found.setdefault(card.node, {})
-            frames[transition] = max(card.dead_time + MARGIN, frames.get(transition, 0))
+            found.append((card, transition, card.dead_time + MARGIN))
+    return _grouped(found)
+
+
+def _grouped(cards: Sequence[tuple[CausalCard, str, int]]) -> Iterator[Late]:
+    """One for each decision node, long enough for all of its columns."""
+    found: dict[str, dict[str, int]] = {}
+    for card, transition, wanted in cards:
+        frames = found.setdefault(card.node, {})
+        frames[transition] = max(wanted, frames.get(transition, 0))
     for node, frames in found.items():
         yield Late(node, max(frames.values()), tuple(frames))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -11,6 +11,7 @@ from typing import Any
 
 from revive.config.instantiate import instantiate
 from revive.config.settings import Settings
+from revive.data.proposal import Proposal
 from revive.data.report import applied_line
 from revive.errors import Problem
 from revive.pipeline.backtest import backtest, prepare_backtest
@@ -54,7 +55,7 @@ def run(
     data_hash = inputs.logs.hash()
     config = {**settings.as_dict(), "data": {"sha256": data_hash, "rows": inputs.logs.rows}}
     asked, first = inputs, cards_of(inputs)
-    inputs, told = _with_causes(replace(inputs, cards=first), settings)
+    inputs, told = _with_causes(replace(inputs, cards=first), settings, report.proposals)
     made_of = ingredients(settings, inputs, data_hash)
     with open_run(settings, made_of, config) as folder:
         if opened is not None:
@@ -87,11 +88,16 @@ def run(
         return failed(folder.path, gate) if venv is not None else None
 
 
-def _with_causes(inputs: Inputs, settings: Settings) -> tuple[Inputs, list[str]]:
-    """What follows from the causal cards is written into the graph; the line that says each of it."""
+def _with_causes(
+    inputs: Inputs, settings: Settings, proposals: Sequence[Proposal]
+) -> tuple[Inputs, list[str]]:
+    """What follows from the causal cards is written into the graph; the line that says each of it.
+
+    proposals: of the data report.
+    """
     leave_alone = settings.dataset.proposals == "ask" or uses_other_venv(settings)
     inputs, back = (inputs, []) if uses_other_venv(settings) else looking_back(inputs, settings.venv.history)
-    inputs, late = (inputs, []) if leave_alone else shown_earlier_values(inputs)
+    inputs, late = (inputs, []) if leave_alone else shown_earlier_values(inputs, proposals)
     inputs, hidden = stood_in(inputs, leave_alone)
     return inputs, [*back, *late, *hidden]
 

@@ -14,6 +14,8 @@ import yaml
 from revive.config.compose import load_settings
 from revive.data.codec import Codec
 from revive.data.computed import known_values
+from revive.data.proposal import Proposal
+from revive.data.report import check_data
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Late
 from revive.pipeline.inputs import Inputs, gather
@@ -74,3 +76,50 @@ def test_a_rollout_needs_no_past_that_nobody_declared(experiments: Path, given: 
         series["action"] = torch.ones(5, 2, 3, 1)
     rolled = venv.rollout(start, series, 5)
     assert float(rolled["ts8_action"][0, 0, 0, 0]) == (1.0 if given else 0.0)
+
+
+def kiln(folder: Path, hidden: float) -> tuple[Inputs, list[Proposal]]:
+    """Of a kiln whose gas shows two steps later, under an operator who moves it slowly; hidden: what he and the kiln
+    both follow and nobody logs. With the proposals of its data report."""
+    random = np.random.default_rng(5)
+    rows = np.empty((2000, 2))
+    oven, gas, before, cause = 900.0, 48.0, [48.0] * 3, 0.0
+    for row in rows:
+        cause = 0.95 * cause + random.normal()
+        seen = oven + random.normal()
+        gas += 0.04 * (905.0 - seen) + random.normal() - 0.05 * (gas - 48.0) + hidden * cause
+        before.append(gas)
+        row[:] = seen, gas
+        oven += 0.15 * (500.0 + 8.5 * before[-3] - oven) + random.normal() + 3.0 * hidden * cause
+    home = write_experiment(
+        folder, "kiln", "# @package _global_\ndataset: {description: d.yaml, path: logs.npz}\n"
+    )
+    np.savez(home / "logs.npz", oven=rows[:, :1], gas=rows[:, 1:], index=np.array([2000]))
+    columns = [{"oven": {"dim": "oven", "type": "continuous"}}, {"gas": {"dim": "gas", "type": "continuous"}}]
+    graph = {"gas": ["oven"], "next_oven": ["oven", "gas"]}
+    (home / "d.yaml").write_text(yaml.safe_dump({"metadata": {"columns": columns, "graph": graph}}))
+    inputs = gather(load_settings(["experiment=kiln", "policy.mode=none"]))
+    proposals = check_data(inputs.logs, inputs.graph).proposals
+    return replace(inputs, cards=cards_of(inputs)), [*proposals]
+
+
+def test_a_dead_time_that_looks_like_a_hidden_cause_is_seen_for_what_it_is(experiments: Path) -> None:
+    before, proposals = kiln(experiments, hidden=0.0)
+    assert before.cards is not None
+    assert before.cards.cards[0].alarm
+    assert shown_earlier_values(before) == (before, [])  # only with the data report's word for it
+    after, (line,) = shown_earlier_values(before, proposals)
+    assert after.cards is not None
+    card = after.cards.cards[0]
+    assert not card.alarm
+    assert card.low < 0.15 * 8.5 < card.high
+    assert "'gas' shows only later" in line
+    assert "nothing speaks for a hidden cause any more" in line
+
+
+def test_an_alarm_that_stays_keeps_the_graph_as_it_was(experiments: Path) -> None:
+    before, proposals = kiln(experiments, hidden=1.0)
+    after, lines = shown_earlier_values(before, proposals)
+    assert after.cards is not None
+    assert lines == [] or not any(card.alarm for card in after.cards.cards)
+    assert (after is before) == (lines == [])

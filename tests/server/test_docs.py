@@ -25,6 +25,7 @@ def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.Monkey
     blocks = re.findall(r"^```(\w+) ?([\w.]*)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.M | re.S)
     assert len(blocks) >= 8
     run(blocks, tmp_path, names)
+    assert not names["server"].notes  # all of its config has a counterpart
     assert set(names["trials"].values()) <= {("finished", ""), ("pruned", "")}
     assert len(names["trials"]) == 3
     assert names["metrics"]["task_state"] == names["policy_metrics"]["task_state"] == "End"
