@@ -9,8 +9,8 @@ from typing import Any
 from revive.errors import UserError
 
 Sizes = tuple[int, ...]
-Frame = tuple[int, int]
-"""Of a history among the inputs: how many frames, and how wide."""
+Frame = tuple[int, int, bool]
+"""Of a history among the inputs: how many frames, how wide, and whether it is that of a state."""
 
 
 def net_tensors(
@@ -18,21 +18,24 @@ def net_tensors(
 ) -> Iterator[tuple[str, Sizes]]:
     """Name -> sizes of every tensor. `network`: `NetworkSpec` as JSON."""
     backbone, hidden = network.get("backbone", "mlp"), list(network["hidden"] or ())
-    if backbone == "gru" and not frames:
-        backbone = "mlp"
+    over_time = backbone in ("gru", "lstm", "any_step")
+    if over_time and not frames:
+        backbone, over_time = "mlp", False
     if backbone != "mlp" and not hidden:
         raise UserError(f"a network of the kind '{backbone}' has no hidden layers")
     yield from _linear("skip", members, inputs, outputs)
     length, width = max((f[0] for f in frames), default=0), sum(f[1] for f in frames)
-    rest = inputs - sum(count * wide for count, wide in frames)
+    rest = inputs - sum(count * wide for count, wide, _ in frames)
     made = {
         "mlp": lambda: _perceptron(members, inputs, hidden, network.get("norm") == "layer"),
         "residual": lambda: _residual(members, inputs, hidden),
         "gru": lambda: _recurrent(members, width, rest, hidden),
+        "lstm": lambda: _recurrent(members, width, rest, hidden, gates=4),
+        "any_step": lambda: _any_step(members, (inputs, outputs), frames, rest, hidden),
         "transformer": lambda: _transformer(members, inputs, (length, width), rest, hidden),
     }[backbone]
     last = hidden[0] if backbone in ("residual", "transformer") else [inputs, *hidden][-1]
-    if backbone == "gru" and len(hidden) == 1:
+    if over_time and len(hidden) == 1:
         last = hidden[0] + rest
     yield from made()
     yield "last", (members, last, outputs)
@@ -63,15 +66,28 @@ def _residual(members: int, inputs: int, hidden: list[int]) -> Iterator[tuple[st
         yield from _norm(f"norms.{number}", members, hidden[0])
 
 
-def _recurrent(members: int, width: int, rest: int, hidden: list[int]) -> Iterator[tuple[str, Sizes]]:
-    yield from _linear("gates", members, width, 3 * hidden[0])
-    yield from _linear("again", members, hidden[0], 3 * hidden[0])
+def _recurrent(
+    members: int, width: int, rest: int, hidden: list[int], gates: int = 3
+) -> Iterator[tuple[str, Sizes]]:
+    yield from _linear("gates", members, width, gates * hidden[0])
+    yield from _linear("again", members, hidden[0], gates * hidden[0])
     for number, (before, after) in enumerate(pairwise([hidden[0] + rest, *hidden[1:]])):
         yield from _linear(f"layers.{number}", members, before, after)
 
 
+def _any_step(
+    members: int, sizes: tuple[int, int], frames: Sequence[Frame], rest: int, hidden: list[int]
+) -> Iterator[tuple[str, Sizes]]:
+    inputs, outputs = sizes
+    older = max(count for count, _, _ in frames) - 1
+    yield "slopes", (members, older, inputs, outputs)
+    yield "offsets", (members, older, 1, outputs)
+    yield from _linear("begin", members, sum(wide for _, wide, state in frames if state), hidden[0])
+    yield from _recurrent(members, sum(wide for _, wide, _ in frames), rest, hidden)
+
+
 def _transformer(
-    members: int, inputs: int, frames: Frame, rest: int, hidden: list[int]
+    members: int, inputs: int, frames: tuple[int, int], rest: int, hidden: list[int]
 ) -> Iterator[tuple[str, Sizes]]:
     width, (length, frame_width) = hidden[0], frames
     if length:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from revive.bundles.manifest import parse_json
-from revive.bundles.network_tensors import net_tensors
+from revive.bundles.network_tensors import Frame, net_tensors
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
@@ -74,10 +74,13 @@ class Widths:
     def inputs(self, node: str) -> int:
         return sum(self.width(source) for source in self.graph[node].inputs)
 
-    def stacks(self, node: str) -> list[tuple[int, int]]:
-        """Frames and their width of every history among the inputs."""
-        counted = [(self.frames(source), self.layout(source).width) for source in self.graph[node].inputs]
-        return [(count, width) for count, width in counted if count > 1]
+    def stacks(self, node: str) -> list[Frame]:
+        """Of every history among the inputs its frames, their width, and whether it is that of a state."""
+        graph, found = self.graph, []
+        for source in graph[node].inputs:
+            if (count := self.frames(source)) > 1:
+                found.append((count, self.layout(source).width, graph.source_of(source) in graph.states))
+        return found
 
     def learned(self, node: str) -> Layout:
         """As a network says it; a stack of frames is continuous."""
@@ -171,7 +174,7 @@ def _net_tensors(
     inputs: int,
     outputs: int,
     network: Mapping[str, Any],
-    stacks: Sequence[tuple[int, int]] = (),
+    stacks: Sequence[Frame] = (),
 ) -> Iterator[tuple[str, Shape]]:
     for name, sizes in net_tensors(members, inputs, outputs, network, stacks):
         yield f"{at}.{name}", Shape("F32", sizes)

@@ -118,7 +118,7 @@ class PolicyNetwork(Network):
 
 
 NodeActivation = Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
-Backbone = Literal["mlp", "residual", "gru", "transformer"]
+Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
 Head = Literal["normal", "student_t", "mixture", "zero_inflated"]
 
 
@@ -156,6 +156,7 @@ class Venv(Section):
     keep: Count
     network: NodeNetwork
     nodes: dict[str, OwnNetwork]
+    history: Annotated[int, Field(ge=1, le=10_000)]
     budget: Count
     user_module: AnyPath | None
     rules: AnyPath | None

@@ -32,7 +32,12 @@ def seconds_per_step(time: FloatArray | None, ends: IntArray, scale: float | Non
 
 def duration(seconds: float) -> str:
     """`90 s`, `20 min`, `36 h`, `4.2 days`."""
+    if seconds == 0:
+        return "0 s"
+    whole = [i for i, (size, _) in enumerate(_UNITS) if seconds >= size and seconds % size == 0]
     number = next((i for i, most in enumerate(_MOST) if seconds < most), len(_MOST))
+    if whole and whole[-1] > number:  # an hour rather than 60 minutes
+        number = whole[-1]
     size, unit = _UNITS[number]
     said = f"{seconds / size:.3g}"
     return f"{said} {'day' if said == '1' and unit == 'days' else unit}"

@@ -42,9 +42,11 @@ _COMMANDS: Final = _words(
 )
 _ACTUATORS: Final = _words(
     "valve valves heater heaters heating pump pumps damper dampers insulin bolus basal power fan throttle actuator "
-    "gate dosing dose ventil pumpe heizung klappe"
+    "gate dosing dose ventil pumpe heizung klappe lüfter stellgrad ventilstellung stellwert stellgröße "
+    "vanne pompe chauffage volet ventilateur consigne válvula valvula bomba calefactor compuerta ventilador "
+    "aquecedor valvola pompa riscaldatore pump fläkt värmare spjäll klep verwarming pomp zawór pompa клапан насос"
 )
-_SETPOINTS: Final = _words("set setpoint setpoints sp soll sollwert reference")
+_SETPOINTS: Final = _words("set setpoint setpoints sp soll sollwert reference börvärde punto setpunkt")
 _MEASURED: Final = _words(
     "temp temperature temperatur pressure druck level flow current voltage measured measurement actual ist pv feedback "
     "fb position pos speed rpm status state vibration humidity consumption energy ph concentration density "
@@ -85,7 +87,8 @@ def role_by_name(name: str) -> Role | None:
     words = {word for word in said if not word.isdecimal()}
     if not words:
         return None
-    if words <= _DONE | _CUT | {"is", "flag"} or said in (("time", "out"), ("time", "outs")):
+    ending = words & (_DONE | _CUT) and words <= _DONE | _CUT | {"is", "flag", "episode"}
+    if ending or said in (("time", "out"), ("time", "outs")):
         return Role.DONE
     if words & _REWARDS and len(words) <= 2:
         return Role.REWARD

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from revive.data.episode_arrays import refuse_layout
 from revive.data.long_format import refuse_long_format
 from revive.data.proposal import quoted
 from revive.data.readers.container import Container, Info
@@ -79,6 +80,7 @@ def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | No
     """
     path = FRAME if is_frame(data) else Path(data)
     with open_container(data, ReadOptions(table=table).layout) as container:
+        refuse_layout(container, path)
         refuse_long_format(container, path)
         found = survey(container, wishes or Wishes())
         if table:

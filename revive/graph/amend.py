@@ -104,10 +104,16 @@ def _with_history(graph: DecisionGraph, nodes: Nodes, said: Late) -> Nodes:
     made = history_of(graph, said.node, said.frames)
     more = {**nodes, made.name: made}
     for name in said.models:
-        others = [source for source in more[name].inputs if graph.source_of(source) != said.node]
+        others = [source for source in more[name].inputs if _shown(graph, more, source) != said.node]
         more[name] = replace(more[name], inputs=(*others, made.name))
     order = computation_order({name: node.inputs for name, node in more.items() if node.inputs})
     return {name: more[name] for name in (*(n for n in more if n not in order), *order)}
+
+
+def _shown(graph: DecisionGraph, nodes: Nodes, name: str) -> str:
+    """The node whose values an input holds, where it may be a history that was added just now."""
+    history = nodes[name].history
+    return graph.source_of(history.source if history else name)
 
 
 def _sharing(graph: DecisionGraph, node: str) -> Iterator[str]:

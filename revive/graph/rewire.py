@@ -34,7 +34,7 @@ def rewired(graph: DecisionGraph, node: str, inputs: Sequence[str], history: int
     made = {
         source: history_of(graph, source, history)
         for source in inputs
-        if history > 1 and _varies(graph, source)
+        if history > 1 and varies(graph, source)
     }
     seen = tuple(made[source].name if source in made else source for source in inputs)
     effects = tuple(effect for effect in graph[node].effects if effect.input in seen)
@@ -58,7 +58,7 @@ def _input_faults(graph: DecisionGraph, node: str, inputs: Sequence[str]) -> Ite
     yield from loop_faults({**wiring, node: tuple(inputs)})
 
 
-def _varies(graph: DecisionGraph, node: str) -> bool:
+def varies(graph: DecisionGraph, node: str) -> bool:
     """Whether a history of `node` says more than `node` does."""
     base = graph[state_name(node) or node] if (state_name(node) or node) in graph else graph[node]
     return base.kind not in _CONSTANT and base.history is None

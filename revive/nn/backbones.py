@@ -1,26 +1,25 @@
-"""Features for a linear-skip network beside those of the perceptron: residual, over time (GRU), by attention.
-
-Networks over time read the frames of the histories among a node's inputs, oldest first, newest last; all other inputs
-join at the end. A history is part of a row, so that a rollout may start anywhere and nothing hidden is carried along.
-"""
+"""Features for a linear-skip network beside those of the perceptron: residual, over time, by attention."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Final, Literal
 
-import torch
 from torch import Tensor, nn
 
 from revive.data.layout import Frames
+from revive.nn.any_step import AnyStepNet
 from revive.nn.ensemble import Activation, EnsembleLinear, EnsembleNorm, LinearSkipNet, SkipNet
+from revive.nn.over_time import GAIN, LSTMNet, OverTime, RecurrentNet, TransformerNet
 
-Backbone = Literal["mlp", "residual", "gru", "transformer"]
+Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
 USUAL_HIDDEN: Final = (64, 64)  # of backbones that do not grow
-MOST_HEADS: Final = 4
-GAIN: Final = math.sqrt(3.0)
+OVER_TIME: Final[dict[str, type[OverTime]]] = {
+    "gru": RecurrentNet,
+    "lstm": LSTMNet,
+    "transformer": TransformerNet,
+    "any_step": AnyStepNet,
+}
 
 
 class ResidualNet(SkipNet):
@@ -44,137 +43,6 @@ class ResidualNet(SkipNet):
         return h
 
 
-class _OverTime(SkipNet):
-    """Divides inputs into a sequence of frames and the rest."""
-
-    def __init__(
-        self, members: int, inputs: int, outputs: int, activation: Activation, frames: Sequence[Frames]
-    ) -> None:
-        super().__init__(members, inputs, outputs, activation)
-        self.frames = tuple(frames)
-        self.length = max((f.count for f in frames), default=0)
-        self.frame_width = sum(f.width for f in frames)
-        inside = {i for f in frames for i in range(f.start, f.start + f.count * f.width)}
-        self.rest = [i for i in range(inputs) if i not in inside]
-
-    def sequence(self, x: Tensor) -> Tensor:
-        """(M, B, inputs) -> (M, B, length, frame_width); a shorter history's oldest frame stands for earlier ones."""
-        parts = []
-        for f in self.frames:
-            part = x[..., f.start : f.start + f.count * f.width].unflatten(-1, (f.count, f.width))
-            missing = self.length - f.count
-            parts.append(
-                torch.cat([part[..., :1, :].expand(-1, -1, missing, -1), part], dim=-2) if missing else part
-            )
-        return torch.cat(parts, dim=-1)
-
-    def others(self, x: Tensor) -> Tensor:
-        """The inputs that are no history, (M, B, n)."""
-        return x[..., self.rest]
-
-
-class RecurrentNet(_OverTime):
-    """A gated recurrent unit over the frames, then a perceptron over its last state and the other inputs.
-
-    `r, z = sigmoid(W f + U h)`, `n = tanh(W f + r * U h)`, `h = (1 - z) n + z h` (Cho et al. 2014, arXiv:1406.1078).
-    hidden: the width of the unit, then those of the perceptron's layers.
-    """
-
-    def __init__(
-        self,
-        members: int,
-        inputs: int,
-        outputs: int,
-        hidden: Sequence[int],
-        activation: Activation,
-        frames: Sequence[Frames],
-    ) -> None:
-        super().__init__(members, inputs, outputs, activation, frames)
-        self.width = hidden[0]
-        self.gates = EnsembleLinear(members, self.frame_width, 3 * self.width, GAIN)
-        self.again = EnsembleLinear(members, self.width, 3 * self.width)
-        widths = [self.width + len(self.rest), *hidden[1:]]
-        self.layers = nn.ModuleList(EnsembleLinear(members, a, b, GAIN) for a, b in pairwise(widths))
-        self.finish(members, widths[-1], outputs)
-
-    def features(self, x: Tensor) -> Tensor:
-        steps = self.sequence(x)
-        said = self.gates(steps.flatten(1, 2)).unflatten(1, steps.shape[1:3])  # (M, B, T, 3 width)
-        h = x.new_zeros(*x.shape[:2], self.width)
-        for new in said.unbind(2):
-            old = self.again(h)
-            (new_r, new_z, new_n), (old_r, old_z, old_n) = new.chunk(3, -1), old.chunk(3, -1)
-            keep = torch.sigmoid(new_z + old_z)
-            h = torch.lerp(torch.tanh(new_n + torch.sigmoid(new_r + old_r) * old_n), h, keep)
-        h = torch.cat([h, self.others(x)], dim=-1)
-        for layer in self.layers:
-            h = self.activation(layer(h))
-        return h
-
-
-class TransformerNet(_OverTime):
-    """Self-attention among tokens: one for each frame, one for all other inputs; without a history one for each input.
-
-    Blocks normalise first (Vaswani et al. 2017, arXiv:1706.03762; over columns Gorishniy et al. 2021, 2106.11959).
-    Features are those of the last token. hidden: the width of tokens, one entry for each block.
-    """
-
-    def __init__(
-        self,
-        members: int,
-        inputs: int,
-        outputs: int,
-        hidden: Sequence[int],
-        activation: Activation,
-        frames: Sequence[Frames],
-    ) -> None:
-        super().__init__(members, inputs, outputs, activation, frames)
-        width = hidden[0]
-        self.heads = next(heads for heads in range(MOST_HEADS, 0, -1) if width % heads == 0)
-        tokens = self.length + 1 if frames else inputs + 1
-        if frames:
-            self.embed = EnsembleLinear(members, self.frame_width, width, GAIN)
-            self.ending = EnsembleLinear(members, len(self.rest), width, GAIN)
-        else:
-            self.columns = nn.Parameter(torch.randn(members, 1, inputs, width) * 0.5)
-        self.places = nn.Parameter(torch.randn(members, 1, tokens, width) * 0.2)
-        self.norms = nn.ModuleList(EnsembleNorm(members, width) for _ in range(2 * len(hidden)))
-        self.asked = nn.ModuleList(EnsembleLinear(members, width, 3 * width) for _ in hidden)
-        self.mixed = nn.ModuleList(EnsembleLinear(members, width, width) for _ in hidden)
-        self.inner = nn.ModuleList(EnsembleLinear(members, width, 2 * width, GAIN) for _ in hidden)
-        self.back = nn.ModuleList(EnsembleLinear(members, 2 * width, width) for _ in hidden)
-        self.finish(members, width, outputs)
-
-    def features(self, x: Tensor) -> Tensor:
-        h = self._tokens(x)  # (M, B, T, width)
-        shape = h.shape
-        h = h.flatten(1, 2)
-        for i, (asked, mixed, inner, back) in enumerate(
-            zip(self.asked, self.mixed, self.inner, self.back, strict=True)
-        ):
-            h = h + mixed(self._attended(asked(self.norms[2 * i](h)), shape))
-            h = h + back(self.activation(inner(self.norms[2 * i + 1](h))))
-        return h.view(shape)[:, :, -1]
-
-    def _tokens(self, x: Tensor) -> Tensor:
-        if self.frames:
-            steps = self.sequence(x)
-            told = self.embed(steps.flatten(1, 2)).unflatten(1, steps.shape[1:3])
-            ending = self.ending(self.others(x)).unsqueeze(2)
-        else:
-            told = x.unsqueeze(-1) * self.columns
-            ending = told.new_zeros(*told.shape[:2], 1, told.shape[-1])
-        return torch.cat([told, ending], dim=2) + self.places
-
-    def _attended(self, asked: Tensor, shape: torch.Size) -> Tensor:
-        """(M, B * T, 3 width) -> (M, B * T, width)."""
-        members, rows, tokens, width = shape
-        parts = asked.view(members * rows, tokens, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = parts.unbind(0)
-        out = nn.functional.scaled_dot_product_attention(query, key, value)
-        return out.transpose(1, 2).reshape(members, rows * tokens, width)
-
-
 def make_net(
     backbone: Backbone,
     members: int,
@@ -186,11 +54,9 @@ def make_net(
     norm: bool,
     frames: Sequence[Frames],
 ) -> SkipNet:
-    """A network of one kind. Without a history a GRU has nothing to run over, and is a perceptron."""
+    """A network of one kind. Without a history what runs over time has nothing to run over, and is a perceptron."""
     if backbone == "residual":
         return ResidualNet(members, inputs, outputs, hidden, activation)
-    if backbone == "gru" and frames:
-        return RecurrentNet(members, inputs, outputs, hidden, activation, frames)
-    if backbone == "transformer":
-        return TransformerNet(members, inputs, outputs, hidden, activation, frames)
+    if backbone in OVER_TIME and (frames or backbone == "transformer"):
+        return OVER_TIME[backbone](members, inputs, outputs, hidden, activation, frames)
     return LinearSkipNet(members, inputs, outputs, hidden, activation, norm)

@@ -60,6 +60,7 @@ class SkipNet(nn.Module):
     """
 
     last: nn.Parameter
+    steps_back: int | None = None  # which of several opinions is asked for, see `any_step`
 
     def __init__(self, members: int, inputs: int, outputs: int, activation: Activation) -> None:
         super().__init__()
@@ -76,6 +77,26 @@ class SkipNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.baddbmm(self.skip(x), self.features(x), self.last)
+
+    @property
+    def opinions(self) -> tuple[int | None, ...]:
+        """What `steps_back` can be."""
+        return (None,)
+
+    def base(self, x: Tensor, current: Tensor) -> Tensor:
+        """What a predicted change is added to, (M, B, width or more)."""
+        return current
+
+    def seen(self, x: Tensor) -> Tensor:
+        """The inputs that the linear part is fitted to."""
+        return x
+
+    @torch.no_grad()
+    def put_linear(self, weight: Tensor, bias: Tensor) -> None:
+        """Let the linear part of the first outputs be this one, and that of all others nothing."""
+        self.skip.weight[..., : weight.shape[-1]] = weight
+        self.skip.bias[..., : bias.shape[-1]] = bias
+        self.skip.weight[..., weight.shape[-1] :] = 0.0
 
     @torch.no_grad()
     def set_linear(self, weight: Tensor, bias: Tensor) -> None:

@@ -9,6 +9,7 @@ from revive.data.derive import with_derived
 from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Late
+from revive.graph.rewire import varies
 from revive.pipeline.inputs import Inputs, rewritten
 from revive.pipeline.trust import cards_of
 from revive.trust.card import Cards, CausalCard
@@ -34,6 +35,28 @@ def shown_earlier_values(inputs: Inputs) -> tuple[Inputs, list[str]]:
     graph = amended(inputs.graph, wanted)
     more = rewritten(inputs, wanted, lambda logs: with_derived(logs, graph))
     return replace(more, cards=cards_of(more)), lines
+
+
+def looking_back(inputs: Inputs, frames: int) -> tuple[Inputs, list[str]]:
+    """The inputs with transitions that see the last `frames` values of all that changes, and a line about it."""
+    wanted = list(histories(inputs.graph, frames))
+    if not wanted:
+        return inputs, []
+    graph = amended(inputs.graph, wanted)
+    models = " and ".join(dict.fromkeys(name for said in wanted for name in said.models))
+    line = f"{models}: from the last {frames} values of their inputs (venv.history)"
+    return rewritten(inputs, wanted, lambda logs: with_derived(logs, graph)), [line]
+
+
+def histories(graph: DecisionGraph, frames: int) -> Iterator[Late]:
+    """What gives every transition the last `frames` values of those inputs of which nothing is declared."""
+    found: dict[str, list[str]] = {}
+    for transition in graph.transitions if frames > 1 else ():
+        for source in graph[transition].inputs:
+            if varies(graph, source) and _is_free(graph, transition, source):
+                found.setdefault(source, []).append(transition)
+    for source, models in found.items():
+        yield Late(source, frames, tuple(models))
 
 
 def _late(cards: Cards, graph: DecisionGraph) -> Iterator[Late]:

@@ -97,8 +97,10 @@ def own_networks(
     if shared["head"] == "zero_inflated":
         remedy = "venv.nodes.NODE.head=zero_inflated"
         problems.add("'zero_inflated' is a head for single nodes", place="venv.network.head", remedy=remedy)
-    if shared["backbone"] == "gru" and not any(_has_history(graph, name) for name in graph.learned):
-        problems.add("no node has a history for a gru", place="venv.network.backbone", remedy=_GIVE_HISTORY)
+    kind = shared["backbone"]
+    if kind in RUNS and not any(_has_history(graph, name) for name in graph.learned):
+        what = f"no node has a history for the backbone '{kind}'"
+        problems.add(what, place="venv.network.backbone", remedy=_GIVE_HISTORY)
     for name, own in nodes.items():
         place = f"venv.nodes.{name}"
         if name not in graph.learned:
@@ -107,10 +109,9 @@ def own_networks(
             continue
         said = own.model_dump(exclude_none=True)
         found[name] = NetworkSpec.from_json({**shared, **said})
-        if own.backbone == "gru" and not _has_history(graph, name):
-            problems.add(
-                f"'{name}' has no history for a gru", place=f"{place}.backbone", remedy=_GIVE_HISTORY
-            )
+        if own.backbone in RUNS and not _has_history(graph, name):
+            what = f"'{name}' has no history for the backbone '{own.backbone}'"
+            problems.add(what, place=f"{place}.backbone", remedy=_GIVE_HISTORY)
         columns = graph.columns(name)
         if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
             types = ", ".join(f"{c.name} is {c.type}" for c in columns)
@@ -124,7 +125,8 @@ def own_networks(
     return found
 
 
-_GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description"
+RUNS = ("gru", "lstm", "any_step")  # over the frames of histories
+_GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description, or, for transitions, venv.history=10"
 
 
 def _has_history(graph: DecisionGraph, node: str) -> bool:

@@ -20,7 +20,7 @@ from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
 from revive.pipeline.inputs import Inputs, gather
-from revive.pipeline.late import shown_earlier_values
+from revive.pipeline.late import looking_back, shown_earlier_values
 from revive.pipeline.models import data_record
 from revive.pipeline.resume import ingredients, open_run, uses_other_venv, with_test_part
 from revive.pipeline.search import require_search
@@ -81,16 +81,19 @@ def run(
             if venv is not None:
                 tuned = tune_parameters(context, venv, learned, question)
                 gate = evaluate(context, venv, learned, tuned, backtest(context, held_out))
-        terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
+        status = gate.status if venv is not None and not gate.overridden else None
+        tracker = context.tracker
+        terminal.closing(folder.path, tracker.ui_command(), tracker.trouble, settings.experiment, status)
         return failed(folder.path, gate) if venv is not None else None
 
 
 def _with_causes(inputs: Inputs, settings: Settings) -> tuple[Inputs, list[str]]:
     """What follows from the causal cards is written into the graph; the line that says each of it."""
     leave_alone = settings.dataset.proposals == "ask" or uses_other_venv(settings)
+    inputs, back = (inputs, []) if uses_other_venv(settings) else looking_back(inputs, settings.venv.history)
     inputs, late = (inputs, []) if leave_alone else shown_earlier_values(inputs)
     inputs, hidden = stood_in(inputs, leave_alone)
-    return inputs, [*late, *hidden]
+    return inputs, [*back, *late, *hidden]
 
 
 def _tracker(settings: Settings) -> Tracker:

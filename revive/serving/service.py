@@ -58,13 +58,23 @@ class Service:
         self.log = None if shadow is None else ShadowLog(Path(shadow), self._log_fields())
 
     @classmethod
-    def of_bundle(cls, folder: str | Path, *, accept_failed_gate: bool = False, **options: Any) -> Service:
-        """The service of a policy bundle. Raises UserError where it was changed, or did not pass its gate."""
+    def of_bundle(
+        cls,
+        folder: str | Path,
+        *,
+        accept_failed_gate: bool = False,
+        called: str | None = None,
+        **options: Any,
+    ) -> Service:
+        """The service of a policy bundle; `called` is said of it in /health in place of its folder.
+
+        Raises UserError where it was changed, or did not pass its gate.
+        """
         bundle = Bundle.open("policy", folder)
         bundle.require_gate(accept_failed_gate)
         made, gate = bundle.spec["provenance"], bundle.manifest.gate
         about = {key: made.get(key) for key in ("run_id", "experiment", "seed", "data_sha256")}
-        about |= {"bundle": str(bundle.folder), "gate": None if gate is None else gate.status}
+        about |= {"bundle": called or str(bundle.folder), "gate": None if gate is None else gate.status}
         policy = policy_of(bundle)
         policy.require_each_step("the service")
         return cls(policy, about, **options)

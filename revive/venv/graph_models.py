@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
-from revive.data.layout import Frames
 from revive.graph.decision_graph import DecisionGraph
-
+from revive.data.layout import Frames
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
@@ -225,6 +224,8 @@ def history_frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames
     for source in graph[node].inputs:
         width, one = codec.width(source), codec[source].width
         if width > one:
-            found.append(Frames(start, width // one, one))
+            state = graph.source_of(source)
+            own = node in graph.transitions and state == graph.state_of(node)
+            found.append(Frames(start, width // one, one, state in graph.states, own))
         start += width
     return found

@@ -140,7 +140,7 @@ class NodeModel(nn.Module):
         if current is None:
             mean = out * self.scale
         else:
-            mean = torch.addcmul(current[..., : self._sizes[0]], out, self.scale)
+            mean = torch.addcmul(self._base(x, current)[..., : self._sizes[0]], out, self.scale)
         said = Outputs(mean, log_std + self.scale.log(), logits)
         return said if self.head is None else _with_family(said, self.head, self.layout.continuous, extra)
 
@@ -150,6 +150,9 @@ class NodeModel(nn.Module):
         Of a zero-inflated head that of values that are not stuck.
         """
         return self.net(self._visible(x))[..., : self._sizes[0]] * self.scale
+
+    def _base(self, x: Tensor, current: Tensor) -> Tensor:
+        return self.net.base(x, current) if isinstance(self.net, SkipNet) else current
 
     def _visible(self, x: Tensor) -> Tensor:
         return x if self.seen is None else x * self.seen
@@ -197,13 +200,13 @@ class NodeModel(nn.Module):
                 known = torch.cat(
                     [known[..., :c] * self.head.counts(target[..., :c]), known[..., c:]], dim=-1
                 )
-            wanted = (target if current is None else target - current)[..., :ordered] / self.scale
-            weight, bias = ridge(
-                self._visible(x), wanted, rows=known.amin(-1, keepdim=True) if ordered else None
-            )
-            self.net.skip.weight[..., :ordered] = weight
-            self.net.skip.bias[..., :ordered] = bias
-            self.net.skip.weight[..., ordered:] = 0.0
+            rows = known.amin(-1, keepdim=True) if ordered else None
+            for back in self.net.opinions:
+                self.net.steps_back = back
+                base = 0.0 if current is None else self._base(x, current)[..., :ordered]
+                wanted = (target[..., :ordered] - base) / self.scale
+                self.net.put_linear(*ridge(self.net.seen(self._visible(x)), wanted, rows=rows))
+            self.net.steps_back = None
         self.refit_std(x, current, target, known)
 
     @torch.no_grad()

@@ -11,10 +11,12 @@ import torch
 
 from revive.config.settings import OwnNetwork
 from revive.data.codec import Codec
+from revive.data.layout import Frames
 from revive.deploy.bundle import read_venv, save_venv
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.nn.backbones import Frames, RecurrentNet, make_net
+from revive.nn.backbones import make_net
+from revive.nn.over_time import RecurrentNet
 from revive.pipeline.problems import own_networks
 from revive.venv.functions import UserCode
 from revive.venv.learners.bc import BehaviourCloning
@@ -30,7 +32,7 @@ DELAY, LENGTH = 4, 6
 GRAPH = DecisionGraph.build(columns(x=1, wind=1, u=1), {"u": ["x"], "next_x": ["x", "wind"]}).with_inputs(
     "u", ["x", "wind"], history=LENGTH
 )
-BACKBONES = ("gru", "transformer")
+BACKBONES = ("gru", "lstm", "transformer")
 
 
 def remembered(rows: int, seed: int) -> dict[str, np.ndarray]:
@@ -115,7 +117,7 @@ def test_shorter_histories_are_aligned_with_longer_ones_by_their_newest_frame() 
 
 def test_a_gru_without_a_history_is_refused_by_name() -> None:
     shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
-    with pytest.raises(UserError, match="'u' has no history for a gru"):
+    with pytest.raises(UserError, match="'u' has no history for the backbone 'gru'"):
         own_networks(MIXED_GRAPH, shared, {"u": OwnNetwork(backbone="gru")})
     with pytest.raises(UserError, match="no node has a history"):
         own_networks(MIXED_GRAPH, {**shared, "backbone": "gru"}, {})

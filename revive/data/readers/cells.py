@@ -14,7 +14,15 @@ from revive.data.readers.dialect import Dialect, TableOptions
 from revive.data.readers.spelling import respelt
 from revive.data.readers.time_forms import TimeForm, is_time, time_form
 from revive.data.readers.times import read_times
-from revive.data.readers.words import is_like_number, is_missing, is_number, is_tick, pair_of, plain, with_unit
+from revive.data.readers.words import (
+    is_like_number,
+    is_missing,
+    is_number,
+    is_tick,
+    pair_of,
+    plain,
+    with_unit,
+)
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems
 
@@ -27,7 +35,9 @@ _SHOWN: Final = 3  # words named in one message
 _PLAIN_NUMBER: Final = r"^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _HEX_NUMBER: Final = r"^0[xX][0-9a-fA-F]{1,13}$"  # as many digits as a float holds exactly
 _ODD: Final = r"^['$€£¥A-Z]|^[+-]\s|-$|[dD]|[^\x00-\x7f]"  # where a number may be spelt in another way
-_SCALES: Final = frozenset(["k", "K", "M", "G", "T", "m", "µ", "u", "n"])  # beside numbers without one they count
+_SCALES: Final = frozenset(
+    ["k", "K", "M", "G", "T", "m", "µ", "u", "n"]
+)  # beside numbers without one they count
 _FORMULA: Final = r'^=\s*"?([^"]*)"?$'
 
 
@@ -88,7 +98,19 @@ class Words:
         return [(name, f"'{name}' {self._shown(tallies)}") for name, tallies in told.items()]
 
     def report(self, source: str, kinds: Mapping[str, Kind], problems: Problems) -> None:
-        """A problem for each column with words in it that nothing explains."""
+        """A problem for each column with words in it that nothing explains, or one for a line of words alone."""
+        alone = {(name, tally.line, word) for name, t in self.unknown.items() for word, tally in t.items()}
+        if (
+            len(self.unknown) > 2
+            and len(alone) == len(self.unknown)
+            and len({line for _, line, _ in alone}) == 1
+        ):
+            line = next(iter(alone))[1]
+            shown = ", ".join(repr(next(iter(tallies))) for tallies in [*self.unknown.values()][:_SHOWN])
+            what = f"{self.place} {line} holds words ({shown}) where {len(alone)} columns hold numbers"
+            remedy = "a line of names, or of another table? write a file for each table, with the names once"
+            problems.add(what, file=source, place=f"{self.place} {line}", remedy=remedy)
+            return
         for name, tallies in self.unknown.items():
             kind = kinds[name]
             wanted = f"a number with '{kind.unit}'" if kind.unit else "a number"

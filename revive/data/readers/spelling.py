@@ -10,9 +10,19 @@ import re
 from typing import Any, Final
 
 _DIGITS: Final = {chr(first + n): str(n) for first in (0xFF10, 0x0660, 0x06F0, 0x0966) for n in range(10)}
-_MARKS: Final = {"．": ".", "，": ",", "٫": ".", "٬": ",", "−": "-", "－": "-", "﹣": "-", "＋": "+", "％": "%"}
+_MARKS: Final = {
+    "．": ".",
+    "，": ",",
+    "٫": ".",
+    "٬": ",",
+    "−": "-",
+    "－": "-",
+    "﹣": "-",
+    "＋": "+",
+    "％": "%",
+}
 _WIDE: Final = str.maketrans(_DIGITS | _MARKS)
-_DASH: Final = re.compile(r"^[–‒‑](?=[\d.,])")  # noqa: RUF001 - dashes that stand for a minus
+_DASH: Final = re.compile(r"^[–‒‑](?=[\d.,])")
 _NUMBER: Final = r"[\d.,](?:[\d.,' \u00a0\u202f]*[\d.,])?"
 _REWRITTEN: Final = (
     (re.compile(rf"^'([+-]?{_NUMBER}(?:[eE][+-]?\d+)?)$"), r"\1"),  # a spreadsheet's mark of text

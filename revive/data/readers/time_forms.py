@@ -24,7 +24,8 @@ _DAY_NAME: Final = rf"(?:[{_LETTERS}]{{2,12}}\.?,? )?"
 _MONTH_NAME: Final = rf"(?P<b>[{_LETTERS}]{{3,12}})\.?"
 _NUMERIC: Final = rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
 _NAMED: Final = (
-    rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?:\.|er)?[ ./-]{{1,2}}{_MONTH_NAME}[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
+    rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?:\.|er)?[ ./-]{{1,2}}{_MONTH_NAME}"
+    rf"[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
 )
 _AMERICAN: Final = rf"^{_DAY_NAME}{_MONTH_NAME} (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
 _ONLY_CLOCK: Final = rf"^{_CLOCK}$"

@@ -90,21 +90,109 @@ _FAULTY: Final = re.compile(
 
 PAIRS: Final = tuple(
     (off, on)
-    for pairs in """
-    off/on no/yes false/true n/y f/t closed/open close/open closed/opened stop/start stopped/running stop/run
-    idle/running inactive/active disabled/enabled low/high stopped/started de-energized/energized
-    aus/ein aus/an nein/ja falsch/wahr zu/auf geschlossen/offen geschlossen/geöffnet halt/lauf gestoppt/läuft
-    inaktiv/aktiv
-    arrêt/marche arret/marche arrêté/marche fermé/ouvert fermée/ouverte faux/vrai non/oui inactif/actif éteint/allumé
-    apagado/encendido cerrado/abierto cerrada/abierta falso/verdadero no/sí no/si parado/marcha inactivo/activo
-    desligado/ligado desligada/ligada não/sim nao/sim fechado/aberto fechada/aberta parado/rodando inativo/ativo
-    spento/acceso spenta/accesa chiuso/aperto chiusa/aperta no/sì fermo/marcia
-    från/till av/på nej/ja falskt/sant stängd/öppen stängt/öppet stopp/drift slukket/tændt lukket/åben
-    uit/aan nee/ja onwaar/waar dicht/open gesloten/open
-    nie/tak fałsz/prawda wył/wł wyłączony/włączony zamknięty/otwarty vypnuto/zapnuto ne/ano ei/kyllä pois/päällä
-    kapalı/açık hayır/evet выкл/вкл нет/да закрыт/открыт стоп/пуск ложь/истина
-    关/开 否/是 停止/运行 停机/运行 停止/启动 关闭/打开 关闭/开启 停止/運転 オフ/オン 閉/開 切/入 꺼짐/켜짐 정지/운전
-    """.split()
+    for pairs in [
+        "off/on",
+        "no/yes",
+        "false/true",
+        "n/y",
+        "f/t",
+        "closed/open",
+        "close/open",
+        "closed/opened",
+        "stop/start",
+        "stopped/running",
+        "stop/run",
+        "idle/running",
+        "inactive/active",
+        "disabled/enabled",
+        "low/high",
+        "stopped/started",
+        "de-energized/energized",
+        "aus/ein",
+        "aus/an",
+        "nein/ja",
+        "falsch/wahr",
+        "zu/auf",
+        "geschlossen/offen",
+        "geschlossen/geöffnet",
+        "halt/lauf",
+        "gestoppt/läuft",
+        "inaktiv/aktiv",
+        "arrêt/marche",
+        "arret/marche",
+        "arrêté/marche",
+        "fermé/ouvert",
+        "fermée/ouverte",
+        "faux/vrai",
+        "non/oui",
+        "inactif/actif",
+        "éteint/allumé",
+        "apagado/encendido",
+        "cerrado/abierto",
+        "cerrada/abierta",
+        "falso/verdadero",
+        "no/sí",
+        "no/si",
+        "parado/marcha",
+        "inactivo/activo",
+        "desligado/ligado",
+        "desligada/ligada",
+        "não/sim",
+        "nao/sim",
+        "fechado/aberto",
+        "fechada/aberta",
+        "parado/rodando",
+        "inativo/ativo",
+        "spento/acceso",
+        "spenta/accesa",
+        "chiuso/aperto",
+        "chiusa/aperta",
+        "no/sì",
+        "fermo/marcia",
+        "från/till",
+        "av/på",
+        "nej/ja",
+        "falskt/sant",
+        "stängd/öppen",
+        "stängt/öppet",
+        "stopp/drift",
+        "slukket/tændt",
+        "lukket/åben",
+        "uit/aan",
+        "nee/ja",
+        "onwaar/waar",
+        "dicht/open",
+        "gesloten/open",
+        "nie/tak",
+        "fałsz/prawda",
+        "wył/wł",
+        "wyłączony/włączony",
+        "zamknięty/otwarty",
+        "vypnuto/zapnuto",
+        "ne/ano",
+        "ei/kyllä",
+        "pois/päällä",
+        "kapalı/açık",
+        "hayır/evet",
+        "выкл/вкл",
+        "нет/да",
+        "закрыт/открыт",
+        "стоп/пуск",
+        "ложь/истина",
+        "关/开",
+        "否/是",
+        "停止/运行",
+        "停机/运行",
+        "停止/启动",
+        "关闭/打开",
+        "关闭/开启",
+        "停止/運転",
+        "オフ/オン",
+        "閉/開",
+        "切/入",
+        "꺼짐/켜짐",
+        "정지/운전",
+    ]
     for off, on in [pairs.split("/")]
 )
 """Words for 0 and 1."""
@@ -128,17 +216,22 @@ _UNITS: Final = vocabulary(
     eur deg ° rad u iu u/h [-] - --
     """
 )
+_SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?$")  # most cells, which need no other look
 _CODED: Final = re.compile(r"\[-?\d+\] \D")  # a historian's number of a fault, and its text
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}$")
 _BRACKETED: Final = re.compile(r"[\[(<{].{0,12}[\])>}]$")
 _TICKS: Final = frozenset("x✓✔✗•●")
-_LIKE_NUMBER: Final = re.compile(r"[<>≤≥=~≈^±(\[]{0,3}\s*[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*[*?!)\]#†~±^]{0,3}$")
+_LIKE_NUMBER: Final = re.compile(
+    r"[<>≤≥=~≈^±(\[]{0,3}\s*[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*[*?!)\]#†~±^]{0,3}$"
+)
 _NAME_UNIT: Final = re.compile(r"(?P<name>.*\S)\s*[\[(](?P<unit>[^\[\]()]{1,12})[\])]\s*$")
 
 
 def plain(cell: str) -> str:
     """A cell without blanks around it or the `="..."` that keeps spreadsheets from guessing; numbers as usual."""
     cell = cell.strip()
+    if _SIMPLE.match(cell):
+        return cell
     if cell.startswith("="):
         cell = cell[1:].strip()
         if len(cell) > 1 and cell[0] == cell[-1] == '"':
@@ -154,12 +247,14 @@ def is_missing(cell: str, more: Collection[str] = (), number: bool = False) -> b
     lower = cell.lower()
     if lower in MISSING or cell in more:
         return True
-    return number and (lower in FAULTS or bool(_CODED.match(cell) or _FAULTY.fullmatch(lower.replace('_', ' '))))
+    return number and (
+        lower in FAULTS or bool(_CODED.match(cell) or _FAULTY.fullmatch(lower.replace("_", " ")))
+    )
 
 
 def is_number(cell: str) -> bool:
     """Whether a plain cell is a number under some decimal and thousands mark."""
-    return _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
+    return _SIMPLE.match(cell) is not None or _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
 
 
 def is_like_number(cell: str) -> bool:

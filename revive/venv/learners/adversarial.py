@@ -206,9 +206,15 @@ class Adversarial(VenvLearner):
 
     # -- what is asked of every learner ----------------------------------------------------------
 
-    def result(self) -> VirtualEnv:
+    def _kept(self) -> Tensor:
         error = self.start.best.error if self.best is None else self.best.error
-        return self.venv.subset(best_of(error, self.problem.keep))
+        return best_of(error, self.problem.keep)
+
+    def result(self) -> VirtualEnv:
+        return self.venv.subset(self._kept())
+
+    def kept_error(self) -> Tensor:
+        return self.start.held_out_error()[self._kept()]
 
     def standing(self, metric: str, at_last: bool) -> Standing | None:
         if not at_last and (not self.begun or self.done % self.judge_every):

@@ -147,6 +147,9 @@ class MemberLearner(VenvLearner):
     def result(self) -> VirtualEnv:
         return self.venv.subset(self.best_members(self.problem.keep))
 
+    def kept_error(self) -> Tensor:
+        return self.held_out_error()[self.best_members(self.problem.keep)]
+
     def best_members(self, keep: int) -> Tensor:
         """Indices of the `keep` members of each half with the lowest held-out error, sorted: (2 * keep,)."""
         return best_of(self.best.error, keep)

@@ -17,7 +17,9 @@ from revive.config.settings import Settings
 from revive.data.codec import Codec
 from revive.data.windows import Rows
 from revive.deploy.bundle import read_venv, save_venv
+from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
+from revive.pipeline.late import histories
 from revive.training import Standing
 from revive.venv.functions import UserCode
 from revive.venv.learners.base import VenvLearner
@@ -25,8 +27,9 @@ from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
 from tests.contract import check_files, check_notes, interrupted, made_by, shipped_learners, small_settings
+from tests.venv.conftest import noisy_plant
 from tests.venv.mixed import MIXED_GRAPH, mixed_logs
-from tests.venv.plants import equal_weights, train, weights_of
+from tests.venv.plants import equal_weights, rows_of, train, weights_of
 from tests.venv.problems import problem_of
 
 LEARNERS = sorted(shipped_learners("venv"))
@@ -42,13 +45,20 @@ def test_every_learner_can_be_chosen_and_has_tiny_limits() -> None:
 @pytest.fixture(scope="module", params=[*LEARNERS, *VARIANTS])
 def settings(request: pytest.FixtureRequest) -> Settings:
     name, *more = request.param.split()
-    return small_settings("venv", name, *more)
+    return small_settings("venv", name, *more, *(["venv.history=2"] if name == "adm" else []))
 
 
 @pytest.fixture(scope="module")
-def problem(noisy: tuple[DecisionGraph, Codec, Rows]) -> VenvProblem:
+def problem(settings: Settings, noisy: tuple[DecisionGraph, Codec, Rows]) -> VenvProblem:
     """Three members of each half, of which two are kept."""
-    return problem_of(*noisy, members=3, keep=2, budget=40)
+    graph, halves = looking_back(noisy[0], settings), (noisy_plant(1500, 1), noisy_plant(1500, 2))
+    codec = Codec.fit(graph, halves[0])
+    return problem_of(graph, codec, rows_of(graph, codec, *halves), members=3, keep=2, budget=40)
+
+
+def looking_back(graph: DecisionGraph, settings: Settings) -> DecisionGraph:
+    """The graph as a run with these settings learns it."""
+    return amended(graph, histories(graph, settings.venv.history))
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +155,13 @@ def test_the_problem_is_left_as_it_was(make: Make, problem: VenvProblem, tmp_pat
 
 
 def test_columns_of_all_types_and_missing_values_can_be_learned(settings: Settings, tmp_path: Path) -> None:
+    graph = looking_back(MIXED_GRAPH, settings)
     halves = mixed_logs(1, filler=1e6), mixed_logs(2, filler=1e6)
-    codec = Codec.fit(MIXED_GRAPH, mixed_logs(1, filler=0.0, gaps=False).arrays)
-    rows = Rows.of(codec, MIXED_GRAPH, *halves)
+    codec = Codec.fit(graph, mixed_logs(1, filler=0.0, gaps=False).arrays)
+    rows = Rows.of(codec, graph, *halves)
     scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
     network = NetworkSpec(hidden=(8,), std="conditioned")
-    problem = problem_of(
-        MIXED_GRAPH, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40
-    )
+    problem = problem_of(graph, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40)
     learner = made_by(settings, "venv", problem)
     train(learner, tmp_path)
     for parameter in learner.result().parameters():
