@@ -256,6 +256,7 @@ class PolicySpec(_Spec):
 
     kind: Literal["policy"]
     target: Name
+    repeat: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)] = 1
     envelope: EnvelopeFields | None = None
 
     @model_validator(mode="after")

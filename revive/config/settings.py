@@ -223,6 +223,7 @@ class Policy(Section):
     target: str | list[str] | None
     inputs: list[str] | None
     history: Annotated[int, Field(ge=1, le=10_000)] | None
+    action_repeat: Annotated[int, Field(ge=1, le=10_000)]
     network: PolicyNetwork
     clone: Clone
     starts: Starts

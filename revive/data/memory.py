@@ -19,11 +19,14 @@ class Memory:
 
     What was before the first step can be told (`begin`). Where it is not, the first value seen stands for the ones
     before it, and the middle of the logged values, (d,), which `middle` tells of a node, for what was decided; `untold`
-    says where: source of a history -> (B, d), true in rows and columns of which nothing was told.
+    says where: source of a history -> (B, d), true in rows and columns of which nothing was told. A decision holds for
+    `repeat` steps of its plant.
     """
 
-    def __init__(self, graph: DecisionGraph, inputs: Sequence[str], middle: Callable[[str], Array]) -> None:
-        self.graph, self.middle = graph, middle
+    def __init__(
+        self, graph: DecisionGraph, inputs: Sequence[str], middle: Callable[[str], Array], repeat: int = 1
+    ) -> None:
+        self.graph, self.middle, self.repeat = graph, middle, repeat
         self.specs: dict[str, HistorySpec] = {
             name: spec for name in inputs if (spec := graph[name].history) is not None
         }
@@ -31,6 +34,7 @@ class Memory:
         self.past: dict[str, Array] = {}
         self.untold: dict[str, NDArray[np.bool_]] = {}
         self.steps: Array | None = None
+        self._done: Array | None = None  # in the last step, (B, d)
         self._filled: dict[str, Array] = {}  # the past of this step; it is kept only where the step succeeds
 
     def shown(self, target: str) -> tuple[str, ...]:
@@ -107,8 +111,15 @@ class Memory:
             full[self.counter] = self.steps.copy()  # type: ignore[union-attr]
         return full
 
+    def held(self, action: Array) -> Array:
+        """(B, d): the decision `action` in plants where one is due in this step, else what was done before."""
+        if self.repeat == 1 or self.steps is None or self._done is None or self._done.shape != action.shape:
+            return action
+        return np.where(self.steps % self.repeat == 0, action, self._done)
+
     def advance(self, seen: Mapping[str, Array], action: Mapping[str, Array]) -> None:
-        """Remember what was seen and done in this step."""
+        """Remember what was seen and done in this step; `action`: node -> (B, d), of one node."""
+        self._done = next(iter(action.values()), None)
         if self.steps is not None:
             self.steps += 1.0
         for name, spec in self.specs.items():

@@ -202,7 +202,7 @@ def actor_of(policy: PolicySession, venv: VirtualEnv) -> Actor:
         action = model(own.reshape(1, -1, own.shape[-1])).reshape(*x.shape[:-1], -1)
         return codec[policy.target].encode(model.codec[policy.target].decode(action.double()))
 
-    return Actor(policy.target, policy.inputs, decide, model.graph, codec)
+    return Actor(policy.target, policy.inputs, decide, model.graph, codec, model.repeat)
 
 
 def _alike(one: Any, other: Any) -> bool:

@@ -179,6 +179,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         device=device,
         cards=context.inputs.cards,
         constraints=task.constraints,
+        repeat=chosen.action_repeat,
     )
 
 

@@ -111,8 +111,9 @@ class Court:
 
     def clone_scores(self) -> list[Score]:
         """The clone that learning starts from, in the other half each."""
+        started = self.problem.started(1)
         clones = [
-            Candidate("clone", "of the venv", half, 0, self.problem.clone.single(half), is_clone=True)
+            Candidate("clone", "of the venv", half, 0, started.single(half), is_clone=True)
             for half in range(self.problem.venv.halves)
         ]
         return self.scores(clones)

@@ -24,7 +24,7 @@ def memory_of(policy: Policy) -> Memory:
         codec = policy.codec[node]
         return codec.decode(torch.zeros(codec.width, dtype=torch.float64)).numpy()
 
-    return Memory(policy.graph, policy.inputs, middle)
+    return Memory(policy.graph, policy.inputs, middle, policy.repeat)
 
 
 def controller(policy: Policy) -> Controller:
@@ -40,8 +40,8 @@ def controller(policy: Policy) -> Controller:
         parts = [policy.codec[n].encode(torch.as_tensor(full[n], dtype=torch.float64)) for n in policy.inputs]
         decided = policy(torch.cat(parts, dim=-1)[None])[0]
         physical = policy.codec[policy.target].decode(decided.double()).numpy()
-        action = {policy.target: clipped(policy.graph.columns(policy.target), physical)}
-        memory.advance(seen, action)
-        return action
+        action = memory.held(clipped(policy.graph.columns(policy.target), physical))
+        memory.advance(seen, {policy.target: action})
+        return {policy.target: action}
 
     return act

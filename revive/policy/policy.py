@@ -50,7 +50,8 @@ class Policy(nn.Module):
     variant v of half h.
 
     `low` and `high` bound its ordered dimensions, `noise` is the standard deviation that exploration adds
-    before the bounds, () or of each copy (P, 1, 1); all in model space.
+    before the bounds, () or of each copy (P, 1, 1); all in model space. repeat: steps that a decision holds in
+    rollouts, sessions and controllers; `forward` decides whenever it is asked.
     """
 
     low: Tensor
@@ -67,8 +68,10 @@ class Policy(nn.Module):
         low: Tensor,
         high: Tensor,
         noise: float = 0.0,
+        repeat: int = 1,
     ) -> None:
         super().__init__()
+        self.repeat = repeat
         self.graph, self.codec, self.target, self.spec, self.copies = graph, codec, target, spec, copies
         self.inputs = graph[target].inputs
         self.layout = codec.layout(target)
@@ -127,7 +130,7 @@ class Policy(nn.Module):
             action = self(self.by_copy(x, swap), generator)
             return self.by_branch(action, x.shape[0], swap)
 
-        return Actor(self.target, self.inputs, decide, self.graph, self.codec)
+        return Actor(self.target, self.inputs, decide, self.graph, self.codec, self.repeat)
 
     @property
     def variants(self) -> int:
@@ -155,10 +158,12 @@ class Policy(nn.Module):
         parts = parts.flip(-5) if swap else parts
         return parts.transpose(-3, -4).reshape(*time, members, v * (count // per_half), width)
 
-    def widened(self, variants: int) -> Policy:
-        """As many variants of each copy, all alike."""
+    def widened(self, variants: int, repeat: int | None = None) -> Policy:
+        """As many variants of each copy, all alike; their decisions hold for `repeat` steps, where that is given."""
         index = torch.arange(self.copies, device=self.low.device).repeat_interleave(variants)
-        return self._of({k: v[index] for k, v in self.net.state_dict().items()}, len(index))
+        made = self._of({k: v[index] for k, v in self.net.state_dict().items()}, len(index))
+        made.repeat = repeat or self.repeat
+        return made
 
     @classmethod
     def stacked(cls, policies: Sequence[Policy]) -> Policy:
@@ -177,6 +182,7 @@ class Policy(nn.Module):
             self.low,
             self.high,
             float(self.noise.max()),
+            self.repeat,
         ).to(self.low.device)
         other.net.load_state_dict(net)
         return other
@@ -188,7 +194,8 @@ class Policy(nn.Module):
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs to make a policy of the same shape."""
-        return {"graph": self.graph.to_json(), "target": self.target, "network": self.spec.to_json()}
+        said = {"graph": self.graph.to_json(), "target": self.target, "network": self.spec.to_json()}
+        return {**said, **({"repeat": self.repeat} if self.repeat > 1 else {})}
 
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> Policy:
@@ -196,7 +203,7 @@ class Policy(nn.Module):
         graph = DecisionGraph.from_json(spec["graph"])
         codec, network = Codec.empty(graph), NetworkSpec.from_json(spec["network"])
         edge = torch.zeros(codec.layout(spec["target"]).ordered)
-        return cls(graph, codec, spec["target"], network, 1, edge, edge)
+        return cls(graph, codec, spec["target"], network, 1, edge, edge, repeat=spec.get("repeat", 1))
 
 
 def action_range(

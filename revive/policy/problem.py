@@ -35,6 +35,7 @@ class PolicyProblem:
     budget: simulated steps that may be spent. device: where all of it is computed.
     cards: what the logs say about cause and effect; None where nobody asked.
     constraints: limits that the policy has to keep; None without any.
+    repeat: steps that each decision of a policy holds; the logs' controller decides in each step.
     """
 
     graph: DecisionGraph
@@ -53,10 +54,15 @@ class PolicyProblem:
     device: torch.device
     cards: Cards | None = None
     constraints: Constraints | None = None
+    repeat: int = 1
 
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""
         return torch.Generator(self.device).manual_seed(self.seed)
+
+    def started(self, variants: int) -> Policy:
+        """What learning starts from: as many variants of each half's clone, with a policy's own pace."""
+        return self.clone.widened(variants, self.repeat)
 
     def affordable(self, per_iteration: int) -> int:
         """Iterations of so many simulated steps that the budget pays. Raises UserError where it pays none."""

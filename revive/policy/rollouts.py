@@ -96,13 +96,13 @@ class Rollouts:
 
     @torch.no_grad()
     def roll(self, steps: int, act: Act) -> Rolled:
-        """act: what each copy sees (P, n, d) -> its action (P, n, width), in model space."""
+        """act: what each copy sees (P, n, d) -> its action (P, n, width), in model space; where a decision is due."""
         policy, begin = self.policy, self.problem.starts.draw(self.branches, steps + 1, self.generator)
 
         def decide(x: Tensor) -> Tensor:
             return policy.by_branch(act(policy.by_copy(x)), len(x))
 
-        actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec)
+        actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec, policy.repeat)
         rolled = with_random_members(self.venv, begin, (steps + 1, self.branches), actor, self.generator)
         return Rolled({**begin.given, **rolled}, {name: value[:-1] for name, value in rolled.items()})
 

@@ -22,12 +22,12 @@ class Remembering:
 
     @property
     def state(self) -> list[tuple[str, int]]:
-        """The frames that are kept of each history: name of the array, number of values."""
+        """What is kept, the frames of each history and an action that holds: name of the array, number of values."""
         found = []
         for number, spec in enumerate(self.memory.specs.values()):
             width = self.graph[spec.source].width
             found.append((f"past{number}", max(1, width * spec.lookback)))
-        return found
+        return [*found, ("held", self.outputs)] if self.policy.repeat > 1 else found
 
     def functions(self) -> Iterator[str]:
         """All of them, line by line."""
@@ -75,6 +75,8 @@ class Remembering:
             new = "action" if spec.source == self.policy.target else f"seen + {self._place(spec.source)}"
             if spec.lookback:
                 yield f"  push(state->past{number}, {size}, {new}, {width});"
+        if self.policy.repeat > 1:
+            yield f"  memcpy(state->held, action, {self.outputs} * sizeof(double));"
         yield "  state->steps += 1.0;\n  state->begun = 1;\n}\n"
 
     def _track(self, head: str) -> Iterator[str]:
@@ -92,6 +94,9 @@ class Remembering:
             yield from self._fill(node, at, numbers.get(node))
             at += self.graph[node].width
         yield f"  if ({self.name}_act(full, action)) return 1;"
+        if (repeat := self.policy.repeat) > 1:
+            yield f"  if (state->begun && fmod(state->steps, {repeat}.0) != 0.0)"
+            yield f"    memcpy(action, state->held, {self.outputs} * sizeof(double));"
         yield "  remember(state, seen, action);\n  return 0;\n}\n"
 
     def _fill(self, node: str, at: int, number: int | None) -> Iterator[str]:

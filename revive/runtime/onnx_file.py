@@ -29,6 +29,7 @@ def export_onnx(policy: Policy, file: Path) -> str:
     Raises UserError where onnx is not installed, or onnxruntime says something else than numpy.
     """
     onnx = require_onnx()
+    policy.require_each_step("an ONNX graph")
     builder = _Builder(policy)
     model = builder.finished()
     onnx.checker.check_model(model, full_check=True)

@@ -42,6 +42,7 @@ def policy_of(bundle: Bundle) -> Policy:
         action = policy.decide(np.zeros((1, policy.width)))
     if not np.isfinite(action).all():
         raise UserError(Problem("this policy decides nothing finite", bundle.folder, remedy="train it again"))
+    policy.repeat = spec.get("repeat", 1)
     if spec.get("envelope") is not None:
         try:
             policy.envelope = Envelope.from_json(spec["envelope"], policy)
@@ -54,7 +55,8 @@ class Policy:
     """From what a policy sees to what it does.
 
     `inputs` are the nodes that it needs, `target` is the node that it decides, `width` the number of model-space
-    inputs. `envelope` says what was logged of what it sees; None where the bundle does not know.
+    inputs. `envelope` says what was logged of what it sees; None where the bundle does not know. A decision holds for
+    `repeat` steps in sessions and in C; `act` decides whenever it is asked.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Policy:
         self.width = self.network.skip.shape[0]
         self.least, self.most = limits(graph.columns(target))
         self.envelope: Envelope | None = None
+        self.repeat = 1
         self._widths = tuple((name, graph[name].width) for name in self.inputs)
         codecs = [self.codecs[name] for name in self.inputs]
         self._affine = all(codec.is_affine for codec in codecs)
@@ -168,6 +171,14 @@ class Policy:
             problems.add(f"the nodes differ in their number of rows: {shown}")
         return UserError(*problems)
 
+    def require_each_step(self, what: str) -> None:
+        """Raises UserError where a decision holds for several steps; `what` cannot count them."""
+        if self.repeat > 1:
+            said = f"a decision of this policy holds for {self.repeat} steps, which {what} does not count"
+            raise UserError(
+                Problem(said, place=self.target, remedy="use policy.session(), or export it as C99")
+            )
+
     @property
     def seen(self) -> tuple[str, ...]:
         """The nodes whose present values it has to be shown; histories of them, and the step counter, follow."""
@@ -180,7 +191,7 @@ class Policy:
 
     def memory(self) -> Memory:
         """What has to be remembered between calls of `act`, of any number of plants."""
-        return Memory(self.graph, self.inputs, self.middle)
+        return Memory(self.graph, self.inputs, self.middle, self.repeat)
 
     def session(self, plants: int | None = 1, before: Any = None) -> Session:
         """A controller of so many plants, which keeps histories and step counters by itself.

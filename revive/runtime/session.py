@@ -50,7 +50,7 @@ class Session:
         """
         arrays, single = self._shown(seen)
         full = self.memory.complete(arrays)
-        action = np.asarray(self._act(full)[self.target])
+        action = self.memory.held(np.asarray(self._act(full)[self.target]))
         self.memory.advance(arrays, {self.target: action})
         if is_frame(seen):
             return framed(seen, {self.target: action}, self._graph)

@@ -134,6 +134,7 @@ class PolicyTable:
     """A policy from a table of what it sees to a table of what it does."""
 
     def __init__(self, policy: Policy) -> None:
+        policy.require_each_step("a table")
         self.policy = policy
         self.inputs = Inputs(policy.graph, policy.inputs, policy.middle)
         self.outputs = tuple(Field(c.name, c) for c in policy.graph.columns(policy.target))

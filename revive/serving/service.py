@@ -75,7 +75,9 @@ class Service:
         made, gate = bundle.spec["provenance"], bundle.manifest.gate
         about = {key: made.get(key) for key in ("run_id", "experiment", "seed", "data_sha256")}
         about |= {"bundle": called or str(bundle.folder), "gate": None if gate is None else gate.status}
-        return cls(policy_of(bundle), about, **options)
+        policy = policy_of(bundle)
+        policy.require_each_step("the service")
+        return cls(policy, about, **options)
 
     @property
     def is_shadow(self) -> bool:

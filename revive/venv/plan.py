@@ -24,7 +24,8 @@ Values = list[Tensor]
 class Actor:
     """Who decides a node in a rollout in place of its model: (M, B, inputs) -> (M, B, width).
 
-    `graph` and its `codec` are those in which the node has these inputs, where they differ from the venv's.
+    `graph` and its `codec` are those in which the node has these inputs, where they differ from the venv's. A decision
+    holds for `repeat` steps, counted from the first one of a rollout.
     """
 
     node: str
@@ -32,6 +33,27 @@ class Actor:
     decide: Callable[[Tensor], Tensor]
     graph: DecisionGraph | None = None
     codec: Codec | None = None
+    repeat: int = 1
+
+    def begun(self) -> Callable[[Tensor], Tensor]:
+        """`decide` as one rollout calls it, step by step."""
+        return held(self.decide, self.repeat)
+
+
+def held(decide: Callable[[Tensor], Tensor], repeat: int) -> Callable[[Tensor], Tensor]:
+    """`decide`, asked anew at every `repeat`-th call; between them its last answer stands."""
+    if repeat == 1:
+        return decide
+    calls, answer = 0, None
+
+    def decided(x: Tensor) -> Tensor:
+        nonlocal calls, answer
+        if answer is None or calls % repeat == 0:
+            answer = decide(x)
+        calls += 1
+        return answer
+
+    return decided
 
 
 @dataclass(frozen=True)
@@ -164,7 +186,7 @@ def compile_plan(
         elif node.is_leaf or name in replayed:
             continue
         elif actor is not None and actor.node == name:
-            steps.append(ComputedStep(slots[name], _of(slots, actor.inputs), _joined(actor.decide)))
+            steps.append(ComputedStep(slots[name], _of(slots, actor.inputs), _joined(actor.begun())))
         elif node.is_learned:
             seen = behind if name in graph.transitions else slots
             current = seen[graph.state_of(name)] if name in graph.transitions else None

@@ -71,7 +71,7 @@ class Clones(SnapshotLearner):
         earned = [_earned(problem, pool) for pool in pools]
         self.counts = torch.tensor([len(pool) for pool in pools], device=problem.device)
         self.pools = torch.nn.utils.rnn.pad_sequence(pools, batch_first=True)  # (P, n) rows
-        self.policy = problem.clone.widened(len(self.variants)).requires_grad_(True)
+        self.policy = problem.started(len(self.variants)).requires_grad_(True)
         self.generator = problem.generator()
         self.taken = Snapshots(self.policy, "clone", self.variants, True, earned)
 

@@ -53,7 +53,7 @@ class ExploringLearner(SnapshotLearner):
     def __init__(self, problem: PolicyProblem, name: str, **shared: Unpack[Exploration]) -> None:
         super().__init__()
         self.problem, venv = problem, problem.venv
-        self.policy = problem.clone.widened(len(shared["penalties"])).requires_grad_(True)
+        self.policy = problem.started(len(shared["penalties"])).requires_grad_(True)
         self.generator = problem.generator()
         made = Rollouts(
             problem,

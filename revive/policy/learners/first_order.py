@@ -85,7 +85,7 @@ class FirstOrderLearner(PolicyLearner):
         super().__init__()
         self.problem, self.horizon, self.warm_up = problem, problem.horizon.steps, warm_up
         self.variants = [Variant(**chosen) for chosen in variants]
-        self.policy = problem.clone.widened(len(self.variants))
+        self.policy = problem.started(len(self.variants))
         self.generator = problem.generator()
         made = Imagination(
             problem,

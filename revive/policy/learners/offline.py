@@ -77,7 +77,7 @@ class OfflineLearner(SnapshotLearner):
         self.updates, self.warm_up, self.chunk = course["updates"], course["warm_up"], course["chunk"]
         self.every = max(1, (self.updates - self.warm_up) // course["snapshots"])
         self.rows = Transitions.of(problem, self.gamma)
-        self.policy = problem.clone.widened(len(variants)).requires_grad_(True)
+        self.policy = problem.started(len(variants)).requires_grad_(True)
         torch.manual_seed(problem.seed)  # the weights that are drawn now
         self.critic, self.slow_critic = self._value(critics), self._value(critics).requires_grad_(False)
         self.slow_critic.load_state_dict(self.critic.state_dict())

@@ -83,7 +83,8 @@ class Ppo(ExploringLearner):
     ) -> None:
         super().__init__(problem, "ppo", **shared)
         venv, device, copies = problem.venv, problem.device, self.policy.copies
-        self.horizon = problem.horizon.steps
+        self.repeat = problem.repeat
+        self.horizon = -(-problem.horizon.steps // self.repeat) * self.repeat  # whole decisions
         affordable = self.rollouts.affordable(self.horizon)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))
@@ -156,11 +157,13 @@ class Ppo(ExploringLearner):
 
         rolled = self.rollouts.roll(self.horizon, act)
         reward, alive, earned = self.rollouts.paid(rolled, self.offset, self._worth)
+        reward, alive = by_decision(reward, alive, self.gamma, self.repeat)
         x, raw = torch.stack(seen), torch.stack(drawn)
-        leaves = self.policy.by_copy(torch.cat([rolled.known[name] for name in self.leaves], dim=-1))
+        due = {name: rolled.known[name][:: self.repeat] for name in self.leaves}
+        leaves = self.policy.by_copy(torch.cat([due[name] for name in self.leaves], dim=-1))
         flat = _flat(leaves)
-        value = self._worth(rolled.known)  # (h + 1, P, n)
-        returns = lambda_returns(reward, value[1:], self.gamma, self.td_lambda, alive[1:])
+        value = self._worth(due)  # (h + 1, P, n), h decisions
+        returns = lambda_returns(reward, value[1:], self.gamma**self.repeat, self.td_lambda, alive[1:])
         advantage, target, weight = (_flat(s) for s in (returns - value[:-1], returns, alive[:-1]))
         self._follow(target, weight)
         x, raw = _flat(x[:-1]), _flat(raw[:-1])
@@ -253,6 +256,19 @@ class Ppo(ExploringLearner):
         return self.told(
             {"iterations": self.iterations, "horizon": self.horizon, "variants": list(self.taken.variants)}
         )
+
+
+def by_decision(reward: Tensor, alive: Tensor, gamma: float, repeat: int) -> tuple[Tensor, Tensor]:
+    """Of steps, reward (h, ...) and alive (h + 1, ...), to those of decisions that hold for `repeat` of them.
+
+    A decision earns `sum_i gamma^i alive_i r_i` over its steps (Sutton et al. 1999, Artificial
+    Intelligence 112: options).
+    """
+    if repeat == 1:
+        return reward, alive
+    share = gamma ** torch.arange(repeat, device=reward.device, dtype=reward.dtype)
+    parts = (reward * alive[:-1]).unflatten(0, (-1, repeat))
+    return (parts * share.view(1, -1, *[1] * (reward.dim() - 1))).sum(1), alive[::repeat]
 
 
 def _flat(series: Tensor) -> Tensor:

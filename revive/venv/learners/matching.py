@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
+from revive.data.windows import Rows
 from revive.errors import Problem, Problems, UserError, suggestion
-from revive.graph.decision_graph import NodeKind
+from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.judging import with_data
-from revive.data.windows import Rows
-from revive.graph.decision_graph import DecisionGraph
 
 NO_EVIDENCE = (
     NodeKind.STEP,
