@@ -24,6 +24,7 @@ from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
+from revive.venv.row_weights import row_weights
 from revive.venv.validation import rollout_error
 from revive.venv.virtual_env import VirtualEnv
 
@@ -48,6 +49,7 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
     device = context.device
     codec = codec.to(device)
     rows = context.rows(codec, inputs.graph)
+    weights = row_weights(inputs.graph, chosen.weights, (inputs.parts.train, inputs.parts.validation))
     return VenvProblem(
         graph=inputs.graph,
         codec=codec,
@@ -64,6 +66,7 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
         seed=context.settings.seed,
         device=device,
         nodes=own_networks(inputs.graph, chosen.network.model_dump(), chosen.nodes),
+        row_weights={name: weight.to(device) for name, weight in weights.items()},
     )
 
 
