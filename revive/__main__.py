@@ -114,7 +114,10 @@ def new(arguments: Sequence[str]) -> None:
         _print_json({"folder": str(made.folder), "name": given.name, "said": made.lines, "next": following})
         return
     lines = "\n".join(made.lines)
-    sys.stdout.write(f"made {made.folder}\n{lines}\nnext: {following}\n")
+    first = (
+        f"correct {made.folder / 'description.yaml'} (lines marked GUESS), write reward.py beside it, then"
+    )
+    sys.stdout.write(f"made {made.folder}\n{lines}\nnext: {first}\n      {following}\n")
 
 
 def server(arguments: Sequence[str]) -> None:
@@ -126,19 +129,20 @@ def server(arguments: Sequence[str]) -> None:
 
 def show(arguments: Sequence[str]) -> None:
     """Say what a bundle is, who made it, and which code of the user it carries."""
-    from revive.config.arguments import VerbParser
+    from revive.config.arguments import BundleParser
 
-    parser = VerbParser("show")
-    parser.add_argument("bundle", type=Path)
+    parser = BundleParser("show")
     parser.add_argument("--json", action="store_true")
     given = parser.read(arguments)
     from revive.bundles.show import show as shown
     from revive.bundles.show import told
+    from revive.pipeline.named import named_bundle
 
-    if given.json:
-        _print_json(told(given.bundle))
-        return
-    sys.stdout.write(f"{shown(given.bundle)}\n")
+    with named_bundle(given) as named:
+        if given.json:
+            _print_json(told(named.folder, named.said))
+            return
+        sys.stdout.write(f"{shown(named.folder, named.said)}\n")
 
 
 def design_experiment(arguments: Sequence[str]) -> None:
@@ -173,7 +177,7 @@ def export(arguments: Sequence[str]) -> None:
 
 def serve(arguments: Sequence[str]) -> None:
     """Answer requests with a policy, or log what it would have done."""
-    from revive.serving.command import serve as answer
+    from revive.pipeline.serve import serve as answer
 
     answer(arguments)
 

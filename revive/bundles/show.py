@@ -13,30 +13,32 @@ from revive.errors import Problem, UserError
 _KINDS: tuple[Kind, ...] = ("venv", "policy")
 
 
-def show(folder: Path) -> str:
+def show(folder: Path, called: str | None = None) -> str:
     """The bundle in `folder`, or those of a run folder: what they are, who made them, and the code in them.
+
+    called: what is said in place of the folder.
 
     Every file is hashed and the weights are held against the description; no code is run. Raises UserError where there
     is none, or one that was changed or cannot be loaded.
     """
-    return "\n".join(line for bundle in _found(folder) for line in _lines(bundle))
+    return "\n".join(line for bundle in _found(folder) for line in _lines(bundle, called))
 
 
-def told(folder: Path) -> list[dict[str, Any]]:
+def told(folder: Path, called: str | None = None) -> list[dict[str, Any]]:
     """The same as plain values, for a script: of each bundle what `show` says, without the source of its code.
 
     Raises UserError as `show` does.
     """
-    return [_fields(bundle) for bundle in _found(folder)]
+    return [_fields(bundle, called) for bundle in _found(folder)]
 
 
-def _fields(bundle: Bundle) -> dict[str, Any]:
+def _fields(bundle: Bundle, called: str | None) -> dict[str, Any]:
     bundle.verify()
     spec, manifest, graph = bundle.spec, bundle.manifest, bundle.graph
     leaves = [graph[name] for name in graph.leaves if graph[name].history is None]
     return {
         "kind": bundle.kind,
-        "folder": str(bundle.folder),
+        "folder": called or str(bundle.folder),
         "format": manifest.format,
         "written_by": manifest.written_by,
         "provenance": dict(spec["provenance"]),
@@ -64,12 +66,12 @@ def _holds(folder: Path) -> list[Kind]:
     return [kind for kind in _KINDS if (folder / f"{kind}.json").is_file()]
 
 
-def _lines(bundle: Bundle) -> Iterator[str]:
+def _lines(bundle: Bundle, called: str | None) -> Iterator[str]:
     bundle.verify()
     bundle.tensors()  # what nobody can load is not shown as if it were sound
     made, spec, manifest = bundle.spec["provenance"], bundle.spec, bundle.manifest
     hidden = spec["network"]["hidden"]
-    yield f"{bundle.kind} bundle  {plain(bundle.folder)}"
+    yield f"{bundle.kind} bundle  {plain(called or bundle.folder)}"
     yield f"  written   {plain(manifest.written_by)}, format {manifest.format}"
     yield f"  run       {_made(made, 'run_id')}, experiment {_made(made, 'experiment')}, seed {_made(made, 'seed')}"
     yield f"  data      sha256 {_made(made, 'data_sha256')}"

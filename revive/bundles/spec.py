@@ -260,12 +260,12 @@ class PolicySpec(_Spec):
 
     @model_validator(mode="after")
     def _runs_everywhere(self) -> Self:
-        """Policies are run by numpy, C and ONNX as well, which know one network and its likeliest value."""
+        """Policies are run by numpy, C and ONNX as well, which know two networks and their likeliest value."""
         network = self.network
-        odd = [network.head != "normal", network.backbone != "mlp", network.norm is not None]
+        odd = [network.head != "normal", network.backbone not in ("mlp", "gru"), network.norm is not None]
         if any(odd) or network.activation not in _EVERYWHERE:
             raise ValueError(
-                "a policy is a perceptron with a normal head and one of: " + ", ".join(_EVERYWHERE)
+                "a policy is a perceptron or a gru with a normal head and one of: " + ", ".join(_EVERYWHERE)
             )
         return self
 

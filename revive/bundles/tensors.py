@@ -147,7 +147,7 @@ def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]
     """What a policy bundle must hold."""
     widths, shapes = Widths(graph), dict(_codec_tensors(graph))
     layout = widths.learned(target)
-    shapes.update(_net_tensors("net", 1, widths.inputs(target), layout.width, network))
+    shapes.update(_net_tensors("net", 1, widths.inputs(target), layout.width, network, widths.stacks(target)))
     for edge in ("low", "high"):
         shapes[edge] = Shape("F32", (layout.ordered,))
     shapes["noise"] = Shape("F32", ())

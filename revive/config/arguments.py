@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from typing import NoReturn
+from pathlib import Path
+from typing import Final, NoReturn
 
 from revive.config.verbs import verb
 from revive.errors import Problem, UserError, nearest
+
+_KEYS: Final = ("run", "log_dir", "tracking.uri")
 
 
 class VerbParser(argparse.ArgumentParser):
@@ -33,3 +36,28 @@ class VerbParser(argparse.ArgumentParser):
         )
         what = f"these arguments of '{self.verb.name}' cannot be understood: {said}"
         raise UserError(Problem(what, remedy=f"write: {self.verb.name} {self.verb.usage}"))
+
+
+class BundleParser(VerbParser):
+    """Of verbs that take a bundle: its folder, a run, or `models:/...`; `log_dir=` and `tracking.uri=` beside flags."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.add_argument("bundle")
+
+    def read(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The values, with `bundle` as it was typed, `log_dir` and `tracking_uri`. Raises UserError."""
+        keys: dict[str, str] = {}
+        rest = []
+        for text in arguments:
+            key, _, value = text.partition("=")
+            if key not in _KEYS or text == key:
+                rest.append(text)
+            elif not value or key in keys:
+                self.error(f"'{key}=' is {'given twice' if key in keys else 'empty'}")
+            else:
+                keys[key] = value
+        given = super().read([keys["run"], *rest] if "run" in keys else rest)
+        given.log_dir = Path(keys.get("log_dir", "runs")).expanduser()
+        given.tracking_uri = keys.get("tracking.uri")
+        return given

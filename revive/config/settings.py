@@ -44,6 +44,7 @@ def _no_file_of_ours(name: str) -> str:
 
 
 MOST_THREADS = 256
+USUAL_WINDOW = 16  # values that a recurrent policy runs over
 Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
 RunId = Annotated[Word, AfterValidator(_no_file_of_ours)]
 AnyPath = Annotated[Path, BeforeValidator(_no_blank), BeforeValidator(_word), AfterValidator(_absolute)]
@@ -110,6 +111,12 @@ class Network(Section):
     activation: Literal["silu", "tanh", "relu", "gelu"]
 
 
+class PolicyNetwork(Network):
+    """The network of a policy: numpy, C and ONNX run what stands here."""
+
+    backbone: Literal["mlp", "gru"]
+
+
 NodeActivation = Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
 Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
 Head = Literal["normal", "student_t", "mixture", "zero_inflated"]
@@ -122,7 +129,7 @@ class NodeNetwork(Network):
     activation: NodeActivation  # type: ignore[assignment]
     backbone: Backbone
     norm: Literal["layer"] | None
-    transition: Literal["residual", "absolute"]
+    transition: Literal["residual", "absolute"] | None
     std: Literal["constant", "conditioned"]
     head: Head
     components: Count
@@ -214,10 +221,10 @@ class Policy(Section):
     """How a policy is learned; `learner` names a constructor and its arguments."""
 
     mode: Literal["tune", "once", "none"]
-    target: str | None
+    target: str | list[str] | None
     inputs: list[str] | None
-    history: Annotated[int, Field(ge=1, le=10_000)]
-    network: Network
+    history: Annotated[int, Field(ge=1, le=10_000)] | None
+    network: PolicyNetwork
     clone: Clone
     starts: Starts
     horizon: Count | None
@@ -227,6 +234,19 @@ class Policy(Section):
     truth: Truth
     learner: dict[str, Any]
     space: dict[str, Any]
+
+    @property
+    def window(self) -> int:
+        """Values of each input that the policy sees, the present one included."""
+        return self.history or (USUAL_WINDOW if self.network.backbone == "gru" else 1)
+
+    @model_validator(mode="after")
+    def _runs_over_something(self) -> Policy:
+        if self.network.backbone == "gru" and self.window == 1:
+            raise ValueError(
+                "a gru needs several values to run over: history=16, or history=null for as many"
+            )
+        return self
 
 
 class Search(Section):

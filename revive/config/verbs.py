@@ -39,6 +39,11 @@ class Verb:
 
 _JSON: Final = Option("--json", "", "print JSON instead of text")
 _GATE: Final = Option("--accept-failed-gate", "", "also take a bundle that did not pass its gate")
+_NAMED: Final = (
+    Option("run=", "NAME", "a run, in place of BUNDLE"),
+    Option("log_dir=", "DIR", "where runs and their registry are; ./runs otherwise"),
+    Option("tracking.uri=", "URI", "the registry of models:/...; the database beside the runs otherwise"),
+)
 _FIGURES: Final = (
     Option("power=", "0.9", "the chance to find an effect that matters"),
     Option("steps=", "1000", "the time for it"),
@@ -124,25 +129,33 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb(
         "show",
         "what a model is, who made it, and the code it carries",
-        "BUNDLE [--json]",
-        "Hashes every file and runs no code. BUNDLE is a folder with venv.json or policy.json, or a run that has them.",
+        "BUNDLE | run=NAME | models:/NAME@ALIAS [--json] [log_dir=DIR] [tracking.uri=URI]",
+        "Hashes every file and runs no code. BUNDLE is a folder with venv.json or policy.json, or a run that has\n"
+        "them, by its path or its name; models:/NAME@ALIAS or models:/NAME/VERSION is a model that was promoted.",
         "bundle",
-        (("show runs/NAME/policy", "one bundle"), ("show runs/NAME --json", "both of a run, for a script")),
-        (_JSON,),
+        (
+            ("show runs/NAME/policy", "one bundle"),
+            ("show NAME --json", "both of a run, for a script"),
+            ("show models:/pump-policy@champion", "what is in use"),
+        ),
+        (*_NAMED, _JSON),
     ),
     Verb(
         "export",
         "a policy as C99 or ONNX, a venv as ONNX",
-        "BUNDLE [--to c99|onnx] [--out FOLDER] [--name NAME] [--accept-failed-gate]",
+        "BUNDLE | run=NAME | models:/NAME@ALIAS [--to c99|onnx] [--out FOLDER] [--name NAME] ...",
         "What is written is run at export and compared; how far it is off stands in the file. A policy becomes\n"
-        "C99 unless told otherwise; of a venv one step becomes ONNX. See docs/exports.md.",
+        "C99 unless told otherwise; of a venv one step becomes ONNX. A run's name stands for its policy. See\n"
+        "docs/exports.md.",
         "bundle",
         (
             ("export runs/NAME/policy --out plc --name pump", "plc/pump.h and plc/pump.c"),
             ("export runs/NAME/policy --to onnx --out models", "models/policy.onnx"),
-            ("export runs/NAME/venv --to onnx --out models", "models/venv.onnx: one step"),
+            ("export NAME/venv --to onnx --out models", "models/venv.onnx: one step"),
+            ("export models:/pump-policy@champion --out plc", "of the model that is in use"),
         ),
         (
+            *_NAMED,
             Option("--to", "FORMAT", "c99 (default for a policy) or onnx", ("c99", "onnx")),
             Option("--out", "FOLDER", "where it is written; here otherwise"),
             Option("--name", "NAME", "of the files, and of the C functions"),
@@ -152,11 +165,16 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb(
         "compare",
         "runs side by side: settings that differ, verdicts, figures",
-        "RUN RUN ... [--json] [log_dir=DIR]",
-        "RUN is a folder below log_dir, or a path. The figures are those that MLflow shows.",
+        "RUN RUN ... [--json] [log_dir=DIR] [tracking.uri=URI]",
+        "RUN is a folder below log_dir, or a path; models:/NAME@ALIAS stands for the run that the model came from.\n"
+        "The figures are those that MLflow shows.",
         "run",
-        (("compare NAME OTHER", "as a table"), ("compare runs/NAME runs/OTHER --json", "for a script")),
-        (Option("log_dir=", "DIR", "where runs are; ./runs otherwise"), _JSON),
+        (
+            ("compare NAME OTHER", "as a table"),
+            ("compare NAME models:/pump-policy@champion", "with what is in use"),
+            ("compare runs/NAME runs/OTHER --json", "for a script"),
+        ),
+        (*_NAMED[1:], _JSON),
     ),
     Verb(
         "promote",
@@ -177,16 +195,18 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb(
         "serve",
         "a policy behind HTTP beside the plant, or its proposals in a log",
-        "BUNDLE [--port N] [--host HOST] [--shadow LOG] [--outside refuse|clip] [--plants N] ...",
+        "BUNDLE | run=NAME | models:/NAME@ALIAS [--port N] [--host HOST] [--shadow LOG] ...",
         "POST /act takes the values of columns and answers with actions; /schema says which, /health how it\n"
         "stands, /metrics is for Prometheus. In shadow mode proposals are logged beside what the operator did,\n"
         "and nothing else is done. See docs/serving.md.",
         "bundle",
         (
-            ("serve runs/NAME/policy", "on http://127.0.0.1:8000"),
+            ("serve run=NAME", "its policy, on http://127.0.0.1:8000"),
+            ("serve models:/pump-policy@champion --port 8001", "the model that is in use"),
             ("serve runs/NAME/policy --shadow shadow.csv", "log what it would have done"),
         ),
         (
+            *_NAMED,
             Option("--port", "N", "8000 otherwise; 0 takes a free one"),
             Option("--host", "HOST", "127.0.0.1 otherwise: nobody else can ask"),
             Option("--shadow", "LOG", "a .csv or .jsonl file that proposals are appended to"),

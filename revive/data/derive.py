@@ -6,6 +6,7 @@ Histories are always made from the rows of their own trajectory, whatever a file
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -45,7 +46,7 @@ def with_derived(trajectories: Trajectories, graph: DecisionGraph) -> Trajectori
     if len(work.arrays) == len(trajectories.arrays):
         return trajectories
     ordered = {name: work.arrays[name] for name in graph.nodes if name in work.arrays}
-    return Trajectories(ordered, trajectories.ends, work.missing or None, trajectories.time)
+    return replace(trajectories, arrays=ordered, missing=work.missing or None)
 
 
 class _Derivation:

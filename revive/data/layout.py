@@ -56,3 +56,17 @@ class Layout:
             spans.append((start, start + size))
             start += size
         return tuple(spans)
+
+
+@dataclass(frozen=True)
+class Frames:
+    """Where a history lies among the inputs of a network: `count` frames of `width`, from input `start` on.
+
+    state: whether it is that of a state; own: whether of the one that the network predicts.
+    """
+
+    start: int
+    count: int
+    width: int
+    state: bool = False
+    own: bool = False

@@ -12,6 +12,7 @@ import numpy as np
 from revive.data import causal_checks, column_checks, order_checks, row_checks
 from revive.data.checks import ValueChecks
 from revive.data.detectors import Proposal, propose
+from revive.data.duration import duration
 from revive.data.effect_detectors import Effects
 from revive.data.finding import Evidence, Finding, counted
 from revive.data.parallel import one_blas_thread
@@ -35,6 +36,7 @@ class ColumnSummary:
     quartiles: tuple[float, float, float]
     max: float
     missing: int
+    units: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
@@ -48,6 +50,7 @@ class DataReport:
     rows, trajectories: their numbers; 0 where the data could not be read. shortest, longest: in rows.
     applied: the proposals that the graph has in it already, because they hold in every row.
     told_by: what tells one trajectory from the next; empty where nothing does.
+    step_seconds: how long a step takes; None where that is not known.
     """
 
     findings: tuple[Finding, ...]
@@ -59,6 +62,7 @@ class DataReport:
     longest: int = 0
     applied: tuple[Proposal, ...] = ()
     told_by: str = ""
+    step_seconds: float | None = None
 
     @property
     def counts(self) -> str:
@@ -90,6 +94,7 @@ class DataReport:
             "shortest": self.shortest,
             "longest": self.longest,
             "told_by": self.told_by,
+            "step_seconds": self.step_seconds,
             "findings": [finding.to_json() for finding in self.findings],
             "proposals": [proposal.to_json() for proposal in self.proposals],
             "applied": [proposal.to_json() for proposal in self.applied],
@@ -106,7 +111,9 @@ class DataReport:
             length = counted(self.longest, "row") if same else f"{self.shortest} to {self.longest} rows"
             told = self.told_by or ("nothing tells several apart" if self.trajectories == 1 else "")
             by = f" ({told})" if told else ""
-            yield f"{counted(self.trajectories, 'trajectory', 'trajectories')} of {length}, {self.rows} in all{by}"
+            every = f", a row every {duration(self.step_seconds)}" if self.step_seconds else ""
+            several = counted(self.trajectories, "trajectory", "trajectories")
+            yield f"{several} of {length}, {self.rows} in all{every}{by}"
         yield self.counts
         yield from (applied_line(proposal) for proposal in self.applied)
         shown, more = _limited(self.findings)
@@ -188,6 +195,7 @@ def check_data(
         int(lengths.max()),
         tuple(applied),
         trajectories.told_by,
+        trajectories.step_seconds,
     )
 
 
@@ -218,7 +226,9 @@ def _summaries(evidence: Evidence) -> Iterator[ColumnSummary]:
         quarters = np.percentile(evidence.sample.arrays[node][:, number], [25, 50, 75])
         missing = int(masks[node][:, number].sum()) if node in masks else 0
         first, middle, last = (float(value) for value in quarters)
-        yield ColumnSummary(node, column.name, column.type, low, (first, middle, last), high, missing)
+        yield ColumnSummary(
+            node, column.name, column.type, low, (first, middle, last), high, missing, column.units
+        )
 
 
 def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, int]]:

@@ -42,9 +42,11 @@ _COMMANDS: Final = _words(
 )
 _ACTUATORS: Final = _words(
     "valve valves heater heaters heating pump pumps damper dampers insulin bolus basal power fan throttle actuator "
-    "gate dosing dose ventil pumpe heizung klappe"
+    "gate dosing dose ventil pumpe heizung klappe lüfter stellgrad ventilstellung stellwert stellgröße "
+    "vanne pompe chauffage volet ventilateur consigne válvula valvula bomba calefactor compuerta ventilador "
+    "aquecedor valvola pompa riscaldatore pump fläkt värmare spjäll klep verwarming pomp zawór pompa клапан насос"
 )
-_SETPOINTS: Final = _words("set setpoint setpoints sp soll sollwert reference")
+_SETPOINTS: Final = _words("set setpoint setpoints sp soll sollwert reference börvärde punto setpunkt")
 _MEASURED: Final = _words(
     "temp temperature temperatur pressure druck level flow current voltage measured measurement actual ist pv feedback "
     "fb position pos speed rpm status state vibration humidity consumption energy ph concentration density "
@@ -54,10 +56,14 @@ _DISTURBANCES: Final = _words(
     "outdoor outside ambient weather disturbance disturbances demand price forecast wind solar irradiance rain meal "
     "meals carbs cho occupancy door exogenous external"
 )
+_ON_DUTY: Final = _words("operator operators bediener schicht crew")
+_COMPOUND_OUTSIDE: Final = ("aussen", "außen", "umgebung")  # German joins words: Aussentemperatur
+_COMPOUND_ACTUATORS: Final = ("ventil", "pumpe", "heizung", "klappe", "brenner")  # ... and Gasventil
 _COUNTERS: Final = _words(
     "step steps minute minutes min second seconds sec cycle cycles tick ticks sample count counter frame elapsed index "
     "t time timestep timesteps timestamp k n"
 )
+PERCENT: Final = "a unit of [%]"
 _UNIT: Final = re.compile(r"\s*[\[({]([^\])}]*)[\])}]\s*$")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9ß-ÿ])(?=[A-Z])")
 
@@ -81,7 +87,8 @@ def role_by_name(name: str) -> Role | None:
     words = {word for word in said if not word.isdecimal()}
     if not words:
         return None
-    if words <= _DONE | _CUT | {"is", "flag"} or said in (("time", "out"), ("time", "outs")):
+    ending = words & (_DONE | _CUT) and words <= _DONE | _CUT | {"is", "flag", "episode"}
+    if ending or said in (("time", "out"), ("time", "outs")):
         return Role.DONE
     if words & _REWARDS and len(words) <= 2:
         return Role.REWARD
@@ -93,7 +100,8 @@ def role_by_name(name: str) -> Role | None:
         return Role.TRAJECTORY
     if is_time(name):
         return Role.TIME
-    return Role.OUTSIDE if words & _DISTURBANCES else None
+    outside = words & _DISTURBANCES or any(word.startswith(_COMPOUND_OUTSIDE) for word in words)
+    return Role.OUTSIDE if outside or (words & _ON_DUTY and words <= _ON_DUTY | _NUMBERED) else None
 
 
 def is_time(name: str) -> bool:
@@ -113,7 +121,7 @@ def actions_among(names: list[str]) -> dict[str, str]:
     found = {name: f"'{word}' in its name" for name, word in commands.items()}
     for name in names:
         words = {*tokens(name)}
-        acting = words & _ACTUATORS
+        acting = words & _ACTUATORS or {word for word in words if word.endswith(_COMPOUND_ACTUATORS)}
         if (
             name not in found
             and acting
@@ -125,7 +133,7 @@ def actions_among(names: list[str]) -> dict[str, str]:
     if not found:
         found = {n: "a set point by its name" for n in names if {*tokens(n)} & _SETPOINTS}
     if not found:
-        found = {n: "a unit of [%]" for n in names if unit_of(n) == "%" and not {*tokens(n)} & _MEASURED}
+        found = {n: PERCENT for n in names if unit_of(n) == "%" and not {*tokens(n)} & _MEASURED}
     return found
 
 

@@ -23,6 +23,7 @@ _REGULAR: Final = 0.9  # share of equal steps in a column that counts
 _TOGETHER: Final = 5  # rows of an id in a row, below which ids lie interleaved
 _FEW: Final = 1000  # ids beyond which a column is not tried where no name speaks for it
 NO_NODE: Final = "no node"
+TOLD: Final = "as you said"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Marks:
         told = self.wish is not None or has_index
         if self.wish is not None:
             self.dataset["trajectory"] = self.wish[0] if len(self.wish) == 1 else [*self.wish]
-            self.roles.update(dict.fromkeys(self.wish, (Role.TRAJECTORY, "as told")))
+            self.roles.update(dict.fromkeys(self.wish, (Role.TRAJECTORY, TOLD)))
         elif has_index:
             self._index()
         for name in counters:

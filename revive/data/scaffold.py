@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from revive.data.episode_arrays import refuse_layout
 from revive.data.long_format import refuse_long_format
 from revive.data.proposal import quoted
 from revive.data.readers.container import Container, Info
 from revive.data.readers.frames import FRAME, is_frame
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
-from revive.data.roles import Role
-from revive.data.run_marks import NO_NODE
-from revive.data.survey import LAST, Survey, Wishes, survey
+from revive.data.readers.words import unit_in_name
+from revive.data.roles import PERCENT, Role
+from revive.data.run_marks import NO_NODE, TOLD
+from revive.data.survey import BY_NAME, LAST, LEFT, Survey, Wishes, survey
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, UserError
 from revive.graph.names import state_name, transition_name
@@ -26,6 +28,7 @@ from revive.graph.names import state_name, transition_name
 _LEVELS: Final = 10  # whole values up to which a column is taken for a category
 _STEPS: Final = 30  # equally spaced values up to which it is taken for a discrete one
 _MARGIN: Final = 0.25  # of the range seen, added on both sides of what a state may reach
+_LONGEST_UNIT: Final = 20  # characters
 _ROWS: Final = 200_000  # rows in which different values are counted first
 
 
@@ -41,6 +44,14 @@ class Guess:
     dataset: Mapping[str, Any] = field(default_factory=dict)
     taken: Sequence[tuple[str, Sequence[str], str]] = ()
 
+    def doubts(self) -> Iterator[str]:
+        """How the user can say it better, where a column was taken for something by a weak reason alone."""
+        if any(why in _WEAK for role, _, why in self.taken if role == Role.ACTION):
+            yield "if something else is what the operator or a controller sets: --action COLUMN,COLUMN"
+        told = any(why == TOLD for role, _, why in self.taken if role in (Role.OUTSIDE, Role.STATE))
+        if not told and any(why in (LEFT, BY_NAME) for role, _, why in self.taken if role in _NODES):
+            yield "what comes from outside (weather, load, who is on duty) is no state: --exogenous COLUMN,COLUMN"
+
 
 @dataclass(frozen=True)
 class _Node:
@@ -49,6 +60,8 @@ class _Node:
     columns: tuple[str, ...]
     values: FloatArray
     why: tuple[str, ...]
+    units: tuple[str, ...]
+    words: tuple[tuple[str, ...], ...]
 
 
 def guess_description(data: Any) -> str:
@@ -67,6 +80,7 @@ def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | No
     """
     path = FRAME if is_frame(data) else Path(data)
     with open_container(data, ReadOptions(table=table).layout) as container:
+        refuse_layout(container, path)
         refuse_long_format(container, path)
         found = survey(container, wishes or Wishes())
         if table:
@@ -90,6 +104,7 @@ def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | No
 
 
 _NODES: Final = (Role.ACTION, Role.STATE, Role.OUTSIDE)
+_WEAK: Final = (LAST, PERCENT)  # reasons to take a column for an action that are hardly any
 
 
 def _unused(info: Info) -> str:
@@ -115,7 +130,15 @@ def _nodes(container: Container, found: Survey) -> list[_Node]:
     roles, arrays = found.roles, found.arrays
     if not container.is_table:
         return [
-            _Node(name, roles[name][0], _names(name, arrays[name].shape[1]), arrays[name], (roles[name][1],))
+            _Node(
+                name,
+                roles[name][0],
+                _names(name, arrays[name].shape[1]),
+                arrays[name],
+                (roles[name][1],) * arrays[name].shape[1],
+                (_unit(name, container),) * arrays[name].shape[1],
+                (container.infos[name].words,) * arrays[name].shape[1],
+            )
             for name in arrays
             if roles[name][0] in _NODES
         ]
@@ -124,8 +147,19 @@ def _nodes(container: Container, found: Survey) -> list[_Node]:
     for node, role in groups.items():
         if columns := found.of(role):
             values = np.hstack([arrays[name] for name in columns])
-            nodes.append(_Node(node, role, tuple(columns), values, tuple(roles[name][1] for name in columns)))
+            why = tuple(roles[name][1] for name in columns)
+            units = tuple(_unit(name, container) for name in columns)
+            words = tuple(container.infos[name].words for name in columns)
+            nodes.append(_Node(node, role, tuple(columns), values, why, units, words))
     return nodes
+
+
+def _unit(name: str, container: Container) -> str:
+    """The unit that the file or the name tells, without brackets; empty where there is none."""
+    info = container.infos[name]
+    told = "" if info.words else (info.unit or unit_in_name(name))
+    told = " ".join(told.strip().strip("[](){}").split())
+    return told if len(told) <= _LONGEST_UNIT and any(c.isalpha() or c in "%°€$" for c in told) else ""
 
 
 def _names(node: str, width: int) -> tuple[str, ...]:
@@ -163,15 +197,30 @@ def _text(
         lines.append(f"# GUESS: {LAST}: {taken[0].columns[-1]}")
     lines += ["metadata:", "  columns:"]
     for node in nodes:
-        exact = transition_name(node.name) not in graph
-        for number, column in enumerate(node.columns):
-            attributes, why = _attributes(node.values[:, number], exact, node.role != Role.OUTSIDE)
-            what = node.why[min(number, len(node.why) - 1)]
-            line = f"    - {quoted(column)}: {{dim: {quoted(node.name)}, {attributes}}}"
-            lines.append(f"{line}  # GUESS: {' '.join(f'{node.role} ({what}), {why}'.split())}")
+        lines += [
+            _column_line(node, number, transition_name(node.name) not in graph)
+            for number in range(len(node.columns))
+        ]
     lines += ["  graph:  # GUESS: who decides from what, and what follows from what"]
     lines += [f"    {quoted(name)}: [{', '.join(map(quoted, inputs))}]" for name, inputs in graph.items()]
     return "\n".join(lines) + "\n"
+
+
+def _column_line(node: _Node, number: int, exact: bool) -> str:
+    """The line of a column. What the user said of it is no guess, but limits that were read off the logs still are."""
+    attributes, occurs = _attributes(node.values[:, number], exact, node.role != Role.OUTSIDE)
+    unit, why = node.units[number], node.why[number]
+    if words := node.words[number]:
+        occurs = ", ".join(f"{value} is {word}" for value, word in enumerate(words))
+    attributes += f", units: {quoted(unit)}" if unit else ""
+    line = f"    - {quoted(node.columns[number])}: {{dim: {quoted(node.name)}, {attributes}}}"
+    limited = " GUESS: the limits;" if "min:" in attributes else ""
+    said = (
+        f"{node.role}, as you said;{limited} {occurs}"
+        if why == TOLD
+        else f"GUESS: {node.role} ({why}), {occurs}"
+    )
+    return f"{line}  # {' '.join(said.split())}"
 
 
 def _attributes(values: FloatArray, exact: bool, bounded: bool) -> tuple[str, str]:

@@ -75,16 +75,19 @@ class Scenario:
         phase = (first - start + steps) % (2 * (span - 1))
         return start + np.minimum(np.minimum(phase, 2 * (span - 1) - phase), stop - start - 1)
 
+    def behind(self, rows: IntArray, ages: IntArray) -> IntArray:
+        """The rows so many steps before `rows`; the first one of a piece stands for those before it. Broadcast."""
+        first, _ = self._piece(rows)
+        return np.maximum(rows - ages, first)
+
     def values(self, graph: DecisionGraph, node: str, rows: IntArray) -> FloatArray:
         """A node at some rows, (*rows.shape, d), physical units; the frames of a history side by side."""
         spec = graph[node].history
         if spec is None:
             return self.arrays[node][rows]
-        first, _ = self._piece(rows)
         ages = range(spec.lookback, spec.delay - 1, -1)
-        return np.concatenate(
-            [self.arrays[spec.source][np.maximum(rows - age, first)] for age in ages], axis=-1
-        )
+        frames = [self.arrays[spec.source][self.behind(rows, np.asarray(age))] for age in ages]
+        return np.concatenate(frames, axis=-1)
 
     def _piece(self, rows: IntArray) -> tuple[IntArray, IntArray]:
         """The first row of the piece that each row is in, and the one behind it."""

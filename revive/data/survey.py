@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from revive.data.companions import qualities, refuse_events, refuse_own_times, refuse_unread_times
 from revive.data.readers.container import AND, TRAJECTORY, Container, Part
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
-from revive.data.roles import Role, actions_among, is_setpoint, role_by_name
-from revive.data.run_marks import NO_NODE, Marks
+from revive.data.roles import Role, actions_among, is_setpoint, role_by_name, tokens
+from revive.data.run_marks import NO_NODE, TOLD, Marks
 from revive.data.sentinels import sentinels
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems, suggestion
@@ -21,6 +22,8 @@ from revive.graph.names import name_fault, state_name, transition_name
 
 _log = logging.getLogger("revive")
 LAST: Final = "nothing reads like an action, so the last column is taken for it"
+LEFT: Final = "what is left"
+BY_NAME: Final = "its name"
 _ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
 
 
@@ -88,6 +91,12 @@ class _Surveyor:
         )
         marks.find()
         nodes = [name for name in usable if name not in found.roles]
+        if time := found.dataset.get("time"):
+            refuse_events(self._container, found.arrays, nodes, time)
+        free = [name for name in nodes if name not in self._named]
+        judged = qualities(self._container, found.arrays, free)
+        found.roles.update({name: (NO_NODE, why) for name, why in judged.items()})
+        nodes = [name for name in nodes if name not in judged]
         self._mark_nodes(nodes)
         found.arrays = {name: self._seen(name) for name in usable}
         nodes = [name for name in usable if found.roles[name][0] in _NODES]
@@ -160,9 +169,10 @@ class _Surveyor:
         """Finds the column of times: as told, else by its name, else the only one of dates."""
         found, wish = self._found, self._wishes.time
         if wish is not None:
-            found.roles[wish], found.dataset["time"] = (Role.TIME, "as told"), wish
+            found.roles[wish], found.dataset["time"] = (Role.TIME, TOLD), wish
             return
         if not self._container.is_table:
+            self._mark_array_of_times()
             return
         free = [name for name in self._infos if name not in self._named and name not in found.roles]
         named = [name for name in free if role_by_name(name) is Role.TIME and self._could_be_time(name)]
@@ -172,12 +182,30 @@ class _Surveyor:
             seen = self._different(choice) if len(choice) > 1 else {}
             # a date with its time of day before one without, and that before a time of day alone; what stands still
             # (when a query began, when a record was made) behind what moves
-            name = min(choice, key=lambda name: (not seen.get(name, True), _PARTIAL.index(self._holds(name))))
+            name = min(choice, key=lambda name: (not seen.get(name, True), *self._doubts(name)))
             why = "its name" if name in named else "it holds dates"
             found.roles[name], found.dataset["time"] = (Role.TIME, why), name
             for part in name.split(AND):
                 if part != name and self._infos[part].numeric:
                     found.roles[part] = (NO_NODE, "a part of the time")
+            refuse_own_times(self._container, name)
+        else:
+            refuse_unread_times(self._container)
+
+    def _mark_array_of_times(self) -> None:
+        """Among arrays, the one that is called so, and rises."""
+        found = self._found
+        for name in found.arrays:
+            if role_by_name(name) is not Role.TIME or name in self._named or self._infos[name].width > 1:
+                continue
+            steps = np.diff(found.arrays[name][:, 0])
+            if (steps >= 0).all() and (steps > 0).any() and "time" not in found.dataset:
+                found.roles[name], found.dataset["time"] = (Role.TIME, "its name"), name
+
+    def _doubts(self, name: str) -> tuple[int, bool, bool]:
+        """What speaks against a column of times: parts of them, numbers among dates, a clock that is put back."""
+        info = self._infos[name]
+        return _PARTIAL.index(self._holds(name)), info.kind != "dates", "utc" not in tokens(name)
 
     def _different(self, names: Sequence[str]) -> dict[str, bool]:
         """Name -> whether there are different times in it."""
@@ -196,7 +224,7 @@ class _Surveyor:
         if name not in self._found.arrays:
             return False
         steps = np.diff(self._found.arrays[name][:, 0])
-        return not len(steps) or bool((steps >= 0).mean() >= 0.5) or bool((steps <= 0).all())
+        return not len(steps) or bool((steps >= 0).mean() >= 0.7) or bool((steps <= 0).all())
 
     def _mark_values(self, usable: Sequence[str]) -> None:
         """What never varies, or counts the rows, is no node."""
@@ -223,7 +251,7 @@ class _Surveyor:
         }
         told |= dict.fromkeys(wishes.action or (), Role.ACTION)
         for name, role in told.items():
-            roles[name] = (role, "as told")
+            roles[name] = (role, TOLD)
         names = [name for name in names if name not in told]
         sets = actions_among(names)
         if wishes.action is None:
@@ -251,11 +279,11 @@ class _Surveyor:
             and wishes.exogenous is None
             and (role_by_name(name) is Role.OUTSIDE or is_setpoint(name))
         ):
-            why = "a set point by its name" if is_setpoint(name) else "its name"
+            why = "a set point by its name" if is_setpoint(name) else BY_NAME
             return Role.OUTSIDE, why
         if wishes.state is not None:
             return NO_NODE, "not named as a state"
-        return Role.STATE, "what is left"
+        return Role.STATE, LEFT
 
 
 _PARTIAL: Final = ("", "days", "times of day")
@@ -263,4 +291,5 @@ _NODES: Final = (Role.STATE, Role.ACTION, Role.OUTSIDE)
 
 
 def _counts_rows(values: FloatArray) -> bool:
-    return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))
+    with np.errstate(invalid="ignore"):  # infinite values
+        return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))

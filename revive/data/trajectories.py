@@ -25,6 +25,7 @@ class Trajectories:
     missing: node -> (N, d) bool, true where the log held no value; None where every value is known
     time:    (N,) seconds, or the unit of the log's own time column; None where the log tells no time
     unused_times: what the log holds that looks like the time of a row, where none was named
+    step_seconds: how long a step usually takes; None where the log does not tell it, or steps are uneven
     told_by: what said where trajectories end, as a phrase; empty where nothing did, and there is one
 
     Arrays are shared: do not write into them. Parts that are not one run of rows copy an array when it is
@@ -37,6 +38,7 @@ class Trajectories:
     time: FloatArray | None = None
     told_by: str = ""
     unused_times: tuple[str, ...] = ()
+    step_seconds: float | None = None
 
     def __post_init__(self) -> None:
         if self.ends.ndim != 1 or len(self.ends) == 0 or np.any(np.diff(self.ends, prepend=0) <= 0):

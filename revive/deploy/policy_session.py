@@ -10,11 +10,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from revive.deploy.distribution import NodeDistribution
-from revive.deploy.reading import nodes_of_frame
+from revive.deploy.distribution import MemberDistribution
 from revive.deploy.values import Form, Tensors, read, within
 from revive.errors import Problem, UserError
-from revive.policy.memory import Controller, controller, memory_of
+from revive.policy.memory import memory_of
 from revive.policy.policy import Policy
 from revive.runtime.session import Session
 
@@ -35,16 +34,17 @@ class PolicySession:
         self.post_process: Callable[[Any, Any], Any] | None = None
         self._generator = torch.Generator().manual_seed(0)
 
-    def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Arrays:
+    def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Any:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}, inside its declared limits.
 
-        observation may also be a frame (pandas, polars) with a column of each name. Nodes that the policy does not
+        A frame (pandas, polars) with a column of each name is answered by one of the target's columns.
+        Nodes that the policy does not
         see are ignored. Tensors are answered by tensors, through which gradients flow. With deterministic False the
         policy explores as it did in training. Raises UserError for missing nodes, wrong shapes and values that are not
         finite.
         """
         action, form = self._decided(observation, deterministic, True)
-        return {self.target: form.node(action)}
+        return form.nodes({self.target: action}, self.model.graph)
 
     def infer(
         self, state: Mapping[str, ArrayLike], deterministic: bool = True, clip: bool = True
@@ -60,12 +60,12 @@ class PolicySession:
             answer = form.node(action)
         return answer if self.post_process is None else self.post_process(state, answer)
 
-    def node_dist(self, state: Mapping[str, ArrayLike]) -> NodeDistribution:
+    def node_dist(self, state: Mapping[str, ArrayLike]) -> MemberDistribution:
         """What the action is drawn from where the policy explores. Raises UserError as `act` does."""
         values, form = read(state, self.inputs, self.model.graph, lead=1)
         with torch.set_grad_enabled(form.with_gradients and torch.is_grad_enabled()):
             outputs = self.model.distribution(self._seen(values))
-        return NodeDistribution(self.target, self.model.codec[self.target], self.model.layout, outputs)
+        return MemberDistribution(outputs, self.model.layout, self.target, self.model.codec[self.target])
 
     def _decided(self, observation: Any, deterministic: bool, clip: bool) -> tuple[Tensor, Form]:
         """The action, (B, d), physical."""
@@ -105,27 +105,20 @@ class PolicySession:
         )
         return UserError(Problem(what, remedy=remedy))
 
-    def start(self) -> Controller:
-        """A controller for one run of a plant (or B at once), which remembers what the policy needs of the past.
+    def start(self, before: Any = None) -> Session:
+        """A controller for one run of a plant (or N at once), which remembers what the policy needs of the past.
 
-        It takes what is seen in a step, node -> (B, d) or (d,), or a frame, and returns {target: (B, d) or (d,)};
-        histories and step counters among the inputs are kept by itself. It raises UserError as `act` does.
+        It is called with what is seen in a step, node -> (N, d) or (d,), or a frame, and answers as `Session.act` does;
+        the first call says how many plants there are. before: as of `session`.
         """
-        act, graph = controller(self.model), self.model.graph
-        shown = memory_of(self.model).shown(self.target)
-        own = tuple(name for name in self.inputs if name not in shown)
+        return self.session(None, before)
 
-        def controlled(seen: Mapping[str, ArrayLike]) -> Arrays:
-            nodes = nodes_of_frame(seen, shown, graph)
-            values, form = read(nodes, (*shown, *(name for name in own if name in nodes)), graph, lead=1)
-            action = act({name: value.detach().cpu().numpy() for name, value in values.items()})
-            return {self.target: form.node(torch.as_tensor(action[self.target]))}
+    def session(self, plants: int | None = 1, before: Any = None) -> Session:
+        """A controller of so many plants, which keeps histories and step counters, on arrays or frames.
 
-        return controlled
-
-    def session(self, plants: int = 1) -> Session:
-        """A controller of so many plants, which keeps histories and step counters, on arrays or frames."""
-        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants)
+        before: where the actuator stands, {target: (d,)}, or what else was before the first step; see `Session.reset`.
+        """
+        return Session(self.act, memory_of(self.model), self.model.graph, self.target, plants, before)
 
     @property
     def target_policy_name(self) -> str:

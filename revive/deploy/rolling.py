@@ -30,7 +30,7 @@ class Rollout:
 
     Args:
         venv: the model.
-        start: states, histories, step counter -> (B, d).
+        start: states, histories, step counter -> (B, d); decisions: what was done in the steps before.
         given: node -> (T, B, d); it is not computed then.
         policy: decides its node.
         mode: who answers and what is drawn (see `modes`); None for the members' mean of rollouts of their own.
@@ -110,7 +110,9 @@ class Rollout:
                 self.venv, graph.step, torch.zeros(self.count, 1, dtype=torch.float64)
             )
         past = {name: past_of(self.venv, name, first.pop(name)) for name in graph.histories if name in first}
-        pasts = plan.pasts(past, first, {name: series[0] for name, series in self.given.items()})
+        done = {name: first.pop(name) for name in graph.decisions if name in first}
+        now = {name: series[0] for name, series in self.given.items()}
+        pasts = plan.pasts(past, {**first, **done}, now)
         named = {
             self.branches.names[kept.slot]: frames for kept, frames in zip(plan.histories, pasts, strict=True)
         }

@@ -172,6 +172,19 @@ class Simulation:
             raise UserError(Problem(what, remedy=suggestion(unknown[0], self._branches.known())))
         return self._physical(asked)
 
+    def before(self, rows: ArrayLike | None = None, steps: int | None = None) -> Arrays:
+        """What was logged before the start of the plants: node -> (T, B, d), physical units, the oldest row first.
+
+        It is what a policy's session is told: `policy.session(B, before=plants.before())`. rows: of these plants alone.
+        steps: T; as many as the graph looks back without it. Where a trajectory began, its first row stands for those
+        before it.
+        """
+        count = max(1, self.graph.lookback if steps is None else steps)
+        first = self.first.cpu().numpy()
+        chosen = first if rows is None else first[np.asarray(rows, dtype=np.int64)]
+        at = self.scenario.behind(chosen, np.arange(count, 0, -1)[:, None])
+        return {name: values[at] for name, values in self.scenario.arrays.items()}
+
     @torch.no_grad()
     def step(self, action: Mapping[str, ArrayLike]) -> Arrays:
         """One time step of all plants. action: {target: (B, d)}, physical units; beyond a limit, the limit is taken.

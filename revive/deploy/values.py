@@ -14,7 +14,7 @@ from revive.deploy import reading
 from revive.errors import Problems, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import Outside, limits
-from revive.graph.names import transition_name
+from revive.runtime.frames import framed, framed_series, is_frame, nodes_of
 
 Tensors = dict[str, Tensor]
 Kind = Literal["arrays", "tensors", "frame"]
@@ -46,32 +46,15 @@ class Form:
         """Several nodes: {node: value}, or a frame with their columns, `next_` before those of a transition."""
         if self.kind != "frame":
             return {name: self.node(value) for name, value in found.items()}
-        made: dict[str, Any] = {}
-        for name, value in found.items():
-            if graph[name].history is None:
-                said = transition_name if name in graph.transitions else str
-                names = [said(column.name) for column in graph.columns(name)]
-                made.update(zip(names, value.detach().cpu().numpy().T, strict=True))
-        index = {"index": self.like.index} if hasattr(self.like, "index") else {}
-        return type(self.like)(made, **index)
+        arrays = {name: value.detach().cpu().numpy() for name, value in found.items()}
+        return framed(self.like, arrays, graph)
 
-
-def is_frame(values: Any) -> bool:
-    """Whether it is a data frame of pandas or polars."""
-    return not isinstance(values, Mapping) and hasattr(values, "columns") and hasattr(values, "to_numpy")
-
-
-def nodes_in(values: Any, graph: DecisionGraph) -> Mapping[str, Any]:
-    """All nodes, (B, d), whose columns a frame has, `next_` before those of a transition; anything else as it is."""
-    if not is_frame(values):
-        return values
-    known, found = {str(name) for name in values.columns}, {}
-    for node in graph.nodes:
-        named = transition_name if node in graph.transitions else str
-        own = [named(column.name) for column in graph.columns(node)]
-        if graph[node].history is None and known.issuperset(own):
-            found[node] = np.column_stack([np.asarray(values[name], dtype=object) for name in own])
-    return found
+    def series(self, found: Mapping[str, Tensor], graph: DecisionGraph) -> Any:
+        """Several nodes over time, (T, B, d): likewise, with a row for each step of each branch in a frame."""
+        if self.kind != "frame":
+            return {name: self.node(value) for name, value in found.items()}
+        arrays = {name: value.detach().cpu().numpy() for name, value in found.items()}
+        return framed_series(self.like, arrays, graph)
 
 
 def read(values: Any, needed: Sequence[str], graph: DecisionGraph, lead: int) -> tuple[Tensors, Form]:
@@ -81,7 +64,7 @@ def read(values: Any, needed: Sequence[str], graph: DecisionGraph, lead: int) ->
     """
     problems, found, single = Problems(), {}, False
     like = values if is_frame(values) else None
-    nodes = reading.nodes_of_frame(values, needed, graph)
+    nodes = nodes_of(values, needed, graph)
     for name in needed:
         if name not in nodes:
             close = nearest(name, nodes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,6 @@ from torch import Tensor
 
 from revive.data.scenario import Scenario
 from revive.deploy.policy_session import PolicySession
-from revive.deploy.reading import nodes_of_frame
 from revive.deploy.simulation import Simulation, Starts, View
 from revive.deploy.values import Form, Tensors, read
 from revive.deploy.verbs import Values, Verbs
@@ -20,6 +19,7 @@ from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.found import stand_ins
 from revive.graph.limits import Outside
 from revive.policy.reward import Reward
+from revive.runtime.frames import is_frame, nodes_of
 from revive.venv.modes import Mode, check_mode
 from revive.venv.virtual_env import VirtualEnv
 
@@ -51,8 +51,8 @@ class VenvSession(Verbs):
         deterministic: bool = True,
         seed: int | None = None,
         outside: Outside = "refuse",
-    ) -> Arrays:
-        """One time step: every leaf, node -> (B, d) or (d,), or a frame, to every node that is computed.
+    ) -> Any:
+        """One time step: every leaf, node -> (B, d) or (d,), or a frame, to every node that is computed, as what came.
 
         outside: whether values beyond a declared limit are refused, or the limit is taken in their place.
         Histories are optional: without one, the present value stands for the earlier ones.
@@ -62,10 +62,12 @@ class VenvSession(Verbs):
         """
         named = (*self.graph.leaves, *self.graph.decisions)
         optional = (*self.graph.decisions, self.graph.step, *stand_ins(self.graph.found))
-        nodes = nodes_of_frame(values, named, self.graph, optional)
+        nodes = nodes_of(values, named, self.graph, optional)
         forced = [name for name in self.graph.decisions if name in nodes]
         found, form = self._one_step(nodes, forced, deterministic, seed, outside, True)
-        return {name: form.node(found[name]) for name in self.graph.order}
+        if is_frame(values):
+            form = Form("frame", form.single, values)
+        return form.nodes({name: found[name] for name in self.graph.order}, self.graph)
 
     # -- many steps ------------------------------------------------------------------------------
 
@@ -81,9 +83,11 @@ class VenvSession(Verbs):
         outside: Outside = "refuse",
         reward: RewardOf | bool | None = None,
         nodes: Sequence[str] | None = None,
-    ) -> Arrays:
+    ) -> Any:
         """Many time steps from `start`: state node -> (B, d); a history among them -> (B, frames * d), optional.
 
+        A decision node in `start`, unless that is a frame, is what was done before the first step: where the actuator
+        stands, for histories of it.
         given: exogenous node -> (T, B, d) (needed for each), or decision node whose actions are recorded; or a frame
         with a row for each step of a lone branch, where columns that nobody needs are ignored.
         horizon: number of steps; the length of `given` where there is one.
@@ -94,7 +98,8 @@ class VenvSession(Verbs):
         reward: a reward file, its get_reward, or True for the bundle's; what it pays then stands beside the nodes as
         `reward`, (T, B, 1).
         nodes: what is to be returned, all nodes without it; a long rollout of many branches takes the less memory.
-        Returns node -> (T, B, d). Raises UserError as `step` does.
+        Returns node -> (T, B, d); or, where `start` is a frame, one with a row for each step of each branch, and with
+        `branch` and `step` in front. Raises UserError as `step` does.
         """
         policy = policy or self.policy
         given = {} if given is None else self._series_of_frame(given, policy)
@@ -104,7 +109,8 @@ class VenvSession(Verbs):
             policy = None  # recorded actions come before what was put in the behaviour's place
         replayed = (*self.model.replayed_nodes, *forced)
         series, late = read(given, replayed, self.graph, lead=2)
-        kept, form = read(start, self._kept(start), self.graph, lead=1)
+        done = () if is_frame(start) else tuple(name for name in self.graph.decisions if name in start)
+        kept, form = read(start, (*self._kept(start), *done), self.graph, lead=1)
         form = late if late.kind == "tensors" else Form(form.kind, False, form.like)
         steps = (len(next(iter(series.values()))) if series else 1) if horizon is None else horizon
         self._require_rollout(kept, series, steps, policy, nodes)
@@ -124,14 +130,14 @@ class VenvSession(Verbs):
             reward=pay,
             nodes=nodes,
         )
-        return {name: form.node(value) for name, value in rolled.items()}
+        return form.series(rolled, self.graph)
 
     def _series_of_frame(self, given: Values, policy: PolicySession | None) -> Values:
         """The steps of a lone branch out of a frame, (T, 1, d); anything else as it is."""
         decisions = [name for name in self.graph.decisions if policy is None or name != policy.target]
         named = (*self.model.replayed_nodes, *decisions)
         optional = [*decisions, *stand_ins(self.graph.found)]
-        found = nodes_of_frame(given, named, self.graph, optional)
+        found = nodes_of(given, named, self.graph, optional)
         if found is given:
             return given
         return {name: np.asarray(value)[:, np.newaxis] for name, value in found.items()}

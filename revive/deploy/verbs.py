@@ -15,14 +15,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from revive.data.scenario import Scenario
-from revive.deploy.distribution import NodeDistribution
+from revive.deploy.distribution import MemberDistribution
 from revive.deploy.policy_session import PolicySession
 from revive.deploy.rolling import Answers, Rollout, actor_of, look_at
-from revive.deploy.values import Form, Tensors, is_frame, legal, nodes_in, read, within
+from revive.deploy.values import Form, Tensors, legal, read, within
 from revive.errors import Problem, UserError, suggestion
 from revive.graph.found import stand_ins
 from revive.graph.limits import Outside
 from revive.policy.reward import Reward
+from revive.runtime.frames import is_frame, joined, nodes_in
 from revive.venv.virtual_env import VirtualEnv
 
 Values = Mapping[str, ArrayLike]
@@ -107,7 +108,7 @@ class Verbs:
             return Form("frame", form.single, state).nodes({name: value}, self.graph)
         return form.node(value)
 
-    def node_dist(self, name: str, state: Values) -> NodeDistribution:
+    def node_dist(self, name: str, state: Values) -> MemberDistribution:
         """What the members say of one learned node in `state`. Raises UserError as `step` does."""
         nodes = self._without(name, state)
         if name not in self.graph.learned:
@@ -122,7 +123,7 @@ class Verbs:
             branches, _ = look_at(self.model, wanted, nodes, policy=self.policy)
             outputs = branches.distribution(name)
         codec = self.model.codec
-        return NodeDistribution(name, codec[name], codec.layout(name), outputs)
+        return MemberDistribution(outputs, codec.layout(name), name, codec[name])
 
     def _without(self, name: str, state: Values) -> dict[str, Any]:
         """The nodes of `state` but one. Raises UserError where there is no such node."""
@@ -252,7 +253,4 @@ def _joined(state: Any, fresh: Any) -> Any:
     """`state` and what was computed, as one dict or frame; what was computed comes first where both have it."""
     if not is_frame(state):
         return {**state, **fresh}
-    made = {str(name): state[name] for name in state.columns}
-    made |= {str(name): fresh[name] for name in fresh.columns}
-    index = {"index": state.index} if hasattr(state, "index") else {}
-    return type(state)(made, **index)
+    return joined(state, fresh)

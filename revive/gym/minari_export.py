@@ -125,7 +125,8 @@ def _decider(
     venv: VenvSession, plants: Simulation, policy: PolicySession | Decide | None, seed: int | None
 ) -> Callable[[], Mapping[str, Any]]:
     if isinstance(policy, PolicySession):
-        session = policy.session(plants.plants)
+        known = {name: past for name, past in plants.before().items() if name in policy.model.graph}
+        session = policy.session(plants.plants, before=known)
         return lambda: session.act(plants.observe(session.seen))
     if policy is not None:
         return lambda: policy(plants.observe())

@@ -7,9 +7,10 @@ from typing import Final, Literal
 
 from torch import Tensor, nn
 
+from revive.data.layout import Frames
 from revive.nn.any_step import AnyStepNet
 from revive.nn.ensemble import Activation, EnsembleLinear, EnsembleNorm, LinearSkipNet, SkipNet
-from revive.nn.over_time import GAIN, Frames, LSTMNet, OverTime, RecurrentNet, TransformerNet
+from revive.nn.over_time import GAIN, LSTMNet, OverTime, RecurrentNet, TransformerNet
 
 Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
 USUAL_HIDDEN: Final = (64, 64)  # of backbones that do not grow

@@ -8,31 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from revive.data.layout import Frames
 from revive.nn.ensemble import Activation, EnsembleLinear, EnsembleNorm, SkipNet
 
 MOST_HEADS: Final = 4
 GAIN: Final = math.sqrt(3.0)
-
-
-@dataclass(frozen=True)
-class Frames:
-    """Where a history lies among the inputs of a network: `count` frames of `width`, from input `start` on.
-
-    state: whether it is that of a state; own: whether of the one that the network predicts.
-    """
-
-    start: int
-    count: int
-    width: int
-    state: bool = False
-    own: bool = False
 
 
 class OverTime(SkipNet):

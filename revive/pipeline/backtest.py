@@ -26,7 +26,8 @@ from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows, observed_range
 from revive.errors import Problem, UserError
 from revive.pipeline.context import Context, TrainingContext
-from revive.pipeline.inputs import Inputs, read_options
+from revive.pipeline.inputs import Inputs
+from revive.pipeline.logs import read_options
 from revive.pipeline.stages import train, venv_learner
 from revive.policy.controllers import fit_controller, pieces_by_behaviour, pieces_by_label
 from revive.policy.evaluation import EvaluationEnvironment

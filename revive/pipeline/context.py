@@ -18,7 +18,8 @@ from revive.data.codec import Codec
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.pipeline.inputs import Inputs, Task
+from revive.pipeline.inputs import Inputs
+from revive.pipeline.task import Task
 from revive.report.terminal import Terminal
 from revive.runs import RunFolder, Stopped
 from revive.tracking.base import StageTracker, Tracker

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
 from revive.config.run_arguments import RunArguments
+from revive.data.duration import in_time
 from revive.data.trajectories import Trajectories
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.units import units_of, with_unit
 from revive.pipeline.finished import settings_of
 from revive.pipeline.inputs import Inputs, gather
 from revive.pipeline.trust import cards_of
@@ -50,7 +52,7 @@ def design_experiment(arguments: Sequence[str]) -> None:
     write_json(folder / "design_experiment.json", {"dithers": [dither.to_json() for dither in plan]})
     file = _write_csv(folder, plan, int(given.number("seed", 0, 0, 2**31)))
     terminal = Terminal()
-    terminal.console.print(_table(plan))
+    terminal.console.print(_table(plan, inputs.logs.step_seconds, units_of(inputs.graph)))
     if file is None:
         terminal.note("\nno experiment is needed: the logs tell the effect of every action")
     else:
@@ -93,7 +95,8 @@ def _write_csv(folder: Path, plan: Sequence[Dither], seed: int) -> Path | None:
     return file
 
 
-def _table(plan: Sequence[Dither]) -> Table:
+def _table(plan: Sequence[Dither], step: float | None, units: Mapping[str, str]) -> Table:
+    """step: how long a step takes, in seconds, where that is known. units: of columns."""
     table = Table(title="Moves to add to each action", **PLAIN)
     heads = (
         "action",
@@ -111,7 +114,14 @@ def _table(plan: Sequence[Dither]) -> Table:
         if not dither.needed:
             table.add_row(dither.action, "nothing", "", "", "", "", "", dither.because)
             continue
-        added = f"{dither.disturbs:.3g} of {dither.output} (sd)"
-        cells = (f"{dither.amplitude:.3g}", str(dither.hold), str(dither.steps), f"{dither.power:.0%}", added)
-        table.add_row(dither.action, *cells, f"{dither.bound:.3g}", dither.because)
+        unit = units.get(dither.output, "")
+        added = f"{with_unit(f'{dither.disturbs:.3g}', unit)} of {dither.output} (sd)"
+        cells = (
+            with_unit(f"{dither.amplitude:.3g}", units.get(dither.action, "")),
+            f"{dither.hold}{in_time(dither.hold, step)}",
+            f"{dither.steps}{in_time(dither.steps, step)}",
+            f"{dither.power:.0%}",
+            added,
+        )
+        table.add_row(dither.action, *cells, with_unit(f"{dither.bound:.3g}", unit), dither.because)
     return table

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import yaml
+
 from revive.config.settings import Settings
 from revive.data.finding import Finding, counted, warning
 
@@ -29,6 +31,24 @@ def unfinished(settings: Settings) -> Iterator[Finding]:
         yield warning(
             "placeholder-reward", what, f"write get_reward in {reward}, and drop the word placeholder"
         )
+
+
+def guessed_limits(settings: Settings) -> set[str]:
+    """The columns whose limits are still marked as a guess."""
+    description, found = settings.dataset.description, set()
+    for line in _lines(description) if isinstance(description, Path) else ():
+        if not _is_guess(line):
+            continue
+        try:
+            entry = yaml.safe_load(line)
+        except yaml.YAMLError:
+            continue  # a column that is described over several lines, or no column
+        for column in entry if isinstance(entry, list) else ():
+            if isinstance(column, dict):
+                found |= {
+                    str(k) for k, of in column.items() if isinstance(of, dict) and of.keys() & {"min", "max"}
+                }
+    return found
 
 
 def _is_guess(line: str) -> bool:

@@ -13,8 +13,10 @@ from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.graph.found import stand_ins
+from revive.graph.units import units_of
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
+from revive.pipeline.drafts import guessed_limits
 from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
@@ -22,6 +24,7 @@ from revive.pipeline.problems import evaluation_environment
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
+from revive.policy.guessed import about_guessed_limits
 from revive.policy.simulator import Truth
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
 from revive.report import figures
@@ -55,6 +58,8 @@ def evaluate(
                 "sha256": context.data_hash,
                 "rows": context.inputs.logs.rows,
                 "trajectories": context.inputs.logs.count,
+                "step_seconds": context.inputs.logs.step_seconds,
+                "units": units_of(context.inputs.graph),
             },
             venv={
                 **_venv_summary(venv, errors),
@@ -111,7 +116,9 @@ def _policy_summary(
         return figures, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
-    return figures, [*learned.verdicts, *about_conduct(found.uses), *about_promise(figures)]
+    units, guessed = units_of(context.inputs.graph), guessed_limits(context.settings)
+    leaning = about_guessed_limits(found.uses, guessed, units)
+    return figures, [*learned.verdicts, *about_conduct(found.uses), *leaning, *about_promise(figures)]
 
 
 def _causal(context: Context) -> dict[str, Any]:

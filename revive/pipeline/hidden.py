@@ -14,6 +14,7 @@ from revive.data.finding import sample_windows
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import StandIn
+from revive.graph.units import with_unit
 from revive.pipeline.inputs import Inputs, rewritten
 from revive.trust.card import Cards, CausalCard
 from revive.trust.question import questions
@@ -76,9 +77,10 @@ def _told(inputs: Inputs, said: StandIn, card: CausalCard) -> str | None:
     effect = effect_beside(question, lasting, card.node, card.action, card.output)
     if (effect > 0) != (card.declared == "increasing"):
         return None
+    size = with_unit(f"{effect:.3g}", card.units)
     return (
         f"{said.node}: what lasts in the moves of '{card.action}' and nothing logged explains; it stands in for the "
-        f"hidden cause, beside it the effect on '{card.output}' is {effect:.3g} (dataset.proposals=ask leaves it out)"
+        f"hidden cause, beside it the effect on '{card.output}' is {size} (dataset.proposals=ask leaves it out)"
     )
 
 

@@ -34,7 +34,9 @@ REWARD = '''"""The reward of experiment `{name}`: fill it in. Larger is better."
 def get_reward(data):
     """data: node -> tensor (N, columns) in physical units; returns (N, 1), each row from itself alone.
 
-    {placeholder}: `{node}` is wanted near the median of the logs. Nodes: {nodes}.
+    {placeholder}: `{node}` is wanted near the median of the logs.
+    Nodes and their columns, which are taken by number, data["{node}"][..., {column}:{after}]:
+{nodes}
     """
     return -abs(data["{node}"][..., {column}:{after}] - {goal:.6g})
 '''
@@ -104,6 +106,7 @@ def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
     first, second = (min(40, max(len(row[number]) for row in rows)) for number in (0, 1))
     for role, names, why in rows:
         yield f"  {role:<{first}}  {names:<{second}}  {f'({why})' if why else ''}".rstrip()
+    yield from (f"    {doubt}" for doubt in guessed.doubts())
     shortest, longest = int(logs.lengths.min()), int(logs.lengths.max())
     length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
     if logs.count == 1 and not logs.told_by:
@@ -159,6 +162,14 @@ def _escaped(value: Any) -> Any:
     return re.sub(r"(\\*)\$\{", lambda found: 2 * found[1] + r"\${", value)
 
 
+def _numbered(graph: DecisionGraph, node: str, most: int = 20) -> str:
+    """`0 temperature, 1 humidity`, safe inside a docstring."""
+    columns = graph.columns(node)
+    names = [" ".join(c.name.replace("\\", "/").replace('"', "'").split()) for c in columns[:most]]
+    more = f" and {len(columns) - most} more" if len(columns) > most else ""
+    return ", ".join(f"{number} {name}" for number, name in enumerate(names)) + more
+
+
 def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
     """A reward that runs: the first continuous column of a next state near its median."""
     candidates = [*graph.transitions, *graph.decisions]
@@ -167,7 +178,7 @@ def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:
         (candidates[0], 0),
     )
     goal = float(np.median(logs.arrays[node][:, column]))
-    nodes = ", ".join(graph.nodes)
+    nodes = "\n".join(f"        {name}: {_numbered(graph, name)}" for name in graph.nodes)
     return REWARD.format(
         name=name, node=node, column=column, after=column + 1, goal=goal, nodes=nodes, placeholder=PLACEHOLDER
     )

@@ -14,6 +14,7 @@ from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import read_venv
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.columns import Column
+from revive.graph.compared import differences
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import TrainingContext
 from revive.policy.clone import clone_behaviour
@@ -22,6 +23,7 @@ from revive.policy.horizon import Horizon, response, trusted_steps
 from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
+from revive.venv.forms import without_memory
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
 from revive.venv.row_weights import row_weights
@@ -34,8 +36,12 @@ def earlier_venv(context: TrainingContext, same_graph: bool = True) -> VirtualEn
     if path is None:
         return None
     venv = read_venv(path, context.inputs.code)
-    if same_graph and venv.graph != context.inputs.graph:
-        raise UserError(Problem("this venv was learned for another decision flow graph", path))
+    task = context.inputs.task
+    differ = differences(venv.graph, context.inputs.graph, None if task is None else task.decides)
+    if same_graph and differ:
+        what = f"this venv was learned for another decision flow graph: {', '.join(differ)}"
+        remedy = "only what the policy's own node sees may differ; learn the venv again for anything else"
+        raise UserError(Problem(what, path, remedy=remedy))
     return venv
 
 
@@ -50,6 +56,8 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
     codec = codec.to(device)
     rows = context.rows(codec, inputs.graph)
     weights = row_weights(inputs.graph, chosen.weights, (inputs.parts.train, inputs.parts.validation))
+    shared = chosen.network.model_dump()
+    shared["transition"] = shared["transition"] or "residual"
     return VenvProblem(
         graph=inputs.graph,
         codec=codec,
@@ -61,13 +69,24 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
         earlier=earlier,
         members=chosen.members,
         keep=chosen.keep,
-        network=NetworkSpec.from_json(chosen.network.model_dump()),
+        network=NetworkSpec.from_json(shared),
         budget=chosen.budget,
         seed=context.settings.seed,
         device=device,
-        nodes=own_networks(inputs.graph, chosen.network.model_dump(), chosen.nodes),
+        nodes=own_networks(inputs.graph, shared, _with_forms(context)),
         row_weights={name: weight.to(device) for name, weight in weights.items()},
     )
+
+
+def _with_forms(context: TrainingContext) -> dict[str, OwnNetwork]:
+    """`venv.nodes`, and the transitions that forget their state, where nobody says how they are to be learned."""
+    chosen, inputs = context.settings.venv, context.inputs
+    nodes = dict(chosen.nodes)
+    if chosen.network.transition is None:
+        for name in without_memory(inputs.parts.train, inputs.graph):
+            own = nodes.get(name, OwnNetwork())
+            nodes[name] = own.model_copy(update={"transition": own.transition or "absolute"})
+    return nodes
 
 
 def own_networks(

@@ -81,7 +81,9 @@ def run(
             if venv is not None:
                 tuned = tune_parameters(context, venv, learned, question)
                 gate = evaluate(context, venv, learned, tuned, backtest(context, held_out))
-        terminal.closing(folder.path, context.tracker.ui_command(), context.tracker.trouble)
+        status = gate.status if venv is not None and not gate.overridden else None
+        tracker = context.tracker
+        terminal.closing(folder.path, tracker.ui_command(), tracker.trouble, settings.experiment, status)
         return failed(folder.path, gate) if venv is not None else None
 
 

@@ -27,7 +27,7 @@ def scenario_of(context: TrainingContext, venv: VirtualEnv) -> Scenario | None:
         trusted=max(1, trusted_steps(errors)) if errors.venv else None,
         target=None if task is None else task.decides,
         seen=None if chosen.inputs is None else tuple(chosen.inputs),
-        history=chosen.history,
+        history=chosen.window,
         ranges=logged_ranges(venv.graph, parts),
         reward=None if task is None else Source(task.reward.path.name, task.reward.path.read_bytes()),
         worst=None if task is None else float(task.logged_reward.min()),

@@ -58,8 +58,15 @@ def keep_shortlist(run: Path, scores: Sequence[Score], provenance: Mapping[str, 
     write_json(folder / "list.json", {"candidates": [asdict(entry) for entry in listed]})
 
 
+def adopt_shortlist(trial: Path, run: Path) -> None:
+    """Keep in the run what a trial of its search wrote with `keep_shortlist`."""
+    shutil.rmtree(run / FOLDER, ignore_errors=True)
+    if (trial / FOLDER).is_dir():
+        shutil.copytree(trial / FOLDER, run / FOLDER)
+
+
 def read_shortlist(run: Path) -> list[Listed]:
-    """What `keep_shortlist` wrote; empty for a run without it, as one that was searched.
+    """What `keep_shortlist` wrote; empty for a run without it.
 
     Raises ValueError where it is damaged.
     """

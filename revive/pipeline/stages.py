@@ -19,7 +19,7 @@ from revive.pipeline.envelope import envelope_of
 from revive.pipeline.problems import earlier_venv, policy_problem, venv_problem
 from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.pipeline.scenario import scenario_of
-from revive.pipeline.shortlist import keep_shortlist
+from revive.pipeline.shortlist import adopt_shortlist, keep_shortlist
 from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
 from revive.policy.choice import Choice, Court, Score
@@ -171,7 +171,9 @@ def search_policy(context: Context, records: StageTracker) -> Learned:
     """The best policy of many trials."""
     from revive.pipeline.search import search
 
-    return read_learned(search(context, "policy", records) / "policy")
+    trial = search(context, "policy", records)
+    adopt_shortlist(trial, context.folder.path)
+    return read_learned(trial / "policy")
 
 
 def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
@@ -188,7 +190,8 @@ def learn_policy(context: Context, venv: VirtualEnv) -> Learned | None:
         envelope = envelope_of(learned.policy, context.inputs.parts, context.settings.seed)
         save_policy(learned.policy, bundle, context.provenance, envelope=envelope)
         context.folder.write_json("policy/chosen.json", learned.to_json())
-        keep_shortlist(context.folder.path, learned.shortlist, context.provenance)
+        if not tuned:
+            keep_shortlist(context.folder.path, learned.shortlist, context.provenance)
         records.artifact(bundle)
     return learned
 
@@ -197,7 +200,7 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
     """Train candidates in each half's venv and take one of them."""
     problem = policy_problem(context, venv)
     records.params(problem.horizon.to_json())
-    context.terminal.note(f"horizon  {problem.horizon.told()}")
+    context.terminal.note(f"horizon  {problem.horizon.told(context.inputs.logs.step_seconds)}")
     if not context.checkpoint("policy").exists():
         expected = _made(context, problem).seconds()
         context.terminal.note(f"policy   will take about {expected:.0f} s here")

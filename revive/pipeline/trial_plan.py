@@ -74,7 +74,8 @@ def _planned(given: RunArguments, folder: Path, error: float, power: float) -> t
     courses = [_course(c, blocks, each, power, most) for c in candidates]
     rows = schedule(courses, blocks, int(given.number("seed", 0, 0, 2**31)))
     limits = {"moves": moves(summary, inputs), "states": states(inputs)}
-    return _json(courses, blocks, limits, rows, error, power), rows
+    plan = _json(courses, blocks, limits, rows, error, power)
+    return {**plan, "step_seconds": inputs.logs.step_seconds}, rows
 
 
 def _logged_rewards(inputs: Inputs, folder: Path) -> FloatArray:

@@ -19,6 +19,7 @@ from revive.deploy.bundle import read_venv, save_policy, save_venv
 from revive.graph.found import Amendment
 from revive.pipeline.context import TrainingContext, use_threads
 from revive.pipeline.inputs import Inputs, without_data
+from revive.pipeline.shortlist import keep_shortlist
 from revive.pipeline.stages import chosen_policy, policy_learner, train, venv_learner
 from revive.policy.learners.base import PolicyLearner
 from revive.runs import alone_in, write_json
@@ -139,4 +140,5 @@ def _train_leg(context: Trial, learner: Learner, leg: Leg, save: Callable[[], No
 def _save_policy(learner: PolicyLearner, folder: Path, provenance: dict[str, Any]) -> None:
     learned = chosen_policy(learner)
     save_policy(learned.policy, folder, provenance)
+    keep_shortlist(folder.parent, learned.shortlist, provenance)
     write_json(folder / "chosen.json", learned.to_json())

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from revive.data.windows import Rows
+from revive.graph.columns import Column
 from revive.venv.virtual_env import VirtualEnv
 
+AT = 1e-3  # of the declared range, within which a value is at its limit
 WIDER = 0.05  # of the logged range, that a state may lie outside by
 
 
@@ -19,6 +21,7 @@ class Use:
     """Of one column: the range that was logged and the one that the policy visits, and how often it is outside.
 
     moves: mean change from step to step, times that of the logs; None for a state or a category.
+    limits: the declared ones, None where there is none; at_limits: share of the steps at each of them.
     """
 
     column: str
@@ -27,6 +30,8 @@ class Use:
     visited: tuple[float, float]
     outside: float
     moves: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
+    at_limits: tuple[float, float] = (0.0, 0.0)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,9 +68,24 @@ def conduct(
                     (float(seen.min()), float(seen.max())),
                     float(outside[going].float().mean()),
                     moves,
+                    (column.min, column.max),
+                    _at_limits(column, seen),
                 )
             )
     return found
+
+
+def _at_limits(column: Column, seen: Tensor) -> tuple[float, float]:
+    """The share of the values (n,) at the lower and at the upper limit; 0 where there is none, or no room between."""
+    if column.min is None and column.max is None:
+        return 0.0, 0.0
+    low = float(seen.min()) if column.min is None else column.min
+    high = float(seen.max()) if column.max is None else column.max
+    near = AT * (high - low)
+    if not near > 0:
+        return 0.0, 0.0
+    at_low = 0.0 if column.min is None else float((seen <= low + near).float().mean())
+    return at_low, 0.0 if column.max is None else float((seen >= high - near).float().mean())
 
 
 def _moves(rows: Rows, ours: Tensor, theirs: Tensor, going: Tensor) -> float | None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from revive.data.codec import robust_scale
+from revive.data.duration import in_time, steps_told
 from revive.data.windows import Rows
 from revive.policy.reward import Reward
 from revive.venv.validation import RolloutError
@@ -66,16 +67,23 @@ class Horizon:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
-    def told(self) -> str:
-        """One line for the output."""
+    def told(self, step_seconds: float | None = None) -> str:
+        """One line for the output. step_seconds: how long a step takes, where that is known."""
+
+        def so_many(steps: int) -> str:
+            return f"{steps}{in_time(steps, step_seconds)}"
+
         delay = (
-            "an action never shows in the reward" if self.dead_time is None else f"dead time {self.dead_time}"
+            "an action never shows in the reward"
+            if self.dead_time is None
+            else f"dead time {so_many(self.dead_time)}"
         )
         if self.settled is not None:
-            delay += f", most of the response within {self.settled}"
+            delay += f", most of the response within {so_many(self.settled)}"
+        reach = f"the venv can be trusted for {so_many(self.trusted)}"
         if self.given:
-            return f"{self.steps} steps as given; {delay}, the venv can be trusted for {self.trusted}"
-        return f"{self.steps} steps: {delay}, the venv can be trusted for {self.trusted}"
+            return f"{steps_told(self.steps, step_seconds)} as given; {delay}, {reach}"
+        return f"{steps_told(self.steps, step_seconds)}: {delay}, {reach}"
 
 
 def trusted_steps(errors: RolloutError) -> int:

@@ -6,8 +6,11 @@
     mobile   std_m E V(s'), s' ~ member m: MOBILE (Sun et al. 2023, ICML, "Model-Bellman Inconsistency"), V the
              learner's own value, min Q(s', pi(s')) where it has critics; only what changes the value is charged
 
-All of them are zero where the members are identical. The first two are in units of the logs' own disagreement
-(`Doubt.unit`), the third in spreads of the logged reward.
+    morec    softplus(-D(s, a, s')) / log 2 - 1, where that is positive, D a matcher that tells logged steps from the
+             venv's (consistency.py): what the logs would not have done
+
+The first three are zero where the members are identical; the first two are in units of the logs' own disagreement
+(`Doubt.unit`), the third in spreads of the logged reward. The fourth asks no other member.
 """
 
 from __future__ import annotations
@@ -18,10 +21,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from revive.policy.consistency import Consistency
 from revive.policy.doubt import Doubt
 from revive.policy.policy import Policy
+from revive.policy.problem import PolicyProblem
 
-Measure = Literal["doubt", "mopo", "mobile"]
+Measure = Literal["doubt", "mopo", "mobile", "morec"]
 Values = Mapping[str, Tensor]
 Worth = Callable[[Values], Tensor]
 """What states are worth to each copy, in spreads of the reward: node -> (T, M, B, d) in model space, to (T, P, n)."""
@@ -31,10 +36,12 @@ SMALLEST = 1e-6
 
 
 class Penalty:
-    """One measure in one venv. free: how much of it costs nothing."""
+    """One measure in one venv. free: how much of it costs nothing. matchers: of `morec` alone."""
 
-    def __init__(self, measure: Measure, doubt: Doubt, policy: Policy) -> None:
-        self.measure, self.doubt, self.policy = measure, doubt, policy
+    def __init__(
+        self, measure: Measure, doubt: Doubt, policy: Policy, matchers: Consistency | None = None
+    ) -> None:
+        self.measure, self.doubt, self.policy, self.matchers = measure, doubt, policy, matchers
         self.free = 1.0 if measure == "doubt" else 0.0
 
     def name(self, weight: float) -> str:
@@ -45,10 +52,15 @@ class Penalty:
         """node -> (T, M, B, d) of the steps, and of the steps after them, to (T, P, n); differentiable."""
         if self.measure == "mobile":
             return self._of_values(taken, later, worth, generator)
-        found = self.doubt.of_pairs if self.measure == "doubt" else self._farthest
-        return self.policy.by_copy(found(taken, generator).unsqueeze(-1)).squeeze(-1)
+        if self.matchers is not None:
+            found = self.matchers.unlikely(taken)
+        elif self.measure == "doubt":
+            found = self.doubt.of_pairs(taken, generator)
+        else:
+            found = self._farthest(taken)
+        return self.policy.by_copy(found.unsqueeze(-1)).squeeze(-1)
 
-    def _farthest(self, taken: Values, _: torch.Generator) -> Tensor:
+    def _farthest(self, taken: Values) -> Tensor:
         """MOPO's measure, (T, M, B)."""
         venv = self.doubt.venv
         total: Tensor | float = 0.0
@@ -108,6 +120,12 @@ class Penalty:
                 answer = model.value(moved, venv.hand_on(current, shift), venv.hand_on(eps, shift))
             answer = venv.hand_on(answer, -shift)
             yield answer.unflatten(1, (time, -1)).transpose(0, 1)
+
+
+def penalty_of(problem: PolicyProblem, measure: Measure, policy: Policy) -> Penalty:
+    """The measure in the problem's venv; matchers, where it needs some, are trained now."""
+    matchers = Consistency.trained(problem) if measure == "morec" else None
+    return Penalty(measure, Doubt(problem.venv, problem.rows), policy, matchers)
 
 
 def _root(square: Tensor) -> Tensor:

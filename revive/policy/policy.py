@@ -1,4 +1,8 @@
-"""A policy: what it sees, a linear-skip network, and the legal range its action stays in."""
+"""A policy: what it sees, a linear-skip network, and the legal range its action stays in.
+
+What a policy remembers are the last values of its inputs, which are a part of what it sees; a recurrent one runs over
+them anew in each step. So a rollout may start in any row, and no hidden state has to be carried along.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,9 @@ from torch.nn.functional import softplus
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn import heads
-from revive.nn.ensemble import LinearSkipNet
+from revive.nn.backbones import make_net
 from revive.nn.heads import Outputs
+from revive.venv.graph_models import history_frames
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -68,7 +73,16 @@ class Policy(nn.Module):
         self.inputs = graph[target].inputs
         self.layout = codec.layout(target)
         inputs = sum(codec.width(name) for name in self.inputs)
-        self.net = LinearSkipNet(copies, inputs, self.layout.width, spec.layers, spec.activation)
+        self.net = make_net(
+            spec.backbone,
+            copies,
+            inputs,
+            self.layout.width,
+            hidden=spec.layers,
+            activation=spec.activation,
+            norm=False,
+            frames=history_frames(graph, codec, target),
+        )
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("noise", torch.tensor(float(noise)))

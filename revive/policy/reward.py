@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from revive.data.trajectories import FloatArray, Trajectories
-from revive.errors import Problem, Problems, UserError, suggestion
-from revive.user_code import annotated_library, load_module, raised_in, require_function
+from revive.errors import Problem, Problems, UserError
+from revive.policy.reward_help import Columns, NodeData, explained, row_told, wrong_shape, wrong_type
+from revive.user_code import annotated_library, load_module, require_function
 
 _log = logging.getLogger("revive")
 _Way = Literal["tensors", "arrays", "detached"]  # what a reward function takes
@@ -22,13 +23,6 @@ _WAYS: Final[tuple[_Way, ...]] = ("tensors", "arrays", "detached")
 _EDGE: Final = (
     1e-4  # of a column's range that a value is kept away from its ends, where slopes are often infinite
 )
-
-
-class _NodeData(dict[str, Any]):
-    """The dict a reward function gets; a wrong node name ends in a message that lists the right ones."""
-
-    def __missing__(self, key: str) -> Any:
-        raise KeyError(f"there is no node '{key}' ({suggestion(key, self)})")
 
 
 @dataclass(frozen=True)
@@ -75,22 +69,29 @@ class Reward:
     terms by name, whose sum is the reward and which are reported apart.
 
     A function of numpy arrays is called with those, and passes on no gradient. logged: where a reward that is no
-    number is asked again, at the nearest logged values; None lets it through.
+    number is asked again, at the nearest logged values; None lets it through. columns: names, for messages.
     """
 
     def __init__(
-        self, function: Callable[[dict[str, Any]], Any], path: Path, logged: Logged | None = None
+        self,
+        function: Callable[[dict[str, Any]], Any],
+        path: Path,
+        logged: Logged | None = None,
+        columns: Columns | None = None,
     ) -> None:
-        self.function, self.path, self.logged = function, path, logged
+        self.function, self.path, self.logged, self.columns = function, path, logged, columns or {}
         self._said = False
         self.takes: _Way = "arrays" if annotated_library(function) == "numpy" else "tensors"
 
     @classmethod
-    def load(cls, path: Path, source: bytes | None = None) -> Reward:
-        """Raises UserError where the file cannot be run or has no `get_reward`. source: as of `load_module`."""
+    def load(cls, path: Path, source: bytes | None = None, columns: Columns | None = None) -> Reward:
+        """Raises UserError where the file cannot be run or has no `get_reward`.
+
+        source: as of `load_module`. columns: node -> names, so that a message can tell how a column is written.
+        """
         module = load_module(path, source)
         require_function(module, "get_reward", path)
-        return cls(module.get_reward, path)
+        return cls(module.get_reward, path, columns=columns)
 
     @classmethod
     def of(cls, given: str | Path | Callable[..., Any]) -> Reward:
@@ -101,7 +102,7 @@ class Reward:
 
     def within(self, logs: Trajectories, reward: Tensor) -> Reward:
         """The same, which is a number wherever it is asked. reward: of the rows of `logs`, (N,)."""
-        made = Reward(self.function, self.path, Logged.of(logs, reward))
+        made = Reward(self.function, self.path, Logged.of(logs, reward), self.columns)
         made.takes = self.takes
         return made
 
@@ -169,13 +170,9 @@ class Reward:
         rows = len(like)
         if tuple(reward.shape) not in {(rows, 1), (rows,)}:
             returned = f"{what} returned" if what == "get_reward" else f"get_reward returned {what} with"
-            raise UserError(
-                Problem(
-                    f"{returned} shape {tuple(reward.shape)} for {rows} rows",
-                    self.path,
-                    remedy=f"return ({rows}, 1): slice columns with data[node][..., 0:1], and reduce no rows",
-                )
-            )
+            said, remedy = wrong_shape(tuple(reward.shape), rows, self.columns)
+            what = f"{returned} shape {tuple(reward.shape)} for {rows} rows: {said}"
+            raise UserError(Problem(what, self.path, remedy=remedy))
         return reward.to(like.device, torch.float32).reshape(rows)
 
     def _asked(self, data: Mapping[str, Tensor]) -> Any:
@@ -186,14 +183,14 @@ class Reward:
         first: Exception | None = None
         for way in _WAYS[_WAYS.index(self.takes) :]:
             try:
-                found = self.function(_given(way, data))
+                found = self.function(_given(way, data, self.columns))
             except Exception as error:
                 first = first or error
                 continue
             self.takes = way
             return found
         assert first is not None
-        raise UserError(raised_in(self.path, first)) from first
+        raise UserError(explained(self.path, first, self.columns)) from first
 
     @torch.no_grad()
     def of_logs(self, logs: Trajectories) -> Tensor:
@@ -208,7 +205,11 @@ class Reward:
         bad = (~torch.isfinite(reward)).nonzero().flatten()
         if len(bad):
             what = f"get_reward is not finite on {len(bad)} of {len(reward)} logged rows"
-            problems.add(what, file=self.path, place=f"first at data row {int(bad[0])}")
+            first = int(bad[0])
+            there = row_told(data, first, self.columns)
+            remedy = "logarithms, roots and divisions need a safe argument, e.g. x.clamp(min=1e-6)"
+            remedy += f"; in that row: {there}" if there else ""
+            problems.add(what, file=self.path, place=f"first at data row {first}", remedy=remedy)
         else:
             some = torch.randperm(len(reward), generator=torch.Generator().manual_seed(0))
             some = some[: max(1, min(256, len(reward) // 2))]
@@ -236,18 +237,20 @@ class Reward:
         return any(g is not None and bool((g != 0).any()) for g in found)
 
 
-def _given(way: _Way, data: Mapping[str, Tensor]) -> _NodeData:
+def _given(way: _Way, data: Mapping[str, Tensor], columns: Columns) -> NodeData:
     if way == "tensors":
-        return _NodeData(data)
+        return NodeData(data, columns)
     plain = {name: value.detach() for name, value in data.items()}
     if way == "detached":
-        return _NodeData(plain)
-    return _NodeData({name: value.cpu().numpy().astype(np.float64) for name, value in plain.items()})
+        return NodeData(plain, columns)
+    return NodeData({name: value.cpu().numpy().astype(np.float64) for name, value in plain.items()}, columns)
 
 
 def _as_tensor(reward: Any, path: Path, what: str) -> Tensor:
     if not isinstance(reward, np.ndarray) or reward.dtype.kind not in "fiub":
         found = type(reward).__name__
         said = "get_reward returned" if what == "get_reward" else f"get_reward returned {what} as"
-        raise UserError(Problem(f"{said} a {found}, not a tensor or an array", path))
+        raise UserError(
+            Problem(f"{said} a {found}, not a tensor or an array", path, remedy=wrong_type(reward))
+        )
     return torch.as_tensor(reward.astype(np.float64))

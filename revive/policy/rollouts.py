@@ -9,14 +9,32 @@ import torch
 from torch import Tensor
 
 from revive.policy.constraints import Multipliers
-from revive.policy.doubt import Doubt, charge
-from revive.policy.penalties import Measure, Penalty, Worth
+from revive.policy.doubt import charge
+from revive.policy.penalties import Measure, Worth, penalty_of
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
-from revive.venv.virtual_env import Actor
+from revive.policy.starts import Start
+from revive.venv.virtual_env import Actor, VirtualEnv
 
 LARGEST = 100.0  # reward of a step, in its spreads: where rollouts diverge
 Act = Callable[[Tensor], Tensor]
+
+
+def with_random_members(
+    venv: VirtualEnv, begin: Start, size: tuple[int, int], actor: Actor, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """A rollout in which a random member of its half answers each branch at every step.
+
+    size: steps and branches of each member, T and B. Returns node -> (T, M, B, d).
+    """
+    steps, branches = size
+    others = tuple(name for name in venv.graph.learned if name != actor.node)
+    noise = venv.noise(steps, branches, generator, others)
+    per_half = venv.members // venv.halves
+    shifts = torch.randint(per_half, (steps,), generator=generator, device=generator.device).tolist()
+    return venv.rollout(
+        begin.state, begin.given, steps, past=begin.past, actor=actor, noise=noise, shifts=shifts
+    )
 
 
 class Rolled(NamedTuple):
@@ -67,8 +85,7 @@ class Rollouts:
         venv = problem.venv
         self.problem, self.policy, self.venv, self.generator = problem, policy, venv, generator
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
-        self.doubt = Doubt(venv, problem.rows)
-        self.measure = Penalty(measure, self.doubt, policy)
+        self.measure = penalty_of(problem, measure, policy)
         self.names = [self.measure.name(penalty) for penalty in penalties]
         self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
         self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)
@@ -80,26 +97,13 @@ class Rollouts:
     @torch.no_grad()
     def roll(self, steps: int, act: Act) -> Rolled:
         """act: what each copy sees (P, n, d) -> its action (P, n, width), in model space."""
-        venv, policy, steps = self.venv, self.policy, steps + 1
-        begin = self.problem.starts.draw(self.branches, steps, self.generator)
-        others = tuple(name for name in venv.graph.learned if name != policy.target)
-        noise = venv.noise(steps, self.branches, self.generator, others)
-        shifts = torch.randint(
-            venv.members // venv.halves, (steps,), generator=self.generator, device=self.generator.device
-        ).tolist()
+        policy, begin = self.policy, self.problem.starts.draw(self.branches, steps + 1, self.generator)
 
         def decide(x: Tensor) -> Tensor:
             return policy.by_branch(act(policy.by_copy(x)), len(x))
 
-        rolled = venv.rollout(
-            begin.state,
-            begin.given,
-            steps,
-            past=begin.past,
-            actor=Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec),
-            noise=noise,
-            shifts=shifts,
-        )
+        actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec)
+        rolled = with_random_members(self.venv, begin, (steps + 1, self.branches), actor, self.generator)
         return Rolled({**begin.given, **rolled}, {name: value[:-1] for name, value in rolled.items()})
 
     @torch.no_grad()

@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from revive.errors import Problem, UserError
+from revive.graph.decision_graph import DecisionGraph
 from revive.policy.memory import controller
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
@@ -128,7 +129,8 @@ class GroundTruth:
         except Exception as error:
             raise UserError(raised_in(self.path, error)) from error
         series = {name: np.stack([row[name] for row in record]) for name in record[0]}  # (T, B, d)
-        data = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in series.items()}
+        told = {**series, **histories_of(policy.graph, series)}  # a reward may look back
+        data = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in told.items()}
         alive = np.stack(took_place)  # (T, B)
         earned: Array = np.zeros((steps, episodes))
         earned[: len(record)] = np.where(alive, reward(data).double().numpy(), 0.0)
@@ -145,3 +147,18 @@ class GroundTruth:
             what = f"step returned '{done}' of shape {said.shape}, not ({episodes}, 1)"
             raise UserError(Problem(what, self.path))
         return said[:, 0] > 0.5
+
+
+def histories_of(graph: DecisionGraph, series: Mapping[str, Array]) -> dict[str, Array]:
+    """The histories that the plant does not give, (T, B, length * d); the first value stands for those before it."""
+    found = {}
+    for name in graph.nodes:
+        spec = graph[name].history
+        if spec is None or name in series or spec.source not in series:
+            continue
+        steps = np.arange(len(series[spec.source]))
+        ages = range(spec.lookback, spec.lookback - spec.length, -1)
+        found[name] = np.concatenate(
+            [series[spec.source][np.maximum(steps - age, 0)] for age in ages], axis=-1
+        )
+    return found

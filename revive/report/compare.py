@@ -12,6 +12,8 @@ from revive.report.tables import PLAIN
 from revive.runs import leaves
 
 _OWN: Final = ("run_id", "log_dir", "resume", "tracking", "data", "trust")  # of every run; data is told apart
+_BUILT: Final = "._target_"  # key of the class that a part of the config builds
+_MOST: Final = 20  # settings that are listed
 _FILES: Final = ("reward", "simulator", "dataset.description")  # where the experiment lies
 
 
@@ -47,21 +49,46 @@ def varied_settings(runs: Sequence[Compared]) -> list[str]:
 
 
 def compare_table(runs: Sequence[Compared]) -> Table:
-    """A column for each run; settings that differ, then what is said of the run, then its figures."""
+    """A column for each run; what is said of the run, then its figures, last the settings that somebody changed."""
     table = Table(**PLAIN)
     table.add_column("", no_wrap=True)
     for run in runs:
         table.add_column(run.name, justify="right", overflow="fold")
-    asked = [_settings(run.config) for run in runs]
-    for key in varied_settings(runs):
-        table.add_row(key, *(_shown(settings.get(key)) for settings in asked))
-    table.add_row("data", *(run.summary["data"]["sha256"][:12] for run in runs))
     table.add_row("gate", *(_gate(run.summary["gate"]) for run in runs))
     table.add_row("verdicts", *(_codes(run.summary["verdicts"]) for run in runs))
     table.add_row("taken", *(_taken(run.summary["policy"]) for run in runs))
+    table.add_row("data", *(run.summary["data"]["sha256"][:12] for run in runs))
     for name in _names(runs):
         table.add_row(name, *(_figure(run.figures.get(name)) for run in runs))
+    table.add_section()
+    rows, left = _told_settings(runs)
+    table.add_row("[bold]settings that differ[/bold]" if rows else "no settings differ")
+    for key, values in rows:
+        table.add_row(key, *values)
+    if left:
+        table.caption = f"... and {left} more: --json"
     return table
+
+
+def _told_settings(runs: Sequence[Compared]) -> tuple[list[tuple[str, list[str]]], int]:
+    """The settings that differ, with their values; how many are left out.
+
+    Where runs differ in what is built (`_target_`), its arguments differ as well: the choice is told, they are not.
+    """
+    asked = [_settings(run.config) for run in runs]
+    varied = varied_settings(runs)
+    built = [key.removesuffix(_BUILT) for key in varied if key.endswith(_BUILT)]
+    outermost = [of for of in built if not any(of.startswith(f"{other}.") for other in built)]
+    follow = (*(f"{of}." for of in outermost), *(f"{of.rpartition('.')[0]}.space." for of in outermost))
+    outer = [key for key in varied if key.removesuffix(_BUILT) in outermost or not key.startswith(follow)]
+    rows = [
+        (
+            key.removesuffix(_BUILT),
+            [_built(s.get(key)) if key.endswith(_BUILT) else _shown(s.get(key)) for s in asked],
+        )
+        for key in outer[:_MOST]
+    ]
+    return rows, len(varied) - len(rows)
 
 
 def _names(runs: Sequence[Compared]) -> list[str]:
@@ -91,6 +118,12 @@ def _taken(policy: Mapping[str, Any]) -> str:
 
 def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.5g}"
+
+
+def _built(value: Any) -> str:
+    """`first_order` of `revive.policy.learners.first_order.FirstOrder`."""
+    parts = str(value).split(".")
+    return _shown(value if len(parts) < 3 else parts[-2])
 
 
 def _shown(value: Any) -> str:

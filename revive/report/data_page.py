@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from revive.data.duration import duration
 from revive.data.finding import counted
 from revive.data.report import DataReport, applied_line
 from revive.data.trajectories import Trajectories
@@ -59,7 +60,8 @@ def _overview(report: DataReport) -> str:
     )
     trajectories = counted(report.trajectories, "trajectory", "trajectories")
     size = f"{counted(report.rows, 'row')} in {trajectories} of {lengths} rows"
-    return f"<p>{size if report.rows else 'the data could not be read'}. {counts}.</p>"
+    every = f", a row every {duration(report.step_seconds)}" if report.step_seconds else ""
+    return f"<p>{size + every if report.rows else 'the data could not be read'}. {counts}.</p>"
 
 
 def _findings(report: DataReport) -> str:

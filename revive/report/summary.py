@@ -1,5 +1,6 @@
 """The figures of a run, as `summary.json` holds them.
 
+data.step_seconds  how long a step of the logs takes; null where they do not tell it. data.units: column -> unit
 venv.rollout_mae, venv.persistence_mae   {"1", "10", "50", "100"}: mean absolute error over the first so many
     steps of open-loop rollouts on the validation half, by the members that learned from the training half,
     and by "nothing changes"; physical units, mean over all state columns. venv.other_half: the reverse.
@@ -31,7 +32,8 @@ policy.terms     where get_reward returns named terms: term -> {logged, predicte
 policy.chosen    {source: the learner, half, iteration, fallback: why a clone was taken, else null}
 policy.horizon   {steps, dead_time, settled, trusted, longest, given}: of training rollouts
 policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
-    outside: share of the steps, moves: mean change per step over that of the logs, null for states and categories}
+    outside: share of the steps, moves: mean change per step over that of the logs, null for states and categories,
+    limits: the declared ones or null, at_limits: share of the steps at each}
 tuning           empty where nothing was tuned; else what `tuning.yaml` holds:
     mode, values {node: {column: value}}, columns {node: {column: {value, standard_error, as_good}}}: the
     standard error of the best value, null at an edge of the range, and other discrete values that do as well;

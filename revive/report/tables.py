@@ -7,6 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from revive.data.duration import duration, steps_told
+from revive.graph.units import with_unit
+from revive.report.second_opinion import disagree, gains
 from revive.report.summary import Summary
 from revive.trust.card import Cards, CausalCard
 
@@ -26,9 +29,10 @@ def policy_table(summary: Summary) -> Table:
     policy = summary.policy
     per_episode = "episodes" in policy
     told = _per_episode(policy["episodes"]) if per_episode else _per_step(policy)
+    step = summary.data.get("step_seconds")
     title = "Reward per step (in brackets: 90 % of rollouts)"
     if per_episode:
-        title = f"Return per episode of at most {policy['episodes']['steps']} steps"
+        title = f"Return per episode of at most {steps_told(policy['episodes']['steps'], step)}"
         title += " (in brackets: steps, share that ended in done)" if _is_varied(policy["episodes"]) else ""
     table = Table(title=title, **PLAIN)
     table.add_column("")
@@ -74,8 +78,10 @@ def venv_table(summary: Summary) -> Table:
     """The errors at a step; up to it in summaries that do not hold them."""
     venv, other = summary.venv, summary.venv["other_half"]
     at_step = "at_step" in venv
+    step = summary.data.get("step_seconds")
+    long = f"; a step is {duration(step)}" if step else ""
     table = Table(
-        title=f"Open-loop rollout error (mean absolute error {'at' if at_step else 'over the first'} steps)",
+        title=f"Open-loop rollout error (mean absolute error {'at' if at_step else 'over the first'} steps{long})",
         **PLAIN,
     )
     table.add_column("step" if at_step else "steps")
@@ -116,8 +122,8 @@ def card_lines(cards: Cards, most: int = 6) -> list[str]:
 def _card(card: CausalCard) -> str:
     """`power -> temperature  A: effect -0.99 (-1.05 .. -0.938), overlap 18%; measurement-noise`."""
     named = "".join(f"; {remark.code}" for remark in card.remarks)
-    effect = f"effect {card.effect:.3g} ({card.low:.3g} .. {card.high:.3g}), overlap {card.overlap:.2g}"
-    return f"{card.action} -> {card.output}  {card.grade}: {effect}{named}"
+    effect = f"{with_unit(f'{card.effect:.3g}', card.units)} ({card.low:.3g} .. {card.high:.3g})"
+    return f"{card.action} -> {card.output}  {card.grade}: effect {effect}, overlap {card.overlap:.2g}{named}"
 
 
 def sentences(summary: Summary) -> list[str]:
@@ -190,10 +196,14 @@ def _by_the_logs(policy: Mapping[str, Any]) -> list[str]:
     if "halves" not in fqe:
         return [f"logs alone cannot say what it is worth: {fqe['reason']}"] if "reason" in fqe else []
     of = fqe["halves"][fqe["half"]]
-    gain, foretold = of["policy"] - of["logs"], of["venv_policy"] - of["venv_behaviour"]
+    gain, foretold = gains(of)
+    lines = [
+        "           they disagree, so one of them is wrong: try the policy before you rely on it (report.html)"
+    ]
     return [
         f"logs alone {of['policy']:.4g} per step, {gain:+.4g} against their controller; the venv says "
-        f"{of['venv_policy']:.4g} and {foretold:+.4g} (fitted Q evaluation, discount {fqe['gamma']:g})"
+        f"{of['venv_policy']:.4g} and {foretold:+.4g} (fitted Q evaluation, discount {fqe['gamma']:g})",
+        *(lines if disagree(policy) else []),
     ]
 
 

@@ -20,9 +20,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from revive.data.duration import duration
 from revive.data.finding import counted
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
+from revive.report.next_steps import next_steps
 from revive.report.summary import Summary
 from revive.report.tables import card_lines, policy_table, sentences, venv_table
 from revive.trust.card import Cards
@@ -32,7 +34,11 @@ PROGRESS = "progress.log"
 PERIOD = 30.0  # seconds between lines about progress
 WIDE = 110  # characters, where the output is no terminal
 Latest = Callable[[], Mapping[str, float]]  # the figures of learning that were recorded last
-_LIVE = ("held_out_error", "rollout_reward", "loss")  # the first that there is, is shown
+_LIVE = {  # the first that there is, is shown
+    "held_out_error": "held-out error",
+    "rollout_reward": "rollout reward",
+    "loss": "loss",
+}
 
 
 class Pace:
@@ -41,6 +47,7 @@ class Pace:
     def __init__(self, stage: str, clock: Callable[[], float] = time.perf_counter) -> None:
         self._stage, self._clock = stage, clock
         self._started = self._said = clock()
+        self._first = True
 
     def line(self, done: int, total: int, latest: Latest = dict) -> str | None:
         """A line about `done` of `total` steps, with the latest figure; None where one was said a short while ago."""
@@ -48,11 +55,18 @@ class Pace:
         if now - self._said < PERIOD or done <= 0 or total <= 0:
             return None
         self._said = now
-        left = (now - self._started) * max(total - done, 0) / done
         spent = now - self._started
-        times = f"after {spent:.0f} s, at most {left:.0f} s left"
+        left = spent * max(total - done, 0) / done
+        times = f"after {_about(spent)}, at most {_about(left)} left"
         figure = live_figure(latest())
-        return f"{self._stage:<8} {min(done / total, 1):4.0%}  {times}" + (f", {figure}" if figure else "")
+        line = f"{self._stage:<8} {min(done / total, 1):4.0%}  {times}" + (f", {figure}" if figure else "")
+        first, self._first = self._first, False
+        return f"{line} (it ends before that where it learns no more)" if first else line
+
+
+def _about(seconds: float) -> str:
+    """Whole seconds, from two minutes on whole minutes."""
+    return duration(round(seconds) if seconds < 120 else 60 * round(seconds / 60))
 
 
 def live_figure(latest: Mapping[str, float]) -> str:
@@ -60,7 +74,7 @@ def live_figure(latest: Mapping[str, float]) -> str:
     for word in _LIVE:
         for name, value in latest.items():
             if name.rpartition(".")[2] == word:
-                return f"{word.replace('_', ' ')} {value:.4g}"
+                return f"{_LIVE[word]} {value:.4g}"
     return ""
 
 
@@ -78,7 +92,8 @@ class Terminal:
     def opening(self, experiment: str, folder: Path, graph: DecisionGraph, logs: Trajectories) -> None:
         """What is about to happen, with what."""
         size = f"{counted(logs.rows, 'row')}, {counted(logs.count, 'trajectory', 'trajectories')}"
-        self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}")
+        every = f", a row every {duration(logs.step_seconds)}" if logs.step_seconds else ""
+        self.console.print(f"[bold]{escape(experiment)}[/bold]  {size}{every}")
         for name in graph.order:
             self.console.print(f"  {name} <- {', '.join(graph[name].inputs)}", markup=False)
         self.note(f"run     {_short(folder)}")
@@ -150,14 +165,24 @@ class Terminal:
         spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items())
         self.console.print(f"\nseconds  {spent}")
 
-    def closing(self, folder: Path, ui_command: str | None, trouble: str | None) -> None:
-        """Where everything lies."""
+    def closing(
+        self,
+        folder: Path,
+        ui_command: str | None,
+        trouble: str | None,
+        experiment: str = "",
+        status: str | None = None,
+    ) -> None:
+        """Where everything lies, and what to do next. status: of the gate."""
         if trouble:
             self.note(trouble)
         there = [name for name in RESULTS if (folder / name.rstrip("/")).exists()]
         self.note(f"results  {_short(folder)}" + (f"  ({', '.join(there)})" if there else ""))
         if ui_command:
             self.note(f"compare  {ui_command}")
+        if experiment:
+            for line in next_steps(folder, _short(folder), experiment, status, bool(ui_command)):
+                self.note(line)
 
 
 def _search_line(stage: str, searched: dict[str, Any]) -> str:

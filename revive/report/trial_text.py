@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from revive.data.duration import in_time, steps_told
 from revive.report.tables import PLAIN
 
 
@@ -27,17 +28,20 @@ def trial_table(plan: Mapping[str, Any]) -> Table:
         table.add_column(head)
     for number, c in enumerate(plan["candidates"], 1):
         cells = f"{c['promised']:+.3g}", f"{c['expected']:+.3g}", f"{c['before']} + {c['rule']['most']}"
-        table.add_row(str(number), c["name"], c["source"], *cells, str(c["steps"]), f"{c['chance']:.0%}")
+        most = f"{c['steps']}{in_time(c['steps'], plan.get('step_seconds'))}"
+        table.add_row(str(number), c["name"], c["source"], *cells, most, f"{c['chance']:.0%}")
     return table
 
 
 def trial_lines(plan: Mapping[str, Any], worth: float, file: Path) -> Iterator[str]:
     """How to play it, where to begin, when to go back, when to stop. worth: of the planned gain. file: the CSV."""
     blocks, limits, count = plan["blocks"], plan["limits"], len(plan["candidates"])
+    step = plan.get("step_seconds")
     how = (
         "each is an episode"
         if blocks["episodes"]
-        else f"each is {blocks['steps']} steps, of which the first {blocks['skipped']} let the plant settle"
+        else f"each is {steps_told(blocks['steps'], step)}, of which the first {blocks['skipped']}"
+        f"{in_time(blocks['skipped'], step)} let the plant settle"
     )
     yield ""
     yield "chance  that the planned gain, if it is real, is found by then; as a rule it takes half as many pairs"

@@ -51,6 +51,11 @@ static inline double interpolate(double x, const double *xs, const double *ys, i
   return ys[right - 1] + (x - xs[right - 1]) * ((ys[right] - ys[right - 1]) / (xs[right] - xs[right - 1]));
 }}
 
+static inline int finite_all(const double *x, int n) {{
+  for (int i = 0; i < n; i++) if (!(fabs(x[i]) <= DBL_MAX)) return 0;
+  return 1;
+}}
+
 static inline void push(double *past, int size, const double *value, int width) {{
   memmove(past, past + width, (size_t)(size - width) * sizeof(double));
   memcpy(past + size - width, value, (size_t)width * sizeof(double));

@@ -14,11 +14,11 @@ from typing import Any, Final
 import numpy as np
 
 from revive.errors import Problem, UserError
-from revive.runtime.c99 import test_vector
 from revive.runtime.codec import Array
 from revive.runtime.network import SOFTNESS
 from revive.runtime.onnx_graph import OnnxGraph, columns_json, require_onnx, run
 from revive.runtime.policy import Policy
+from revive.runtime.vectors import test_vector
 
 TOLERANCE: Final = 1e-5  # of the round trip, in units of model space
 
@@ -96,8 +96,14 @@ class _Builder(OnnxGraph):
         policy = self.policy
         z = self.joined([self._seen(name) for name in policy.inputs])
         net = policy.network
+        x = self.single(z)
         y = self.network(
-            self.single(z), net.layers, (net.skip, net.bias), net.last, policy.network.activation
+            x,
+            net.layers,
+            (net.skip, net.bias),
+            net.last,
+            net.activation,
+            None if net.recurrent is None else self.recurrent(x, net.recurrent),
         )
         physical = self.decoded(policy.codecs[policy.target], self.double(y), self._shaped)
         self.between(physical, policy.least, policy.most, out=policy.target)

@@ -13,6 +13,7 @@ import numpy as np
 from revive.errors import Problem, UserError
 from revive.graph.columns import Column
 from revive.runtime.codec import Array, Circle, ColumnCodec, Logarithm, NodeCodec, NormalScore, OneHot
+from revive.runtime.network import Recurrent
 
 OPSET: Final = 18
 SINGLE, DOUBLE, INTEGER = 1, 11, 7
@@ -201,13 +202,41 @@ class OnnxGraph:
         skip: tuple[Array, Array],
         last: Array,
         activation: str,
+        features: str | None = None,
     ) -> str:
-        """`y = A x + b + f(x)`, single precision; weights (..., inputs, outputs), with a member axis or without."""
-        h = x
+        """`y = A x + b + f(x)`, single precision; weights (..., inputs, outputs), with a member axis or without.
+
+        features: what the layers read; x itself where it is None.
+        """
+        h = features or x
         for weight, bias in layers:
             h = self._activated(self._affine(h, weight, bias), activation)
         straight = self._affine(x, *skip)
         return self.op("Add", straight, self.op("MatMul", h, self.const(last, np.float32)))
+
+    def recurrent(self, x: str, net: Recurrent) -> str:
+        """x (batch, inputs) -> (batch, width + rest): `Recurrent`, single precision. ONNX has the gates as z, r, n."""
+        parts = []
+        for f in net.frames:
+            frames = self.part(x, f.start, f.start + f.count * f.width)
+            frames = self.op("Reshape", frames, self.const([0, f.count, f.width], np.int64))
+            order = np.maximum(np.arange(net.length) - (net.length - f.count), 0)
+            parts.append(self.op("Gather", frames, self.const(order, np.int64), axis=1))
+        steps = self.op("Transpose", self.joined(parts), perm=[1, 0, 2])  # (length, batch, frame)
+
+        def ordered(table: Array) -> Array:
+            r, z, n = np.split(table, 3, axis=-1)
+            return np.concatenate([z, r, n], axis=-1)
+
+        (w, w_bias), (u, u_bias) = net.gates, net.again
+        bias = np.concatenate([ordered(w_bias), ordered(u_bias)], axis=-1).reshape(1, -1)
+        weights = (ordered(w).T[None], ordered(u).T[None], bias)
+        given = [steps, *(self.const(table, np.float32) for table in weights)]
+        state = f"v{len(self.nodes)}"
+        how = {"hidden_size": net.width, "linear_before_reset": 1}
+        self.nodes.append(self.helper.make_node("GRU", given, ["", state], **how))
+        last = self.op("Squeeze", state, self.const([0], np.int64))
+        return self.joined([last, self.op("Gather", x, self.const(net.rest, np.int64), axis=-1)])
 
     def _affine(self, x: str, weight: Array, bias: Array) -> str:
         moved = self.op("MatMul", x, self.const(weight, np.float32))

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from revive.bundles.opened import Bundle
+from revive.data.layout import Frames
 from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
 from revive.runtime.codec import Array, NodeCodec, below, codec_of, to_level
 from revive.runtime.envelope import Envelope
+from revive.runtime.frames import framed, is_frame, nodes_of
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
 
@@ -59,7 +62,7 @@ class Policy:
     ) -> None:
         self.graph, self.target, self.inputs = graph, target, graph[target].inputs
         self.codecs = {name: codec_of(graph, name, tensors) for name in (target, *self.inputs)}
-        self.network = Network(below("net.", tensors), activation)
+        self.network = Network(below("net.", tensors), activation, self._frames())
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = self.network.skip.shape[0]
@@ -73,12 +76,26 @@ class Policy:
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
 
-    def act(self, observation: Mapping[str, ArrayLike]) -> dict[str, Array]:
+    def _frames(self) -> list[Frames]:
+        """The histories among the inputs, in model space."""
+        found, start = [], 0
+        for name in self.inputs:
+            codec = self.codecs[name]
+            count, width = self.graph[name].width // len(codec.columns), codec.layout.width
+            found += [Frames(start, count, width)] if count > 1 else []
+            start += count * width
+        return found
+
+    def act(self, observation: Any) -> Any:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
 
+        A frame (pandas, polars) with a column of each name is answered by one of the target's columns.
         Nodes that the policy does not see are ignored. Raises UserError for missing nodes, wrong shapes and
         values that are not finite.
         """
+        if type(observation) is not dict and is_frame(observation):
+            nodes = nodes_of(observation, self.inputs, self.graph)
+            return framed(observation, self.act(nodes), self.graph)
         try:
             parts = [np.asarray(observation[name], dtype=np.float64) for name, _ in self._widths]
         except (KeyError, TypeError, ValueError):
@@ -165,9 +182,12 @@ class Policy:
         """What has to be remembered between calls of `act`, of any number of plants."""
         return Memory(self.graph, self.inputs, self.middle)
 
-    def session(self, plants: int = 1) -> Session:
-        """A controller of so many plants, which keeps histories and step counters by itself."""
-        return Session(self.act, self.memory(), self.graph, self.target, plants)
+    def session(self, plants: int | None = 1, before: Any = None) -> Session:
+        """A controller of so many plants, which keeps histories and step counters by itself.
+
+        before: where the actuator stands, {target: (d,)}, or what else was before the first step; see `Session.reset`.
+        """
+        return Session(self.act, self.memory(), self.graph, self.target, plants, before)
 
     def middle(self, node: str) -> Array:
         """The middle of the logged values, (d,), physical."""

@@ -150,7 +150,10 @@ BASE: dict[str, Entry] = {
     "use_time_step_embed": Why("the step counter enters as one scaled number"),
     "time_step_embed_size": Why("the step counter enters as one scaled number"),
     "use_traj_id_embed": Why("how the number of a trajectory enters is up to its columns in the description"),
-    "transition_mode": _only("local", "a change is predicted unless venv.network.transition=absolute"),
+    "transition_mode": _only(
+        "local",
+        "a change is predicted where the state lasts; else set venv.network.transition",
+    ),
     # venv
     "venv_rollout_horizon": _curriculum,
     "venv_gpus_per_worker": CPU,

@@ -16,8 +16,8 @@ from revive.serving.contract import Contract, refuse
 
 PLANT: Final = "plant"  # the name of the only one
 _NAME: Final = re.compile(r"[\w][\w .:/#@-]{0,99}")
-_ALONE: Final = ("plant", "inputs", "operator", "restart", "units")
-_EACH: Final = ("inputs", "operator", "restart")
+_EACH: Final = ("inputs", "operator", "restart", "before")
+_ALONE: Final = ("plant", *_EACH, "units")
 _MANY: Final = ("plants", "units")
 _MOST: Final = 10_000  # plants in one request
 
@@ -26,13 +26,15 @@ _MOST: Final = 10_000  # plants in one request
 class Asked:
     """Plants, what is seen of them (N, d), and in shadow mode what their operators did (N, a); physical units.
 
-    restart: those that begin anew. single: whether the request was of one plant alone.
+    restart: those that begin anew. before: plant -> node -> (T, 1, d), what is told of the time before its first step,
+    NaN where it is not. single: whether the request was of one plant alone.
     """
 
     names: list[str]
     seen: Array
     operator: Array | None
     restart: list[str]
+    before: dict[str, dict[str, Array]]
     single: bool
 
 
@@ -63,6 +65,7 @@ class Reader:
         seen: list[Array] = []
         done: list[Array] = []
         restart: list[str] = []
+        before: dict[str, dict[str, Array]] = {}
         for name, entry in entries.items():
             place = "" if single else f"plants.{name}."
             problems += self._faults(name, entry, single)
@@ -76,9 +79,12 @@ class Reader:
             problems += [*wrong, *strange]
             if held.get("restart") is True:
                 restart.append(name)
+            if "before" in held:
+                before[name], unfit = self.contract.past(held["before"], self.outside, f"{place}before")
+                problems += unfit
         refuse(problems)
         operator = np.stack(done) if self.shadow else None
-        return Asked([*entries], np.stack(seen), operator, restart, single)
+        return Asked([*entries], np.stack(seen), operator, restart, before, single)
 
     def _faults(self, name: Any, entry: Any, single: bool) -> list[Problem]:
         """What is wrong with the frame of one plant's entry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import errno
 import importlib.util
@@ -12,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from revive.config.arguments import VerbParser
+from revive.config.arguments import BundleParser
 from revive.errors import Problem, UserError
 from revive.serving.service import Service
 
@@ -20,10 +21,9 @@ _NEEDED: Final = ("starlette", "uvicorn", "prometheus_client")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(arguments: Sequence[str]) -> None:
-    """Answer requests until SIGINT or SIGTERM. Raises UserError for whatever keeps it from beginning."""
-    parser = VerbParser("serve")
-    parser.add_argument("bundle", type=Path)
+def read(arguments: Sequence[str]) -> argparse.Namespace:
+    """What was typed. Raises UserError where that cannot be, or the libraries are missing."""
+    parser = BundleParser("serve")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--shadow", type=Path, metavar="LOG")
@@ -32,22 +32,29 @@ def serve(arguments: Sequence[str]) -> None:
     parser.add_argument("--accept-failed-gate", action="store_true")
     given = parser.read(arguments)
     if not 0 <= given.port <= 65535 or given.plants < 1:
-        raise UserError(
-            Problem(
-                f"--port {given.port} or --plants {given.plants} cannot be", remedy="a port is 0 to 65535"
-            )
-        )
+        what = f"--port {given.port} or --plants {given.plants} cannot be"
+        raise UserError(Problem(what, remedy="a port is 0 to 65535"))
     _require_libraries()
-    service = Service.of_bundle(
-        given.bundle,
+    return given
+
+
+def service_of(given: argparse.Namespace, bundle: Path, called: str | None = None) -> Service:
+    """The service that was asked for, of the bundle in a folder. called: what /health says that it is."""
+    return Service.of_bundle(
+        bundle,
         accept_failed_gate=given.accept_failed_gate,
+        called=called,
         shadow=given.shadow,
         outside=given.outside,
         plants=given.plants,
     )
+
+
+def listening(service: Service, host: str, port: int) -> None:
+    """Answer requests until SIGINT or SIGTERM. Raises UserError where nobody can listen there."""
     try:
-        with bound(given.host, given.port) as listening:
-            _run(service, given.host, listening)
+        with bound(host, port) as socket_:
+            _run(service, host, socket_)
     finally:
         service.close()
 

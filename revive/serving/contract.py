@@ -20,6 +20,7 @@ Beyond = Outside | Literal["keep"]
 """What becomes of a value beyond a declared limit: an error, the limit, or the value all the same."""
 
 _ROUNDING: Final = 1e-6  # of a limit: what a sensor's last digit may be off
+LONGEST_PAST: Final = 10_000  # values of a column before the first step, in a request
 _LONGEST: Final = 80  # characters of a value or a name that a message repeats
 
 
@@ -66,6 +67,7 @@ class Contract:
             return tuple(Field(c.name if names.count(c.name) == 1 else f"{c.node}.{c.name}", c) for c in own)
 
         self.seen, self.decided = fields(*self.nodes), fields(policy.target)
+        self.remembered = {node: fields(node) for node in policy.memory().remembered}
         self.known = {field.name: field for field in fields(*dict.fromkeys(c.node for c in everything))}
         self._widths = [graph[node].width for node in self.nodes]
 
@@ -127,6 +129,43 @@ class Contract:
             else:
                 row[number] = checked
         return row, problems
+
+    def past(self, values: Any, outside: Beyond, place: str) -> tuple[dict[str, Array], list[Problem]]:
+        """What was before the first step: node -> (T, 1, d), NaN where it is not told; and what is wrong with it.
+
+        values: column -> its value, which is held to have stood so, or the last ones, the oldest first. Columns whose
+        past the policy does not see are left alone.
+        """
+        if not isinstance(values, Mapping):
+            remedy = '{"before": {COLUMN: NUMBER, or a list of numbers, the oldest first}}'
+            return {}, [Problem("is no object of names and values", place=place, remedy=remedy)]
+        problems = [_unknown(name, self.known, place) for name in values if name not in self.known]
+        found = {}
+        for node, fields in self.remembered.items():
+            columns = [
+                self._series(field, values.get(field.name), outside, place, problems) for field in fields
+            ]
+            longest = max(map(len, columns))
+            if longest:
+                found[node] = np.full((longest, 1, len(fields)), np.nan)
+                for i, column in enumerate(columns):
+                    found[node][longest - len(column) :, 0, i] = column
+                    found[node][: longest - len(column), 0, i] = column[:1]
+        return found, problems
+
+    def _series(
+        self, field: Field, told: Any, outside: Beyond, place: str, problems: list[Problem]
+    ) -> list[float]:
+        """What is told of one column, the oldest value first; nothing where it is not, or is wrong."""
+        values = [] if told is None else told if isinstance(told, list) else [told]
+        if len(values) > LONGEST_PAST:
+            problems.append(Problem(f"is longer than {LONGEST_PAST} values", place=f"{place}.{field.name}"))
+            return []
+        how: Beyond = "keep" if field in self.decided else outside
+        checked = [_checked(field, value, how, f"{place}.{field.name}") for value in values]
+        wrong = [value for value in checked if isinstance(value, Problem)]
+        problems += wrong[:1]
+        return [] if wrong else checked  # type: ignore[return-value]
 
     def arrays(self, rows: Array) -> dict[str, Array]:
         """(B, all columns of `seen`) -> node -> (B, d)."""

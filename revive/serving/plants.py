@@ -19,10 +19,15 @@ ALLOWED: Final = 5  # of them that may be unlike the logs
 
 @dataclass
 class Plant:
-    """One plant. past: history -> its frames before the next step, none before the first. recent: unlike or not."""
+    """One plant.
+
+    past: history -> its frames before the next step, none before the first. assumed: node -> (d,), what stood for its
+    values before the first step, NaN where they were told. recent: unlike or not.
+    """
 
     steps: float = 0.0
     past: dict[str, Array] = field(default_factory=dict)
+    assumed: dict[str, Array] = field(default_factory=dict)
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=WINDOW))
 
     @property
@@ -54,29 +59,46 @@ class Plants:
             remedy = f"POST /reset forgets plants; serve with --plants N for more than {self.most}"
             raise UserError(Problem(what, place="plants", remedy=remedy))
 
-    def act(self, names: Sequence[str], arrays: Mapping[str, Array], done: Array | None) -> Array:
+    def act(
+        self,
+        names: Sequence[str],
+        arrays: Mapping[str, Array],
+        done: Array | None,
+        before: Mapping[str, Mapping[str, Array]] | None = None,
+    ) -> Array:
         """One step of the named plants: arrays, node -> (N, d), physical, to the action (N, d).
 
-        done (N, d): what is done in fact, where that is not the action; it is what the next step remembers.
+        done (N, d): what is done in fact, where that is not the action; it is what the next step remembers, and in the
+        first step it stands for what was done before. before: plant -> what `Memory.begin` is told of it.
         """
-        if not arrays:  # a policy that sees nothing but its own past
-            return np.concatenate([self._stepped([name], {}, _one(done, i)) for i, name in enumerate(names)])
-        return self._stepped(names, arrays, done)
-
-    def _stepped(self, names: Sequence[str], arrays: Mapping[str, Array], done: Array | None) -> Array:
         plants = [self.known.get(name) or Plant() for name in names]
-        memory, graph, target = self.policy.memory(), self.policy.graph, self.policy.target
-        memory.steps = np.array([[plant.steps] for plant in plants])
-        for name, spec in memory.specs.items():
-            empty = np.full(spec.lookback * graph[spec.source].width, np.nan)
-            memory.past[name] = np.stack([plant.past.get(name, empty) for plant in plants])
-        action = self.policy.act(memory.complete(arrays))[target]
+        memory, target = self.policy.memory(), self.policy.target
+        memory.begin(len(plants))
+        for number, (name, plant) in enumerate(zip(names, plants, strict=True)):
+            if plant.steps:
+                memory.resume(number, plant.steps, plant.past)
+            else:
+                memory.begin(len(plants), np.array([number]), (before or {}).get(name))
+        full = memory.complete(arrays, {} if done is None else {target: done})
+        stood = memory.assumed(arrays)
+        action = self.policy.act(full)[target]
         memory.advance(arrays, {target: action if done is None else done})
         for number, (name, plant) in enumerate(zip(names, plants, strict=True)):
             self.known[name] = plant
+            plant.assumed = {} if plant.steps else {node: value[number] for node, value in stood.items()}
             plant.steps += 1.0
             plant.past = {history: memory.past[history][number].copy() for history in memory.specs}
         return action
+
+    def require_first(self, names: Iterable[str]) -> None:
+        """Raises UserError where one of the plants has made a step: then it is known what was before."""
+        for name in names:
+            if name in self.known:
+                what = (
+                    f"plant '{name}' is at step {int(self.known[name].steps)}: what was before is remembered"
+                )
+                remedy = 'leave "before" out, or say "restart": true as well'
+                raise UserError(Problem(what, place="before", remedy=remedy))
 
     def forget(self, names: Iterable[str] | None) -> list[str]:
         """Begin anew: the named plants, or all of them; returns those that were known."""
@@ -89,7 +111,3 @@ class Plants:
     def out_of_range(self) -> list[str]:
         """The plants that the model does not know any more."""
         return [name for name, plant in self.known.items() if not plant.in_range]
-
-
-def _one(done: Array | None, row: int) -> Array | None:
-    return None if done is None else done[row : row + 1]

@@ -19,7 +19,7 @@ from revive.runtime.policy import Policy, policy_of
 from revive.serving.asking import Asked, Reader
 from revive.serving.contract import Contract, Field
 from revive.serving.counts import Counts
-from revive.serving.plants import Plants
+from revive.serving.plants import Plant, Plants
 from revive.serving.shadow import ShadowLog
 
 _log = logging.getLogger("revive.serving")
@@ -58,13 +58,23 @@ class Service:
         self.log = None if shadow is None else ShadowLog(Path(shadow), self._log_fields())
 
     @classmethod
-    def of_bundle(cls, folder: str | Path, *, accept_failed_gate: bool = False, **options: Any) -> Service:
-        """The service of a policy bundle. Raises UserError where it was changed, or did not pass its gate."""
+    def of_bundle(
+        cls,
+        folder: str | Path,
+        *,
+        accept_failed_gate: bool = False,
+        called: str | None = None,
+        **options: Any,
+    ) -> Service:
+        """The service of a policy bundle; `called` is said of it in /health in place of its folder.
+
+        Raises UserError where it was changed, or did not pass its gate.
+        """
         bundle = Bundle.open("policy", folder)
         bundle.require_gate(accept_failed_gate)
         made, gate = bundle.spec["provenance"], bundle.manifest.gate
         about = {key: made.get(key) for key in ("run_id", "experiment", "seed", "data_sha256")}
-        about |= {"bundle": str(bundle.folder), "gate": None if gate is None else gate.status}
+        about |= {"bundle": called or str(bundle.folder), "gate": None if gate is None else gate.status}
         return cls(policy_of(bundle), about, **options)
 
     @property
@@ -78,16 +88,19 @@ class Service:
         """One step of one plant, or of many.
 
         request: {"plant": NAME, "inputs": {column: value}, "operator": {column: value}, "units": {column: unit},
-        "restart": true}, all but `inputs` optional; or {"plants": {NAME: {"inputs": ..., ...}}, "units": ...}.
-        `operator`, what was done at the plant in this step, belongs to shadow mode and is needed there.
+        "restart": true, "before": {column: value or values}}, all but `inputs` optional; or
+        {"plants": {NAME: {"inputs": ..., ...}}, "units": ...}.
+        `operator`, what was done at the plant in this step, belongs to shadow mode and is needed there. `before` says
+        what was before the first step of a plant; what was `assumed` of it stands in the answer.
         Returns for each plant its action (`proposal` in shadow mode), and whether the model knows such inputs.
         Raises UserError with everything that is wrong; then nothing has been remembered.
         """
         asked = self._reader.read(request)
         self.plants.admit(asked.names)
+        self.plants.require_first(set(asked.before) - {*asked.restart})
         self.plants.forget(asked.restart)
         rows = self.contract.arrays(asked.seen)
-        action = self.plants.act(asked.names, rows, asked.operator)
+        action = self.plants.act(asked.names, rows, asked.operator, asked.before)
         judged = self._judge(asked, asked.seen)
         answers = [self._answer(asked, number, action[number], judged) for number in range(len(asked.names))]
         if self.log is not None and asked.operator is not None:
@@ -128,6 +141,7 @@ class Service:
         return {
             **self.contract.to_json(),
             "remembers": [n for n in self.policy.inputs if n not in self.contract.nodes],
+            "before": [f.name for fields in self.contract.remembered.values() for f in fields],
             "logged": self._logged(),
             "example": example,
         }
@@ -179,6 +193,8 @@ class Service:
         plant = self.plants.known[asked.names[row]]
         said: dict[str, Any] = {"step": int(plant.steps) - 1}
         said["proposal" if self.is_shadow else "action"] = _named(self.contract.decided, action)
+        if assumed := self._assumed(plant):
+            said["assumed"] = assumed
         if judged is not None:
             said |= {
                 "outside": self._outside(judged, row),
@@ -186,6 +202,13 @@ class Service:
                 "in_range": plant.in_range,
             }
         return said
+
+    def _assumed(self, plant: Plant) -> dict[str, float]:
+        """Column -> what stood for its values before the first step, where nobody told them."""
+        found: dict[str, float] = {}
+        for node, values in plant.assumed.items():
+            found |= _named(self.contract.remembered[node], values)
+        return {name: value for name, value in found.items() if value == value}
 
     def _log_fields(self) -> list[str]:
         seen, decided = (

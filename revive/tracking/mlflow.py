@@ -113,7 +113,8 @@ class MlflowTracker(MlflowRun):
         name: the experiment's name.
         uri: an MLflow tracking server or database, instead of the database beside the runs.
         experiment: the MLflow experiment, if not of the same name.
-        patience: how many seconds `finish` waits for a server that is gone or a database that is locked.
+        patience: how many seconds `finish` waits for a server that is gone or a database that is locked; ten
+                times as long for one that is slow and goes on.
     """
 
     def __init__(

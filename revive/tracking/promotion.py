@@ -10,6 +10,7 @@ from typing import Any
 from revive.errors import Problem, UserError
 from revive.tracking.base import NOTE, ModelRecord
 from revive.tracking.clerk import ClerkProcess
+from revive.tracking.fetching import Fetched, Reference
 from revive.tracking.ids import FILE
 from revive.tracking.journal import Job
 from revive.tracking.mlflow import COMMAND, model_job
@@ -33,18 +34,23 @@ class Promoted:
 class Registry:
     """The model registry of the database or server where the runs below `log_dir` are recorded.
 
-    uri, experiment: as of `MlflowTracker`. Use it as a context; a registry that is away is a UserError.
+    uri, experiment: as of `MlflowTracker`; without an experiment nothing but `fetch` can be asked. Use it as a context;
+    a registry that is away is a UserError.
     """
 
-    def __init__(self, log_dir: Path, uri: str | None, experiment: str) -> None:
+    def __init__(self, log_dir: Path, uri: str | None, experiment: str | None = None) -> None:
         self.uri = uri or f"sqlite:///{log_dir.absolute() / 'mlflow.db'}"
         self._file = None if uri else log_dir.absolute() / "mlflow.db"
+        self._connects = experiment is not None
         self._clerk = ClerkProcess({"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment})
 
     def __enter__(self) -> Registry:
         if self._file is not None and not self._file.is_file():
-            raise UserError(Problem("no records of these runs are here", self._file, remedy=_AGAIN))
-        self._ask({"do": "connect"}, None)
+            remedy = _AGAIN if self._connects else "name it: log_dir=DIR of the runs, or tracking.uri=URI"
+            what = "no records of these runs are here" if self._connects else "no model registry is here"
+            raise UserError(Problem(what, self._file, remedy=remedy))
+        if self._connects:
+            self._ask({"do": "connect"}, None)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -65,6 +71,21 @@ class Registry:
         found = self._ask({**job, **texts, "tags": tags}, folder)
         return Promoted(found["name"], found["version"], alias, found["before"])
 
+    def fetch(self, reference: Reference, into: Path | None) -> Fetched:
+        """A version of a registered model; its bundle is copied into a folder where one is given.
+
+        Raises UserError where there is no such model, alias or version, or none that revive has logged.
+        """
+        asked = {"name": reference.name, "alias": reference.alias, "version": reference.version}
+        found = self._ask({"do": "fetch", **asked, "into": None if into is None else str(into)}, None)
+        reference.require(found, self.uri)
+        bundles = [] if into is None else [*into.rglob("policy.json"), *into.rglob("venv.json")]
+        if into is not None and len(bundles) != 1:
+            what = f"version {found['version']} of '{reference.name}' holds no bundle of revive"
+            raise UserError(Problem(what, self.uri, remedy="promote a run of revive, and name its model"))
+        bundle = bundles[0].parent if bundles else None
+        return Fetched(reference.name, found["version"], found["run"], bundle)
+
     def tag(self, folder: Path, promoted: Sequence[Promoted]) -> None:
         """Say in the record of the run what became of it."""
         told = ", ".join(f"{one.name} {one.version} ({one.alias})" for one in promoted)
@@ -76,7 +97,8 @@ class Registry:
             return reply.result
         error = " ".join(reply.error.split())[:500]
         if reply.state == "refused":
-            raise UserError(Problem(f"MLflow refuses: {error}", self.uri, remedy=_AGAIN))
+            remedy = _AGAIN if self._connects else "name another registry, with tracking.uri=URI"
+            raise UserError(Problem(f"MLflow refuses: {error}", self.uri, remedy=remedy))
         raise UserError(
             Problem(f"the registry cannot be reached: {error}", self.uri, remedy="start it, then try again")
         )

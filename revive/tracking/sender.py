@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -14,8 +15,12 @@ from revive.tracking.journal import Job, Journal
 _GATHER = 3.0  # seconds between two sendings of metrics; each costs as much as a thousand points
 _POINTS = 1000  # MLflow's limit for one request
 _PAUSES = (0.5, 5.0)  # seconds before a job is tried again: at first, and at most
+_SLOW = 10.0  # seconds after which it is said that the end of a run waits for a store that is slow
+_LONGEST = 10.0  # times patience, that it waits for one that goes on
+_TOO_SLOW = "the store is too slow (tracking.patience)"
 _DOUBTS = 5  # how often a job is tried that fails for no reason that passes by itself
 
+_log = logging.getLogger("revive")
 State = Literal["done", "gone", "doubtful", "refused", "dead"]
 
 
@@ -46,7 +51,8 @@ class Clerk(Protocol):
 class Sender:
     """Queues jobs and has the clerk do them.
 
-    patience: how many seconds `finish` waits for the queue to empty.
+    patience: how many seconds `finish` waits without anything being done. While a slow store does one record after the
+    other, it waits on, for `_LONGEST` times as long in all.
     """
 
     def __init__(self, clerk: Clerk, patience: float) -> None:
@@ -59,7 +65,7 @@ class Sender:
         self._errors: list[str] = []
         self._away = ""  # why nothing can be sent at the moment
         self._left = 0
-        self._sent_metrics = float("-inf")
+        self._sent_metrics = self._done_last = float("-inf")
 
     def begin(self) -> None:
         """Start the thread, which makes the clerk ready."""
@@ -99,7 +105,7 @@ class Sender:
             self._change.notify()
         try:
             if self._thread is not None:
-                self._thread.join(self._patience)
+                self._wait_for(self._thread)
         finally:
             with self._change:
                 self._given_up = True
@@ -108,6 +114,24 @@ class Sender:
             if self._thread is not None:
                 self._thread.join(10)
             self._settle()
+
+    def _wait_for(self, thread: threading.Thread) -> None:
+        """Until the thread has ended, or nothing was done for as long as patience lasts."""
+        started = time.monotonic()
+        said = started + _SLOW
+        while thread.is_alive():
+            now = time.monotonic()
+            left = max(started, self._done_last) + self._patience - now
+            left = min(left, started + _LONGEST * self._patience - now)
+            if left <= 0:
+                return
+            thread.join(min(left, 1.0))
+            with self._change:
+                waiting, away = len(self._queue), self._away
+            if waiting and not away and time.monotonic() >= said:
+                said = float("inf")
+                what = "MLflow is slow, %d records are still to be written; what it does not get done in time is kept"
+                _log.warning(what, waiting)
 
     @property
     def away(self) -> str:
@@ -126,7 +150,7 @@ class Sender:
             if self._left:
                 kept = f"; {self._journal.path} keeps them" if self._journal else ""
                 found.append(
-                    f"{self._left} records could not be sent: {_one_line(self._away)}{kept}, and the next"
+                    f"{self._left} records could not be sent: {_one_line(self._away) or _TOO_SLOW}{kept}, and the next"
                     " command with this run_id sends them"
                 )
         return "; ".join(found) or None
@@ -177,7 +201,7 @@ class Sender:
             doubts += reply.state == "doubtful"
             with self._change:
                 if reply.state == "done":
-                    self._away = ""
+                    self._away, self._done_last = "", time.monotonic()
                     return True
                 hopeless = reply.state == "refused" or doubts >= _DOUBTS
                 if hopeless and job["do"] != "connect":

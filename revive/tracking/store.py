@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
+from revive.tracking.fetching import fetch
 from revive.tracking.ids import Ids
 from revive.tracking.journal import Job
 from revive.tracking.models import RECORD, log_dataset, log_model, model_metrics, show_model
@@ -47,6 +48,9 @@ class Store:
 
         Returns what comes of it, plain values, where that is worth knowing.
         """
+        if job["do"] == "fetch":  # of whatever experiment; none is made
+            mlflow.set_tracking_uri(self.uri)
+            return fetch(MlflowClient(tracking_uri=self.uri), job)
         client = self._connect()
         if job["do"] == "connect":
             return None

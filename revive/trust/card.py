@@ -39,7 +39,7 @@ class Reference:
 class CausalCard:
     """See the module's docstring; `action` is a column of the decision node `node`.
 
-    Effects are in units of the output per unit of the decision, per step.
+    Effects are in units of the output per unit of the decision, per step; units: these, as far as they are declared.
     overlap: share of the variance of the decision that nothing logged explains. moved: its standard deviation.
     effect, low, high: of the move at `dead_time` (steps until it shows, 1: at once), and an interval that misses the
     effect of any card of the run in one run of twenty. fast, fast_se: as fresh moves alone tell it; shift: the
@@ -74,6 +74,7 @@ class CausalCard:
     reasons: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
     references: tuple[Reference, ...] = ()
+    units: str = ""
 
     @property
     def alarm(self) -> bool:

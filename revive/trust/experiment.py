@@ -24,7 +24,8 @@ from scipy.stats import norm
 
 from revive.data.trajectories import FloatArray
 from revive.trust.card import CausalCard
-from revive.trust.grading import NARROW, NIL
+from revive.trust.grading import NIL
+from revive.trust.remarks import NARROW
 
 ALPHA: Final = 0.05
 SPARE: Final = 4.0  # times the overlap below which nothing is told

@@ -15,29 +15,36 @@ import numpy as np
 from revive.data.finding import sample_windows
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.units import effect_units, units_of
 from revive.trust.card import Cards, CausalCard, Grade, Reference, Remark
-from revive.trust.evidence import Estimate, Evidence, evidence_for
+from revive.trust.evidence import Evidence, evidence_for
 from revive.trust.question import Question, declared_effect, questions
 from revive.trust.references import references
-from revive.trust.series import correlation, critical, lagged, over, score
+from revive.trust.remarks import (
+    ALARM,
+    INTERVAL,
+    NARROW,
+    between,
+    contradiction,
+    controller_memory,
+    disturbance,
+    fast_estimate,
+    hidden_driver,
+    late,
+    latest,
+    noise,
+    noise_sd,
+    shift_of,
+)
+from revive.trust.series import correlation, critical, lagged
 
 ROWS: Final = 10_000  # at most, in windows of consecutive ones
 LEAST: Final = 200  # rows, and for each input:
 PER_INPUT: Final = 10
-ALARM: Final = 0.002  # rate of false alarms, of all cards together
-INTERVAL: Final = 0.05  # rate at which any of all intervals misses its effect
-NARROW: Final = 0.005  # overlap below which nothing is told
 WIDE: Final = 0.1  # overlap above which there is plenty
 NIL: Final = 0.1  # share of the usual change of the output that a usual move makes: no effect to speak of
-MATTERS: Final = 0.25  # of the effect: a difference between slow and fresh moves that is no trifle
-SEEN: Final = 0.02  # of the variance of the response that the difference explains
-LAGS: Final = range(1, 41)
 CROSS: Final = range(-10, 31)
-LATE: Final = 0.15  # correlations from which something is named
-NOISY: Final = -0.1
-LASTING: Final = 0.2
 References = Mapping[tuple[int, int], tuple[Reference, ...]]
-REMEMBERS: Final = 0.3  # share of the moves that the past of the states explains
 
 
 def causal_cards(logs: Trajectories, graph: DecisionGraph) -> Cards:
@@ -105,27 +112,29 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
     wide = critical(INTERVAL, pairs * (1 + len(question.earlier)), evidence.blocks.count) * se
     low, high = effect - wide, effect + wide
     overlap = _overlap(evidence, i)
-    fresh = _fast(evidence, i, j)
+    fresh = fast_estimate(evidence, i, j)
     fast, fast_se = float(fresh.value[i, j]), float(fresh.se[i, j])
     declared = declared_effect(graph, question.transition, move, output)
     scale = float(question.moved[kept, i].std() / question.change[kept, j].std())
-    shift = _shift(evidence, i, j)
-    hidden = _hidden(evidence, pairs, i, j, overlap, shift, declared)
+    shift = shift_of(evidence, i, j)
+    action = move.column if move.level is None else f"{move.column}={move.level:g}"
+    units = effect_units(units_of(graph), action, output)
+    hidden = hidden_driver(evidence, pairs, i, j, overlap, shift, declared, units)
     remarks = [
         *hidden,
-        *_contradiction(move.column, output, declared, low, high),
-        *([] if hidden else _late(evidence, pairs, i, j)),
-        *_noise(evidence, j),
-        *_disturbance(evidence, j),
-        *_memory(evidence, i),
+        *contradiction(move.column, output, declared, low, high, units),
+        *([] if hidden else late(evidence, pairs, i, j)),
+        *noise(evidence, j),
+        *disturbance(evidence, j),
+        *controller_memory(evidence, i),
     ]
-    grade, reasons = _grade(overlap, low, high, scale, remarks)
-    late = next((r for r in remarks if r.code == "dead-time"), None)
+    grade, reasons = _grade(overlap, low, high, scale, remarks, units)
+    too_late = next((r for r in remarks if r.code == "dead-time"), None)
     rest, moves = evidence.rest[:, [j]], evidence.moves[:, [i]]
-    noise = _noise_sd(evidence, j) if any(r.code == "measurement-noise" for r in remarks) else None
+    spread = noise_sd(evidence, j) if any(r.code == "measurement-noise" for r in remarks) else None
     return CausalCard(
         node=move.node,
-        action=move.column if move.level is None else f"{move.column}={move.level:g}",
+        action=action,
         output=output,
         grade=grade,
         overlap=overlap,
@@ -133,20 +142,21 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
         effect=effect,
         low=low,
         high=high,
-        dead_time=(_latest(evidence, i, j)[0] if late else steps) + 1,
+        dead_time=(latest(evidence, i, j)[0] if too_late else steps) + 1,
         fast=fast,
         fast_se=fast_se,
         shift=shift,
         share=correlation(moves, evidence.wide[:, [j]], kept) ** 2,
         lasts=float(evidence.lasts[i]),
         declared=declared,
-        noise=noise,
+        noise=spread,
         moves_acf=_acf(moves, evidence),
         rest_acf=_acf(rest, evidence),
         cross=tuple(correlation(moves, lagged(rest, -k, evidence.ends), kept) for k in CROSS),
         rest=float(rest[kept].std()),
         reasons=tuple(reasons),
         remarks=tuple(remarks),
+        units=units,
     )
 
 
@@ -170,150 +180,8 @@ def _overlap(evidence: Evidence, i: int) -> float:
     return min(1.0, alone / max(float(evidence.question.moved[evidence.kept, i].var()), 1e-300))
 
 
-def _fast(evidence: Evidence, i: int, j: int) -> Estimate:
-    """Of the two estimates by fresh moves that which is nearer to the effect."""
-    effect = evidence.effect.value[i, j]
-    return min((evidence.fast, evidence.usual), key=lambda found: abs(float(found.value[i, j] - effect)))
-
-
-def _shift(evidence: Evidence, i: int, j: int) -> float:
-    """The effect less that of the fresh moves, in standard errors of the difference."""
-    own, fast = evidence.effect, _fast(evidence, i, j)
-    error = float(np.sqrt(np.square(own.influence[:, i, j] - fast.influence[:, i, j]).sum()))
-    return float(own.value[i, j] - fast.value[i, j]) / max(error, 1e-300)
-
-
-def _hidden(
-    evidence: Evidence, pairs: int, i: int, j: int, overlap: float, shift: float, declared: str | None
-) -> list[Remark]:
-    effect, fast = float(evidence.effect.value[i, j]), float(_fast(evidence, i, j).value[i, j])
-    gaps = [effect - float(found.value[i, j]) for found in (evidence.fast, evidence.usual)]
-    summed = float(evidence.summed.value[i, j]) - effect
-    moves, wide = evidence.moves[evidence.kept, i], evidence.wide[evidence.kept, j]
-    explains = (effect - fast) ** 2 * float(moves.var()) / max(float(wide.var()), 1e-300)
-    certain = abs(shift) > critical(ALARM, pairs, evidence.blocks.count) and gaps[0] * gaps[1] > 0
-    large = abs(effect - fast) > MATTERS * max(abs(effect), abs(fast)) and explains > SEEN
-    by_noise = summed * (effect - fast) < 0
-    if by_noise or not (certain and large and overlap > NARROW):
-        return []
-    action, output = evidence.question.moves[i].column, evidence.question.outputs[j]
-    return [
-        Remark(
-            "hidden-driver",
-            f"Something that is not logged seems to move both '{action}' and '{output}': all moves tell an effect of "
-            f"{effect:.3g}, fresh moves {fast:.3g} ({abs(shift):.1f} standard errors apart).",
-            "Log what the operator reacts to"
-            + (
-                "; until then the venv learns the declared effect beside a stand-in for it (docs/trust.md)."
-                if declared
-                else f", or declare the effect of '{action}' on '{output}' if you know its sign."
-            ),
-        )
-    ]
-
-
-def _contradiction(action: str, output: str, declared: str | None, low: float, high: float) -> list[Remark]:
-    if (declared == "decreasing" and low > 0) or (declared == "increasing" and high < 0):
-        return [
-            Remark(
-                "wrong-sign",
-                f"The logs contradict the declared effect: '{action}' is declared {declared} for '{output}', "
-                f"but its effect lies in {low:.3g} .. {high:.3g}.",
-                "Check the declaration; if it is right, something that is not logged moves both.",
-            )
-        ]
-    return []
-
-
-def _latest(evidence: Evidence, i: int, j: int) -> tuple[int, float, float]:
-    """The lag at which moves show most in what is left, their correlation and its score."""
-    moves, rest = evidence.moves[:, [i]], evidence.rest[:, [j]]
-    shifted = {k: lagged(rest, -k, evidence.ends) for k in LAGS}
-    at = max(LAGS, key=lambda k: abs(correlation(moves, shifted[k], evidence.kept)))
-    return (
-        at,
-        correlation(moves, shifted[at], evidence.kept),
-        score(moves, shifted[at], evidence.kept, evidence.blocks),
-    )
-
-
-def _late(evidence: Evidence, pairs: int, i: int, j: int) -> list[Remark]:
-    at, found, certain = _latest(evidence, i, j)
-    now = abs(correlation(evidence.moves[:, [i]], evidence.wide[:, [j]], evidence.kept))
-    limit = critical(ALARM, pairs * len(LAGS), evidence.blocks.count)
-    if abs(found) < max(LATE, now) or abs(certain) < limit:
-        return []
-    action, output = evidence.question.moves[i].column, evidence.question.outputs[j]
-    node = evidence.question.moves[i].node
-    return [
-        Remark(
-            "dead-time",
-            f"'{action}' shows in '{output}' only {at + 1} steps later; the transition does not see so far back.",
-            f"Declare a history: nodes: {{{node}: {{ts: {at + 2}}}}}, and 'ts_{node}' as an input of the transition.",
-        )
-    ]
-
-
-def _noise_sd(evidence: Evidence, j: int) -> float:
-    rest = evidence.rest[:, [j]]
-    products = (rest * lagged(rest, 1, evidence.ends))[evidence.kept, 0]
-    return float(np.sqrt(max(0.0, -products.mean())))
-
-
-def _noise(evidence: Evidence, j: int) -> list[Remark]:
-    rest = evidence.rest[:, [j]]
-    before = lagged(rest, 1, evidence.ends)
-    limit = critical(ALARM, len(evidence.question.outputs), evidence.blocks.count)
-    if correlation(rest, before, evidence.kept) > NOISY or (
-        score(rest, before, evidence.kept, evidence.blocks) > -limit
-    ):
-        return []
-    output = evidence.question.outputs[j]
-    return [
-        Remark(
-            "measurement-noise",
-            f"'{output}' is measured with noise of about {_noise_sd(evidence, j):.2g} (sd): what one step "
-            "overshoots, the next one takes back.",
-            "An observer keeps a policy from chasing it; a history of the column helps.",
-        )
-    ]
-
-
-def _disturbance(evidence: Evidence, j: int) -> list[Remark]:
-    rest = evidence.rest[:, [j]]
-    limit = critical(INTERVAL, len(evidence.question.outputs), evidence.blocks.count)
-    before = over(rest, range(2, 7), evidence.ends)
-    if correlation(rest, before, evidence.kept) < LASTING or (
-        score(rest, before, evidence.kept, evidence.blocks) < limit
-    ):
-        return []
-    output = evidence.question.outputs[j]
-    return [
-        Remark(
-            "disturbance",
-            f"Something slow that is not logged moves '{output}'.",
-            "Log it, or let the transition see a history, from which it can be told.",
-        )
-    ]
-
-
-def _memory(evidence: Evidence, i: int) -> list[Remark]:
-    own, moves = evidence.own[evidence.kept, i].var(), evidence.moves[evidence.kept, i].var()
-    if own > (1.0 - REMEMBERS) * moves:
-        return []
-    action = evidence.question.moves[i].column
-    return [
-        Remark(
-            "controller-memory",
-            f"Whoever decided '{action}' used earlier values: they explain {1 - own / moves:.0%} of what the declared "
-            "inputs leave.",
-            "Give the decision a history (policy.history, or 'ts' of a node).",
-        )
-    ]
-
-
 def _grade(
-    overlap: float, low: float, high: float, scale: float, remarks: Sequence[Remark]
+    overlap: float, low: float, high: float, scale: float, remarks: Sequence[Remark], units: str
 ) -> tuple[Grade, list[str]]:
     """scale: a usual move over the usual change of the output, so that interval times scale is a share."""
     against = [r.sentence for r in remarks if r.code in ("hidden-driver", "wrong-sign")]
@@ -326,10 +194,10 @@ def _grade(
         )
     nil = max(abs(low), abs(high)) * scale < NIL
     if low <= 0 <= high and not nil:
-        reasons.append(f"the effect lies in {low:.3g} .. {high:.3g}, its sign is not known")
+        reasons.append(f"the effect lies in {between(low, high, units)}, its sign is not known")
     if reasons:
         return "C", reasons
-    known = "no effect to speak of" if low <= 0 <= high else f"the effect lies in {low:.3g} .. {high:.3g}"
+    known = "no effect to speak of" if low <= 0 <= high else f"the effect lies in {between(low, high, units)}"
     return ("A" if overlap > WIDE else "B"), [known]
 
 

@@ -68,7 +68,7 @@ def _question(
     if not moves or not outputs:
         return None
     past = [n for n in graph.nodes if n in above and _is_past_decision(graph, n) and n in logs.arrays]
-    seen = above.union(*(ancestors(graph, name) for name in decisions))
+    seen = above.union({graph.state_of(transition)}, *(ancestors(graph, name) for name in decisions))
     leaves = [
         name
         for name in graph.leaves

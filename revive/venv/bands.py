@@ -84,7 +84,10 @@ def spread_of(column: ColumnPaths) -> Array:
     variance = np.square(column.deviation).mean(-1)
     total = np.concatenate([np.zeros_like(variance[:1]), variance.cumsum(0)])
     reach = np.arange(len(variance)) // 8
-    first, stop = np.arange(len(variance)) - reach, np.minimum(np.arange(len(variance)) + reach + 1, len(variance))
+    first, stop = (
+        np.arange(len(variance)) - reach,
+        np.minimum(np.arange(len(variance)) + reach + 1, len(variance)),
+    )
     std = np.sqrt(np.maximum(total[stop] - total[first], 0.0) / (stop - first)[:, None, None])
     floor = 1e-6 * max(float(np.nanstd(column.truth)), 1e-12)
     return np.maximum(std, floor)
@@ -105,7 +108,9 @@ def shape(score: Array) -> Array:
     known = np.isfinite(size)
     mean = np.where(known, size, 0.0).sum(-1) / np.maximum(known.sum(-1), 1)  # (T, h)
     smooth = np.empty_like(mean)
-    for k in range(len(mean)):  # over a quarter of the steps so far on either side, because few windows say little
+    for k in range(
+        len(mean)
+    ):  # over a quarter of the steps so far on either side, because few windows say little
         reach = k // 4
         smooth[k] = mean[k - reach : k + reach + 1].mean(0)
     smooth = np.maximum(smooth, 1e-3 * np.maximum(smooth.max(0), 1e-12))
@@ -221,12 +226,16 @@ class Bands:
         steps = {}
         for name, found in self.steps.items():
             width = np.median(self.step_width(columns[name]), axis=(1, 2))
-            steps[name] = {str(k): {**found[k - 1].to_json(), "width": width[k - 1]} for k in STEPS if k <= len(found)}
+            steps[name] = {
+                str(k): {**found[k - 1].to_json(), "width": width[k - 1]} for k in STEPS if k <= len(found)
+            }
         paths = {
             node: {
                 str(k): {
                     **found.to_json(),
-                    "width": {c.column: float(np.median(self.path_width(c, k)[-1])) for c in unseen.of_node(node)},
+                    "width": {
+                        c.column: float(np.median(self.path_width(c, k)[-1])) for c in unseen.of_node(node)
+                    },
                 }
                 for k, found in table.items()
             }
@@ -245,7 +254,9 @@ def bands_of(unseen: Unseen, covered: float = COVERED) -> Bands:
     lengths = sorted({k for k in STEPS if k <= unseen.horizon} | {unseen.horizon})
     paths = {
         node: {
-            k: calibrate(path_scores(unseen.of_node(node), k), unseen.trajectory, covered, unseen.side_by_side(k))
+            k: calibrate(
+                path_scores(unseen.of_node(node), k), unseen.trajectory, covered, unseen.side_by_side(k)
+            )
             for k in lengths
         }
         for node in unseen.nodes

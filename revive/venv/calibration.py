@@ -37,14 +37,18 @@ def _of_column(column: ColumnPaths, trajectory: NDArray[np.int64]) -> dict[str, 
         if not known.any():
             continue
         pit = pit_of(error[known], drawn[known])
-        blocks = sum(effective_blocks(_pit_half(column, k, h), trajectory[h][known[h]]) for h in range(len(known)))
+        blocks = sum(
+            effective_blocks(_pit_half(column, k, h), trajectory[h][known[h]]) for h in range(len(known))
+        )
         gap = float(np.abs(np.sort(pit) - (np.arange(len(pit)) + 0.5) / len(pit)).max() + 0.5 / len(pit))
         found["pit"][str(k)] = (np.histogram(pit, BINS, (0.0, 1.0))[0] / len(pit)).tolist()
         found["p"][str(k)] = float(kstwo.sf(gap, max(2, int(blocks))))
         for share in (50, 90):
             edge = np.array([0.5 - share / 200.0, 0.5 + share / 200.0])
             low, high = np.quantile(drawn[known], edge, axis=-1)
-            found["cover"][str(share)][str(k)] = float(((error[known] >= low) & (error[known] <= high)).mean())
+            found["cover"][str(share)][str(k)] = float(
+                ((error[known] >= low) & (error[known] <= high)).mean()
+            )
         found["crps"][str(k)] = {"venv": float(crps(error[known], drawn[known]).mean()), **_simple(column, k)}
     return found
 
@@ -79,7 +83,10 @@ def _simple(column: ColumnPaths, step: int) -> dict[str, float]:
     truth, first = column.truth[step - 1][known], column.truth[0][known]
     usual = column.truth[0][column.known[0]][:200]
     still = float(np.abs(truth - first).mean()) if step > 1 else float("nan")
-    return {"still": still, "usual": float(crps(truth, np.broadcast_to(usual, (len(truth), len(usual)))).mean())}
+    return {
+        "still": still,
+        "usual": float(crps(truth, np.broadcast_to(usual, (len(truth), len(usual)))).mean()),
+    }
 
 
 def distributions_of(unseen: Unseen, bins: int = 24) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
+from revive.data.layout import Frames
 from revive.nn.ensemble import LinearSkipNet
-from revive.nn.over_time import Frames
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
@@ -61,7 +61,7 @@ class GraphModels(nn.Module):
                     self.code.networks.get(name),
                     seen_dimensions(graph, codec, name),
                     _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
-                    _frames(graph, codec, name),
+                    history_frames(graph, codec, name),
                 )
                 for name in graph.learned
             }
@@ -218,7 +218,7 @@ def _at_zero(codec: Codec, node: str) -> Tensor:
     return zero[: one.layout.continuous].repeat(continuous // max(1, one.layout.continuous))
 
 
-def _frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
+def history_frames(graph: DecisionGraph, codec: Codec, node: str) -> list[Frames]:
     """The histories among the inputs of a node."""
     found, start = [], 0
     for source in graph[node].inputs:

@@ -6,7 +6,6 @@ The function is asked member by member, so that it sees rows (B, d) as in REVIVE
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,38 +15,11 @@ from torch import Tensor
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.nn import heads
+from revive.nn.distribution import NodeDistribution
 from revive.nn.heads import Outputs
 from revive.user_code import load_module, raised_in, require_function
 
 PREFIX = "user_module."
-
-
-@dataclass(frozen=True)
-class NodeDistribution:
-    """What a model says about a node, in model space, for a user's loss."""
-
-    outputs: Outputs
-    layout: Layout
-
-    @property
-    def mean(self) -> Tensor:
-        """Of the ordered dimensions, (B, ordered)."""
-        return self.outputs.mean
-
-    @property
-    def std(self) -> Tensor:
-        """Of the ordered dimensions, (B, ordered)."""
-        return self.outputs.log_std.exp().expand_as(self.outputs.mean)
-
-    @property
-    def mode(self) -> Tensor:
-        """The likeliest value, (B, width)."""
-        return heads.mode(self.outputs, self.layout)
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        """Of values (B, width), summed over dimensions: (B,)."""
-        return -heads.terms(self.outputs, self.layout, value).sum(-1)
 
 
 class NodeLoss:

@@ -29,7 +29,9 @@ MODES: tuple[str, ...] = get_args(Mode)
 def check_mode(mode: str) -> None:
     """Raises UserError for a mode that there is not."""
     if mode not in MODES:
-        raise UserError(Problem(f"there is no rollout mode '{mode}'", place="mode", remedy=suggestion(mode, MODES)))
+        raise UserError(
+            Problem(f"there is no rollout mode '{mode}'", place="mode", remedy=suggestion(mode, MODES))
+        )
 
 
 def roll(

@@ -10,14 +10,13 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from revive.data.layout import Layout
+from revive.data.layout import Frames, Layout
 from revive.nn import heads
 from revive.nn.backbones import USUAL_HIDDEN, Backbone, make_net
 from revive.nn.ensemble import Activation, SkipNet, ridge
 from revive.nn.family_heads import FamilyHead, HeadName, MixtureHead, Said, StudentTHead, ZeroInflatedHead
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
-from revive.nn.over_time import Frames
 from revive.venv.custom import CustomNet, MakeNetwork
 
 

@@ -101,4 +101,3 @@ def _onward(graph: DecisionGraph, sources: set[str]) -> set[str]:
 def _sources(graph: DecisionGraph, name: str) -> tuple[str, ...]:
     history = graph[name].history
     return (*graph[name].inputs, *((history.source,) if history else ()))
-

@@ -122,7 +122,10 @@ class Plan:
             first = start.get(source, given.get(source))
             if first is None:
                 what = f"the history '{name}' needs the values of '{source}' before the first step"
-                remedy = f"start with them: '{name}', (B, frames * columns), the oldest frame first"
+                remedy = (
+                    f"start with them: '{name}', (B, frames * columns), the oldest frame first; or with"
+                    f" '{source}', (B, columns), which is held to have stood there"
+                )
                 raise UserError(Problem(what, remedy=remedy))
             pasts.append(first.repeat(*[1] * (first.dim() - 1), kept.spec.lookback))
         return pasts

@@ -57,18 +57,26 @@ def one_step_residuals(venv: VirtualEnv, rows: Rows) -> tuple[NDArray[np.int64],
                 residual = ((rows.values[name][own][:, d] - mean[:, d]) / std[:, d].clamp_min(1e-9)).double()
                 if known is not None:
                     residual = residual.where(known[:, d] > 0, torch.nan)
-                found.setdefault(column.name if column.scale != "cyclic" else f"{column.name} ({d})", []).append(
-                    residual.cpu().numpy()
-                )
+                found.setdefault(
+                    column.name if column.scale != "cyclic" else f"{column.name} ({d})", []
+                ).append(residual.cpu().numpy())
     order = np.argsort([number for number, _ in parts])
     where = np.concatenate([parts[i][1] for i in order]) if parts else np.zeros(0, np.int64)
     return where, {name: np.concatenate([values[i] for i in order]) for name, values in found.items()}
 
 
-def residual_map(venv: VirtualEnv, rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]) -> dict[str, Any]:
+def residual_map(
+    venv: VirtualEnv, rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]
+) -> dict[str, Any]:
     """Column -> input -> {edges, mean, error: standard error of it, size: root mean square}, physical units of the input."""
-    inputs = {name: (value, _edges(value)) for name, value in _inputs(venv, rows, where).items() if np.ptp(value) > 0}
-    places = {name: np.searchsorted(edges[1:-1], value, side="right") for name, (value, edges) in inputs.items()}
+    inputs = {
+        name: (value, _edges(value))
+        for name, value in _inputs(venv, rows, where).items()
+        if np.ptp(value) > 0
+    }
+    places = {
+        name: np.searchsorted(edges[1:-1], value, side="right") for name, (value, edges) in inputs.items()
+    }
     return {
         column: {name: _binned(places[name], edges, residual) for name, (_, edges) in inputs.items()}
         for column, residual in residuals.items()
@@ -104,7 +112,9 @@ def _binned(place: NDArray[np.int64], edges: Array, residual: Array) -> dict[str
     return {"edges": edges, "mean": mean, "error": error, "size": np.sqrt(square)}
 
 
-def by_trajectory(rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array], most: int = 200) -> dict[str, Any]:
+def by_trajectory(
+    rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array], most: int = 200
+) -> dict[str, Any]:
     """Column -> {trajectory: numbers, mean, size}: of the residuals of each trajectory, or part of a cut one."""
     owner = np.searchsorted(rows.starts.cpu().numpy(), where, side="right") - 1
     numbers = np.unique(owner)[:most]

@@ -47,7 +47,9 @@ def operating_point(venv: VirtualEnv, rows: Rows) -> OperatingPoint:
     held = {
         column.name: float(value)
         for name in names
-        for column, value in zip(venv.graph.columns(name), venv.codec[name].decode(rows.values[name][row]), strict=True)
+        for column, value in zip(
+            venv.graph.columns(name), venv.codec[name].decode(rows.values[name][row]), strict=True
+        )
     }
     return OperatingPoint(row, held)
 

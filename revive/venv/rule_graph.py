@@ -21,7 +21,9 @@ from revive.venv.node_model import NodeModel
 from revive.venv.plan import computation
 from revive.venv.virtual_env import VirtualEnv
 
-SMOOTHING = 0.03  # of the spread of what a model predicts; small, or a slope grows until noise cannot hide its sign
+SMOOTHING = (
+    0.03  # of the spread of what a model predicts; small, or a slope grows until noise cannot hide its sign
+)
 
 
 class _Value(Tensor):
@@ -185,7 +187,9 @@ class RuleGraph:
 
     def _moved(self, out: Outputs, model: NodeModel) -> Outputs:
         mean = self._tapped(out.mean, SMOOTHING * model.scale)
-        logits = None if out.logits is None else self._tapped(out.logits, torch.ones_like(out.logits[0, 0, 0]))  # a softmax bends over about 1
+        logits = (
+            None if out.logits is None else self._tapped(out.logits, torch.ones_like(out.logits[0, 0, 0]))
+        )  # a softmax bends over about 1
         return out._replace(mean=mean, log_std=out.log_std.detach(), logits=logits)
 
     def _tapped(self, output: Tensor, size: Tensor) -> Tensor:

@@ -85,13 +85,17 @@ class Rule:
         except Exception as error:
             raise UserError(raised_in(self.path, error)) from error
         if not isinstance(reward, Tensor) or tuple(reward.shape) not in {(rows, 1), (rows,)}:
-            shape = f"shape {tuple(reward.shape)}" if isinstance(reward, Tensor) else f"a {type(reward).__name__}"
+            shape = (
+                f"shape {tuple(reward.shape)}" if isinstance(reward, Tensor) else f"a {type(reward).__name__}"
+            )
             remedy = f"return a tensor ({rows}, 1) or ({rows},)"
             raise UserError(Problem(f"get_reward returned {shape} for {rows} rows", self.path, remedy=remedy))
         reward = reward.as_subclass(Tensor).to(torch.float32).reshape(rows)
         if not bool(torch.isfinite(reward).all()):
             row = int((~torch.isfinite(reward)).nonzero()[0])
-            raise UserError(Problem("get_reward returned a value that is not finite", self.path, f"row {row}"))
+            raise UserError(
+                Problem("get_reward returned a value that is not finite", self.path, f"row {row}")
+            )
         return reward
 
 

@@ -99,7 +99,12 @@ class Unseen:
 
 @torch.no_grad()
 def roll_unseen(
-    venv: VirtualEnv, rows: Rows, horizon: int = 100, windows: int = MOST_WINDOWS, draws: int = DRAWS, seed: int = 0
+    venv: VirtualEnv,
+    rows: Rows,
+    horizon: int = 100,
+    windows: int = MOST_WINDOWS,
+    draws: int = DRAWS,
+    seed: int = 0,
 ) -> Unseen:
     """Open-loop rollouts (recorded decisions and exogenous values) over at most `windows` windows of each half.
 
@@ -140,7 +145,9 @@ def _columns(
         if weight is not None:
             known = known & (weight[:, ::per_half, :, codec.terms.index(index)] > 0)
         path = middle[..., index].double().reshape(steps, halves, per_half, count).mean(2)
-        samples = many[..., index].reshape(steps, halves, per_half, -1, count)  # draws stand in front of windows
+        samples = many[..., index].reshape(
+            steps, halves, per_half, -1, count
+        )  # draws stand in front of windows
         yield ColumnPaths(
             node,
             column.name,

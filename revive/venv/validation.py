@@ -57,7 +57,9 @@ class RolloutError:
         found = {}
         for name, table in self.venv.items():
             codec = venv.codec[name]
-            if any(c.type != "continuous" or c.scale not in (None, "robust", "minmax") for c in codec.columns):
+            if any(
+                c.type != "continuous" or c.scale not in (None, "robust", "minmax") for c in codec.columns
+            ):
                 continue
             at = np.nanmean(table[:, min(step, table.shape[1]) - 1], 0) * np.sqrt(np.pi / 2.0)  # of a normal
             spread = np.nan_to_num(at)[list(codec.terms)] / codec.scale.cpu().numpy()
@@ -146,9 +148,7 @@ def unseen_windows(venv: VirtualEnv, rows: Rows, horizon: int, most: int = 200) 
     even = [first[torch.linspace(0, len(first) - 1, size).long()] for first in firsts]
     first = torch.cat([half.expand(per_half, -1) for half in even])
     index, valid = rows.windows(first, horizon)
-    return Windows(
-        index, rows.at(index), rows.past(first), valid, latent_states(venv, rows, first, lead)
-    )
+    return Windows(index, rows.at(index), rows.past(first), valid, latent_states(venv, rows, first, lead))
 
 
 @torch.no_grad()
@@ -189,7 +189,9 @@ def rollout_error(venv: VirtualEnv, rows: Rows, horizon: int = 100) -> RolloutEr
         average = _usual_value(venv, rows, state)
         for table, guess in ((model, mean), (still, start), (usual, average)):
             error = _error(codec, guess, truth) * weight
-            total = error.sum(2) / weight.sum(2)  # (T, M, d), the same for all members of a half; NaN: no data
+            total = error.sum(2) / weight.sum(
+                2
+            )  # (T, M, d), the same for all members of a half; NaN: no data
             per_half = total[:reached, :: venv.members // venv.halves].cpu()
             table[name] = per_half.transpose(0, 1).double().numpy()
         spread[name] = codec.decode(rows.values[state]).std(0).double().cpu().numpy()

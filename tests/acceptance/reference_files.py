@@ -32,6 +32,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # a plain script: the packages of this checkout
 
+from revive.server.venv_learners import USUAL_VENV, learner_of  # noqa: E402
 from tests.acceptance.pictures import blank_picture  # noqa: E402
 from tests.acceptance.reference_data import make_logs  # noqa: E402
 
@@ -135,10 +136,14 @@ def cases() -> list[Case]:
     ]
 
 
-def _options(case: Case) -> dict[str, Any]:
-    """Tiny budgets, and what the case itself says."""
-    cloned = case.options.get("venv_algo") == "bc"
-    return {**BUDGET, **SMALL, **({} if cloned else CURRICULUM), **case.options}
+def _options(case: Case, checkout: Path) -> dict[str, Any]:
+    """Tiny budgets, and what the case itself says; of the learners of a venv one has a curriculum."""
+    config: dict[str, Any] = {}
+    if case.config is not None:
+        listed = json.loads((checkout / case.config).read_text(encoding="utf-8"))
+        config = {entry["name"]: entry.get("default") for entry in listed.get("base_config", [])}
+    staged = learner_of(case.options, config, {}) == USUAL_VENV
+    return {**BUDGET, **SMALL, **(CURRICULUM if staged else {}), **case.options}
 
 
 # -- one case, in a process of its own ---------------------------------------------------------
@@ -176,7 +181,7 @@ def through_server(case: Case, checkout: Path, folder: Path) -> None:
         log_dir=str(folder / "server"),
         run_id="run",
         debug=True,
-        **{**_options(case), "tracking": "none"},
+        **{**_options(case, checkout), "tracking": "none"},
     )
     server.train()
     venv, told, states, _ = server.get_virtualenv_env()
@@ -214,7 +219,7 @@ def _shell(case: Case, checkout: Path, folder: Path) -> list[str]:
     ]
     modes = ["-vm", "once", "-pm", "once" if "policy" in case.wanted else "None"]
     modes += ["-tm", "max"] if "tuning" in case.wanted else []
-    options = [text for name, value in _options(case).items() for text in (f"--{name}", str(value))]
+    options = [text for name, value in _options(case, checkout).items() for text in (f"--{name}", str(value))]
     more = ["--debug", "--run_id", "run", "--log_dir", str(folder / "command"), "--tracking", "none"]
     return ["server", *files, *modes, *options, *more]
 

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 
 from revive import runtime
-from revive.runtime.c99 import export_c99, test_vector
+from revive.runtime.c99 import export_c99
+from revive.runtime.vectors import test_vector
 from revive.serving import Service
 
 CALLS, ROUNDS = 2000, 3

@@ -20,7 +20,7 @@ class Export:
     """A kind of table. `columns`: name of a node's column -> the signal that it holds; action: which of them it is.
 
     time, step: the column of times, and the seconds from row to row. refused: what the message says instead.
-    others: more columns that may be nodes.
+    others: more columns that may be nodes. trajectories: how many there are, of the same length.
     """
 
     make: Make
@@ -30,6 +30,7 @@ class Export:
     step: float = 60.0
     refused: str = ""
     others: tuple[str, ...] = ()
+    trajectories: int = 1
 
 
 EXPORTS: dict[str, Export] = {}
@@ -42,12 +43,15 @@ def export(
     step: float = 60.0,
     refused: str = "",
     others: Sequence[str] = (),
+    trajectories: int = 1,
 ) -> Callable[[Make], Make]:
     """Registers a table; columns: `name=signal` for each node, with bars between."""
 
     def register(make: Make) -> Make:
         pairs = [pair.rsplit("=", 1) for pair in re.split(r"(?<! )\|", columns) if pair]
-        EXPORTS[make.__name__] = Export(make, dict(pairs), action, time, step, refused, (*others,))
+        EXPORTS[make.__name__] = Export(
+            make, dict(pairs), action, time, step, refused, (*others,), trajectories
+        )
         return make
 
     return register
@@ -69,6 +73,17 @@ def signals(seed: int = 0) -> dict[str, np.ndarray]:
 
 S = signals()
 THREE = ("level", "temp", "valve")
+
+
+def held(signal: str) -> np.ndarray:
+    """The values (ROWS,) of a signal, of `name-41` or `name*1e6` of it, or of `name>45`: a switch."""
+    name, mark, number = re.fullmatch(r"(\w+?)(?:([-*>])([\d.e+]+))?", signal).groups()  # type: ignore[union-attr]
+    values = S[name]
+    if not mark:
+        return values
+    return {"-": values - float(number), "*": values * float(number), ">": (values > float(number)) * 1.0}[
+        mark
+    ]
 
 
 def times(step: float = 60.0) -> list[datetime]:

@@ -138,3 +138,45 @@ def test_a_few_whole_settings_are_no_codes(tmp_path: Path) -> None:
     of, _ = taken(tmp_path, {**columns(), "valve": [0, 25, 60, 100] * 15, "mode": [0, 1, 2] * 20})
     assert "valve: {dim: action, type: continuous, min: 0, max: 100}" in of.description
     assert "mode: {dim: state, type: category, values: [0, 1, 2]}" in of.description
+
+
+KILN = "time;operator;oven temperature;opening\n;;°C;%\n" + "\n".join(
+    f"{1 + hour // 24:02d}.03.2025 {hour % 24:02d}:00;{'ABC'[hour // 8 % 3]};{880 + hour % 7};{50 + hour % 5},5"
+    for hour in range(60)
+)
+
+
+def test_units_of_the_file_and_what_words_stand_for_are_written_down(tmp_path: Path) -> None:
+    (tmp_path / "kiln.csv").write_text(KILN, encoding="utf-8")
+    lines = guess(tmp_path / "kiln.csv").description.splitlines()
+    temperature, opening = (
+        next(line for line in lines if f" {name}:" in line) for name in ('"oven temperature"', "opening")
+    )
+    assert 'units: "°C"' in temperature
+    assert 'units: "%"' in opening
+    assert any("operator" in line and "0 is A, 1 is B, 2 is C" in line for line in lines)
+
+
+def test_a_unit_in_a_name_is_written_down_and_no_empty_one(tmp_path: Path) -> None:
+    pd.DataFrame({"T [degC]": [1.5, 2.5, 4.5] * 9, "valve [-]": [0.1, 0.5, 0.2] * 9}).to_csv(
+        tmp_path / "a.csv"
+    )
+    text = guess(tmp_path / "a.csv").description
+    assert text.count("units:") == 1
+    assert "units: degC" in text
+
+
+def test_what_was_said_is_no_guess_and_limits_still_are_one(tmp_path: Path) -> None:
+    (tmp_path / "kiln.csv").write_text(KILN, encoding="utf-8")
+    found = guess(tmp_path / "kiln.csv", Wishes(action=["opening"], exogenous=["operator"]))
+    by_name = {line.split(":")[0].strip(' -"'): line for line in found.description.splitlines()}
+    assert "# action, as you said; GUESS: the limits" in by_name["opening"]
+    assert "GUESS" not in by_name["operator"]
+    assert [*found.doubts()] == []
+
+
+def test_a_weak_reason_comes_with_the_flag_that_settles_it(tmp_path: Path) -> None:
+    (tmp_path / "kiln.csv").write_text(KILN, encoding="utf-8")
+    doubts = "\n".join(guess(tmp_path / "kiln.csv").doubts())
+    assert "--action" in doubts
+    assert "--exogenous" in doubts

@@ -81,6 +81,14 @@ def test_a_history_of_actions_that_nobody_knows_is_asked_for(actions: VenvSessio
         actions.rollout({"x": [[20.0]]}, horizon=3)
 
 
+def test_where_the_actuator_stands_is_held(actions: VenvSession) -> None:
+    held = actions.rollout({"x": [[20.0]], "u": [[4.0]]}, horizon=3)
+    told = actions.rollout({"x": [[20.0]], "ts_u": [[4.0, 4.0]]}, horizon=3)
+    np.testing.assert_allclose(held["x"], told["x"], atol=1e-4)
+    recorded = actions.rollout({"x": [[20.0]], "u": [[4.0]]}, {"u": np.full((3, 1, 1), 9.0)})
+    np.testing.assert_allclose(recorded["x"][:, 0, 0], [20, 24, 28], atol=1e-4)
+
+
 def test_a_history_of_another_width_is_refused(states: VenvSession) -> None:
     with pytest.raises(UserError, match=r"node 'ts_x': has shape \(1, 2\), not \(B, 3\)"):
         states.rollout({"x": [[20.0]], "ts_x": [[1.0, 2.0]]}, horizon=3)

@@ -113,31 +113,58 @@ def test_a_rollout_is_paid_beside_the_nodes(venv: VenvSession, tmp_path: Path) -
 
 def test_frames_are_taken_by_the_names_of_their_columns(venv: VenvSession, policy: PolicySession) -> None:
     frame = pd.DataFrame({"other": ["a", "b"], "level": [0.05, 10.0], "power": [0.1, 0.0]})
-    np.testing.assert_allclose(policy.act(frame)["u"], [[0.05], [0.1]], atol=1e-3)
-    np.testing.assert_allclose(venv.step(frame)["next_x"], [[1.05], [10.0]], atol=1e-4)
+    np.testing.assert_allclose(policy.act(frame)["power"], [0.05, 0.1], atol=1e-3)
+    after = venv.step(frame)
+    np.testing.assert_allclose(after["next_level"], [1.05, 10.0], atol=1e-4)
     with pytest.raises(UserError, match="the frame has no column 'level' of the node 'x'"):
         policy.act(frame[["power"]])
 
 
 def test_a_controller_takes_frames_and_lone_rows_and_says_what_is_missing(policy: PolicySession) -> None:
     control = policy.start()
-    np.testing.assert_allclose(
-        control(pd.DataFrame({"level": [0.05, 10.0]}))["u"], [[0.05], [0.1]], atol=1e-3
-    )
+    answer = control(pd.DataFrame({"level": [0.05, 10.0]}))
+    np.testing.assert_allclose(answer["power"], [0.05, 0.1], atol=1e-3)
     assert policy.start()({"x": [0.05]})["u"].shape == (1,)
     with pytest.raises(
         UserError, match=r"the frame has no column 'level' of the node 'x'(.|\n)*did you mean 'levl'"
     ):
         control(pd.DataFrame({"levl": [0.05, 10.0]}))
     with pytest.raises(UserError, match="not finite"):
-        control({"x": [[np.nan]]})
+        policy.start()({"x": [[np.nan]]})
 
 
 def test_a_frame_holds_the_steps_of_a_rollout(venv: VenvSession, policy: PolicySession) -> None:
     logs = pd.DataFrame({"power": [0.1, 0.0, 0.1], "level": [1.0, 2.0, 3.0]})
     rolled = venv.rollout(logs[["level"]][:1], logs)
-    np.testing.assert_allclose(rolled["next_x"][:, 0, 0], [2.0, 2.0, 3.0], atol=1e-4)
+    np.testing.assert_allclose(rolled["next_level"], [2.0, 2.0, 3.0], atol=1e-4)
     decided = venv.rollout(
         logs[["level"]][:1], logs, 2, policy
     )  # what was logged of its action is not asked for
-    np.testing.assert_allclose(decided["u"][:, 0, 0], [0.1, 0.1], atol=1e-3)
+    np.testing.assert_allclose(decided["power"], [0.1, 0.1], atol=1e-3)
+    arrays = venv.rollout({"x": [[1.0]]}, logs)  # a frame of what is given alone changes nothing
+    np.testing.assert_allclose(arrays["next_x"][:, 0, 0], [2.0, 2.0, 3.0], atol=1e-4)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_the_same_kind_comes_out_as_goes_in(library: str, venv: VenvSession, policy: PolicySession) -> None:
+    frames = pytest.importorskip(library)
+    seen = frames.DataFrame({"level": [0.05, 10.0]})
+    assert type(policy.act(seen)) is frames.DataFrame
+    assert list(policy.act(seen).columns) == ["power"]
+    step = venv.step(frames.DataFrame({"level": [0.05, 10.0], "power": [0.1, 0.0]}))
+    assert (type(step), list(step.columns)) == (frames.DataFrame, ["power", "next_level"])
+    rolled = venv.rollout(seen, horizon=3, policy=policy, reward=lambda data: data["x"])
+    assert list(rolled.columns) == ["branch", "step", "level", "power", "next_level", "reward"]
+    arrays = venv.rollout({"x": [[0.05], [10.0]]}, horizon=3, policy=policy)
+    assert list(rolled["branch"]) == [0, 0, 0, 1, 1, 1]
+    assert list(rolled["step"]) == [0, 1, 2] * 2
+    np.testing.assert_allclose(rolled["next_level"], arrays["next_x"][..., 0].T.reshape(-1))
+    np.testing.assert_allclose(rolled["reward"], rolled["level"], rtol=1e-5)
+
+
+def test_the_branches_of_a_frame_keep_their_names(venv: VenvSession, policy: PolicySession) -> None:
+    named = pd.DataFrame({"level": [0.05, 10.0]}, index=["north", "south"])
+    assert list(policy.act(named).index) == ["north", "south"]
+    rolled = venv.rollout(named, horizon=2, policy=policy, nodes=["next_x"])
+    assert list(rolled["branch"]) == ["north", "north", "south", "south"]
+    assert list(rolled.columns) == ["branch", "step", "next_level"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from revive.data.layout import Frames
 from revive.nn.any_step import AnyStepNet
-from revive.nn.over_time import Frames
 
 LENGTH = 3
 FRAMES = [

@@ -39,6 +39,32 @@ def test_a_table_tells_settings_that_differ_verdicts_and_figures(
     assert "dataset.path" not in rows
 
 
+def test_figures_stand_first_and_settings_that_come_with_a_learner_are_folded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = {
+        "_target_": "revive.policy.learners.auto.Auto",
+        "learners": {"ppo": {"_target_": "a.b.PPO", "clip": 0.2}},
+    }
+    other = {"_target_": "revive.policy.learners.first_order.FirstOrder", "lr": 0.1, "noise": 0.2}
+    made_run(
+        tmp_path / "runs" / "calm-lynx", policy={"learner": one, "space": {"learner": {"lr": "uniform"}}}
+    )
+    made_run(tmp_path / "runs" / "swift-hare", policy={"learner": other, "budget": 7})
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "calm-lynx", "swift-hare"]) == DONE
+    told = capsys.readouterr().out
+    firsts = [line.split()[0] for line in told.splitlines() if line.strip()]
+    assert firsts.index("policy.predicted") < firsts.index("settings") < firsts.index("policy.learner")
+    assert ["policy.learner", "auto", "first_order"] in [line.split() for line in told.splitlines()]
+    assert "policy.budget" in firsts
+    assert not any(name.startswith(("policy.learner.", "policy.space")) for name in firsts)
+    assert "... and 5 more: --json" in told
+    assert main(["compare", "calm-lynx", "swift-hare", "--json"]) == DONE
+    first, _ = json.loads(capsys.readouterr().out)
+    assert "policy.learner.learners.ppo.clip" in first["settings"]
+
+
 def test_json_holds_the_figures_in_full(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", str(runs / "calm-lynx"), "run=swift-hare", "--json"]) == DONE
     first, second = json.loads(capsys.readouterr().out)

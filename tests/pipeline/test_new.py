@@ -10,6 +10,7 @@ import pytest
 
 import revive
 from revive.__main__ import main
+from revive.pipeline.new import new as make
 from tests.pipeline.conftest import contents, tank_logs
 
 
@@ -178,3 +179,13 @@ def test_an_experiment_of_a_name_that_is_shipped_takes_precedence(capsys: pytest
     assert main(["new", "refrigerator", "--data", str(data)]) == 0
     assert main(["check", "experiment=refrigerator"]) == 0
     assert "240" in capsys.readouterr().out
+
+
+def test_the_reward_that_is_written_names_the_columns_whatever_they_are_called(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    pd.DataFrame(rows, columns=['a\\N"""b', "valve"]).to_csv(tmp_path / "odd.csv", index=False)
+    made = make("odd", tmp_path / "odd.csv", tmp_path / "experiments")
+    text = (made.folder / "reward.py").read_text(encoding="utf-8")
+    compile(text, "reward.py", "exec")
+    assert "state: 0 a/N'''b" in text
+    assert "action: 0 valve" in text

@@ -12,6 +12,7 @@ import pytest
 
 import revive
 from revive.__main__ import main
+from revive.pipeline.shortlist import read_shortlist
 
 HERE = ("experiment=refrigerator", "policy=first_order", "debug=fast", "ray.enabled=false", "run_id=r")
 SMALL = ("~policy.space.learner.noise", "~policy.space.learner.gamma")
@@ -38,6 +39,8 @@ def test_the_chosen_models_are_those_of_the_run(finished: Path) -> None:
         weights = (finished / stage / "model.safetensors").read_bytes()
         assert (trial / stage / "model.safetensors").read_bytes() == weights
     assert revive.load_policy(finished / "policy").act({"temperature": [[1.0]]})
+    taken = [listed for listed in read_shortlist(finished) if listed.taken]  # for a trial on the plant
+    assert [(finished / "candidates" / listed.name).is_dir() for listed in taken] == [True]
     assert json.loads((finished / "summary.json").read_text())["policy"]["truth"]
 
 

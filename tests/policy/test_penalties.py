@@ -113,7 +113,7 @@ def test_the_newest_frame_of_a_history_is_that_of_the_member() -> None:
     assert math.isclose(float(error.std()), 0.05, rel_tol=0.5)  # the noise of the plant
 
 
-@pytest.mark.parametrize("measure", MEASURES[1:])
+@pytest.mark.parametrize("measure", [*MEASURES[1:], "morec"])
 @pytest.mark.parametrize("name", ["first_order", "ppo", "sac"])
 def test_learners_that_simulate_can_be_charged_by_it(
     plant: Plant, tmp_path: Path, name: str, measure: Measure

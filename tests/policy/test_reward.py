@@ -151,6 +151,43 @@ def test_what_is_no_reward_per_row_is_refused(tmp_path: Path, body: str, said: s
         load(tmp_path, body)(batch())
 
 
+COLUMNS = {"state": ["oven", "humidity"], "fan": ["fan"], "next_state": ["oven", "humidity"]}
+KILN = {"state": torch.ones(5, 2), "fan": torch.ones(5, 1), "next_state": torch.ones(5, 2)}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            "return -data['oven']",
+            ["name of a column", 'data["state"][..., 0:1]', 'data["next_state"][..., 0:1]'],
+        ),
+        ("return -data['next_humidity']", ['write data["next_state"][..., 1:2] (after the step)']),
+        ("return -data.oven", ["data has no '.oven'", 'data["state"][..., 0:1]']),
+        ("return data['nxt_state']", ["did you mean 'next_state'?", "state (0 oven, 1 humidity)"]),
+        (
+            "return data['next_state'][..., 4:5]",
+            ["shape (5, 0)", "a slice begins behind the last one", "1 humidity"],
+        ),
+        ("return data['next_state']", ["2 numbers for each row", "take one column"]),
+        ("return data['next_state'].mean()", ["one number for all rows", "no mean"]),
+        ("return data['next_state'][1:, :1]", ["values for 4 rows", "history"]),
+        ("return max(data['fan'], 0)", ["torch.where"]),
+        ("import math; return math.exp(data['fan'])", ["use those of torch"]),
+        ("return data['next_state'][..., 5]", ["counted from 0", "0 oven"]),
+        ("return [1.0] * 5", ["torch.stack"]),
+        ("pass", ["end get_reward with return"]),
+    ],
+)
+def test_a_wrong_reward_is_explained_in_the_names_of_the_columns(
+    tmp_path: Path, body: str, said: list[str]
+) -> None:
+    load(tmp_path, body)
+    with pytest.raises(UserError) as caught:
+        Reward.load(tmp_path / "reward.py", columns=COLUMNS)(KILN)
+    assert all(part in str(caught.value) for part in said), str(caught.value)
+
+
 @pytest.mark.parametrize("lead", [(6,), (4, 3)])
 def test_named_terms_are_summed_and_can_be_had_apart(tmp_path: Path, lead: tuple[int, ...]) -> None:
     body = "return {'comfort': -data['next_x'][..., 0:1].abs(), 'effort': -data['u'][..., 0] ** 2}"

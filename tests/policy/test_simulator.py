@@ -8,7 +8,8 @@ import pytest
 from revive.errors import UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.policy.simulator import GroundTruth
+from revive.graph.description import parse_description
+from revive.policy.simulator import GroundTruth, histories_of
 from tests.policy.conftest import B, Plant
 from tests.venv.plants import columns
 
@@ -156,3 +157,17 @@ def test_an_end_of_the_wrong_shape_is_explained(plant: Plant, tmp_path: Path) ->
     text = EPISODIC.replace("(self.x < 0.5) * 1.0", "(self.x[:, 0] < 0.5) * 1.0")
     with pytest.raises(UserError, match="shape \\(2,\\), not \\(2, 1\\)"):
         truth(tmp_path, text).score(policy, plant.reward, episodes=2, steps=5, seed=0)
+
+
+def test_a_reward_may_look_back_at_what_the_plant_does_not_keep() -> None:
+    said = {
+        "columns": [{"x": {"dim": "x", "type": "continuous"}}, {"u": {"dim": "u", "type": "continuous"}}],
+        "graph": {"u": ["x", "ts_u"], "next_x": ["x", "ts_u", "u"]},
+        "nodes": {"u": {"ts": 3}},
+    }
+    graph = parse_description({"metadata": said}, "generated", Path())
+    found = histories_of(graph, {"u": np.arange(5.0).reshape(5, 1, 1)})
+    assert set(found) == {"ts_u"}
+    np.testing.assert_array_equal(
+        found["ts_u"][:, 0], [[0, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, 3]]
+    )

@@ -37,6 +37,24 @@ KINDS = [
 ]
 
 
+def mixer() -> tuple[VirtualEnv, Rows]:
+    """x' = 0.8 x + 0.3 flow + 0.3 stage + push of the mode: one action of a value, a level and a category."""
+    parts = [
+        Column("flow", "u", "continuous", min=-2.0, max=2.0),
+        Column("stage", "u", "discrete", min=-1.0, max=1.0, num=3),
+        Column("mode", "u", "category", values=(10.0, 20.0, 30.0)),
+    ]
+    graph = DecisionGraph.build([*columns(x=1), *parts], {"u": ["x"], "next_x": ["x", "u"]})
+    effect = [[-0.2], [0.3], [0.3], *[[p] for p in PUSH]]
+    linear = {"u": (torch.zeros(1, 2), torch.zeros(2)), "next_x": (effect, [0.0])}
+    venv = hand_set(graph, linear, members=4, std=0.05)
+    with torch.no_grad():
+        venv.model("u").net.skip.bias.zero_()  # type: ignore[union-attr]
+        venv.model("u").free_log_std.zero_()
+    venv.requires_grad_(False)
+    return venv, rows_of(graph, venv.codec, *(logs_of(venv, 200, seed=s) for s in (1, 2)))
+
+
 def cart() -> tuple[VirtualEnv, Rows]:
     """A cart whose place is seen and whose speed is not: only the last places tell the speed."""
     graph = DecisionGraph.build(

@@ -198,6 +198,33 @@ def test_notes_and_commands_are_printed_as_they_are(tmp_path: Path) -> None:
     assert "mlflow ui --uri [x]" in text
 
 
+@pytest.mark.parametrize(
+    ("status", "wanted", "unwanted"),
+    [
+        (
+            "pass",
+            ["report.html: what may be", "show ", "trial-plan", "promote", "serve"],
+            ["design-experiment"],
+        ),
+        (
+            "fail",
+            ["report.html: why it failed", "check experiment=demo", "design-experiment"],
+            ["promote", "serve"],
+        ),
+    ],
+)
+def test_the_next_commands_follow_from_what_the_run_left(
+    tmp_path: Path, status: str, wanted: list[str], unwanted: list[str]
+) -> None:
+    terminal, console = recorded()
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "report.html").touch()
+    terminal.closing(tmp_path, "mlflow ui", None, "demo", status)
+    text = console.export_text()
+    assert all(word in text for word in wanted)
+    assert not any(word in text for word in unwanted)
+
+
 def test_trouble_is_told_at_the_end(tmp_path: Path) -> None:
     terminal, console = recorded()
     terminal.closing(tmp_path, None, "nothing was recorded: no route to host")
@@ -227,7 +254,10 @@ def test_progress_is_said_every_half_minute_and_kept_in_the_run_folder(tmp_path:
     pace = Pace("policy", lambda: now[0])
     assert pace.line(1, 100) is None
     now[0] = 31.0
-    assert pace.line(25, 100) == "policy    25%  after 31 s, at most 93 s left"
+    assert (
+        pace.line(25, 100)
+        == "policy    25%  after 31 s, at most 93 s left (it ends before that where it learns no more)"
+    )
     assert pace.line(26, 100) is None
     now[0] = 62.0
     assert pace.line(50, 100) == "policy    50%  after 62 s, at most 62 s left"
@@ -245,6 +275,6 @@ def test_progress_goes_into_a_log_of_the_run(tmp_path: Path, monkeypatch: pytest
         terminal.progress(1, 4, lambda: {"held_out_error": 0.5})
         terminal.progress(4, 4)
     first, second = (tmp_path / "progress.log").read_text().splitlines()
-    assert re.fullmatch(r"\S+ \S+  venv      25%  after 0 s, at most 0 s left, held out error 0.5", first)
+    assert re.fullmatch(r"\S+ \S+  venv      25%  after 0 s, at most 0 s left, held-out error 0.5 .*", first)
     assert second.endswith("100%  after 0 s, at most 0 s left")
-    assert "held out error 0.5" in console.export_text()
+    assert "held-out error 0.5" in console.export_text()

@@ -15,7 +15,7 @@ from revive.runtime.envelope import Envelope
 from revive.runtime.policy import Policy as NumpyPolicy
 from revive.venv.node_model import NetworkSpec
 
-Kind = Literal["plain", "mixed", "history", "category"]
+Kind = Literal["plain", "mixed", "history", "category", "recurrent"]
 Arrays = dict[str, np.ndarray]
 
 COLUMNS: dict[str, list[dict[str, Any]]] = {
@@ -36,7 +36,7 @@ COLUMNS: dict[str, list[dict[str, Any]]] = {
         {"stage": {"dim": "u", "type": "discrete", "num": 4, "min": 0, "max": 3}},
     ],
 }
-COLUMNS["history"] = COLUMNS["plain"]
+COLUMNS["history"] = COLUMNS["recurrent"] = COLUMNS["plain"]
 COLUMNS["category"] = [
     *COLUMNS["plain"][:2],
     {"mode": {"dim": "u", "type": "category", "values": [0, 1, 2, 3]}},
@@ -44,8 +44,8 @@ COLUMNS["category"] = [
 
 
 def graph_of(kind: Kind) -> DecisionGraph:
-    """u is decided from x; in `history` from the last three x, the last two u and the number of the step."""
-    looks_back = kind == "history"
+    """u is decided from x; looking back from the last three x, the last two u and the number of the step."""
+    looks_back = kind in ("history", "recurrent")
     inputs = ["ts_x", "ts_u", "step_node_"] if looks_back else ["x"]
     nodes: dict[str, Any] = {"x": {"ts": 3}, "u": {"ts": 2, "step_input": True}} if looks_back else {}
     graph = {"u": [name for name in inputs if name != "step_node_"], "next_x": ["x", "u"]}
@@ -84,7 +84,8 @@ def policy_of(
     codec = Codec.fit(graph, arrays)
     encoded = codec["u"].encode(torch.as_tensor(arrays["u"]))
     low, high = action_range(graph, codec, "u", encoded.amin(0), encoded.amax(0))
-    policy = Policy(graph, codec, "u", NetworkSpec(hidden, activation), 1, low, high, noise=0.1)
+    spec = NetworkSpec(hidden, activation, backbone="gru" if kind == "recurrent" else "mlp")
+    policy = Policy(graph, codec, "u", spec, 1, low, high, noise=0.1)
     with torch.no_grad():
         for weight in policy.net.parameters():
             weight.add_(torch.randn_like(weight) * spread)

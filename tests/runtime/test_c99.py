@@ -35,7 +35,14 @@ class Compiled:
     def call(self, name: str, values: np.ndarray, *first: object) -> tuple[int, np.ndarray]:
         row, out = np.ascontiguousarray(values, dtype=float), np.zeros(self.policy.graph["u"].width)
         pointers = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (row, out)]
+        if name == "pump_begin":
+            return self.library.pump_begin(*first, pointers[0]), out
         return getattr(self.library, name)(*first, *pointers), out
+
+    def track(self, seen: np.ndarray, action: list[float]) -> int:
+        given = [np.array(values, dtype=float) for values in (seen, action)]
+        pointers = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in given]
+        return int(self.library.pump_track(self.state, *pointers))
 
 
 def compiled(folder: Path, kind: Kind, activation: str = "silu") -> Compiled:
@@ -44,7 +51,7 @@ def compiled(folder: Path, kind: Kind, activation: str = "silu") -> Compiled:
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu"])
-@pytest.mark.parametrize("kind", ["plain", "mixed", "history", "category"])
+@pytest.mark.parametrize("kind", ["plain", "mixed", "history", "category", "recurrent"])
 def test_it_acts_as_numpy_does(tmp_path: Path, kind: Kind, activation: str) -> None:
     made = compiled(tmp_path, kind, activation)
     seen = observations(kind, 200)
@@ -57,7 +64,7 @@ def test_it_acts_as_numpy_does(tmp_path: Path, kind: Kind, activation: str) -> N
     assert made.said in (tmp_path / "pump.c").read_text()
 
 
-@pytest.mark.parametrize("kind", ["plain", "history"])
+@pytest.mark.parametrize("kind", ["plain", "history", "recurrent"])
 def test_its_memory_is_that_of_a_session(tmp_path: Path, kind: Kind) -> None:
     made = compiled(tmp_path, kind)
     for _ in range(2):
@@ -90,3 +97,30 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
     save_policy(policy_of("plain"), tmp_path / "policy", {})
     with pytest.raises(UserError, match="cannot be the name of C functions"):
         export_c99(runtime.load_policy(tmp_path / "policy"), tmp_path, "a b; #include")
+
+
+def test_it_begins_where_the_actuator_stands_and_tracks_an_operator(tmp_path: Path) -> None:
+    made = compiled(tmp_path, "history")
+    x, done = [observations("history", 1, seed=step)["x"] for step in range(5)], [[8.0], [3.0], [9.0]]
+    begun = made.policy.session(before={"u": [8.0]})
+    assert made.call("pump_begin", np.array([8.0]), made.state)[0] == 0
+    for step in range(4):
+        _, action = made.call("pump_step", x[step][0], made.state)
+        np.testing.assert_allclose(action, begun.act({"x": x[step]})["u"][0], atol=1e-9)
+    tracked = made.policy.session()
+    made.library.pump_reset(made.state)
+    for seen, action in zip(x, done, strict=False):
+        tracked.track({"x": seen}, {"u": action})
+        assert made.track(seen[0], action) == 0
+    _, action = made.call("pump_step", x[3][0], made.state)
+    np.testing.assert_allclose(action, tracked.act({"x": x[3]})["u"][0], atol=1e-9)
+
+
+def test_a_position_that_is_not_finite_begins_nothing(tmp_path: Path) -> None:
+    made = compiled(tmp_path, "history")
+    assert made.call("pump_begin", np.array([np.nan]), made.state)[0] == 1
+    assert made.track(np.array([5.0, np.inf]), [1.0]) == 1
+    _, action = made.call("pump_step", np.array([5.0, 5.0]), made.state)
+    np.testing.assert_allclose(action, made.policy.session().act({"x": [5.0, 5.0]})["u"], atol=1e-9)
+    said = (tmp_path / "pump.h").read_text()
+    assert "Of u the middle of the logged values (valve " in said

@@ -28,7 +28,7 @@ def exported(folder: Path, kind: Kind, activation: str = "silu") -> tuple[runtim
 
 
 @pytest.mark.parametrize("activation", ["silu", "tanh", "relu", "gelu"])
-@pytest.mark.parametrize("kind", ["plain", "mixed", "history", "category"])
+@pytest.mark.parametrize("kind", ["plain", "mixed", "history", "category", "recurrent"])
 def test_it_acts_as_numpy_does(tmp_path: Path, kind: Kind, activation: str) -> None:
     policy, session = exported(tmp_path, kind, activation)
     seen = observations(kind, 10_000)

@@ -18,7 +18,7 @@ from revive.deploy import PolicySession, load_policy, save_policy
 from revive.errors import UserError
 from tests.runtime.plants import Kind, arrays_of, graph_of, policy_of
 
-KINDS: tuple[Kind, ...] = ("plain", "mixed", "history", "category")
+KINDS: tuple[Kind, ...] = ("plain", "mixed", "history", "category", "recurrent")
 
 
 def both(folder: Path, kind: Kind, **options: Any) -> tuple[runtime.Policy, PolicySession]:
@@ -30,7 +30,7 @@ def observations(kind: Kind, rows: int, seed: int = 1) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     graph = graph_of(kind)
     arrays = arrays_of(graph, rows, rng)
-    if kind == "history":
+    if kind in ("history", "recurrent"):
         frames = [arrays_of(graph, rows, rng) for _ in range(3)]
         arrays["ts_x"] = np.hstack([frame["x"] for frame in frames])
         arrays["ts_u"] = np.hstack([frame["u"] for frame in frames[:2]])
@@ -131,6 +131,20 @@ def test_frames_come_in_and_go_out(tmp_path: Path) -> None:
     np.testing.assert_array_equal(action.to_numpy(), mine.act({"x": x})["u"])
     with pytest.raises(UserError, match="the frame has no column 'level' of the node 'x'"):
         mine.session(plants=3).act(frame.drop(columns="level"))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_frame_is_answered_by_a_frame(tmp_path: Path, library: str) -> None:
+    frames = pytest.importorskip(library)
+    mine, theirs = both(tmp_path, "plain")
+    x = observations("plain", 3)["x"]
+    frame = frames.DataFrame({"flow": x[:, 1], "level": x[:, 0]})
+    for policy in (mine, theirs):
+        action = policy.act(frame)
+        assert type(action) is frames.DataFrame
+        np.testing.assert_allclose(action["valve"], mine.act({"x": x})["u"][:, 0], atol=1e-4)
+    with pytest.raises(UserError, match="the frame has no column 'level' of the node 'x'"):
+        mine.act(frame[["flow"]])
 
 
 def test_a_session_of_another_number_of_plants_is_refused(tmp_path: Path) -> None:

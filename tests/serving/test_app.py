@@ -125,7 +125,8 @@ def test_a_port_in_use_is_one_message(
         (["BUNDLE", "--port", "x"], "invalid int value"),
         (["BUNDLE", "--port", "70000"], "a port is 0 to 65535"),
         (["BUNDLE", "--outside", "take"], "invalid choice: 'take'"),
-        (["nowhere"], "no policy bundle is here"),
+        (["no/where"], "no policy bundle is here"),
+        (["nowhere"], "there is no bundle and no run 'nowhere'"),
         (["BUNDLE", "--shadow", "log.txt"], "ends in .csv or .jsonl"),
     ],
 )

@@ -220,3 +220,59 @@ def test_distances_are_in_spreads_of_a_column(service: Make) -> None:
     assert envelope.distances(row)[0] == pytest.approx(0.0)
     assert len(envelope.sample) <= 256
     assert np.isfinite(envelope.reach)
+
+
+def test_a_plant_is_told_where_its_actuator_stands(service: Make) -> None:
+    made = service("history")
+    policy = made.policy
+    middle = float(policy.middle("u")[0])
+    lone = made.act({"plant": "a", "inputs": USUAL})
+    assert lone["assumed"] == {"valve": pytest.approx(middle), "level": 5.0, "flow": 5.5}
+    assert "assumed" not in made.act({"plant": "a", "inputs": USUAL})
+    told = made.act({"plant": "b", "inputs": USUAL, "before": {"valve": 8.0}})
+    wanted = policy.session(before={"u": [8.0]}).act({"x": [5.0, 5.5]})["u"][0]
+    assert told["action"]["valve"] == pytest.approx(wanted)
+    assert told["assumed"] == {"level": 5.0, "flow": 5.5}
+    before = {"valve": [1.0, 8.0], "level": [4.0, 5.0], "flow": 5.0}
+    both = made.act(
+        {"plants": {"c": {"inputs": USUAL, "before": before}, "d": {"inputs": USUAL}}, "units": {}}
+    )["plants"]
+    past = {"u": [[1.0], [8.0]], "x": [[4.0, 5.0], [5.0, 5.0]]}
+    wanted = policy.session(before=past).act({"x": [5.0, 5.5]})["u"][0]
+    assert both["c"]["action"]["valve"] == pytest.approx(wanted)
+    assert "assumed" not in both["c"]
+    assert both["d"]["action"] == lone["action"]
+    assert made.schema()["before"] == ["level", "flow", "valve"]
+
+
+def test_in_shadow_mode_the_operator_shows_where_the_actuator_stands(service: Make, tmp_path: Path) -> None:
+    made = service("history", shadow=tmp_path / "s.csv")
+    answer = made.act({"inputs": USUAL, "operator": {"valve": 8.0}})
+    wanted = made.policy.session(before={"u": [8.0]}).act({"x": [5.0, 5.5]})["u"][0]
+    assert answer["proposal"]["valve"] == pytest.approx(wanted)
+    assert "valve" not in answer["assumed"]
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [
+        ({"vlve": 8.0}, "there is no column 'vlve'"),
+        ({"valve": "open"}, "before.valve: 'open' is no number"),
+        ({"valve": [8.0, None]}, "None is no number"),
+        (8.0, "before: is no object of names and values"),
+        ({"valve": [1.0] * 10_001}, "is longer than 10000 values"),
+    ],
+)
+def test_a_past_that_cannot_be_is_refused(service: Make, before: Any, said: str) -> None:
+    made = service("history")
+    with pytest.raises(UserError, match=said):
+        made.act({"inputs": USUAL, "before": before})
+    assert made.plants.known == {}
+
+
+def test_what_was_before_is_told_at_the_start_alone(service: Make) -> None:
+    made = service("history")
+    made.act({"inputs": USUAL})
+    with pytest.raises(UserError, match="plant 'plant' is at step 1: what was before is remembered"):
+        made.act({"inputs": USUAL, "before": {"valve": 8.0}})
+    assert made.act({"inputs": USUAL, "before": {"valve": 8.0}, "restart": True})["step"] == 0

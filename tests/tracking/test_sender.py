@@ -150,6 +150,39 @@ def test_metrics_travel_together_and_stay_before_what_came_after_them() -> None:
     ]
 
 
+def test_a_slow_store_is_waited_for_while_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_SLOW", 0.1)
+
+    def slowly(job: dict[str, Any]) -> Reply:
+        time.sleep(0.2)
+        return DONE
+
+    receiver = Receiver(slowly)
+    sender = Sender(receiver, patience=0.6)
+    sender.use(tmp_path)
+    for number in range(6):  # 1.2 s in all
+        sender.submit(tag(number))
+    with caplog.at_level("WARNING", "revive"):
+        sender.finish()
+    assert numbers(receiver.done) == [*range(6)]
+    assert sender.trouble is None
+    assert len([record for record in caplog.records if "MLflow is slow" in record.message]) == 1
+
+
+def test_a_slow_store_is_not_waited_for_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_LONGEST", 2.0)
+    receiver = Receiver(lambda job: (time.sleep(0.2), DONE)[1])
+    sender = Sender(receiver, patience=0.3)
+    sender.use(tmp_path)
+    for number in range(20):
+        sender.submit(tag(number))
+    sender.finish()
+    assert 0 < len(receiver.done) < 20
+    assert "too slow" in str(sender.trouble)
+
+
 def test_a_killed_command_leaves_its_jobs_and_a_torn_line_is_none(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     journal.add(tag(0))

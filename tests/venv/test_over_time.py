@@ -11,11 +11,12 @@ import torch
 
 from revive.config.settings import OwnNetwork
 from revive.data.codec import Codec
+from revive.data.layout import Frames
 from revive.deploy.bundle import read_venv, save_venv
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.backbones import make_net
-from revive.nn.over_time import Frames, RecurrentNet
+from revive.nn.over_time import RecurrentNet
 from revive.pipeline.problems import own_networks
 from revive.venv.functions import UserCode
 from revive.venv.learners.bc import BehaviourCloning

@@ -11,9 +11,18 @@ import numpy as np
 
 from revive.data.readers.container import Info
 from revive.data.readers.dialect import Dialect, TableOptions
+from revive.data.readers.spelling import respelt
 from revive.data.readers.time_forms import TimeForm, is_time, time_form
 from revive.data.readers.times import read_times
-from revive.data.readers.words import is_missing, is_number, pair_of, plain, with_unit
+from revive.data.readers.words import (
+    is_like_number,
+    is_missing,
+    is_number,
+    is_tick,
+    pair_of,
+    plain,
+    with_unit,
+)
 from revive.data.trajectories import FloatArray
 from revive.errors import Problems
 
@@ -25,6 +34,10 @@ _LOOKED_AT: Final = 5000  # cells of a column that its kind is told from
 _SHOWN: Final = 3  # words named in one message
 _PLAIN_NUMBER: Final = r"^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$|^[+-]?(?i:inf|infinity)$"
 _HEX_NUMBER: Final = r"^0[xX][0-9a-fA-F]{1,13}$"  # as many digits as a float holds exactly
+_ODD: Final = r"^['$€£¥A-Z]|^[+-]\s|-$|[dD]|[^\x00-\x7f]"  # where a number may be spelt in another way
+_SCALES: Final = frozenset(
+    ["k", "K", "M", "G", "T", "m", "µ", "u", "n"]
+)  # beside numbers without one they count
 _FORMULA: Final = r'^=\s*"?([^"]*)"?$'
 
 
@@ -85,7 +98,19 @@ class Words:
         return [(name, f"'{name}' {self._shown(tallies)}") for name, tallies in told.items()]
 
     def report(self, source: str, kinds: Mapping[str, Kind], problems: Problems) -> None:
-        """A problem for each column with words in it that nothing explains."""
+        """A problem for each column with words in it that nothing explains, or one for a line of words alone."""
+        alone = {(name, tally.line, word) for name, t in self.unknown.items() for word, tally in t.items()}
+        if (
+            len(self.unknown) > 2
+            and len(alone) == len(self.unknown)
+            and len({line for _, line, _ in alone}) == 1
+        ):
+            line = next(iter(alone))[1]
+            shown = ", ".join(repr(next(iter(tallies))) for tallies in [*self.unknown.values()][:_SHOWN])
+            what = f"{self.place} {line} holds words ({shown}) where {len(alone)} columns hold numbers"
+            remedy = "a line of names, or of another table? write a file for each table, with the names once"
+            problems.add(what, file=source, place=f"{self.place} {line}", remedy=remedy)
+            return
         for name, tallies in self.unknown.items():
             kind = kinds[name]
             wanted = f"a number with '{kind.unit}'" if kind.unit else "a number"
@@ -129,9 +154,13 @@ def kind_of(name: str, column: Any, options: TableOptions) -> Kind:
     if len(times) >= _TIMES * len(told) and len(times) > len(numbers):
         return Kind("times", form=time_form(told))
     units = [found[1] for cell in told if (found := with_unit(cell)) is not None]
-    if len(numbers) + len(units) >= _NUMBERS * len(told):
+    doubtful = sum(is_like_number(cell) for cell in told if not is_number(cell))
+    if len(numbers) + len(units) + doubtful >= _NUMBERS * len(told):
         unit = max(sorted({*units}), key=units.count) if units else ""
-        return Kind("numbers", unit=unit)
+        scales = unit in _SCALES and any(number.strip("0.,") for number in numbers)
+        return Kind("numbers", unit="" if scales else unit)
+    if {*told} and all(map(is_tick, told)) and len(told) < len(cells):
+        return Kind("switch", words=("", told[0]))
     return _kind_of_words(told)
 
 
@@ -199,11 +228,13 @@ class Reader:
         import pyarrow.compute as pc  # type: ignore[import-untyped]
 
         texts = pc.replace_substring_regex(_trimmed(cells), _FORMULA, r"\1")
+        texts = _usual(texts)
         if unit:
             texts = pc.replace_substring_regex(texts, rf"\s*{re.escape(unit)}$", "")
         mark, grouped = self._dialect.decimal, self._dialect.thousands
         if grouped:
-            shape = rf"^([+-]?\d{{1,3}}(?:{re.escape(grouped)}\d{{3}})+)(\D.*)?$"
+            mark_ = re.escape(grouped)
+            shape = rf"^([+-]?\d{{1,3}}(?:{mark_}\d{{2,3}})*{mark_}\d{{3}})(\D.*)?$"
             groups = pc.fill_null(pc.match_substring_regex(texts, shape), False)
             texts = pc.if_else(groups, pc.replace_substring(texts, grouped, ""), texts)
         if mark == ",":
@@ -229,6 +260,20 @@ class Reader:
             missing = is_missing(word, self._options.missing, number=kind.holds == "numbers")
             first = line(int(np.argmax(indices == number)))
             self.words.add(name, word, int(counts[number]), first, missing)
+
+
+def _usual(texts: Any) -> Any:
+    """Cells with those numbers respelt that no computer writes."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    odd = np.flatnonzero(np.asarray(pc.match_substring_regex(texts, _ODD), bool))
+    if not len(odd):
+        return texts
+    cells = texts.to_pylist()
+    for number in odd.tolist():
+        cells[number] = respelt(cells[number])
+    return pa.array(cells, pa.string())
 
 
 def _trimmed(cells: Any) -> Any:

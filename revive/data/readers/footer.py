@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from revive.data.readers.time_forms import is_time
 from revive.data.readers.words import is_missing, is_number, vocabulary, with_unit
 
 _LOOKED_AT: Final = 1 << 16  # bytes at the end
+_RULE: Final = re.compile(r"[-+|=]{3,}$")
 _SUMMARIES: Final = vocabulary("""
     average avg mean median total totals sum sums min max minimum maximum count std stdev variance rows records end eof
     mittelwert summe gesamt anzahl moyenne somme media suma totale
@@ -48,6 +50,8 @@ def _is_footer(lines: Sequence[str], number: int, dialect: Dialect, kinds: Seque
         # only separators are a row in which nothing was logged, or a ragged one; blanks in quotes are neither
         return len(cells) == 1 < len(kinds)
     first, place = told[0]
+    if _RULE.match(line.strip()):
+        return True
     word = first.lower().rstrip(":").split(" ")[0].strip("#*-=([")
     if word in _SUMMARIES:
         typed = zip(cells, kinds, strict=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from revive.data.readers.dialect import TableOptions
 from revive.data.readers.table_rows import Row, is_value, reads_like_units
+from revive.data.readers.time_forms import is_time
 from revive.errors import Problem, UserError
 
 
@@ -56,6 +57,11 @@ class Header:
             return [f"column_{number}" for number in range(1, width + 1)], None
         if not head:
             line = rows[first].line if first < len(rows) else 1
+            cells = rows[first].cells[1:] if first < len(rows) else []
+            if len(cells) > 2 and sum(map(is_time, cells)) > 0.8 * len(cells):
+                what = f"lies on its side: line {line} holds a time for each column"
+                turned = f"pd.read_csv({self._path.name!r}, index_col=0).T.to_csv('turned.csv')"
+                raise UserError(Problem(what, self._path, f"line {line}", f"turn it, in Python: {turned}"))
             nth = "first line" if line == 1 else f"first line of values ({line})"
             what = f"its {nth} holds numbers, where the names of the columns should be"
             remedy = (
@@ -68,7 +74,10 @@ class Header:
         if len(head) > 1 and not unique and not isinstance(self._options.header, int):
             names = _joined(head, width)
             return names, chosen.line
-        return self._fitted(chosen, rows, first, width), chosen.line
+        names = [" ".join(name.split()) for name in self._fitted(chosen, rows, first, width)]
+        if names.count("") > 1:  # columns between the tables of a sheet, or around all of it
+            names = [name or f"column_{number}" for number, name in enumerate(names, 1)]
+        return names, chosen.line
 
     def _fitted(self, head: Row, rows: Sequence[Row], first: int, width: int) -> list[str]:
         names = [*head.cells]

@@ -11,6 +11,7 @@ import numpy as np
 
 from revive.data.checks import ValueChecks
 from revive.data.derive import is_read, with_derived
+from revive.data.duration import seconds_per_step
 from revive.data.missing import Filler
 from revive.data.readers.container import TRAJECTORY, UNUSED, Container, Loaded, MemoryArrays, Plan
 from revive.data.readers.ends import Ends, Found, index_ends, plain_time
@@ -101,7 +102,19 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
         read = shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
     else:
         read = Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
-    return replace(with_derived(read, graph), told_by=found.by, unused_times=_times(container, options, used))
+    return replace(
+        with_derived(read, graph),
+        told_by=found.by,
+        unused_times=_times(container, options, used),
+        step_seconds=_step_seconds(container, options, read),
+    )
+
+
+def _step_seconds(container: Container, options: ReadOptions, read: Trajectories) -> float | None:
+    if read.time is None or options.time is None:
+        return None
+    scale = time_scale(options.time, container.infos[options.time], read.time)
+    return seconds_per_step(read.time, read.ends, scale)
 
 
 def _times(container: Container, options: ReadOptions, used: Sequence[str]) -> tuple[str, ...]:

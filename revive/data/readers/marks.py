@@ -12,13 +12,15 @@ from revive.data.readers.table_rows import Row
 from revive.data.readers.words import with_unit
 from revive.errors import Problem, UserError
 
-_A: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+\.\d+$")
+_A: Final = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3})\.\d+$")
 _B: Final = re.compile(r"[+-]?\d{1,3}(?:\.\d{3})+,\d+$")
 _COMMAS: Final = re.compile(r"[+-]?\d{1,3}(?:,\d{3}){2,}$")
 _POINTS: Final = re.compile(r"[+-]?\d{1,3}(?:\.\d{3}){2,}$")
 _COMMA: Final = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?$")
 _POINT: Final = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?$")
 _EITHER: Final = re.compile(r"[+-]?[1-9]\d{0,2}[.,]\d{3}$")
+_CELLS: Final = 20_000  # that are looked at, in whole rows
+_FEWEST: Final = 5  # rows of a wide table
 _SPACED: Final = re.compile(r"[+-]?\d{1,3}([ '’\u00a0\u202f\u2009])\d{3}(?:\1\d{3})*(?:[.,]\d+)?$")
 
 
@@ -47,7 +49,8 @@ class _Marks:
         self.point: tuple[int, str] | None = None
         self._open: dict[str, tuple[int, str]] = {}
         self._blank: str | None = None
-        for row in rows:
+        told = max(_FEWEST, _CELLS // max(1, len(rows[0].cells))) if rows else 0
+        for row in rows[:told]:
             for cell in row.cells:
                 self._look(row.line, cell, separator)
 

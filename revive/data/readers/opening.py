@@ -36,15 +36,27 @@ _CONVERTED: Final = {
     ".mf4": "in Python: asammdf.MDF('{name}').to_dataframe(raster=1.0).to_parquet('{stem}.parquet')",
     ".tdms": "in Python: nptdms.TdmsFile.read('{name}').as_dataframe().to_parquet('{stem}.parquet')",
     ".npy": "in Python: name its columns, pd.DataFrame(np.load('{name}'), columns=[...]).to_parquet('{stem}.parquet')",
+    ".sqlite": "in Python: pd.read_sql('select * from TABLE', sqlite3.connect('{name}')).to_parquet('{stem}.parquet')",
+    ".pkl": "unpickle it where it was made, and write what it holds: frame.to_parquet('{stem}.parquet')",
+    ".arff": "in Python: pd.DataFrame(scipy.io.arff.loadarff('{name}')[0]).to_parquet('{stem}.parquet')",
+    ".nc": "in Python: xarray.open_dataset('{name}').to_dataframe().reset_index().to_parquet('{stem}.parquet')",
     ".zip": "unpack it, and name the table or the folder of tables in it",
 }
 _CONVERTED_AS: Final = {
     ".ndjson": ".jsonl",
     ".arrow": ".feather",
     ".mdf": ".mf4",
+    ".db": ".sqlite",
+    ".sqlite3": ".sqlite",
+    ".pickle": ".pkl",
+    ".joblib": ".pkl",
+    ".netcdf": ".nc",
+    ".ipc": ".feather",
+    ".xlsb": ".xls",
     ".7z": ".zip",
     ".tar": ".zip",
 }
+_REMARKS: Final = re.compile(r"(?:readme|licen[cs]e|notes?|changelog|liesmich|lisezmoi)\b", re.I)
 _BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 
@@ -94,14 +106,14 @@ def _suffix(path: Path) -> str:
 
 
 def _format(suffix: str, options: TableOptions) -> TableFormat:
-    return CalendarTables(Parquet() if suffix == ".parquet" else TextTables(options))
+    return CalendarTables(Parquet(options) if suffix == ".parquet" else TextTables(options))
 
 
 def _folder(path: Path, options: TableOptions) -> Container:
     for name in _MINARI:
         if (path / name).is_file():
             return MinariFile(path / name)
-    files = [entry for entry in path.iterdir() if _suffix(entry) in _TABLES and entry.name[0] != "."]
+    files = [entry for entry in path.iterdir() if _suffix(entry) in _TABLES and not _is_beside(entry)]
     kinds = sorted({_suffix(entry) for entry in files})
     if len(kinds) > 1:  # a program's own .log, for example, beside the tables
         kinds = [kind for kind in kinds if kind not in _INSTRUMENTS] or kinds
@@ -115,6 +127,11 @@ def _folder(path: Path, options: TableOptions) -> Container:
     )
     remedy = "a folder is read as one csv or parquet file for each trajectory, or as a Minari dataset"
     raise UserError(Problem(what, path, remedy=remedy))
+
+
+def _is_beside(path: Path) -> bool:
+    """Whether a file of a folder is one that programs leave there, or a remark for people."""
+    return path.name.startswith((".", "~$")) or _REMARKS.match(path.stem) is not None
 
 
 def _natural(path: Path) -> tuple[tuple[int, str], ...]:

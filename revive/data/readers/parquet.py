@@ -6,20 +6,50 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from revive.data.readers.cells import Kind
 from revive.data.readers.container import Info
+from revive.data.readers.dialect import TableOptions
+from revive.data.readers.text_columns import TextColumns
 from revive.errors import Problem, UserError
 
 _BUFFER: Final = 1 << 20  # bytes of a parquet column read at a time
 _BATCH: Final = 1 << 14  # rows of a parquet file read at a time
+_SAMPLED: Final = 5000  # rows that the kind of a column of text is told from
 _TOGETHER: Final = 2  # columns of a parquet file read at a time: each takes megabytes while it is read
 
 
 class Parquet:
-    """A parquet file; only the row groups and columns that are asked for leave the disk."""
+    """A parquet file; only the row groups and columns that are asked for leave the disk.
+
+    Columns of text are read as the cells of a text table are; `options` are those of such a table.
+    """
+
+    def __init__(self, options: TableOptions | None = None) -> None:
+        self._options = options or TableOptions()
+        self._texts: dict[Path, TextColumns] = {}
+        self._states: dict[str, Kind] = {}  # the words of the first file of a folder count for all
 
     def columns(self, path: Path) -> list[tuple[str, Info]]:
         with _translated(path), _parquet(path) as file:
-            return [(field.name, info_of(field.type)) for field in file.schema_arrow]
+            texts = self._text_columns(path, file)
+            return [
+                (field.name, texts.info(field.name) if field.name in texts.kinds else info_of(field.type))
+                for field in file.schema_arrow
+            ]
+
+    def _text_columns(self, path: Path, file: Any) -> TextColumns:
+        if path not in self._texts:
+            from pyarrow import string, types  # type: ignore[import-untyped]
+
+            names = [
+                f.name for f in file.schema_arrow if types.is_string(f.type) or types.is_large_string(f.type)
+            ]
+            first = (
+                next(file.iter_batches(_SAMPLED, columns=names, use_threads=False), None) if names else None
+            )
+            texts = {} if first is None else {n: first.column(k).cast(string()) for k, n in enumerate(names)}
+            self._texts[path] = TextColumns(texts, self._options, self._states, path)
+        return self._texts[path]
 
     def rows(self, path: Path) -> int:
         with _translated(path), _parquet(path) as file:
@@ -28,7 +58,8 @@ class Parquet:
     def runs(self, path: Path, columns: Sequence[str]) -> Iterator[Iterator[Any]]:
         with _translated(path), _parquet(path) as file:
             for first in range(0, len(columns), _TOGETHER):
-                yield self._batches(path, file, columns[first : first + _TOGETHER])
+                names = columns[first : first + _TOGETHER]
+                yield self._text_columns(path, file).read(self._batches(path, file, names), names)
 
     def pandas_call(self, path: Path) -> str:
         return f"pd.read_parquet({path.name!r})"

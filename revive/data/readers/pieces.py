@@ -13,6 +13,7 @@ from revive.data.readers.source import Lines
 from revive.errors import Problem, UserError
 
 LONGEST: Final = 4 << 20  # bytes of a line, and of what stands in quotes
+_BOM: Final = b"\xef\xbb\xbf"
 _CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
 
 
@@ -62,9 +63,26 @@ def some_lines(file: Lines) -> bytes:
 
 def without_names(text: bytes, names: bytes) -> tuple[bytes, int]:
     """Whole lines with blank ones in place of those that repeat the line of names; and how many these are."""
+    names = names.removeprefix(_BOM)
     if not names.strip() or names not in text:
         return text, 0
-    return re.subn(rb"(?m)^" + re.escape(names) + rb"[ \t]*\r?$", b"", text)
+    return re.subn(rb"(?m)^(?:" + _BOM + rb")?" + re.escape(names) + rb"[ \t]*\r?$", b"", text)
+
+
+def without_remarks(text: bytes, separator: bytes, width: int) -> tuple[bytes, int]:
+    """Whole lines with blank ones in place of remarks behind a `#`, which have not the marks of a row; how many."""
+    if b"\n#" not in text and not text.startswith(b"#"):
+        return text, 0
+    left_out = 0
+
+    def blank(found: re.Match[bytes]) -> bytes:
+        nonlocal left_out
+        if found[0].count(separator) == width - 1:
+            return found[0]
+        left_out += 1
+        return b""
+
+    return re.sub(rb"(?m)^#[^\n]*$", blank, text), left_out
 
 
 class reading:

@@ -21,24 +21,38 @@ from revive.data.readers.table_rows import (
     width_of,
 )
 from revive.data.readers.words import is_missing, unit_in_name
+from revive.data.roles import is_time
 
 _LINES: Final = 150  # lines looked at
 _CANDIDATES: Final = (",", ";", "\t", "|", BLANKS)
 _DWARFS: Final = 3  # times as many rows as before, from which a later run of values is the table
 _ANNOTATIONS: Final = ("#group", "#datatype", "#default", "#names", "#types", "#rows")
+_COMMENTS: Final = ("#", "%", "//")
+_SEVERAL: Final = {"#": 1, "%": 2, "//": 1}  # lines with the mark from which it is none of a name
+_RULE: Final = re.compile(r"(?=.*-{2})[-+|=:, \t]{3,}$")
 _SEP_LINE: Final = re.compile(r'"?sep=(.)"?\s*$', re.I)
+
+
+_KEPT: Final = 4  # tables that are remembered, since one is opened several times in a process
+_told: Final[dict[tuple[str, Path, str], Dialect]] = {}
 
 
 def sniff(text: str, path: Path, options: TableOptions) -> Dialect:
     """How the table that begins with `text` is written. Raises UserError where it cannot be told."""
-    return _Sniffer(path, options, text).dialect()
+    key = (text, path, repr(options))
+    if key not in _told:
+        if len(_told) >= _KEPT:
+            _told.pop(next(iter(_told)))
+        _told[key] = _Sniffer(path, options, text).dialect()
+    return _told[key]
 
 
 class _Sniffer:
     def __init__(self, path: Path, options: TableOptions, text: str) -> None:
         lines = text.splitlines() if "\n" in text else text.split("\r")
         self._path, self._options = path, options
-        self._lines = [_uncommented(line) for line in _unannotated(lines[:_LINES])]
+        marks = tuple(mark for mark in _COMMENTS if sum(x.startswith(mark) for x in lines) >= _SEVERAL[mark])
+        self._lines = [_uncommented(line, marks) for line in _unannotated(lines[:_LINES])]
         self._marked: str | None = None
         self._skipped = 0
         first = next((number for number, line in enumerate(self._lines) if line.strip()), 0)
@@ -89,10 +103,20 @@ class _Sniffer:
         wide = [number for number in filled if len(rows[number].cells) == width]
         if not typed:
             return next((n for n in wide if n > wide[0]), len(rows)) if wide else len(rows)
+        if wide and _names_columns(rows[wide[0]], typed):
+            wide = wide[1:]
         return _first_of_table(rows, wide, typed)
 
     def _is_units(self, row: Row, typed: Sequence[int]) -> bool:
         return not holds_values(row, typed) and reads_like_units(row)
+
+
+def _names_columns(row: Row, typed: Sequence[int]) -> bool:
+    """Whether a first row of whole numbers are names: it calls one of the typed columns a time, in words."""
+    words = [row.cells[n] for n in typed if not is_value(row.cells[n]) and not is_missing(row.cells[n])]
+    numbers = [cell for cell in row.cells if is_value(cell)]
+    told = len({*numbers}) == len(numbers) and all(cell.isdecimal() for cell in numbers)
+    return len(words) == 1 and bool(numbers) and told and is_time(words[0])
 
 
 def _first_of_table(rows: Sequence[Row], wide: Sequence[int], typed: Sequence[int]) -> int:
@@ -126,9 +150,14 @@ def _unannotated(lines: Sequence[str]) -> Iterator[str]:
         typed = word == "#types"
 
 
-def _uncommented(line: str) -> str:
-    """A line of names that programs mark as a comment, without the mark."""
-    return line[1:].lstrip() if line.startswith("#") and not is_missing(line.split(",")[0].strip()) else line
+def _uncommented(line: str, marks: tuple[str, ...]) -> str:
+    """A line of names that programs mark as a comment, without the mark; nothing of a line that is drawn."""
+    if _RULE.match(line):
+        return ""
+    mark = next((mark for mark in marks if line.startswith(mark)), None)
+    if mark is None or is_missing(line.split(",")[0].strip(), number=True):
+        return line
+    return line[len(mark) :].lstrip()
 
 
 def _likeness(rows: Sequence[Row], separator: str) -> float:

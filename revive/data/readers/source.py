@@ -28,7 +28,22 @@ _RUN: Final = re.compile(r"[^\x00-\x7f]+")
 _NO_TABLES: Final = {
     "a page of HTML": re.compile(rb"\s*<(?:!doctype html|html|table|head|body)\b", re.I),
     "XML": re.compile(rb"\s*<\?xml\b", re.I),
+    "points in InfluxDB's line protocol": re.compile(
+        rb"\s*[^\s,=]+(?:,[^\s=]+=[^\s,]+)* [^\s=]+=\S+ \d{10,19}\s*\n", re.A
+    ),
     "JSON": re.compile(rb'\s*(?:\[\s*)?\{\s*"[^"\n]{0,200}"\s*:'),
+}
+
+
+_BINARY: Final = {
+    b"\x1f\x8b": ("a gzip archive", "call it .csv.gz"),
+    b"PK\x03\x04": ("a zip archive or a workbook (xlsx)", "call it .xlsx, or unpack it"),
+    b"\x28\xb5\x2f\xfd": ("a Zstandard archive", "call it .csv.zst"),
+    b"BZh": ("a bzip2 archive", "unpack it"),
+    b"\xfd7zXZ": ("an xz archive", "unpack it"),
+    b"PAR1": ("a parquet file", "call it .parquet"),
+    b"\x89HDF": ("an HDF5 file", "call it .h5"),
+    b"\xd0\xcf\x11\xe0": ("a workbook of old (xls)", "save it as .xlsx"),
 }
 
 
@@ -56,6 +71,8 @@ class Source:
         """Finds out how `path` is written, unless `encoding` says it. Raises UserError for what is no text."""
         with _raw(path) as file:
             head = file.read(SAMPLE)
+        if binary := next((said for mark, said in _BINARY.items() if head.startswith(mark)), None):
+            raise UserError(Problem(f"is {binary[0]}, whatever its name says", path, remedy=binary[1]))
         mark = next(((mark, name) for mark, name in _MARKS if head.startswith(mark)), None)
         found = encoding or (mark[1] if mark else _guessed(head, path))
         plain = codecs.lookup(found).name == "utf-8"

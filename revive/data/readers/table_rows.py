@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from revive.data.readers.dialect import BLANKS
@@ -41,6 +42,7 @@ def split_lines(lines: Sequence[str], separator: str) -> Iterator[Row]:
         return
 
 
+@lru_cache(1 << 16)
 def is_value(cell: str) -> bool:
     """Whether a plain cell is a number, with a unit or without, or a time."""
     if not cell:

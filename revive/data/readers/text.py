@@ -18,7 +18,7 @@ from revive.data.readers.container import Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
-from revive.data.readers.pieces import own, reading, rest_of_line, some_lines, without_names
+from revive.data.readers.pieces import own, reading, rest_of_line, some_lines, without_names, without_remarks
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
@@ -84,9 +84,11 @@ class _TextTable:
         self._number = {name: number for number, name in enumerate(self._dialect.names)}
         header = self._dialect.header
         self._head = lines[header - 1].rstrip() if header is not None and header <= len(lines) else b""
-        self._again = 0  # lines that repeat the names, as where files were put together
+        self._again = self._remarks = (
+            0  # lines that repeat the names, as where files were put together; remarks
+        )
         body = b"\n".join(sample.split(b"\n")[self._dialect.first - 1 :])
-        body = self._spaced(without_names(body, self._head)[0])
+        body = self._spaced(self._rows_of(body))
         self.rows = self._row_count(sample, body)
         self._footer: list[str] = []
         self.kinds = self._kinds(body)
@@ -115,8 +117,7 @@ class _TextTable:
         """Names and what the columns hold, from left to right; unnamed columns without values are left out."""
         units = dict(zip(self._dialect.names, self._dialect.units, strict=True))
         found = [(name, self.kinds[name].info(units[name])) for name in self._dialect.names]
-        found = [(name, info) for name, info in found if name or info.kind != "other"]
-        return found
+        return [(name, info) for name, info in found if name not in self._unused]
 
     def pandas_call(self) -> str:
         """How pandas reads this file."""
@@ -142,6 +143,10 @@ class _TextTable:
             name: table.column(str(number)).combine_chunks() if table is not None else pa.nulls(0)
             for name, number in self._number.items()
         }
+        nameless = (
+            {"", *(f"column_{n}" for n in range(1, len(columns) + 1))} if self._dialect.header else set()
+        )
+        self._unused = {n for n, c in columns.items() if n in nameless and c.null_count == len(c)}
         kinds, self._types = kinds_of(columns, self._options, self._states)
         self._states.update({name: kind for name, kind in kinds.items() if kind.holds == "states"})
         return kinds
@@ -168,7 +173,7 @@ class _TextTable:
                 continue
             tables = [self._parsed(text, [name], pa.string()) for text in self._chunks()]
             column = pa.concat_tables(tables).column(0).combine_chunks()
-            order = likelier_order(column) or "DMY"
+            order = likelier_order(column, form) or "DMY"
             self.kinds[name] = replace(self.kinds[name], form=replace(form, order=order))
 
     def _converted(self, text: bytes, places: Places, wanted: Sequence[str], reader: Reader) -> Iterator[Any]:
@@ -237,16 +242,22 @@ class _TextTable:
             return text
         return re.sub(rb"(?m)^\t|\t$", b"", re.sub(rb"[ \t\r]+", b"\t", text))
 
+    def _rows_of(self, text: bytes) -> bytes:
+        """Whole lines without names that come again, and without remarks between rows."""
+        text, again = without_names(text, self._head)
+        text, remarks = without_remarks(text, self._dialect.separator.encode(), len(self._dialect.names))
+        self._again, self._remarks = self._again + again, self._remarks + remarks
+        return text
+
     def _chunks(self) -> Iterator[bytes]:
         """Whole lines of rows, many at a time."""
         file = self._source.open()
         try:
             for _ in range(self._dialect.first - 1):
                 rest_of_line(file)
-            held, self._again = b"", 0
+            held, self._again, self._remarks = b"", 0, 0
             while text := some_lines(file):
-                text, again = without_names(text, self._head)
-                self._again += again
+                text = self._rows_of(text)
                 if held and not held.isspace():
                     yield self._spaced(held)
                 held = text
@@ -273,6 +284,7 @@ class _TextTable:
         written = [part for part in self._dialect.said() if not (self._is_sheet and "separated" in part)]
         more = "another line" if self._again == 1 else f"{self._again} other lines"
         again = [f"the names stand in {more} as well, left out"] if self._again else []
+        again += [f"{self._remarks} remarks behind a # left out"] if self._remarks else []
         layout = ", ".join([*self._source.said(), *written, *self._footer, *again])
         kinds = [kind for kind in self.kinds.values() if kind.form is not None]
         forms = {kind.form.said() for kind in kinds if kind.form and kind.form.unusual}

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-MONTHS: Final = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan january januar",
-            "feb february februar",
-            "mar march mär märz mrz",
-            "apr april",
-            "may mai",
-            "jun june juni",
-            "jul july juli",
-            "aug august",
-            "sep sept september",
-            "oct october okt oktober",
-            "nov november",
-            "dec december dez dezember",
-        ),
-        1,
-    )
-    for name in names.split()
-}
+from revive.data.readers.months import MONTHS
+from revive.data.readers.spelling import tidied
+
 # RE2 and Python's re read these alike: pyarrow takes whole columns apart, Python single cells.
 _CLOCK: Final = (
     r"(?P<h>\d{1,2})[:h](?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?"
@@ -37,11 +19,13 @@ _CLOCK: Final = (
 )
 _ZONE: Final = r" ?(?P<z>[Zz]|[+-]\d{2}(?::?\d{2})?|[A-Z]{3,4})?"
 _OF_DAY: Final = rf"(?:(?:[ T_,]+|, | - ){_CLOCK}{_ZONE})?"
-_DAY_NAME: Final = r"(?:[A-Za-z]{2,9},? )?"
-_MONTH_NAME: Final = r"(?P<b>[A-Za-zä]{3,9})\.?"
+_LETTERS: Final = "A-Za-zÀ-ɏА-яё"
+_DAY_NAME: Final = rf"(?:[{_LETTERS}]{{2,12}}\.?,? )?"
+_MONTH_NAME: Final = rf"(?P<b>[{_LETTERS}]{{3,12}})\.?"
 _NUMERIC: Final = rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?P<m1>[./-])(?P<b>\d{{1,2}})[./-](?P<c>\d{{1,4}}){_OF_DAY}$"
 _NAMED: Final = (
-    rf"^{_DAY_NAME}(?P<a>\d{{1,4}})[ ./-]{{1,2}}{_MONTH_NAME}[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
+    rf"^{_DAY_NAME}(?P<a>\d{{1,4}})(?:\.|er)?[ ./-]{{1,2}}{_MONTH_NAME}"
+    rf"[ ,./-]{{1,2}}(?P<c>\d{{2,4}}){_OF_DAY}$"
 )
 _AMERICAN: Final = rf"^{_DAY_NAME}{_MONTH_NAME} (?P<a>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<c>\d{{4}}){_OF_DAY}$"
 _ONLY_CLOCK: Final = rf"^{_CLOCK}$"
@@ -61,6 +45,10 @@ _ASCTIME: Final = (  # as C and Java print dates: the year stands last
 _YEARLESS: Final = (  # as simulation programs print them
     r"^(?P<b>\d{1,2})[/-](?P<a>\d{1,2})[ ,]+(?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2}))?$"
 )
+_ORDINAL: Final = (  # the day of the year, as space and weather agencies write it
+    r"^(?P<a>(?:19|20|21)\d{2})-(?P<c>[0-3]\d{2})"
+    r"(?:[T ](?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?P<z>Z)?)?$"
+)
 _PASSED: Final = (  # time that has passed: hours beyond a day, or days before them
     r"^(?:(?P<d>\d{1,5})(?: ?d(?:ays?)?,? |[ .]))?(?P<h>\d{1,5}):(?P<mi>\d{2}):(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?$"
 )
@@ -73,6 +61,7 @@ FORMS: Final = {
     "eastern": _EASTERN,
     "asctime": _ASCTIME,
     "yearless": _YEARLESS,
+    "ordinal": _ORDINAL,
     "passed": _PASSED,
 }
 FIGURES: Final = {  # only where the whole column, and its name, speak for them
@@ -80,6 +69,7 @@ FIGURES: Final = {  # only where the whole column, and its name, speak for them
     "hhmmss": r"^(?P<h>\d{0,2}?)(?P<mi>\d{1,2})(?P<s>\d{2})$",
 }
 WITH_MONTH_NAMES: Final = ("named", "american", "asctime")
+_MOST: Final = 0.6  # share of the cells that have a form from which it is that of the column
 _UNDATED: Final = ("clock", "passed", *FIGURES)
 _COMPILED: Final = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 
@@ -90,7 +80,7 @@ class TimeForm:
 
     form: a key of FORMS. order: of the numbers in a date, DMY, MDY or YMD; None while it is not known.
     dated, clocked, zoned: whether there are dates, times of day, and offsets from UTC. mark: between the numbers of
-    a date.
+    a date. tidy: whether cells have to be `tidied` first. short: whether days and years have two figures alike.
     """
 
     form: str
@@ -99,6 +89,8 @@ class TimeForm:
     clocked: bool = True
     mark: str = "/"
     zoned: bool = False
+    tidy: bool = False
+    short: bool = False
 
     @property
     def unusual(self) -> bool:
@@ -118,6 +110,7 @@ class TimeForm:
             "eastern": "YYYY年MM月DD日",
             "asctime": "MMM DD hh:mm YYYY",
             "yearless": "MM/DD without a year",
+            "ordinal": "YYYY-DDD",
         }.get(self.form)
         return date or self.mark.join(names[letter] for letter in self.order or "DMY")
 
@@ -128,7 +121,15 @@ def is_time(cell: str) -> bool:
 
 
 def form_of(cell: str) -> str | None:
-    """The key of FORMS that a plain cell has; None where it is no time."""
+    """The key of FORMS that a plain cell has, tidied where that helps; None where it is no time."""
+    form = _form_of(cell)
+    if form is None and len(cell) > 4 and any(map(str.isdecimal, cell)):
+        tidy = tidied(cell)
+        form = _form_of(tidy) if tidy != cell else None
+    return form
+
+
+def _form_of(cell: str) -> str | None:
     for form, pattern in _COMPILED.items():
         found = pattern.match(cell)
         if found and _plausible(form, found.groupdict()):
@@ -146,6 +147,8 @@ def _plausible(form: str, parts: dict[str, str | None]) -> bool:
         return int(parts["h"] or 0) <= 24
     if form == "yearless":
         return 1 <= int(parts["b"] or 0) <= 12 and 1 <= int(parts["a"] or 0) <= 31
+    if form == "ordinal":
+        return 1 <= int(parts["c"] or 0) <= 366
     if form == "numeric":
         a, c = len(parts["a"] or ""), len(parts["c"] or "")
         return (a == 4 and c <= 2) or (a <= 2 and c in (2, 4))
@@ -154,9 +157,17 @@ def _plausible(form: str, parts: dict[str, str | None]) -> bool:
 
 def time_form(cells: Sequence[str]) -> TimeForm | None:
     """The form of most of these cells, which are in the order of the file; None where few are times."""
-    forms = [form_of(cell) for cell in cells]
+    found = _form_of_most(cells)
+    if found is None:
+        found = _form_of_most([tidied(cell) for cell in cells])
+        return None if found is None else replace(found, tidy=True)
+    return found
+
+
+def _form_of_most(cells: Sequence[str]) -> TimeForm | None:
+    forms = [_form_of(cell) for cell in cells]
     known = [form for form in forms if form]
-    if not known:
+    if not known or len(known) < _MOST * len(cells):
         return None
     form = max(sorted({*known}), key=known.count)
     if {*known} == {"clock", "passed"}:
@@ -168,7 +179,14 @@ def time_form(cells: Sequence[str]) -> TimeForm | None:
     clocked, zoned = (any(part.get(name) for part in parts) for name in "hz")
     if form != "numeric":
         return TimeForm(form, "YMD" if len(parts[0]["a"]) == 4 else "DMY", True, clocked, " ", zoned)
-    return TimeForm(form, _order(chosen), True, clocked, parts[0]["m1"], zoned)
+    short = all(len(part["a"]) == 2 == len(part["c"]) and part["m1"] != "." for part in parts)
+    order = None if short and _years_first(parts) else _order(chosen)
+    return TimeForm(form, order, True, clocked, parts[0]["m1"], zoned, short=short)
+
+
+def _years_first(parts: Sequence[dict[str, str]]) -> bool:
+    """Whether dates of two figures throughout, like 24/03/05, may begin with the year."""
+    return all(1 <= int(part["b"]) <= 12 and 1 <= int(part["c"]) <= 31 for part in parts)
 
 
 def figures_form(cells: Sequence[str], named: bool) -> TimeForm | None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 
-from revive.data.readers.time_forms import FIGURES, FORMS, MONTHS, WITH_MONTH_NAMES, TimeForm
+from revive.data.readers.months import MONTHS
+from revive.data.readers.spelling import tidied_column
+from revive.data.readers.time_forms import FIGURES, FORMS, WITH_MONTH_NAMES, TimeForm
 from revive.data.trajectories import BoolArray, IntArray
 
 _ZONES: Final = {
@@ -39,18 +42,18 @@ _YEAR: Final = 2000  # of dates without one: it has a 29 February
 DAY: Final = 86_400_000_000  # microseconds
 
 
-def likelier_order(column: Any) -> str | None:
+def likelier_order(column: Any, form: TimeForm) -> str | None:
     """The order under which the steps of a column of times (an arrow array of text) are the most alike.
 
-    None where both orders give the same steps, so that the order does not matter.
+    None where all orders give the same steps, so that the order does not matter.
     """
     uneven = {}
-    for order in ("DMY", "MDY"):
-        micros, known = read_times(column, TimeForm("numeric", order))
+    for order in ("DMY", "MDY", *(["YMD"] if form.short else [])):
+        micros, known = read_times(column, replace(form, order=order))
         steps = np.diff(micros[known])
         usual = np.median(steps) if len(steps) else 0
         uneven[order] = (int((~known).sum()), int((steps != usual).sum()), float(np.abs(steps - usual).sum()))
-    if uneven["DMY"] == uneven["MDY"]:
+    if len({*uneven.values()}) == 1:
         return None
     return min(uneven, key=lambda order: uneven[order])
 
@@ -62,6 +65,8 @@ def read_times(column: Any, form: TimeForm) -> tuple[IntArray, BoolArray]:
     """
     import pyarrow.compute as pc  # type: ignore[import-untyped]
 
+    if form.tidy:
+        column = tidied_column(column)
     found = pc.extract_regex(column, (FORMS | FIGURES)[form.form])
     known = np.array(pc.is_valid(found), dtype=bool)
     parts = {name: found.field(number) for number, name in enumerate(_names(found))}
@@ -105,7 +110,10 @@ def _clock(parts: dict[str, Any], known: BoolArray, form: str) -> IntArray:
 
 def _days(parts: dict[str, Any], form: TimeForm, known: BoolArray) -> tuple[IntArray, BoolArray]:
     """(N,) days since 1970, and which of them the calendar has."""
-    if form.form == "yearless":
+    if form.form == "ordinal":
+        year, day = _whole(parts["a"]), _whole(parts["c"])
+        month = np.ones_like(year)
+    elif form.form == "yearless":
         day, month = _whole(parts["a"]), _whole(parts["b"])
         year = np.full(len(day), _YEAR)
     elif form.form not in WITH_MONTH_NAMES:
@@ -118,6 +126,8 @@ def _days(parts: dict[str, Any], form: TimeForm, known: BoolArray) -> tuple[IntA
     right = known & (month >= 1) & (month <= 12) & (day >= 1) & (year < 2300)
     months = np.where(right, (year - 1970) * 12 + month - 1, 0).astype("M8[M]")
     days = months.astype("M8[D]").astype(np.int64) + day - 1
+    if form.form == "ordinal":
+        return days, right & (day <= 366)
     right &= days < (months + 1).astype("M8[D]").astype(np.int64)
     return days, right
 

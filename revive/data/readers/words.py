@@ -6,6 +6,8 @@ import re
 from collections.abc import Collection, Iterable
 from typing import Final
 
+from revive.data.readers.spelling import respelt
+
 
 def vocabulary(text: str) -> frozenset[str]:
     """The words of a text."""
@@ -15,7 +17,8 @@ def vocabulary(text: str) -> frozenset[str]:
 MISSING: Final = vocabulary("""
     na n/a n.a. #n/a #na nan -nan 1.#qnan -1.#qnan 1.#ind -1.#ind -nan(ind) null none nil nil. missing void
     - -- --- . ? * bad unavailable unknown #value! #ref! #div/0! #num! #name? #null! #error #wert! #bezug! #nv
-    (null) <null> [null] \\n n.d. n/d nodata no_data novalue no_value 无 无数据
+    (null) <null> [null] \\n n.d. n/d nodata no_data novalue no_value 无 无数据 undefined undef unknown nodato
+    k.a. k.w. s/d sd n/c nc b.d.
     """) | {
     "",
     "no data",
@@ -26,6 +29,11 @@ MISSING: Final = vocabulary("""
     "bad input",
     "bad quality",
     "kein wert",
+    "keine daten",
+    "pas de données",
+    "sin datos",
+    "sem dados",
+    "ingen data",
 }
 """Lower-case words for "no value was logged", as historians, spreadsheets and programs write them."""
 
@@ -33,7 +41,9 @@ FAULTS: Final = vocabulary(
     """
     invalid uncertain questionable offline off-line timeout error failed fault configure out failure
     over under over+ under- -over +over overflow underflow overload ovf ol o.l burnout b.out abnormal illegal unreliable
-    disconnected masked skip m err 坏值 无效 异常 故障
+    disconnected masked skip m err shutdown snapfix doubtful erreur défaut mauvais mauvaise panne invalide fehler
+    fehlerhaft schlecht ungültig störung gestört fel felaktig dålig fallo malo mala erro ruim falha inválido errore
+    guasto fout storing ошибка 坏值 无效 异常 故障
     """
 ) | {
     "bad value",
@@ -57,37 +67,141 @@ FAULTS: Final = vocabulary(
     "tag not found",
     "under range",
     "arc off-line",
+    "filter exp",
+    "inp outrange",
+    "wrong type",
+    "not collected",
+    "set to bad",
+    "short circuit",
+    "open circuit",
+    "open loop",
+    "wire break",
+    "drahtbruch",
 }
 """Lower-case words that stand for a missing number; in a column of words they are states like any other."""
 
-PAIRS: Final = (
-    ("off", "on"),
-    ("no", "yes"),
-    ("false", "true"),
-    ("n", "y"),
-    ("f", "t"),
-    ("closed", "open"),
-    ("close", "open"),
-    ("closed", "opened"),
-    ("stop", "start"),
-    ("stopped", "running"),
-    ("stop", "run"),
-    ("idle", "running"),
-    ("inactive", "active"),
-    ("disabled", "enabled"),
-    ("low", "high"),
-    ("aus", "ein"),
-    ("aus", "an"),
-    ("nein", "ja"),
-    ("falsch", "wahr"),
-    ("zu", "auf"),
-    ("关", "开"),
-    ("否", "是"),
+_FAULTY: Final = re.compile(
+    r"(?:bad|comm|calc|sensor|error|err|fault|invalid|erreur|fehler|fel|defaut|défaut)\b(?!.*\b(?:ok|good)\b).*"
+    r"|.*\b(?:error|err|fault|fail|failed|failure|timeout|timed out|not responding|not available|no response"
+    r"|erreur|fehler|störung|fallo|falha|errore|comunicación)"
+    r"|#+|[-.]*-[-.]*\.?[-.]*"
+)
+"""What programs make of such words, a cell that is too narrow, and a display without a value; in small letters."""
+
+PAIRS: Final = tuple(
+    (off, on)
+    for pairs in [
+        "off/on",
+        "no/yes",
+        "false/true",
+        "n/y",
+        "f/t",
+        "closed/open",
+        "close/open",
+        "closed/opened",
+        "stop/start",
+        "stopped/running",
+        "stop/run",
+        "idle/running",
+        "inactive/active",
+        "disabled/enabled",
+        "low/high",
+        "stopped/started",
+        "de-energized/energized",
+        "aus/ein",
+        "aus/an",
+        "nein/ja",
+        "falsch/wahr",
+        "zu/auf",
+        "geschlossen/offen",
+        "geschlossen/geöffnet",
+        "halt/lauf",
+        "gestoppt/läuft",
+        "inaktiv/aktiv",
+        "arrêt/marche",
+        "arret/marche",
+        "arrêté/marche",
+        "fermé/ouvert",
+        "fermée/ouverte",
+        "faux/vrai",
+        "non/oui",
+        "inactif/actif",
+        "éteint/allumé",
+        "apagado/encendido",
+        "cerrado/abierto",
+        "cerrada/abierta",
+        "falso/verdadero",
+        "no/sí",
+        "no/si",
+        "parado/marcha",
+        "inactivo/activo",
+        "desligado/ligado",
+        "desligada/ligada",
+        "não/sim",
+        "nao/sim",
+        "fechado/aberto",
+        "fechada/aberta",
+        "parado/rodando",
+        "inativo/ativo",
+        "spento/acceso",
+        "spenta/accesa",
+        "chiuso/aperto",
+        "chiusa/aperta",
+        "no/sì",
+        "fermo/marcia",
+        "från/till",
+        "av/på",
+        "nej/ja",
+        "falskt/sant",
+        "stängd/öppen",
+        "stängt/öppet",
+        "stopp/drift",
+        "slukket/tændt",
+        "lukket/åben",
+        "uit/aan",
+        "nee/ja",
+        "onwaar/waar",
+        "dicht/open",
+        "gesloten/open",
+        "nie/tak",
+        "fałsz/prawda",
+        "wył/wł",
+        "wyłączony/włączony",
+        "zamknięty/otwarty",
+        "vypnuto/zapnuto",
+        "ne/ano",
+        "ei/kyllä",
+        "pois/päällä",
+        "kapalı/açık",
+        "hayır/evet",
+        "выкл/вкл",
+        "нет/да",
+        "закрыт/открыт",
+        "стоп/пуск",
+        "ложь/истина",
+        "关/开",
+        "否/是",
+        "停止/运行",
+        "停机/运行",
+        "停止/启动",
+        "关闭/打开",
+        "关闭/开启",
+        "停止/運転",
+        "オフ/オン",
+        "閉/開",
+        "切/入",
+        "꺼짐/켜짐",
+        "정지/운전",
+    ]
+    for off, on in [pairs.split("/")]
 )
 """Words for 0 and 1."""
 
 _DECIMALS: Final = r"(?:\d+(?:[.,]\d*)?|[.,]\d+)"
-_GROUPED: Final = r"\d{1,3}(?:(?P<mark>[., '’\u00a0\u202f\u2009])\d{3})(?:(?P=mark)\d{3})*(?:[.,]\d+)?"
+_GROUPED: Final = (  # in India the groups before the last one have two figures
+    r"\d{1,3}(?:(?P<mark>[., '’\u00a0\u202f\u2009])\d{3})(?:(?P=mark)\d{3})*(?:[.,]\d+)?"
+    r"|\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?"
+)
 _NUMBER: Final = re.compile(rf"[+-]?(?:{_GROUPED}|{_DECIMALS}(?:[eE][+-]?\d+)?|inf(?:inity)?)$", re.I)
 _UNIT: Final = r"[^\W\d_]{1,4}(?:[/*·^][\w³²]{1,5})*|[%‰°µΩ$€][\w/³²]{0,6}"
 _WITH_UNIT: Final = re.compile(
@@ -102,20 +216,27 @@ _UNITS: Final = vocabulary(
     eur deg ° rad u iu u/h [-] - --
     """
 )
+_SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?$")  # most cells, which need no other look
 _CODED: Final = re.compile(r"\[-?\d+\] \D")  # a historian's number of a fault, and its text
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}$")
 _BRACKETED: Final = re.compile(r"[\[(<{].{0,12}[\])>}]$")
+_TICKS: Final = frozenset("x✓✔✗•●")
+_LIKE_NUMBER: Final = re.compile(
+    r"[<>≤≥=~≈^±(\[]{0,3}\s*[+-]?[\d.,]*\d[\d.,]*(?:[eE][+-]?\d+)?\s*[*?!)\]#†~±^]{0,3}$"
+)
 _NAME_UNIT: Final = re.compile(r"(?P<name>.*\S)\s*[\[(](?P<unit>[^\[\]()]{1,12})[\])]\s*$")
 
 
 def plain(cell: str) -> str:
-    """A cell without blanks around it and without the `="..."` that keeps spreadsheets from guessing."""
+    """A cell without blanks around it or the `="..."` that keeps spreadsheets from guessing; numbers as usual."""
     cell = cell.strip()
+    if _SIMPLE.match(cell):
+        return cell
     if cell.startswith("="):
         cell = cell[1:].strip()
         if len(cell) > 1 and cell[0] == cell[-1] == '"':
             cell = cell[1:-1].strip()
-    return cell
+    return respelt(cell)
 
 
 def is_missing(cell: str, more: Collection[str] = (), number: bool = False) -> bool:
@@ -124,13 +245,26 @@ def is_missing(cell: str, more: Collection[str] = (), number: bool = False) -> b
     more: words that mean it too.
     """
     lower = cell.lower()
-    coded = number and _CODED.match(cell) is not None
-    return lower in MISSING or (number and lower in FAULTS) or coded or cell in more
+    if lower in MISSING or cell in more:
+        return True
+    return number and (
+        lower in FAULTS or bool(_CODED.match(cell) or _FAULTY.fullmatch(lower.replace("_", " ")))
+    )
 
 
 def is_number(cell: str) -> bool:
     """Whether a plain cell is a number under some decimal and thousands mark."""
-    return _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
+    return _SIMPLE.match(cell) is not None or _NUMBER.match(cell) is not None or _HEX.match(cell) is not None
+
+
+def is_like_number(cell: str) -> bool:
+    """Whether a plain cell is a number with signs around it that nobody can be sure of: `<0.05`, `23.4*`."""
+    return _LIKE_NUMBER.match(cell) is not None
+
+
+def is_tick(word: str) -> bool:
+    """Whether a word only marks the rows in which something was on."""
+    return word.lower() in _TICKS
 
 
 def with_unit(cell: str) -> tuple[str, str] | None:

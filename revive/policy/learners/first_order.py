@@ -20,65 +20,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from revive.nn.ensemble import clip_gradient_by_member
 from revive.policy.candidate import Candidate, Snapshots
-from revive.policy.constraints import Multipliers
 from revive.policy.critic import Critic, Logged, lambda_returns
-from revive.policy.doubt import Doubt
 from revive.policy.learners.base import PolicyLearner
-from revive.policy.penalties import Measure, Penalty
+from revive.policy.learners.imagined import Experience, Imagination, Variant
+from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
-from revive.policy.smoothing import Endings, smoothed_reward, stops_gradient
-from revive.policy.starts import Start
-from revive.venv.virtual_env import VirtualEnv
+from revive.policy.smoothing import stops_gradient
 
 VALUE_STEPS = 10.0  # divides returns of every step; the gradient is clipped, so that it hardly matters
-LEAST_PENALTY = 1.0  # spreads of the reward that a penalty may reach where staying alive earns nothing
-MOST_PENALTY = 10.0  # the same where nothing ends
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One of the settings that learn side by side.
-
-    penalty: spreads of the reward that are taken off for each unit of disagreement above that of the logs.
-    returns: what is maximised. lr, noise: shares of the learning rate and of the exploration. wide: whether some
-    rollouts start away from the logs.
-    """
-
-    penalty: float = 0.0
-    returns: Literal["every", "whole"] = "every"
-    lr: float = 1.0
-    noise: float = 1.0
-    wide: bool = True
-
-    @property
-    def name(self) -> str:
-        """As the output shows it."""
-        parts = [f"penalty {self.penalty:g}", f"{self.returns} return"]
-        parts += [
-            f"{word} x {share:g}" for word, share in (("lr", self.lr), ("noise", self.noise)) if share != 1.0
-        ]
-        return ", ".join(parts if self.wide else [*parts, "logged starts"])
-
-
-class Experience(NamedTuple):
-    """A rollout, copy by copy.
-
-    reward (h, P, B), in spreads; seen (h + 1, P, B, d): what the critic sees; going (h, P, B): 0 where a branch ends,
-    None where none does; alive (h + 1, P, B): 1 until it has ended.
-    """
-
-    reward: Tensor
-    seen: Tensor
-    going: Tensor | None
-    alive: Tensor
 
 
 class FirstOrderLearner(PolicyLearner):
@@ -127,33 +83,29 @@ class FirstOrderLearner(PolicyLearner):
         chunk: int,
     ) -> None:
         super().__init__()
-        self.problem, venv = problem, problem.venv
+        self.problem, self.horizon, self.warm_up = problem, problem.horizon.steps, warm_up
         self.variants = [Variant(**chosen) for chosen in variants]
-        count = len(self.variants)
-        self.policy = problem.clone.widened(count)
-        self._venv = [venv]  # in a list: its weights are fixed and are no part of this module
-        self.starts, self.reward, self.reward_spread = problem.starts, problem.reward, problem.reward_spread
-        self.horizon, self.warm_up = problem.horizon.steps, warm_up
-        self.branches = count * max(1, branches // (venv.members // venv.halves))  # of each member
-        per_iteration = venv.members * self.branches * (self.horizon + 1)
-        self.iterations = max(1, min(iterations, problem.affordable(per_iteration) - warm_up))
+        self.policy = problem.clone.widened(len(self.variants))
+        self.generator = problem.generator()
+        made = Imagination(
+            problem,
+            self.policy,
+            self.variants,
+            measure=measure,
+            branches=branches,
+            generator=self.generator,
+        )
+        # in a list: the venv's weights are fixed and are no part of this module
+        self._imagined, self.multipliers = [made], made.multipliers
+        self.iterations = max(1, min(iterations, problem.affordable(made.per_iteration) - warm_up))
         self.lr, self.critic_lr, self.td_lambda = lr, critic_lr, td_lambda
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
         self.clip, self.judge_every, self.chunk = clip, judge_every, chunk
-        self.generator = problem.generator()
-        self.endings = Endings(venv, problem.rows, self.policy)
-        self.gamma = done_gamma if self.endings.exist else gamma
-        self.smoothed = smoothed_reward(self.reward, self.reward_spread, venv, problem.rows, self.policy)
-        self.measure = Penalty(measure, Doubt(venv, problem.rows), self.policy)
+        self.gamma = done_gamma if made.endings.exist else gamma
         self.logged = Logged.of(problem, self.policy)
         self.imagined = 1.0 if self.logged is None else imagined
-        self.multipliers = (
-            None if problem.constraints is None else Multipliers(problem.constraints, self.policy)
-        )
         self._per_copy(noise)
-        width = sum(
-            venv.codec.width(n) for n in (*venv.replayed_nodes, *venv.graph.states, self.policy.target)
-        )
+        width = sum(problem.venv.codec.width(name) for name in (*made.leaves, self.policy.target))
         torch.manual_seed(problem.seed)
         self.critic = Critic(self.policy.copies, width).to(problem.device)
         self.slow_critic = Critic(self.policy.copies, width).to(problem.device).requires_grad_(False)
@@ -171,23 +123,20 @@ class FirstOrderLearner(PolicyLearner):
         )
 
     @property
-    def venv(self) -> VirtualEnv:
-        return self._venv[0]
+    def imagination(self) -> Imagination:
+        return self._imagined[0]
 
     def _per_copy(self, noise: float) -> None:
         """Tables (P, 1) of what differs between the copies."""
-        device, halves = self.problem.device, self.venv.halves
+        device, halves = self.problem.device, self.problem.venv.halves
 
         def table(values: list[float]) -> Tensor:
             return torch.tensor(values * halves, device=device).unsqueeze(1)
 
-        self._penalty = table([v.penalty for v in self.variants])
         self._whole = table([float(v.returns == "whole") for v in self.variants])
         self._mix = self._whole + (1.0 - self._whole) * self.td_lambda
         self._step_size = table([v.lr for v in self.variants])
         self.policy.noise = table([noise * v.noise for v in self.variants]).unsqueeze(-1)  # (P, 1, 1)
-        mean = float(self.problem.row_reward.mean()) / self.reward_spread
-        self._most = max(LEAST_PENALTY, 0.5 * mean) if self.endings.exist else MOST_PENALTY
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -227,7 +176,7 @@ class FirstOrderLearner(PolicyLearner):
             self._fit_critic(seen, critic_optimizer)
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
-            value = seen.reward.mean() * self.reward_spread
+            value = seen.reward.mean() * self.problem.reward_spread
         self.note("rollout_reward", value.detach())
 
     def _step(self, optimizer: Any) -> None:
@@ -243,77 +192,18 @@ class FirstOrderLearner(PolicyLearner):
 
     # -- the two losses ------------------------------------------------------------------------
 
-    def _rollout(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """h + 1 steps, of which the last one is there for its action; and what was given."""
-        venv, steps = self.venv, self.horizon + 1
-        begin = self._starts(steps)
-        others = tuple(name for name in venv.graph.learned if name != self.policy.target)
-        noise = venv.noise(steps, self.branches, self.generator, others)
-        per_half = venv.members // venv.halves
-        shifts = torch.randint(
-            per_half, (steps,), generator=self.generator, device=self.generator.device
-        ).tolist()
-        actor = self.policy.actor(generator=self.generator)
-        rolled = venv.rollout(
-            begin.state, begin.given, steps, past=begin.past, actor=actor, noise=noise, shifts=shifts
-        )
-        return rolled, begin.given
-
-    def _starts(self, steps: int) -> Start:
-        """Each variant's branches side by side."""
-        each, plain = self.branches // len(self.variants), replace(self.starts, wide=0.0)
-        parts = [
-            (self.starts if variant.wide else plain).draw(each, steps, self.generator)
-            for variant in self.variants
-        ]
-        return Start.joined(parts)
-
-    def _imagine(self) -> Experience:
-        """A rollout as the losses see it, with its gradient."""
-        rolled, given = self._rollout()
-        known = {**given, **rolled}
-        names = (*self.venv.replayed_nodes, *self.venv.graph.states, self.policy.target)
-        seen = self._by_copy(torch.cat([known[name] for name in names], dim=-1))
-        taken = {name: value[:-1] for name, value in rolled.items()}
-        if self.smoothed is None:
-            reward = self.reward(self.policy.codec.decode(taken)) / self.reward_spread  # (h, M, B)
-        else:
-            reward = self.smoothed(taken, self.generator)
-        going = self.endings.going(taken, self.generator)
-        reward = self._by_copy(reward.unsqueeze(-1)).squeeze(-1)
-        if bool((self._penalty > 0).any()):
-            reward = reward - self._charge(taken, {name: value[1:] for name, value in known.items()})
-        alive = torch.ones_like(seen[..., 0])
-        if going is not None:
-            going = self._by_copy(going.unsqueeze(-1)).squeeze(-1)
-            alive = torch.cat([alive[:1], going.detach().cumprod(0)])
-        if self.multipliers is not None:
-            physical = self.policy.codec.decode(taken)
-            self.multipliers.learn(physical, alive[:-1])
-            reward = reward - self.multipliers.charge(physical)
-        return Experience(reward, seen, going, alive)
-
-    def _charge(self, taken: Mapping[str, Tensor], later: Mapping[str, Tensor]) -> Tensor:
-        """The penalty of every step, (h, P, B): bounded, so that no branch is better off dead."""
-        doubt = self.measure.of(taken, later, self._worth, self.generator)
-        return self._most * torch.tanh(self._penalty * torch.relu(doubt - self.measure.free) / self._most)
-
     def _worth(self, known: Mapping[str, Tensor]) -> Tensor:
         """`Q(s, pi(s))` of states, node -> (T, M, B, d), to each copy: (T, P, B)."""
-        names = (*self.venv.replayed_nodes, *self.venv.graph.states)
         seen, leaves = (
-            self._by_copy(torch.cat([known[name] for name in which], dim=-1))
-            for which in (self.policy.inputs, names)
+            self.policy.by_copy(torch.cat([known[name] for name in which], dim=-1))
+            for which in (self.policy.inputs, self.imagination.leaves)
         )
         action = self.policy(seen.transpose(0, 1).flatten(1, 2)).unflatten(1, (len(seen), -1)).transpose(0, 1)
         return self._values(self.slow_critic, torch.cat([leaves, action], dim=-1))
 
-    def _by_copy(self, x: Tensor) -> Tensor:
-        return self.policy.by_copy(x)
-
     def _actor_loss(self) -> tuple[Tensor, Experience]:
         """The loss, summed over copies, and what the critic learns from."""
-        made = self._imagine()
+        made = self.imagination.imagine(self._worth)
         value = self._values(self.slow_critic, made.seen[1:])
         returns = lambda_returns(made.reward, value, self.gamma, self._mix, made.going)  # (h, P, B)
         weight = made.alive[:-1]
@@ -376,7 +266,7 @@ class FirstOrderLearner(PolicyLearner):
             "iterations": self.iterations,
             "horizon": self.horizon,
             "variants": [variant.name for variant in self.variants],
-            "reward_smoothed": self.smoothed is not None,
+            "reward_smoothed": self.imagination.smoothed is not None,
             "critic_sees_logs": self.logged is not None,
         }
         return self.told(found)

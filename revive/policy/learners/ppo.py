@@ -18,7 +18,7 @@ attractive.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -26,12 +26,9 @@ from torch import Tensor, nn
 from revive.nn import heads
 from revive.nn.ensemble import LinearSkipNet
 from revive.nn.heads import Outputs
-from revive.policy.candidate import Snapshots
 from revive.policy.critic import lambda_returns
-from revive.policy.learners.base import SnapshotLearner
-from revive.policy.penalties import Measure
+from revive.policy.learners.exploring import Exploration, ExploringLearner
 from revive.policy.problem import PolicyProblem
-from revive.policy.rollouts import Rollouts
 from revive.policy.transitions import discounted, ended
 from revive.policy.updates import step
 
@@ -55,88 +52,54 @@ class Batch(NamedTuple):
     weight: Tensor
 
 
-class Ppo(SnapshotLearner):
+class Ppo(ExploringLearner):
     """Copies that learn side by side: as many variants in each half's venv.
 
     Args:
         problem: what is to be learned, in what.
-        penalties: lambda above, one variant each, in spreads of the logged reward.
-        measure: of the members' disagreement u, see penalties.py.
-        noise: of exploration at the start, in spreads of the logged action; learned from there.
         iterations, warm_up: rollouts with updates of the policy, and before them those for the value alone; fewer
             where the problem's budget of simulated steps is smaller.
-        branches: rollouts per copy and iteration.
         epochs, minibatch: passes over the steps of an iteration, and steps per update and copy.
-        lr, value_lr: Adam, linear to zero, and constant.
-        gamma, done_gamma: discount, and that where trajectories end by `done`.
+        value_lr: Adam, constant.
         td_lambda, clip_ratio, target_kl: lambda of the returns, eps, and where a copy stops.
         entropy: weight of the policy's entropy.
-        hidden: of the value.
-        clip: limit of each copy's gradient norm.
-        judge_every: iterations between two candidates.
-        chunk: iterations per round.
+        shared: see `Exploration`.
     """
 
     def __init__(
         self,
         problem: PolicyProblem,
         *,
-        penalties: list[float],
-        measure: Measure,
-        noise: float,
         iterations: int,
         warm_up: int,
-        branches: int,
         epochs: int,
         minibatch: int,
-        lr: float,
         value_lr: float,
-        gamma: float,
-        done_gamma: float,
         td_lambda: float,
         clip_ratio: float,
         target_kl: float,
         entropy: float,
-        hidden: list[int],
-        clip: float,
-        judge_every: int,
-        chunk: int,
+        **shared: Unpack[Exploration],
     ) -> None:
-        super().__init__()
-        self.problem, venv, device = problem, problem.venv, problem.device
-        self.policy = problem.clone.widened(len(penalties)).requires_grad_(True)
-        copies, self.horizon = self.policy.copies, problem.horizon.steps
-        self.generator = problem.generator()
-        # in a list: the venv's weights are fixed and are no part of this module
-        made = Rollouts(
-            problem,
-            self.policy,
-            penalties=penalties,
-            measure=measure,
-            branches=branches,
-            generator=self.generator,
-        )
-        self._rollouts, self.multipliers = [made], made.multipliers
-        affordable = made.affordable(self.horizon)
+        super().__init__(problem, "ppo", **shared)
+        venv, device, copies = problem.venv, problem.device, self.policy.copies
+        self.horizon = problem.horizon.steps
+        affordable = self.rollouts.affordable(self.horizon)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))
-        self.epochs, self.minibatch, self.lr, self.value_lr = epochs, minibatch, lr, value_lr
+        self.epochs, self.minibatch, self.value_lr = epochs, minibatch, value_lr
         self.td_lambda, self.clip_ratio, self.target_kl = td_lambda, clip_ratio, target_kl
-        self.entropy, self.clip, self.judge_every, self.chunk = entropy, clip, judge_every, chunk
-        ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
-        self.gamma = done_gamma if ends else gamma
+        self.entropy = entropy
         # where nothing ends, an offset of the reward says nothing
-        self.offset = 0.0 if ends else float(problem.row_reward.mean())
+        self.offset = 0.0 if self.ends else float(problem.row_reward.mean())
         torch.manual_seed(problem.seed)  # the weights that are drawn now
-        self.log_std = nn.Parameter(
-            torch.full((copies, 1, self.policy.layout.ordered), noise).log().to(device)
-        )
+        spread = torch.full((copies, 1, self.policy.layout.ordered), shared["noise"])
+        self.log_std = nn.Parameter(spread.log().to(device))
         seen = [n for n in self.policy.inputs if n not in (*venv.replayed_nodes, *venv.graph.states)]
         self.leaves = (*venv.replayed_nodes, *venv.graph.states, *seen)
         width = sum(self.policy.codec.width(name) for name in self.leaves)
-        self.value = LinearSkipNet(copies, width, 1, hidden).to(device)
+        self.value = LinearSkipNet(copies, width, 1, shared["hidden"]).to(device)
         self._take_unit()
-        self.taken = Snapshots(self.policy, "ppo", made.names)
 
     center: Tensor
     spread: Tensor
@@ -148,10 +111,6 @@ class Ppo(SnapshotLearner):
         earned = discounted(reward, 1.0 - ended(problem), problem.rows, self.gamma)
         self.register_buffer("center", earned.mean().expand(copies, 1).clone())
         self.register_buffer("spread", earned.std().clamp_min(1.0).expand(copies, 1).clone())
-
-    @property
-    def rollouts(self) -> Rollouts:
-        return self._rollouts[0]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -174,12 +133,10 @@ class Ppo(SnapshotLearner):
         ):
             done = iteration - self.warm_up
             batch, earned = self._collect()
-            for group in policy_optimizer.optimizer.param_groups:
-                group["lr"] = self.lr * (1.0 - max(done, 0) / self.iterations)
+            self.slow_down(policy_optimizer, done)
             loss = self._learn(batch, policy_optimizer if done >= 0 else None, value_optimizer)
             self.watch(loss, iteration + 1)
-            if done >= 0 and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
-                self.taken.take(done + 1)
+            self.hand_in(done + 1)
         self.note("rollout_reward", earned)
 
     # -- rollouts ------------------------------------------------------------------------------

@@ -14,17 +14,14 @@ gradient as if it were soft (straight through), and its entropy is exact.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import torch
 from torch import Tensor
 
 from revive.policy.action_value import ActionValue
-from revive.policy.candidate import Snapshots
-from revive.policy.learners.base import SnapshotLearner
-from revive.policy.penalties import Measure
+from revive.policy.learners.exploring import Exploration, ExploringLearner
 from revive.policy.problem import PolicyProblem
-from revive.policy.rollouts import Rollouts
 from revive.policy.soft import SoftActor
 from revive.policy.transitions import Transitions, not_logged, other_leaves
 from revive.policy.updates import follow, step
@@ -41,27 +38,20 @@ class Steps(NamedTuple):
     weight: Tensor
 
 
-class Sac(SnapshotLearner):
+class Sac(ExploringLearner):
     """Copies that learn side by side: as many variants in each half's venv.
 
     Args:
         problem: what is to be learned, in what.
-        penalties: of the members' disagreement, one variant each, in spreads of the logged reward.
-        measure: of it, see penalties.py.
-        noise: of exploration at the start, in spreads of the logged action.
         iterations, warm_up: rollouts with updates, and updates of the critics alone before the first; iterations are
             fewer where the problem's budget of simulated steps is smaller.
-        branches, steps: rollouts per copy and iteration, and how long they are.
+        steps: of each rollout.
         kept: iterations whose rollouts are remembered.
         updates, actor_every: of the critics per iteration, and how many of them make one of the policy.
         batch, real: transitions per update and copy, and which share of them was logged.
-        hidden: of the critics.
-        lr, critic_lr, alpha_lr: Adam; the first linear to zero.
-        gamma, done_gamma: discount, and that where trajectories end by `done`.
+        critic_lr, alpha_lr: Adam.
         target_rate: how fast the slow critics follow.
-        clip: limit of each copy's gradient norm.
-        judge_every: iterations between two candidates.
-        chunk: iterations per round.
+        shared: see `Exploration`.
     """
 
     memory: Tensor
@@ -70,71 +60,40 @@ class Sac(SnapshotLearner):
         self,
         problem: PolicyProblem,
         *,
-        penalties: list[float],
-        measure: Measure,
-        noise: float,
         iterations: int,
         warm_up: int,
-        branches: int,
         steps: int,
         kept: int,
         updates: int,
         actor_every: int,
         batch: int,
         real: float,
-        hidden: list[int],
-        lr: float,
         critic_lr: float,
         alpha_lr: float,
-        gamma: float,
-        done_gamma: float,
         target_rate: float,
-        clip: float,
-        judge_every: int,
-        chunk: int,
+        **shared: Unpack[Exploration],
     ) -> None:
-        super().__init__()
-        self.problem, venv, device = problem, problem.venv, problem.device
-        self.policy = problem.clone.widened(len(penalties)).requires_grad_(True)
-        copies, layout = self.policy.copies, self.policy.layout
-        self.generator = problem.generator()
-        # in a list: the venv's weights are fixed and are no part of this module
-        made = Rollouts(
-            problem,
-            self.policy,
-            penalties=penalties,
-            measure=measure,
-            branches=branches,
-            generator=self.generator,
-        )
-        self._rollouts, self.multipliers = [made], made.multipliers
+        super().__init__(problem, "sac", **shared)
+        device, copies, action = problem.device, self.policy.copies, self.policy.layout.width
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
         self.iterations = min(iterations, self.rollouts.affordable(steps))
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real
-        self.lr, self.critic_lr, self.alpha_lr = lr, critic_lr, alpha_lr
-        self.target_rate, self.clip, self.judge_every, self.chunk = target_rate, clip, judge_every, chunk
-        ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
-        self.gamma = done_gamma if ends else gamma
+        self.critic_lr, self.alpha_lr, self.target_rate = critic_lr, alpha_lr, target_rate
         self.rows = Transitions.of(problem, self.gamma)
         self.leaves = (*self.policy.inputs, *other_leaves(problem))
         torch.manual_seed(problem.seed)  # the weights that are drawn now
         width = self.rows.x.shape[1]
-        self.critic = ActionValue(copies, width, layout.width, hidden).to(device)
-        self.slow_critic = ActionValue(copies, width, layout.width, hidden).to(device).requires_grad_(False)
-        self.slow_critic.load_state_dict(self.critic.state_dict())
-        self.soft = SoftActor(self.policy, noise, self.generator)
-        self._sizes = [width, width, layout.width, 1, 1, 1]
-        per_copy = steps * self.rollouts.branches * venv.members // copies
+        self.critic = ActionValue(copies, width, action, shared["hidden"]).to(device)
+        self.slow_critic = ActionValue(copies, width, action, shared["hidden"]).to(device)
+        self.slow_critic.requires_grad_(False).load_state_dict(self.critic.state_dict())
+        self.soft = SoftActor(self.policy, shared["noise"], self.generator)
+        self._sizes = [width, width, action, 1, 1, 1]
+        per_copy = steps * self.rollouts.branches * problem.venv.members // copies
         self.register_buffer("memory", torch.zeros(kept, copies, per_copy, sum(self._sizes), device=device))
-        self.taken = Snapshots(self.policy, "sac", made.names)
 
     @classmethod
     def unsuited(cls, problem: PolicyProblem) -> str | None:
         return not_logged(problem)
-
-    @property
-    def rollouts(self) -> Rollouts:
-        return self._rollouts[0]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
@@ -155,14 +114,12 @@ class Sac(SnapshotLearner):
         if number == 0:
             self._learn_returns(critic_optimizer)
         for iteration in range(number * self.chunk, min((number + 1) * self.chunk, self.iterations)):
-            for group in actor_optimizer.optimizer.param_groups:
-                group["lr"] = self.lr * (1.0 - iteration / self.iterations)
+            self.slow_down(actor_optimizer, iteration)
             earned = self._collect(iteration % self.kept)
             for update in range(self.updates):
                 loss = self._update(min(iteration + 1, self.kept), update % self.actor_every == 0)
             self.watch(loss, iteration + 1)
-            if (iteration + 1) % self.judge_every == 0 or iteration + 1 == self.iterations:
-                self.taken.take(iteration + 1)
+            self.hand_in(iteration + 1)
         self.note("rollout_reward", earned)
         self.note("temperature", self.soft.log_alpha.detach().exp().mean())
 

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from revive.data.duration import steps_told
+from revive.graph.units import with_unit
 from revive.report.figures import FAINT, MODEL, OTHER
 from revive.report.tipping_figure import tipping_figure
 from revive.report.trust.parts import (
@@ -52,7 +54,7 @@ def causes(summary: Study) -> str:
         "cannot; D: something that is not logged moves both, and what was learned may be how the operator reacts, "
         "not what the "
         "plant does.",
-        _cards(cards[:MOST_CARDS]),
+        _cards(cards[:MOST_CARDS], summary["data"].get("step_seconds")),
         _remarks(cards),
         listed([escape(said) for said in causal.get("skipped", [])]),
         picture(_drawn(cards[:MOST_DRAWN])) if any(card.get("cross") for card in cards[:MOST_DRAWN]) else "",
@@ -62,18 +64,19 @@ def causes(summary: Study) -> str:
     )
 
 
-def _cards(cards: list[Study]) -> str:
+def _cards(cards: list[Study], step: float | None) -> str:
     rows = [
         (
             _pair(card),
             f"{card['grade']}: {GRADES.get(card['grade'], '')}",
-            f"{number(card['effect'])} ({number(card['low'])} .. {number(card['high'])})",
+            f"{with_unit(number(card['effect']), card.get('units', ''))} "
+            f"({number(card['low'])} .. {number(card['high'])})",
             percent(card["overlap"]),
-            str(card["dead_time"]),
+            steps_told(card["dead_time"], step),
         )
         for card in cards
     ]
-    heads = ("action → output", "grade", "effect (interval)", "the action's own moves", "shows after steps")
+    heads = ("action → output", "grade", "effect (interval)", "the action's own moves", "shows after")
     return table(heads, rows)
 
 

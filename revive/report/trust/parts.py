@@ -58,6 +58,11 @@ def picture(figure: Figure, caption: str = "") -> str:
     return f"<figure>{drawn}{told}</figure>"
 
 
+def picture_or_nothing(figure: Figure | None) -> str:
+    """A figure as `picture` draws it; nothing where there is none."""
+    return "" if figure is None else picture(figure)
+
+
 def section(key: str, title: str, *parts: str) -> str:
     """A section with an anchor; nothing where all parts are empty but the first, which explains."""
     explained, *shown = parts

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
+from revive.data.duration import in_time, steps_told
+from revive.graph.units import effect_units
 from revive.report.trust.parts import escape, listed, number, paragraph, percent, table
 
 MOST_ROWS = 60  # of a table
@@ -70,8 +72,8 @@ def backtest_table(backtest: Study) -> str:
     )
 
 
-def error_table(errors: Study) -> str:
-    """Errors at some steps, venv and simple predictors."""
+def error_table(errors: Study, step: float | None) -> str:
+    """Errors at some steps, venv and simple predictors. step: seconds that one takes, where that is known."""
     rows = []
     for name, entry in errors.items():
         for key, said in (
@@ -83,7 +85,8 @@ def error_table(errors: Study) -> str:
             if key in entry:
                 at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
                 rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
-    return table(("mean absolute error, both halves", "1 step", "10", "50", "100"), rows[:MOST_ROWS])
+    heads = (steps_told(1, step), *(f"{k}{in_time(k, step)}" for k in (10, 50, 100)))
+    return table(("mean absolute error, both halves", *heads), rows[:MOST_ROWS])
 
 
 def _mean(table_: Sequence[Sequence[float | None]], step: int) -> float | None:
@@ -96,15 +99,23 @@ def _unit(name: str, units: str | None) -> str:
     return f"{name} [{units}]" if units else name
 
 
-def band_table(bands: Study, units: Mapping[str, str | None]) -> str:
-    """Widths of the bands, and what they were counted on."""
+def band_table(bands: Study, units: Mapping[str, str | None], step: float | None) -> str:
+    """Widths of the bands, and what they were counted on. step: seconds that one takes, where that is known."""
     rows = [
-        (f"{_unit(name, units.get(name))}, at step {k}", f"± {number(band['width'])}", *_band_cells(band))
+        (
+            f"{_unit(name, units.get(name))}, at step {k}{in_time(int(k), step)}",
+            f"± {number(band['width'])}",
+            *_band_cells(band),
+        )
         for name, steps in bands["steps"].items()
         for k, band in steps.items()
     ]
     rows += [
-        (f"{_unit(name, units.get(name))}, whole paths of {k}", f"± {number(width)}", *_band_cells(band))
+        (
+            f"{_unit(name, units.get(name))}, whole paths of {steps_told(int(k), step)}",
+            f"± {number(width)}",
+            *_band_cells(band),
+        )
         for lengths in bands["paths"].values()
         for k, band in lengths.items()
         for name, width in band["width"].items()
@@ -120,7 +131,20 @@ def band_table(bands: Study, units: Mapping[str, str | None]) -> str:
     notes = sorted(
         {band["why"] for lengths in bands["paths"].values() for band in lengths.values() if band["why"]}
     )
-    return table(heads, rows[:MOST_ROWS]) + listed([escape(note) for note in notes])
+    return (
+        paragraph(_BANDS) * bool(rows)
+        + table(heads, rows[:MOST_ROWS])
+        + listed([escape(note) for note in notes])
+    )
+
+
+_BANDS: Final = (
+    "Typical width: how far the band reaches above and below the foretold value, on average. Windows: stretches of the "
+    "logs that it was counted on; they overlap, so they are <i>worth</i> fewer independent ones. Covers: the share of "
+    "new values (or whole paths) that the band will hold lies between these two, nine times in ten. Last: the band was "
+    "counted on the windows of one half, and this share of those of the other half lay inside, either way round; 90 % "
+    "is wanted."
+)
 
 
 def _band_cells(band: Study) -> tuple[str, ...]:
@@ -159,21 +183,20 @@ def calibration_table(calibration: Study) -> str:
     return table(heads, rows[:MOST_ROWS])
 
 
-def gain_table(entry: Study) -> str:
-    """Gain, dead time and settling time of each pair."""
+def gain_table(entry: Study, seconds: float | None) -> str:
+    """Gain, dead time and settling time of each pair. seconds: that a step takes, where that is known."""
     rows = []
     for pair in entry["of"]:
-        step, units = (
-            pair["step"],
-            f" {pair['output']['units'] or ''} / {pair['input']['units'] or pair['input']['name']}",
-        )
-        gain = step["gain"]
+        step, gain = pair["step"], pair["step"]["gain"]
+        names = {side: pair[side]["name"] for side in ("input", "output")}
+        known = {pair[side]["name"]: pair[side]["units"] for side in names if pair[side]["units"]}
+        units = f" {effect_units(known, names['input'], names['output'])}".rstrip()
         rows.append(
             (
                 f"{pair['input']['name']} → {pair['output']['name']}",
                 f"{number(gain['mean'])} ({number(gain['low'])} .. {number(gain['high'])}){units}",
-                _dead_time(step["dead_time"]),
-                f"{step['settling']} steps"
+                _dead_time(step["dead_time"], seconds),
+                steps_told(step["settling"], seconds)
                 if step["settling"] is not None
                 else "not within the rollout, whose end the gain is told at",
             )
@@ -181,10 +204,10 @@ def gain_table(entry: Study) -> str:
     return table(("step response", "gain (models from .. to)", "dead time", "settling time (5 %)"), rows)
 
 
-def _dead_time(steps: int | None) -> str:
+def _dead_time(steps: int | None, seconds: float | None) -> str:
     if steps is None:
         return "–"
-    return "none: shows in the next step" if steps == 0 else f"{steps} steps"
+    return "none: shows in the next step" if steps == 0 else steps_told(steps, seconds)
 
 
 def gap_table(gaps: Sequence[Study]) -> str:

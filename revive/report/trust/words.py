@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from revive.data.duration import duration, in_time, steps_told
 from revive.report.trust.parts import number, percent
 from revive.venv.bands import COVERED, fewest_blocks
 
@@ -25,7 +26,7 @@ def words(summary: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any
         "level": level,
         "headline": HEADLINES[level] if "predicted" in summary["policy"] else _without_policy(level),
         "short": _short(summary, study),
-        "may": [*_may_venv(study), *_may_policy(summary)],
+        "may": [*_may_venv(study, summary["data"].get("step_seconds")), *_may_policy(summary)],
         "may_not": [*_may_not(summary, study), *_always()],
         "todo": _todo(summary, study),
         "words": _glossary(summary),
@@ -34,6 +35,7 @@ def words(summary: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any
 
 def _glossary(summary: Mapping[str, Any]) -> list[str]:
     """What the words of this page mean, one sentence each."""
+    long = summary["data"].get("step_seconds")
     lines = [
         "Venv: the virtual plant that was learned from the logs.",
         "Half: the logs are cut in two; each half teaches a venv of its own, which is tested on the other.",
@@ -41,7 +43,7 @@ def _glossary(summary: Mapping[str, Any]) -> list[str]:
         "Policy: the learned controller.",
         "Clone: a copy of the controller in the logs.",
         "Reward: what the policy is to make large, as the reward file says.",
-        "Step: one row of the logs.",
+        f"Step: one row of the logs{', ' + duration(long) if long else ''}.",
         "Fresh moves: changes of an action that neither the logged columns nor its own past foretell.",
         "Band: what holds nine values in ten, counted on steps that were not learned from.",
     ]
@@ -138,7 +140,8 @@ def reward_of(policy: Mapping[str, Any]) -> tuple[float, float | None, float | N
     )
 
 
-def _may_venv(study: Mapping[str, Any]) -> list[str]:
+def _may_venv(study: Mapping[str, Any], long: float | None) -> list[str]:
+    """long: seconds that a step takes, where that is known."""
     lines = []
     for name, entry in list(study["errors"].items())[:3]:
         horizon = len(entry["venv"][0])
@@ -148,7 +151,7 @@ def _may_venv(study: Mapping[str, Any]) -> list[str]:
             continue
         units = f" {entry['units']}" if entry["units"] else ""
         lines.append(
-            f"{step} steps ahead, with the actions known, '{name}' is foretold to {number(venv)}{units} on "
+            f"{steps_told(step, long)} ahead, with the actions known, '{name}' is foretold to {number(venv)}{units} on "
             "average, on logs "
             f"that were not learned from; assuming that nothing changes errs by {number(still)}{units}."
         )
@@ -159,9 +162,9 @@ def _may_venv(study: Mapping[str, Any]) -> list[str]:
             held.setdefault(promised[-1], []).append(name)
     for steps_ahead, names in held.items():
         lines.append(
-            f"The bands around {_listed(names)} up to {steps_ahead} steps ahead hold {COVERED:.0%} of what is "
-            "logged, counted "
-            "on steps that were not learned from. They may be relied on under the logs' way of controlling."
+            f"The bands around {_listed(names)} up to {steps_told(int(steps_ahead), long)} ahead hold {COVERED:.0%} of "
+            "what is logged, counted on steps that were not learned from. They may be relied on under the logs' way of "
+            "controlling."
         )
     return lines
 
@@ -196,7 +199,10 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
                 "was ever "
                 f"logged ({number(use['logged'][0])} to {number(use['logged'][1])}). What happens there is a guess."
             )
-    lines += [f"Whole paths of '{node.removeprefix('next_')}': {why}." for node, why in _no_paths(study)]
+    lines += [
+        f"Whole paths of '{node.removeprefix('next_')}': {why}."
+        for node, why in _no_paths(study, summary["data"].get("step_seconds"))
+    ]
     drifting = [name for name, parts in study["drift"].items() if any(part["alarm"] for part in parts)]
     if drifting:
         what = f"what the venv gets wrong about {_listed(drifting)} shifts within the logs"
@@ -204,12 +210,12 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _no_paths(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _no_paths(study: Mapping[str, Any], long: float | None) -> list[tuple[str, str]]:
     found = []
     for node, lengths in study["bands"]["paths"].items():
         missing = [(k, band["why"]) for k, band in lengths.items() if band["q"] is None]
         if missing:
-            found.append((node, f"over {missing[0][0]} steps and more {missing[0][1]}"))
+            found.append((node, f"over {steps_told(int(missing[0][0]), long)} and more {missing[0][1]}"))
     return found
 
 
@@ -224,7 +230,8 @@ def _always() -> list[str]:
 def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     lines = list(dict.fromkeys(verdict["remedy"] for verdict in summary.get("verdicts", [])))
     lines += _dither(summary)
-    lines += _gap(study, _standing(summary)) + _more_steps(study)
+    lines += _gap(study, _standing(summary))
+    lines += _more_steps(study, summary["data"].get("step_seconds"))
     lines += _changes(study)
     if level_of(summary) != "stop" and "predicted" in summary["policy"]:
         lines.append(
@@ -282,14 +289,14 @@ def _gap(study: Mapping[str, Any], standing: list[str]) -> list[str]:
     return lines
 
 
-def _more_steps(study: Mapping[str, Any]) -> list[str]:
+def _more_steps(study: Mapping[str, Any], long: float | None) -> list[str]:
     for lengths in study["bands"]["paths"].values():
         for steps, band in lengths.items():
             if band["q"] is None:
                 needed = int((fewest_blocks() - band["blocks"]) * int(steps)) + 1
+                more = max(needed, int(steps))
                 return [
-                    f"For bands of whole paths of {steps} steps, log about {max(needed, int(steps))} more steps, "
-                    "best as runs "
-                    "of their own."
+                    f"For bands of whole paths of {steps_told(int(steps), long)}, log about {more} more "
+                    f"steps{in_time(more, long)}, best as runs of their own."
                 ]
     return []

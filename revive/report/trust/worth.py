@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from revive.report.second_opinion import gains, second_opinion
 from revive.report.trust.parts import number, paragraph, section, table
 
 Study = Mapping[str, Any]
 HALVES = ("training", "validation")
 
 
-def worth(study: Study) -> list[str]:
+def worth(summary: Study, study: Study) -> list[str]:
     """The sections on policies and models, on the terms of the reward, and on what the logs alone say."""
     found = study.get("evaluation", {})
     return [
@@ -30,6 +31,7 @@ def worth(study: Study) -> list[str]:
             "beside it the same measure in the models, from the same starts. Where the two gains have different signs, "
             "one of them is wrong. Far from the logged actions neither knows.",
             _fqe(found.get("fqe", {})),
+            paragraph(second_opinion(summary["policy"])),
         ),
         section(
             "terms",
@@ -60,7 +62,7 @@ def _fqe(fqe: Study) -> str:
     rows = []
     for half, of in enumerate(fqe.get("halves", [])):
         unseen = "" if half == fqe["half"] else " (in which it learned)"
-        logs_gain, venv_gain = of["policy"] - of["logs"], of["venv_policy"] - of["venv_behaviour"]
+        logs_gain, venv_gain = gains(of)
         figures = (of["policy"], logs_gain, of["venv_policy"], venv_gain)
         rows.append((f"{HALVES[half]}{unseen}", *(number(value) for value in figures)))
     return table(("half", "logs: policy", "logs: gain", "models: policy", "models: gain"), rows)

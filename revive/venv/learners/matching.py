@@ -9,7 +9,7 @@ the ratio of the two densities: nothing, where they are the same. A generator ea
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,8 @@ from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import NodeKind
 from revive.nn.ensemble import LinearSkipNet
 from revive.venv.judging import with_data
-from revive.venv.problem import VenvProblem
+from revive.data.windows import Rows
+from revive.graph.decision_graph import DecisionGraph
 
 NO_EVIDENCE = (
     NodeKind.STEP,
@@ -30,7 +31,20 @@ NO_EVIDENCE = (
 SPREAD = 4096  # rows that features are standardised by
 
 
-def groups_of(problem: VenvProblem, asked: Sequence[Sequence[str]] | None) -> list[list[str]]:
+class Evidence(Protocol):
+    """What matchers are made for: a `VenvProblem`, or anything else with these fields; `members` of each half."""
+
+    @property
+    def graph(self) -> DecisionGraph: ...
+    @property
+    def rows(self) -> Rows: ...
+    @property
+    def members(self) -> int: ...
+    @property
+    def device(self) -> torch.device: ...
+
+
+def groups_of(problem: Evidence, asked: Sequence[Sequence[str]] | None) -> list[list[str]]:
     """The nodes that each matcher sees: as `asked`, or one that sees all that is learned and what that follows from.
 
     Raises UserError for a node that there is not, and for one without data.
@@ -63,7 +77,7 @@ class Matchers(nn.Module):
     the logs.
     """
 
-    def __init__(self, problem: VenvProblem, groups: Sequence[Sequence[str]], hidden: Sequence[int]) -> None:
+    def __init__(self, problem: Evidence, groups: Sequence[Sequence[str]], hidden: Sequence[int]) -> None:
         super().__init__()
         self.graph, self.groups, members = (
             problem.graph,
@@ -158,7 +172,7 @@ def flat(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.transpose(0, 1).flatten(1, 2) for name, value in values.items()}
 
 
-def known_rows(problem: VenvProblem, group: Sequence[str], index: Tensor, valid: Tensor) -> Tensor:
+def known_rows(problem: Evidence, group: Sequence[str], index: Tensor, valid: Tensor) -> Tensor:
     """1 where all that a matcher sees was logged, inside the window: index, valid (T, M, B) -> (M, T * B)."""
     graph, known = problem.graph, valid.to(torch.float32)
     states = [graph.state_of(name) for name in group if name in graph.transitions]

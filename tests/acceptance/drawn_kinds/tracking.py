@@ -73,7 +73,7 @@ def drawn(draw: np.random.Generator) -> dict[str, Any]:
             "next_furnace": ["furnace", "shell", "ts_action", "action"],
             "next_shell": ["furnace", "shell", "ts_action", "action"],
         },
-        "nodes": {"action": {"ts": dead_time + 1}},
+        "nodes": {"action": {"ts": dead_time + 2}},
         "reward": """-((data["next_furnace"] - data["setpoint"]) / 10).abs().clamp(max=5) \\
         - 0.02 * (data["action"] - data["ts_action"][..., -1:]).abs()""",
     }

@@ -20,14 +20,16 @@ from revive.policy.choice import Court
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
 from revive.training import Standing
+from revive.venv.node_model import NetworkSpec
 from tests.contract import check_files, check_notes, interrupted, made_by, shipped_learners, small_settings
 from tests.policy.conftest import Plant
 from tests.policy.problems import cloned_problem, problem_of
-from tests.policy.toys import KINDS, cart, chooser, seen_with
+from tests.policy.toys import KINDS, cart, chooser, mixer, seen_with
 from tests.venv.plants import equal_weights, train, weights_of
 
 LEARNERS = sorted(shipped_learners("policy"))
 BUDGET = 4000  # simulated steps
+PERCEPTRON, RECURRENT = NetworkSpec(hidden=(16,)), NetworkSpec(hidden=(8, 8), backbone="gru")
 METRICS = ("pessimistic_score", "pessimistic_gain", "mean_reward")
 Make = Callable[..., PolicyLearner]
 
@@ -175,10 +177,25 @@ def test_an_action_of_values_can_be_learned(settings: Settings, tmp_path: Path, 
     assert set(values.flatten().tolist()) <= {10.0, 20.0, 30.0}
 
 
-def test_a_policy_that_looks_back_can_be_learned(settings: Settings, tmp_path: Path) -> None:
+def test_an_action_of_several_types_can_be_learned(settings: Settings, tmp_path: Path) -> None:
+    venv, rows = mixer()
+    learner = made_by(settings, "policy", cloned_problem(venv, rows, venv.graph, budget=BUDGET))
+    train(learner, tmp_path)
+    choice = Court(learner.problem).choose(learner.candidates())
+    x = torch.linspace(-2.0, 2.0, 9).view(1, 9, 1)
+    flow, stage, mode = venv.codec["u"].decode(choice.candidate.policy(x).detach()).flatten(0, 1).unbind(-1)
+    assert bool((flow.abs() <= 2.0).all())
+    assert set(stage.tolist()) <= {-1.0, 0.0, 1.0}
+    assert set(mode.tolist()) <= {10.0, 20.0, 30.0}
+
+
+@pytest.mark.parametrize("network", [PERCEPTRON, RECURRENT], ids=["mlp", "gru"])
+def test_a_policy_that_looks_back_can_be_learned(
+    settings: Settings, tmp_path: Path, network: NetworkSpec
+) -> None:
     venv, plain = cart()
     graph, rows = seen_with(venv, plain, 3)
-    learner = made_by(settings, "policy", cloned_problem(venv, rows, graph, budget=BUDGET))
+    learner = made_by(settings, "policy", cloned_problem(venv, rows, graph, network, budget=BUDGET))
     train(learner, tmp_path)
     choice = Court(learner.problem).choose(learner.candidates())
     assert choice.candidate.policy.inputs == ("ts3_x",) or len(choice.candidate.policy.inputs) == 1

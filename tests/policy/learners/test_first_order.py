@@ -104,7 +104,7 @@ def test_the_critic_learns_the_discounted_sum_of_a_constant_reward(plant: Plant,
         reward=reward,
         row_reward=rewards,
     )
-    made.reward_spread = 0.5
+    made.imagination.spread = 0.5
     assert made.logged is not None
     made.logged = replace(made.logged, reward=torch.full((plant.rows.count,), 2.0))
     train(made, tmp_path)
@@ -126,7 +126,7 @@ def test_the_whole_return_is_the_discounted_reward_with_the_value_of_the_end(pla
     made = made_for(
         plant, {"gamma": 0.9}, reward=reward, row_reward=row_rewards(0.5, 1.0), horizon=horizon_of(6)
     )
-    spread = made.reward_spread
+    spread = made.imagination.spread
     with torch.no_grad():
         for value in made.slow_critic.parameters():
             value.zero_()
@@ -152,7 +152,7 @@ def test_a_branch_is_answered_by_several_members(plant: Plant) -> None:
     reward = Reward(lambda data: data["next_x"] - data["x"], Path("reward.py"))
     made = made_for(plant, venv=venv, starts=starts, reward=reward)
     _, seen = made._actor_loss()
-    steps = (seen.reward * made.reward_spread).round().transpose(0, 2).flatten(0, 1)  # (branches, h)
+    steps = (seen.reward * made.imagination.spread).round().transpose(0, 2).flatten(0, 1)  # (branches, h)
     assert all(set(row.tolist()) == {1.0, 1000.0} for row in steps)
 
 
@@ -166,7 +166,7 @@ def test_the_reward_sees_physical_units(plant: Plant) -> None:
     )
     _, seen = made._actor_loss()
     physical = 500.0 + 10.0 * seen.seen[1:, ..., 1]  # wind, x, u
-    torch.testing.assert_close(seen.reward * made.reward_spread, physical)
+    torch.testing.assert_close(seen.reward * made.imagination.spread, physical)
 
 
 def test_a_penalty_keeps_away_from_where_members_disagree(plant: Plant, tmp_path: Path) -> None:
