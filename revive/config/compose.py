@@ -21,7 +21,7 @@ from revive.errors import Problem, Problems, UserError
 
 VERSION_BASE = "1.3"
 CONFIG_NAME = "config"
-OF_NODES = "venv.nodes"  # has the keys that the user's nodes are called
+OF_NODES = ("venv.nodes.", "venv.weights.")  # begin the keys that are called after the user's nodes
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _compose(overrides: list[str]) -> DictConfig:
 
 def opened(override: str) -> str:
     """An override of a section that is keyed by the user's own nodes, as Hydra takes it; any other one as it is."""
-    return f"++{override}" if override.startswith(f"{OF_NODES}.") else override
+    return f"++{override}" if override.startswith(OF_NODES) else override
 
 
 def to_settings(

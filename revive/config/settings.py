@@ -157,6 +157,7 @@ class Venv(Section):
     network: NodeNetwork
     nodes: dict[str, OwnNetwork]
     history: Annotated[int, Field(ge=1, le=10_000)]
+    weights: dict[str, str]
     budget: Count
     user_module: AnyPath | None
     rules: AnyPath | None

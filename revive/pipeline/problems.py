@@ -26,6 +26,7 @@ from revive.policy.starts import Starts
 from revive.venv.forms import without_memory
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
+from revive.venv.row_weights import row_weights
 from revive.venv.validation import rollout_error
 from revive.venv.virtual_env import VirtualEnv
 
@@ -54,6 +55,7 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
     device = context.device
     codec = codec.to(device)
     rows = context.rows(codec, inputs.graph)
+    weights = row_weights(inputs.graph, chosen.weights, (inputs.parts.train, inputs.parts.validation))
     shared = chosen.network.model_dump()
     shared["transition"] = shared["transition"] or "residual"
     return VenvProblem(
@@ -72,6 +74,7 @@ def venv_problem(context: TrainingContext) -> VenvProblem:
         seed=context.settings.seed,
         device=device,
         nodes=own_networks(inputs.graph, shared, _with_forms(context)),
+        row_weights={name: weight.to(device) for name, weight in weights.items()},
     )
 
 

@@ -117,7 +117,7 @@ _CRITICS = {
 
 def tables(learner: str, venv: str = USUAL_VENV) -> dict[Section, dict[str, Entry]]:
     """The names of every section where the policy is learned by `learner` and the venv by `venv`."""
-    base = {**BASE, "venv_algo": chosen, **BASE_OF.get(venv, {})}
+    base = {**BASE, "venv_algo": chosen(venv), **BASE_OF.get(venv, {})}
     return {"base": base, "venv": VENV_TABLES.get(venv, VENV), "policy": POLICY[learner]}
 
 

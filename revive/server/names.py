@@ -89,6 +89,7 @@ def _backbone(value: Any) -> dict[str, Any] | Why:
         "mlp": "mlp",
         "res": "residual",
         "gru": "gru",
+        "lstm": "lstm",
         "contextual_gru": "gru",
         "transformer": "transformer",
     }

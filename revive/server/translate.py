@@ -11,7 +11,7 @@ from revive.config.settings import Settings
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.server.learners import USUAL_LEARNER, networks, tables
 from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, LEARNERS, Entry, Section, Why
-from revive.server.venv_learners import USUAL_VENV, learner_of
+from revive.server.venv_learners import READ_AS_USUAL, USUAL_VENV, learner_of, read_as_usual
 
 _ALGORITHMS = ("venv_algo_config", "policy_algo_config")
 _ALIASES = {"revive": "revive_p", "revivep": "revive_p", "revive_ppo": "revive_p"}
@@ -105,6 +105,8 @@ def translate(
         else:
             problems.append(_unknown(name, place, known, section is None))
     problems.raise_if_any()
+    if "venv_algo" in found.became and read_as_usual(dict(_named(values))["venv_algo"], venv):
+        found.remarks.append(READ_AS_USUAL)
     for sizes in wide.values():
         shapes = _hidden(widths, sizes)
         found.values = {**shapes, **found.values}
@@ -134,7 +136,13 @@ def chosen_learner(values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
 
 def chosen_venv(values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """Who learns the venv, as `chosen_learner` says it of the policy."""
-    return learner_of(values, config, _entries(config.get("base_config") or {}, "base_config")[0])
+    base = _entries(config.get("base_config") or {}, "base_config")[0]
+    offered = config.get("venv_algo_config") or {}
+    named = next((g["venv_algo"] for g in (values, config, base) if g.get("venv_algo")), None)
+    name = _chosen(named, offered, "revive_p")
+    plain, ranges, _ = _wishes(offered[name], f"venv_algo_config.{name}") if name else ({}, {}, [])
+    given = dict([*_named(values), *_named(config), *_named(base), *_named(plain), *_named(ranges)])
+    return learner_of(values, config, base, given)
 
 
 def from_config(
@@ -166,12 +174,7 @@ def from_config(
 def _algorithm(
     entries: Any, place: str, section: Section, algorithm: str, learner: str, venv: str
 ) -> Translation:
-    plain, ranges = _entries(entries, place)
-    usual: list[str] = []
-    if not isinstance(entries, Mapping):
-        wished = {name: value for name, value in plain.items() if value not in _USUAL.get(name, ())}
-        usual, plain = [name for name in plain if name not in wished], wished
-        ranges = {n: (m, v) for n, (m, v) in ranges.items() if tuple(v) not in _USUAL_RANGES.get(n, ())}
+    plain, ranges, usual = _wishes(entries, place)
     if algorithm == "bc" and "g_lr" in plain:
         plain["bc_lr"] = plain.pop("g_lr")
     if algorithm == "bc" and "g_lr" in ranges:
@@ -195,6 +198,16 @@ def _algorithm(
         if text.startswith("log"):
             found.remarks.append(f"{name}: searched as {text}, evenly over the orders of magnitude")
     return found
+
+
+def _wishes(entries: Any, place: str) -> tuple[dict[str, Any], dict[str, tuple[str, list[Any]]], list[str]]:
+    """Values and ranges that somebody wants, and the names of those that REVIVE writes by itself."""
+    plain, ranges = _entries(entries, place)
+    if isinstance(entries, Mapping):
+        return plain, ranges, []
+    wished = {name: value for name, value in plain.items() if value not in _USUAL.get(name, ())}
+    ranges = {n: (m, v) for n, (m, v) in ranges.items() if tuple(v) not in _USUAL_RANGES.get(n, ())}
+    return wished, ranges, [name for name in plain if name not in wished]
 
 
 def _domain(mode: str, bounds: list[Any]) -> str:

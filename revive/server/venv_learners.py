@@ -1,17 +1,25 @@
 """What REVIVE's parameters of a venv's algorithm are called here, learner by learner.
 
-Which table counts follows from `venv_algo`, or from our own key `venv`; without either it is `multi_step`.
+Which table counts follows from `venv_algo`, or from our own key `venv`; without either it is `multi_step`. So it is for
+`revive_p`, REVIVE's own default, as long as nobody sets an option of its game: whoever says nothing but the name wants
+what a server learns best, and that is `multi_step` here (docs/decisions.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 from revive.errors import Problem, UserError
 from revive.server.names import NETWORKS, VENV, Entry, Why, above
 
 USUAL_VENV = "multi_step"
+USUAL_OF_REVIVE = "revive_p"
+READ_AS_USUAL = (
+    "venv_algo: revive_p, REVIVE's default, without an option of its own is read as venv=multi_step, whose rollouts "
+    "err less; for REVIVE's game write venv=adversarial and venv.learner.generator=ppo"
+)
 _ALGORITHMS: dict[str, tuple[str, str | None]] = {
     "bc": ("bc", None),
     "revive_p": ("adversarial", "ppo"),
@@ -37,20 +45,43 @@ def algorithm(name: Any) -> str:
     return plain
 
 
-def chosen(name: Any) -> dict[str, Any]:
-    """The keys that `venv_algo` becomes."""
+def chosen(learner: str) -> Entry:
+    """What `venv_algo` becomes where the venv is learned by `learner`, see `learner_of`."""
+    return partial(_chosen, learner)
+
+
+def _chosen(found: str, name: Any) -> dict[str, Any]:
     learner, generator = _ALGORITHMS[algorithm(name)]
+    if read_as_usual(name, found):
+        return {"venv": USUAL_VENV}
     return {"venv": learner, **({} if generator is None else {"venv.learner.generator": generator})}
 
 
-def learner_of(values: Mapping[str, Any], config: Mapping[str, Any], base: Mapping[str, Any]) -> str:
-    """Who learns the venv: our key `venv` or REVIVE's venv_algo, in keyword arguments or else in the file."""
+def read_as_usual(name: Any, learner: str) -> bool:
+    """Whether an algorithm of REVIVE is its default, and `learner` is what learns in its place."""
+    return algorithm(name) == USUAL_OF_REVIVE and learner == USUAL_VENV
+
+
+def learner_of(
+    values: Mapping[str, Any], config: Mapping[str, Any], base: Mapping[str, Any], wished: Collection[str]
+) -> str:
+    """Who learns the venv: our key `venv` or REVIVE's venv_algo, in keyword arguments or else in the file.
+
+    wished: the names that somebody gave a value which REVIVE does not write by itself.
+    """
     for given in (values, config, base):
         if isinstance(given.get("venv"), str):
             return str(given["venv"])
         if given.get("venv_algo") is not None:
-            return _ALGORITHMS[algorithm(given["venv_algo"])][0]
+            name = algorithm(given["venv_algo"])
+            return USUAL_VENV if name == USUAL_OF_REVIVE and not _of_game(wished) else _ALGORITHMS[name][0]
     return USUAL_VENV
+
+
+def _of_game(wished: Collection[str]) -> bool:
+    """Whether one of these names is an option that only the game of matchers and nodes has."""
+    ours = any(name.startswith("venv.learner") for name in wished)
+    return ours or any(name in _GAME for name in wished)
 
 
 def _loss(value: Any) -> dict[str, Any]:
@@ -118,3 +149,14 @@ BASE_OF: dict[str, dict[str, Entry]] = {
 NETWORKS_OF: dict[str, dict[str, str]] = {
     "adversarial": {**NETWORKS["venv"], "matcher": "venv.learner.hidden", "value": "venv.learner.ppo.hidden"}
 }
+_GAME = frozenset(
+    {
+        *(
+            n
+            for n, entry in _ADVERSARIAL.items()
+            if isinstance(VENV.get(n, _NO_PART), Why) and not isinstance(entry, Why)
+        ),
+        *("matcher_hidden_features", "matcher_hidden_layers"),
+    }
+) - {"loss_type", "gae_gamma", "gae_lambda", "ppo_runs"}
+"""Options that only the game of a venv has; those that a policy's algorithm has as well say nothing of it."""

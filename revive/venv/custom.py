@@ -51,7 +51,7 @@ class CustomNet(nn.Module):
         self._check(members, inputs, outputs)
 
     def _check(self, members: int, inputs: int, outputs: int) -> None:
-        with torch.no_grad():
+        with torch.enable_grad():
             try:
                 out = self(torch.zeros(members, 3, inputs))
             except Exception as error:
@@ -59,6 +59,9 @@ class CustomNet(nn.Module):
         if tuple(out.shape) != (members, 3, outputs):
             what = f"forward turned (3, {inputs}) into {tuple(out.shape[1:])}, not into (3, {outputs})"
             raise UserError(Problem(what, self.path))
+        if self._names and not out.requires_grad:
+            what = "forward passes on no gradient to the parameters, so nothing can be learned"
+            raise UserError(Problem(what, self.path, remedy="leave out detach and torch.no_grad"))
 
     def forward(self, x: Tensor) -> Tensor:
         parameters = {key: getattr(self, name) for key, name in zip(self._keys, self._names, strict=True)}

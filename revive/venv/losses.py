@@ -61,6 +61,10 @@ class NodeLoss:
             wanted = f"a single number, ({rows},) or ({rows}, n)"
             what = f"the loss of '{self.node}' is {shape} for {rows} rows, wanted is {wanted}"
             raise UserError(Problem(what, self.path, remedy="reduce over the last axis, or over everything"))
+        if own.mean.requires_grad and torch.is_grad_enabled() and not loss.requires_grad:
+            what = f"the loss of '{self.node}' passes on no gradient, so nothing can be learned from it"
+            remedy = "compute it from node_dist with torch functions, without detach, item or numpy"
+            raise UserError(Problem(what, self.path, remedy=remedy))
         per_row = loss.mean(-1) if loss.dim() == 2 else loss
         return per_row.expand(rows)
 

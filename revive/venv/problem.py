@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor
 
 from revive.data.codec import Codec, robust_scale
 from revive.data.windows import Rows
@@ -28,6 +29,7 @@ class VenvProblem:
     earlier: a venv whose nodes are started from where they have the same inputs and shape.
     members, keep: models that are fitted to each half, and how many of them are kept.
     network: their shape; its `hidden` None where the learner is to choose it. nodes: of some nodes by themselves.
+    row_weights: of some nodes how much each row counts in their one-step loss, (N,).
     budget: updates that may be spent. device: where all of it is computed.
     """
 
@@ -46,6 +48,7 @@ class VenvProblem:
     seed: int
     device: torch.device
     nodes: Mapping[str, NetworkSpec] = field(default_factory=dict)
+    row_weights: Mapping[str, Tensor] = field(default_factory=dict)
 
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""

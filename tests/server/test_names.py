@@ -336,6 +336,22 @@ def test_the_adversarial_algorithms_are_the_game_with_matchers(name: str, genera
     assert settings.venv.network.backbone == "residual"
 
 
+@pytest.mark.parametrize("name", ["revive_p", "revive"])
+def test_the_name_of_the_default_alone_is_no_wish_for_its_game(name: str) -> None:
+    written = [
+        {"name": "d_lr", "type": "float", "default": 6e-4},
+        {"name": "g_steps", "type": "int", "default": 1},
+    ]
+    found = from_config({"base_config": {"venv_algo": name}, "venv_algo_config": {"revive_p": written}})
+    assert settings_of(found.values).venv.learner["_target_"].endswith("MultiStepLearner")
+    assert any("venv=adversarial" in note for note in found.notes())
+    written[1]["default"] = 5
+    found = from_config({"base_config": {"venv_algo": name}, "venv_algo_config": {"revive_p": written}})
+    learner = settings_of(found.values).venv.learner
+    assert (learner["generator"], learner["generator_steps"]) == ("ppo", 5)
+    assert not any("venv=adversarial" in note for note in found.notes())
+
+
 def test_heads_and_norms_of_revive_are_heads_and_norms_here() -> None:
     found = translate({"continuous_distribution_type": "gmm", "mixture": 3}, section="base").values
     assert found == {"venv.network.head": "mixture", "venv.network.components": 3}

@@ -100,6 +100,11 @@ def test_a_plain_module_may_use_the_same_parts(tmp_path: Path) -> None:
         (GEARED.replace('data["gear"])', 'data["gaer"])'), "gaer"),
         (GEARED.replace("Gears(2, output_dim", "Gears(2, output_dim + 1"), "not into (3, 1)"),
         (
+            "\nclass Mine(MLP):\n    def __init__(self, i, o):\n        super().__init__(i, o, 8, 1)\n\n"
+            "    def forward(self, x):\n        return super().forward(x).detach()\n",
+            "passes on no gradient",
+        ),
+        (
             "\nclass Mine(MLP):\n    def __init__(self, i, o):\n        super().__init__(i, o, 8, 1, 'bn')\n",
             "norm is 'bn'",
         ),

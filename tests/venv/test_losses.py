@@ -66,3 +66,10 @@ def test_it_sees_one_member_and_all_nodes() -> None:
 def test_another_shape_is_refused(function: Any) -> None:
     with pytest.raises(UserError, match=r"the loss of 'next_x' is .* for 4 rows"):
         loss_of(function)(outputs(), LAYOUT, batch())
+
+
+def test_a_loss_without_a_gradient_is_refused() -> None:
+    with pytest.raises(UserError, match="'next_x' passes on no gradient"):
+        loss_of(lambda data: distance(data).detach().mean())(outputs(), LAYOUT, batch())
+    with torch.no_grad():  # as where members are judged
+        loss_of(lambda data: distance(data).mean())(outputs(), LAYOUT, batch())

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from revive.data.trajectories import BoolArray
+from revive.data.trajectories import BoolArray, FloatArray
 from revive.errors import Problem, UserError, suggestion
 
 ROW: Final = "row"
@@ -23,6 +23,7 @@ ROW: Final = "row"
 _LONGEST: Final = 2000  # letters of a condition
 _DEEPEST: Final = 40
 _EXAMPLE: Final = "write a condition such as  mode == 'AUTO' and flow > 2"
+PLACE: Final = "dataset.where"
 _QUOTED: Final = re.compile(r"`([^`]*)`")
 _COMPARE: Final[dict[type, Callable[[Any, Any], Any]]] = {
     ast.Eq: operator.eq,
@@ -41,19 +42,22 @@ _ARITHMETIC: Final[dict[type, Callable[[Any, Any], Any]]] = {
 
 
 class Where:
-    """A parsed condition. Raises UserError where the text is none."""
+    """A parsed condition. Raises UserError where the text is none.
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    place, wanted: the key that holds it, and what may stand there, for messages.
+    """
+
+    def __init__(self, text: str, place: str = PLACE, wanted: str = _EXAMPLE) -> None:
+        self.text, self.place, self.wanted = text, place, wanted
         self._names: dict[str, str] = {}
         if not isinstance(text, str) or not text.strip() or len(text) > _LONGEST:
-            raise _wrong(f"'where' is no condition: {str(text)[:80]!r}")
+            raise self._wrong(f"'{self._key}' is no condition: {str(text)[:80]!r}")
         plain = _QUOTED.sub(self._placeholder, text.strip())
         try:
             self._tree = ast.parse(plain, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             said = getattr(error, "msg", None) or "it cannot be parsed"
-            raise _wrong(f"'where' is no condition: {said}: {text}") from None
+            raise self._wrong(f"'{self._key}' is no condition: {said}: {text}") from None
         self._check(self._tree, 0)
 
     def _placeholder(self, found: re.Match[str]) -> str:
@@ -74,14 +78,18 @@ class Where:
     def _check(self, node: ast.expr, depth: int) -> None:
         """Refuses whatever is no comparison, logic, arithmetic, name or constant."""
         if depth > _DEEPEST:
-            raise _wrong("'where' is nested too deeply")
+            raise self._wrong(f"'{self._key}' is nested too deeply")
         if isinstance(node, ast.Constant):
             if not isinstance(node.value, str | int | float | bool):
-                raise _wrong(f"'where' holds {node.value!r}")
+                raise self._wrong(f"'{self._key}' holds {node.value!r}")
             return
         if isinstance(node, ast.Name):
             return
-        for child in _children(node):
+        try:
+            children = _children(node)
+        except ValueError as error:
+            raise self._wrong(f"'{self._key}' {error}") from None
+        for child in children:
             self._check(child, depth + 1)
 
     def rows(self, columns: Mapping[str, np.ndarray], count: int) -> BoolArray:
@@ -89,15 +97,33 @@ class Where:
 
         A comparison with a missing value is false. Raises UserError where values cannot be compared.
         """
+        held = self._broadcast(columns, count)
+        if held.dtype != np.bool_:
+            held = np.nan_to_num(held.astype(np.float64)) != 0
+        return held
+
+    def numbers(self, columns: Mapping[str, np.ndarray], count: int) -> FloatArray:
+        """(count,) what the expression says of each row, a truth as 1 and its contrary as 0; else as `rows`."""
+        said = self._broadcast(columns, count)
+        try:
+            return said.astype(np.float64)
+        except ValueError as error:
+            raise self._wrong(f"'{self._key}' gives no numbers: {self.text}") from error
+
+    def _broadcast(self, columns: Mapping[str, np.ndarray], count: int) -> np.ndarray:
         try:
             with np.errstate(all="ignore"):
                 value = self._value(self._tree, columns, count)
         except (TypeError, ValueError, np.exceptions.DTypePromotionError) as error:
-            raise _wrong(f"'where' cannot be evaluated: {error}: {self.text}") from None
-        held = np.broadcast_to(np.asarray(value), (count,))
-        if held.dtype != np.bool_:
-            held = np.nan_to_num(held.astype(np.float64)) != 0
-        return held
+            raise self._wrong(f"'{self._key}' cannot be evaluated: {error}: {self.text}") from None
+        return np.broadcast_to(np.asarray(value), (count,))
+
+    @property
+    def _key(self) -> str:
+        return self.place.rpartition(".")[2]
+
+    def _wrong(self, what: str) -> UserError:
+        return UserError(Problem(what, place=self.place, remedy=self.wanted))
 
     def _value(self, node: ast.expr, columns: Mapping[str, np.ndarray], count: int) -> Any:
         def of(part: ast.expr) -> Any:
@@ -132,7 +158,7 @@ class Where:
 
 
 def _children(node: ast.expr) -> list[ast.expr]:
-    """What an expression is made of. Raises UserError for what no condition may hold."""
+    """What an expression is made of. Raises ValueError for what no condition may hold."""
     if isinstance(node, ast.BoolOp):
         return node.values
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
@@ -148,9 +174,9 @@ def _children(node: ast.expr) -> list[ast.expr]:
             elif type(kind) in _COMPARE:
                 parts.append(part)
             else:
-                raise _wrong("'where' compares with something other than == != < <= > >= and in (a, b)")
+                raise ValueError("compares with something other than == != < <= > >= and in (a, b)")
         return parts
-    raise _wrong(f"'where' cannot hold '{ast.unparse(node)[:60]}'")
+    raise ValueError(f"cannot hold '{ast.unparse(node)[:60]}'")
 
 
 def _truth(value: Any) -> Any:
@@ -185,7 +211,3 @@ def unknown_column(name: str, known: Mapping[str, Any], source: str) -> Problem:
     """The problem of a condition on a column that is not there."""
     what = f"'where' asks for '{name}', which is not there"
     return Problem(what, source, "dataset.where", suggestion(name, [*known][:200]) or _EXAMPLE)
-
-
-def _wrong(what: str) -> UserError:
-    return UserError(Problem(what, place="dataset.where", remedy=_EXAMPLE))

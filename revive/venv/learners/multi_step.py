@@ -127,6 +127,9 @@ class MultiStepLearner(MemberLearner):
             self._begin(stage)
         updates = min(self.chunk, stage.updates - self._done)
         loss = self._update(stage, updates)
+        if not torch.isfinite(loss):
+            self._diverged(stage, updates)
+            return
         self._done += updates
         self.note("loss", loss.detach() / self.venv.members)
         self._seconds += time.perf_counter() - began
@@ -222,6 +225,20 @@ class MultiStepLearner(MemberLearner):
         self._prepare(self.course.stage)
         self.note("held_out_error", self.best.error.mean())
         self.note("hidden_width", float(max(self.best.hidden, default=0)))
+
+    def _diverged(self, stage: Stage, updates: int) -> None:
+        """Go back to the last good weights, and end."""
+        costs = self.objective.costs_on(self.seen, self.objective.fitted)
+        wrong = [f"'{name}'" for name, cost in costs.items() if not torch.isfinite(cost).all()]
+        at = f"updates {self.course.spent + self._done + 1} to {self.course.spent + self._done + updates}"
+        kind = "one step" if stage.horizon == 1 else f"{stage.horizon} steps"
+        what = " and ".join(wrong) or "rollouts"
+        self.course.end(
+            f"the loss of {what} over {kind} was no longer finite in {at}; the last good weights were kept "
+            "(a smaller venv.learner.lr may help)"
+        )
+        self._done = 0
+        self._prepare(None)
 
     def _judged(self, stage: Stage) -> Tensor:
         """Errors of rollouts and of one step, (2, M); of a filter twice. In closed loop rollouts on recorded actions

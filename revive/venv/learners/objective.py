@@ -66,8 +66,11 @@ class Objective:
         return loss
 
     def mean_cost(self, name: str, batch: dict[str, Tensor], index: Tensor) -> Tensor:
-        """A node's one-step cost, averaged over what is known: (M,)."""
+        """A node's one-step cost, averaged over what is known, rows by their weights: (M,)."""
         cost, weight = self._cost(name, batch), self.rows.weight(name, index)
+        if name in self.problem.row_weights:
+            counts = self.problem.row_weights[name][index].unsqueeze(-1)
+            weight = counts.expand_as(cost) if weight is None else weight * counts
         if weight is None:
             return cost.mean((1, 2))
         return (cost * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1.0)
@@ -188,9 +191,11 @@ class Objective:
             self.venv.model(name).refit_std(x, current, batch[name], known)
 
     def _known(self, name: str, index: Tensor, batch: dict[str, Tensor]) -> Tensor:
-        """0 where an ordered dimension of a node's target is missing, (M, B, ordered)."""
+        """0 where an ordered dimension of a node's target is missing, else the row's weight, (M, B, ordered)."""
         ordered, known = self.venv.model(name).layout.ordered, self.rows.weight(name, index)
-        return torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
+        known = torch.ones_like(batch[name][..., :ordered]) if known is None else known[..., :ordered]
+        counts = self.problem.row_weights.get(name)
+        return known if counts is None else known * counts[index].unsqueeze(-1)
 
 
 def _flat(value: Tensor) -> Tensor:
