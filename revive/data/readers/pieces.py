@@ -85,6 +85,19 @@ def without_remarks(text: bytes, separator: bytes, width: int) -> tuple[bytes, i
     return re.sub(rb"(?m)^#[^\n]*$", blank, text), left_out
 
 
+def set_aside(ragged: list[Any], row: Any) -> str:
+    """Keeps a row of another length for a message; pyarrow skips it then."""
+    ragged.append(row)
+    return "skip"
+
+
+def ragged_row(path: Path, row: Any, line: int) -> UserError:
+    """What is to be said about such a row, which stands in `line`."""
+    what = f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
+    remedy = "correct or delete the line; dataset.table.separator, .header and .footer set what was found"
+    return UserError(Problem(what, path, f"line {line}", remedy))
+
+
 class reading:
     """Says what breaks while a text file is read in the words of its user."""
 

@@ -18,7 +18,16 @@ from revive.data.readers.container import Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
-from revive.data.readers.pieces import own, reading, rest_of_line, some_lines, without_names, without_remarks
+from revive.data.readers.pieces import (
+    own,
+    ragged_row,
+    reading,
+    rest_of_line,
+    set_aside,
+    some_lines,
+    without_names,
+    without_remarks,
+)
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
@@ -213,7 +222,7 @@ class _TextTable:
         )
         typed = isinstance(types, Mapping)
         if not typed:  # a Python function must not be in the hands of threads: see `own`
-            parse.invalid_row_handler = partial(_set_aside, ragged)
+            parse.invalid_row_handler = partial(set_aside, ragged)
         convert = csv.ConvertOptions(
             include_columns=ids,
             column_types=dict.fromkeys(ids, types) if verbatim else types,
@@ -226,15 +235,8 @@ class _TextTable:
         pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
         table = csv.read_csv(own(text), read, parse, convert, pool)
         if ragged and places is not None:
-            raise UserError(self._ragged(ragged[0], places.line((ragged[0].number or 1) - 1)))
+            raise ragged_row(self._path, ragged[0], places.line((ragged[0].number or 1) - 1))
         return table
-
-    def _ragged(self, row: Any, line: int) -> Problem:
-        what = (
-            f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
-        )
-        remedy = "correct or delete the line; dataset.table.separator, .header and .footer set what was found"
-        return Problem(what, self._path, f"line {line}", remedy)
 
     def _spaced(self, text: bytes) -> bytes:
         """Runs of blanks as one mark between values, where blanks separate."""
@@ -299,11 +301,6 @@ class _TextTable:
         if fresh:
             more = f"; and {len(fresh) - _SHOWN} more columns" if len(fresh) > _SHOWN else ""
             say_once(f"{name}: no value: {'; '.join(fresh[:_SHOWN])}{more}")
-
-
-def _set_aside(ragged: list[Any], row: Any) -> str:
-    ragged.append(row)
-    return "skip"
 
 
 def _line_behind(places: Places, before: int, row: int) -> int:
