@@ -19,6 +19,7 @@ from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
 from revive.data.readers.pieces import (
+    chunk_size,
     own,
     ragged_row,
     reading,
@@ -37,6 +38,7 @@ from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
+_WIDE: Final = 1 << 13  # bytes of a line of a wide table
 _COLUMNS: Final = 100_000  # of a table
 _SHOWN: Final = 8  # columns named in one line
 _SNIFFED: Final = 150  # lines that are looked at as text
@@ -90,6 +92,7 @@ class _TextTable:
             raise UserError(
                 Problem(what, path, remedy="write a line for each time, and a column for each quantity")
             )
+        self._chunk = chunk_size(max(map(len, lines[:_SNIFFED])))
         self._number = {name: number for number, name in enumerate(self._dialect.names)}
         header = self._dialect.header
         self._head = lines[header - 1].rstrip() if header is not None and header <= len(lines) else b""
@@ -230,7 +233,10 @@ class _TextTable:
             decimal_point=self._dialect.decimal,
         )
         names = [str(number) for number in range(len(self._dialect.names))]
-        block = max(_BLOCK, 4 * text.find(b"\n"))  # of a wide table a block has to hold a line
+        line = text.find(b"\n")
+        block = max(
+            _BLOCK, chunk_size(line) if line > _WIDE else 4 * line
+        )  # holds a line, and many of a wide table
         read = csv.ReadOptions(column_names=names, block_size=block, use_threads=typed)
         pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
         table = csv.read_csv(own(text), read, parse, convert, pool)
@@ -258,7 +264,7 @@ class _TextTable:
             for _ in range(self._dialect.first - 1):
                 rest_of_line(file)
             held, self._again, self._remarks = b"", 0, 0
-            while text := some_lines(file):
+            while text := some_lines(file, self._chunk):
                 text = self._rows_of(text)
                 if held and not held.isspace():
                     yield self._spaced(held)
