@@ -9,30 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.layout import Layout
+from revive.data.scaling import center_and_scale, finite, kept_range, scalar
 from revive.data.transforms import Circle, Itself, Transform, harden, to_level, transform_of
 from revive.errors import Problem, UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
 SMALLEST_RADIUS = 1e-6
-RUNAWAY = 1.0  # spans outside the data at which a rollout is stopped that nothing else keeps in range
-ROUNDING = 1e-12  # a spread below this share of the values is rounding, not change
-
-
-def robust_scale(values: np.ndarray) -> np.ndarray:
-    """Per column a spread that outliers do not move: IQR * 0.7413, the standard deviation of a normal.
-
-    values (N, d) -> (d,). Where that is below 5 % of the standard deviation between the 1 % and the 99 % quantile
-    (a switch that is nearly always off), it is that standard deviation, or that of all values where even this is
-    nothing; 1 where a column never changes.
-    """
-    first, low, high, last = np.percentile(values, [1, 25, 75, 99], axis=0)
-    spread = (high - low) * 0.7413
-    inner = np.clip(values, first, last).std(axis=0)
-    spread = np.where(spread < 0.05 * inner, inner, spread)
-    nothing = ROUNDING * np.abs(values).max(axis=0)
-    spread = np.where(spread <= nothing, values.std(axis=0), spread)
-    return np.where(spread <= nothing, 1.0, spread)
 
 
 class NodeCodec(nn.Module):
@@ -57,7 +40,7 @@ class NodeCodec(nn.Module):
         self.layout = Layout.of(columns)
         kinds = {"continuous": 0, "discrete": 1, "category": 2}
         self.order = sorted(range(len(columns)), key=lambda i: kinds[columns[i].type])
-        known = [None if values is None else _finite(values[:, i]) for i in range(len(columns))]
+        known = [None if values is None else finite(values[:, i]) for i in range(len(columns))]
         self.transforms: list[Transform] = [transform_of(columns[i], known[i]) for i in self.order]
         self.learned_transforms = nn.ModuleList(t for t in self.transforms if isinstance(t, nn.Module))
         stops = np.cumsum([t.width for t in self.transforms]).tolist()
@@ -98,7 +81,7 @@ class NodeCodec(nn.Module):
     def bound(self, dimension: int, value: float) -> Tensor:
         """A declared bound of the column that `dimension` belongs to, in model space."""
         where = next(k for k, part in enumerate(self.slices) if part.start <= dimension < part.stop)
-        latent = self.transforms[where].to_latent(_scalar(value))[0]
+        latent = self.transforms[where].to_latent(scalar(value))[0]
         return ((latent - self.center[dimension]) / self.scale[dimension]).to(torch.float32)
 
     def encode(self, x: Tensor) -> Tensor:
@@ -192,55 +175,15 @@ class NodeCodec(nn.Module):
         low: list[float] = []
         high: list[float] = []
         for transform, i in zip(self.transforms, self.order, strict=True):
-            c, s = _center_and_scale(self.columns[i], transform, known[i])
+            c, s = center_and_scale(self.columns[i], transform, known[i])
             on_circle = any(len(center) in pair for pair in self.circles)
-            bounds = (None, None) if on_circle else _bounds(self.columns[i], known[i])
+            bounds = (None, None) if on_circle else kept_range(self.columns[i], known[i])
             center += [c] * transform.width
             scale += [s] * transform.width
             for edges, bound, none in ((low, bounds[0], -np.inf), (high, bounds[1], np.inf)):
-                latent = none if bound is None else float(transform.to_latent(_scalar(bound))[0])
+                latent = none if bound is None else float(transform.to_latent(scalar(bound))[0])
                 edges.extend([(latent - c) / s] * transform.width)
         return center, scale, low, high
-
-
-def _scalar(value: float) -> Tensor:
-    return torch.tensor(float(value), dtype=torch.float64)
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    kept = values[np.isfinite(values)]
-    return kept if len(kept) else np.zeros(1)
-
-
-def _center_and_scale(column: Column, transform: Transform, known: np.ndarray | None) -> tuple[float, float]:
-    if column.type == "category" or isinstance(transform, Circle):
-        return 0.0, 1.0
-    if column.type == "discrete" or column.scale == "minmax":
-        seen = np.zeros(1) if known is None else known
-        low = float(seen.min()) if column.min is None else column.min
-        high = float(seen.max()) if column.max is None else column.max
-        return (low + high) / 2.0, (high - low) / 2.0 if high > low else 1.0
-    if known is None:
-        return 0.0, 1.0
-    latent = transform.to_latent(torch.as_tensor(known, dtype=torch.float64)).numpy()
-    return float(np.median(latent)), float(robust_scale(latent)[0])
-
-
-def _bounds(column: Column, known: np.ndarray | None) -> tuple[float | None, float | None]:
-    """The range that rollouts keep the column in: the declared one, else that of the training data.
-
-    A column that is not clamped is stopped far outside the data, where a rollout is running away.
-    """
-    if column.type != "continuous" or column.clamp is False:
-        return None, None
-    if not column.clamps:
-        if known is None or column.scale == "cyclic":
-            return None, None
-        low, high = float(known.min()), float(known.max())
-        return low - RUNAWAY * (high - low), high + RUNAWAY * (high - low)
-    if column.min is None and column.max is None and known is not None:
-        return float(known.min()), float(known.max())
-    return column.min, column.max
 
 
 class Codec(nn.Module):

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from revive.data.codec import robust_scale
 from revive.data.duration import in_time, steps_told
+from revive.data.scaling import robust_scale
 from revive.data.windows import Rows
 from revive.policy.reward import Reward
 from revive.venv.validation import RolloutError

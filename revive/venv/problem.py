@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from revive.data.codec import Codec, robust_scale
+from revive.data.codec import Codec
+from revive.data.scaling import robust_scale
 from revive.data.windows import Rows
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph

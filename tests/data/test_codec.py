@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from revive.data.codec import Codec, NodeCodec, robust_scale
+from revive.data.codec import Codec, NodeCodec
+from revive.data.scaling import robust_scale
 from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.graph.columns import Column

@@ -15,6 +15,8 @@ from revive.errors import Problem, UserError
 LONGEST: Final = 4 << 20  # bytes of a line, and of what stands in quotes
 _BOM: Final = b"\xef\xbb\xbf"
 _CHUNK: Final = 1 << 21  # bytes of text parsed before its numbers are stored
+_LARGEST: Final = 1 << 25  # the same of wide tables
+_ROWS: Final = 256  # rows of a chunk, at least: each column of each chunk costs time
 
 
 def own(text: bytes) -> Any:
@@ -30,6 +32,11 @@ def own(text: bytes) -> Any:
     return buffer
 
 
+def chunk_size(line: int) -> int:
+    """Bytes to parse at a time of a table with lines of so many bytes."""
+    return max(_CHUNK, min(_LARGEST, _ROWS * line))
+
+
 class Endless(Exception):
     """A line, or what stands in quotes, that goes on for longer than any row does; says so, as a clause."""
 
@@ -42,9 +49,9 @@ def rest_of_line(file: Lines) -> bytes:
     return text
 
 
-def some_lines(file: Lines) -> bytes:
-    """Whole lines; a line break inside quotes ends no line. Raises Endless where a line does not end."""
-    text = file.read(_CHUNK)
+def some_lines(file: Lines, size: int) -> bytes:
+    """Whole lines of `size` bytes; a line break inside quotes ends none. Raises Endless where a line does not end."""
+    text = file.read(size)
     if not text:
         return b""
     lines = [text, rest_of_line(file)]
@@ -83,6 +90,19 @@ def without_remarks(text: bytes, separator: bytes, width: int) -> tuple[bytes, i
         return b""
 
     return re.sub(rb"(?m)^#[^\n]*$", blank, text), left_out
+
+
+def set_aside(ragged: list[Any], row: Any) -> str:
+    """Keeps a row of another length for a message; pyarrow skips it then."""
+    ragged.append(row)
+    return "skip"
+
+
+def ragged_row(path: Path, row: Any, line: int) -> UserError:
+    """What is to be said about such a row, which stands in `line`."""
+    what = f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
+    remedy = "correct or delete the line; dataset.table.separator, .header and .footer set what was found"
+    return UserError(Problem(what, path, f"line {line}", remedy))
 
 
 class reading:

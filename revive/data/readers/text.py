@@ -18,7 +18,17 @@ from revive.data.readers.container import Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
-from revive.data.readers.pieces import own, reading, rest_of_line, some_lines, without_names, without_remarks
+from revive.data.readers.pieces import (
+    chunk_size,
+    own,
+    ragged_row,
+    reading,
+    rest_of_line,
+    set_aside,
+    some_lines,
+    without_names,
+    without_remarks,
+)
 from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
@@ -28,6 +38,7 @@ from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
 _BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
+_WIDE: Final = 1 << 13  # bytes of a line of a wide table
 _COLUMNS: Final = 100_000  # of a table
 _SHOWN: Final = 8  # columns named in one line
 _SNIFFED: Final = 150  # lines that are looked at as text
@@ -81,6 +92,7 @@ class _TextTable:
             raise UserError(
                 Problem(what, path, remedy="write a line for each time, and a column for each quantity")
             )
+        self._chunk = chunk_size(max(map(len, lines[:_SNIFFED])))
         self._number = {name: number for number, name in enumerate(self._dialect.names)}
         header = self._dialect.header
         self._head = lines[header - 1].rstrip() if header is not None and header <= len(lines) else b""
@@ -213,7 +225,7 @@ class _TextTable:
         )
         typed = isinstance(types, Mapping)
         if not typed:  # a Python function must not be in the hands of threads: see `own`
-            parse.invalid_row_handler = partial(_set_aside, ragged)
+            parse.invalid_row_handler = partial(set_aside, ragged)
         convert = csv.ConvertOptions(
             include_columns=ids,
             column_types=dict.fromkeys(ids, types) if verbatim else types,
@@ -221,20 +233,16 @@ class _TextTable:
             decimal_point=self._dialect.decimal,
         )
         names = [str(number) for number in range(len(self._dialect.names))]
-        block = max(_BLOCK, 4 * text.find(b"\n"))  # of a wide table a block has to hold a line
+        line = text.find(b"\n")
+        block = max(
+            _BLOCK, chunk_size(line) if line > _WIDE else 4 * line
+        )  # holds a line, and many of a wide table
         read = csv.ReadOptions(column_names=names, block_size=block, use_threads=typed)
         pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
         table = csv.read_csv(own(text), read, parse, convert, pool)
         if ragged and places is not None:
-            raise UserError(self._ragged(ragged[0], places.line((ragged[0].number or 1) - 1)))
+            raise ragged_row(self._path, ragged[0], places.line((ragged[0].number or 1) - 1))
         return table
-
-    def _ragged(self, row: Any, line: int) -> Problem:
-        what = (
-            f"{row.actual_columns} values in line {line}, but {row.expected_columns} names: {row.text[:60]!r}"
-        )
-        remedy = "correct or delete the line; dataset.table.separator, .header and .footer set what was found"
-        return Problem(what, self._path, f"line {line}", remedy)
 
     def _spaced(self, text: bytes) -> bytes:
         """Runs of blanks as one mark between values, where blanks separate."""
@@ -256,7 +264,7 @@ class _TextTable:
             for _ in range(self._dialect.first - 1):
                 rest_of_line(file)
             held, self._again, self._remarks = b"", 0, 0
-            while text := some_lines(file):
+            while text := some_lines(file, self._chunk):
                 text = self._rows_of(text)
                 if held and not held.isspace():
                     yield self._spaced(held)
@@ -299,11 +307,6 @@ class _TextTable:
         if fresh:
             more = f"; and {len(fresh) - _SHOWN} more columns" if len(fresh) > _SHOWN else ""
             say_once(f"{name}: no value: {'; '.join(fresh[:_SHOWN])}{more}")
-
-
-def _set_aside(ragged: list[Any], row: Any) -> str:
-    ragged.append(row)
-    return "skip"
 
 
 def _line_behind(places: Places, before: int, row: int) -> int:
