@@ -188,7 +188,9 @@ def _venv(bundle: Bundle, code: UserCode | None) -> VirtualEnv:
 
 def _policy(bundle: Bundle) -> Policy:
     if bundle.spec.get("envelope") is not None:
-        policy_of(bundle)  # what the runtime without torch refuses, an envelope of other columns say, is refused here
+        policy_of(
+            bundle
+        )  # what the runtime without torch refuses, an envelope of other columns say, is refused here
     return _filled(bundle, lambda: Policy.from_json(dict(bundle.spec)), try_policy)
 
 
