@@ -13,7 +13,7 @@ def units_of(graph: DecisionGraph) -> dict[str, str]:
 
 
 def effect_units(units: Mapping[str, str], source: str, output: str) -> str:
-    """The unit of an effect of `source` on `output`: `K per %`; empty where neither has one.
+    """The unit of an effect of `source` on `output`: `K per %`, `K per (kg/s)`; empty where neither has one.
 
     The source of an effect of a category is written `mode=2`; it has no unit, and the effect that of the output.
     """
@@ -22,7 +22,8 @@ def effect_units(units: Mapping[str, str], source: str, output: str) -> str:
         return above
     if not below:
         return f"{above} per unit of {source}" if above else ""
-    return f"{above} per {below}".strip()
+    compound = any(sign in below for sign in (" ", "/"))
+    return f"{above} per {f'({below})' if compound else below}".strip()
 
 
 def with_unit(number: str, unit: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from revive.graph.units import effect_units, with_unit
 
-UNITS = {"temperature": "K", "valve": "%"}
+UNITS = {"temperature": "K", "valve": "%", "feed": "kg/s"}
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,7 @@ UNITS = {"temperature": "K", "valve": "%"}
         ("power", "temperature", "K per unit of power"),
         ("valve", "level", "per %"),
         ("power", "level", ""),
+        ("feed", "temperature", "K per (kg/s)"),
         ("mode=2", "temperature", "K"),
     ],
 )

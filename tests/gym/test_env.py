@@ -151,7 +151,7 @@ def test_what_is_no_action_is_explained(runs: Path, action: list[float], said: s
 
 def test_stable_baselines_trains_on_it_unchanged(runs: Path) -> None:
     sb3 = pytest.importorskip("stable_baselines3")
-    for name in ("refrigerator", "lander_hover"):
+    for name in EXPERIMENTS:
         model = sb3.PPO("MlpPolicy", make(runs, name), n_steps=64, batch_size=32, n_epochs=2, seed=0)
         model.learn(256)
         assert model.num_timesteps == 256

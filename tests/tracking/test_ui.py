@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from revive.__main__ import main
 from revive.tracking.base import NOTE
 from revive.tracking.store import Store
 from tests.acceptance.kills import Server
+from tests.made_runs import EXPERIMENTS
 from tests.pipeline.made_run import made_run, record
 from tests.tracking.browser import browser, show
 
@@ -89,3 +91,21 @@ def test_pages_of_a_run_of_its_models_and_of_a_search(server: Server) -> None:
         address = f'{server.uri}/#/compare-runs?runs={trials}&experiments=["{experiment}"]'
         show(page, address, "Parallel Coordinates Plot", "learner.lr", "trial_002")
         page.locator("svg .parcoords, .parcoords").first.wait_for(state="attached")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_whole_run_and_its_models_can_be_looked_at(server: Server, tmp_path: Path, name: str) -> None:
+    from mlflow import MlflowClient
+
+    where = (f"tracking.uri={server.uri}", f"log_dir={tmp_path}", "run_id=seen")
+    assert main([f"experiment={name}", "debug=fast", "gate.override=true", *where]) == 0
+    client = MlflowClient(server.uri)
+    experiment = client.get_experiment_by_name(name).experiment_id
+    run = client.search_runs([experiment], "attributes.run_name = 'seen'")[0].info.run_id
+    models = {model.name: model.model_id for model in client.search_logged_models([experiment])}
+    here = f"{server.uri}/#/experiments/{experiment}"
+    with browser() as page:
+        show(page, f"{here}/runs?viewStateShareKey=revive", "seen", "gate")
+        show(page, f"{here}/runs/{run}", "policy.gain", "logs (")
+        for model in ("policy", "venv"):
+            show(page, f"{here}/models/{models[model]}", model)
