@@ -6,7 +6,8 @@ numbers, `G = mean_m - c * std_m`. From it the excess of its doubt over the clon
 logged reward: where members disagree more than they do about the logs' controller, a promise is worth less, and where
 they disagree much more it is worth nothing. A candidate that promises more than the logs ever saw is out, too. If none
 gains, a clone is taken, and it is said why: the one whose trajectories earned most in the logs, where there are
-several, because a venv in which nothing gains is no judge of clones.
+several, because a venv in which nothing gains is no judge of clones; else one whose half holds nearly all that was
+logged (coverage.py), because what it does elsewhere is a guess.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 from torch import Tensor
 
 from revive.policy.candidate import Candidate
+from revive.policy.coverage import covering
 from revive.policy.doubt import Doubt
 from revive.policy.evaluation import mean_reward
 from revive.policy.policy import Policy
@@ -152,8 +154,15 @@ class Court:
             fallback is not None and repeated
         ):  # then the plant's word on what clones earn counts more than the venv's
             clone = max(repeated, key=lambda score: (score.candidate.earned, score.gain))
+        elif fallback is not None:
+            clone = max(self._informed(clones) or [clone], key=lambda score: score.gain)
         taken = clone if fallback is not None or best is None else best
         return Choice(taken, fallback, len(scores))
+
+    def _informed(self, clones: Sequence[Score]) -> list[Score]:
+        """Those whose half holds nearly all that was logged: the others guess what to do in the rest."""
+        told = covering(self.problem)
+        return [score for score in clones if told[score.candidate.half]]
 
     def shortlist(self, candidates: Sequence[Candidate], taken: Candidate) -> list[Score]:
         """What is worth a trial on the plant: what was taken, then the best of each half, learned ones and clones."""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from revive.policy.candidate import Candidate
 from revive.policy.choice import AT_ONCE, Court, Score
+from revive.policy.coverage import covering
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.reward import Reward
@@ -275,3 +276,14 @@ def test_a_fallback_is_the_clone_whose_trajectories_earned_most(plant: Plant) ->
     ]
     choice = Court(problem).choose(made, distrust="a reason")
     assert (choice.candidate.variant, choice.fallback) == ("best", "a reason")
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_fallback_was_shown_nearly_all_that_was_logged(plant: Plant, half: int) -> None:
+    problem = problem_of(plant)
+    values = {**problem.rows.values, "x": problem.rows.values["x"].clone()}
+    values["x"][problem.rows.parts[half].start] = 10 * values["x"].abs().max()  # the other half never met it
+    met = replace(problem, rows=replace(problem.rows, values=values))
+    assert covering(met) == (half == 0, half == 1)
+    clones = [replace(c, is_clone=True) for c in candidates_of(plant.linear_policy(-0.3, -0.3), "clones")]
+    assert Court(met).choose(clones, distrust="a reason").candidate.half == half
