@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,8 @@ from revive.data.finding import Finding, counted, warning
 GUESS: Final = "GUESS"
 PLACEHOLDER: Final = "A placeholder, so that the experiment runs"
 _SHOWN: Final = 10
+_SAID: Final = re.compile(r"near the median of the logs, (\S+)\.$", re.MULTILINE)
+_PAID: Final = re.compile(r"^ *return -abs\(data\[.+?\]\[\.\.\., \d+:\d+\] - (\S+)\)$", re.MULTILINE)
 
 
 def unfinished(settings: Settings) -> Iterator[Finding]:
@@ -26,11 +29,15 @@ def unfinished(settings: Settings) -> Iterator[Finding]:
             marked = f"{counted(len(lines), 'line')} of {description.name} still marked {GUESS}"
             what = f"{marked} ({'line' if len(lines) == 1 else 'lines'} {shown})"
             yield warning("guess", what, f"read each of them, correct it, then delete the word {GUESS}")
-    if reward is not None and any(PLACEHOLDER in line for line in _lines(reward)):
+    if reward is not None and _is_draft("\n".join(_lines(reward))):
         what = f"{reward.name} is still the placeholder that 'new' has written, which nobody wants to earn"
-        yield warning(
-            "placeholder-reward", what, f"write get_reward in {reward}, and drop the word placeholder"
-        )
+        yield warning("placeholder-reward", what, f"write get_reward in {reward}")
+
+
+def _is_draft(code: str) -> bool:
+    """Whether a reward still pays what `new` wrote, whatever else was changed around it."""
+    said, paid = _SAID.search(code), _PAID.search(code)
+    return PLACEHOLDER in code and paid is not None and (said is None or said[1] == paid[1])
 
 
 def guessed_limits(settings: Settings) -> set[str]:

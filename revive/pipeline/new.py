@@ -34,7 +34,7 @@ REWARD = '''"""The reward of experiment `{name}`: fill it in. Larger is better."
 def get_reward(data):
     """data: node -> tensor (N, columns) in physical units; returns (N, 1), each row from itself alone.
 
-    {placeholder}: `{node}` is wanted near the median of the logs.
+    {placeholder}: `{node}` is wanted near the median of the logs, {goal:.6g}.
     Nodes and their columns, which are taken by number, data["{node}"][..., {column}:{after}]:
 {nodes}
     """

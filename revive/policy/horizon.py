@@ -74,7 +74,7 @@ class Horizon:
             return f"{steps}{in_time(steps, step_seconds)}"
 
         delay = (
-            "an action never shows in the reward"
+            "how soon an action shows in the reward cannot be told"
             if self.dead_time is None
             else f"dead time {so_many(self.dead_time)}"
         )

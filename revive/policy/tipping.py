@@ -73,7 +73,8 @@ class Tipping:
             f"A hidden cause that explained {self.strength:.0%} of the operator's own moves of '{self.action}' and "
             f"{self.strength:.0%} of what the model leaves of '{self.output}' would cancel the gain"
         )
-        strongest = max(self.columns, key=lambda c: min(c.moves, c.response), default=None)
+        others = [c for c in self.columns if c.column != self.output]  # a column is no hidden cause of itself
+        strongest = max(others, key=lambda c: min(c.moves, c.response), default=None)
         if strongest is None:
             return f"{text}."
         return (

@@ -119,5 +119,8 @@ def _require_libraries() -> None:
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise UserError(
-            Problem(f"this needs {', '.join(missing)}", remedy="pip install 'revive-logs[serve]'")
+            Problem(
+                f"this needs {', '.join(missing)}",
+                remedy="requirements/install serve, or pip install 'revive-logs[serve]'",
+            )
         )
