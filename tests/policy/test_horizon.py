@@ -203,4 +203,5 @@ def test_a_wanted_horizon_is_taken_and_the_figures_are_told_beside_it() -> None:
     )
     assert json.loads(json.dumps(given.to_json()))["dead_time"] == 7
     never = Horizon.of(Response(None, None), 50, 900, None)
-    assert never.told() == "30 steps: how soon an action shows in the reward cannot be told, the venv can be trusted for 50"
+    unknown = "how soon an action shows in the reward cannot be told"
+    assert never.told() == f"30 steps: {unknown}, the venv can be trusted for 50"
