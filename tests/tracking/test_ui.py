@@ -106,6 +106,6 @@ def test_a_whole_run_and_its_models_can_be_looked_at(server: Server, tmp_path: P
     here = f"{server.uri}/#/experiments/{experiment}"
     with browser() as page:
         show(page, f"{here}/runs?viewStateShareKey=revive", "seen", "gate")
-        show(page, f"{here}/runs/{run}", "seen", "policy.predicted")
+        show(page, f"{here}/runs/{run}", "seen", "policy.gain", "policy.predicted", f"{name}_simulated")
         for model in ("policy", "venv"):
             show(page, f"{here}/models/{models[model]}", model)
