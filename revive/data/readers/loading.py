@@ -121,7 +121,8 @@ def _times(container: Container, options: ReadOptions, used: Sequence[str]) -> t
     """What looks like the times of the rows, where none are read."""
     if options.time is not None:
         return ()
-    free = {name: info for name, info in container.infos.items() if name not in used and info.width == 1}
+    taken = {*used}
+    free = {name: info for name, info in container.infos.items() if name not in taken and info.width == 1}
     dated = [name for name, info in free.items() if info.kind == "dates"]
     named = [n for n, i in free.items() if i.kind in ("numbers", "text") and role_by_name(n) is Role.TIME]
     return tuple(sorted(dated, key=lambda name: free[name].holds != "dates") + named)
