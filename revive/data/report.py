@@ -180,10 +180,7 @@ def check_data(
             findings += (
                 [] if unordered + undecided else order_checks.actions_without_effect(evidence, effects)
             )
-            spoilt = {finding.where for finding in stuck}
-            proposals = (
-                [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
-            )
+            proposals = [] if unordered else _unspoilt(propose(evidence, effects), stuck)
             left_out = tuple(_left_out(evidence, effects, proposing=not unordered))
         findings += row_checks.time_gaps(evidence)
         findings += row_checks.time_not_used(evidence)
@@ -204,6 +201,12 @@ def check_data(
         trajectories.step_seconds,
         left_out,
     )
+
+
+def _unspoilt(proposals: Iterable[Proposal], stuck: Iterable[Finding]) -> list[Proposal]:
+    """Without those that rest on a column that stands still: what follows it seems to change by itself."""
+    spoilt = {finding.where for finding in stuck}
+    return [p for p in proposals if not spoilt or (p.kind != "exogenous" and not spoilt & {*p.columns})]
 
 
 def _left_out(evidence: Evidence, effects: Effects, *, proposing: bool) -> Iterator[str]:
