@@ -25,7 +25,7 @@ LEAST = (
     0.01  # of a declared coefficient at the start, in model space: a flat start would be slow to learn from
 )
 GAIN = math.sqrt(3.0)
-SUM = 2.0  # of the positive weights that lead into a unit, as they are drawn
+SUM = 6.0  # of the positive weights that lead into a unit, as they are drawn
 
 
 class MonotoneNet(SkipNet):
@@ -99,7 +99,7 @@ class SignedFeatures(nn.Module):
         self.register_buffer("signs", torch.tensor(signs).unsqueeze(-1), persistent=False)  # (inputs, 1)
         self.embed = EnsembleLinear(members, inputs, first, GAIN)
         self.into = EnsembleLinear(members, first, first, GAIN)
-        self.direct = nn.Parameter(torch.empty(members, inputs, first).uniform_(-1, 1) * GAIN / inputs**0.5)
+        self.direct = nn.Parameter(torch.empty(members, inputs, first).uniform_(-2, 2) * GAIN / inputs**0.5)
         self.layers = nn.ModuleList(EnsembleLinear(members, a, b, GAIN) for a, b in pairwise(hidden))
         if self.is_signed:
             with torch.no_grad():
