@@ -28,9 +28,11 @@ from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.verdicts import Verdict, first_distrust
+from revive.report.tables import parameter_lines
 from revive.tracking.base import StageTracker
 from revive.tracking.lightning import StageLogger
 from revive.training import Learner, fit
+from revive.venv.first_principles import fitted_parameters
 from revive.venv.learners.base import VenvLearner
 from revive.venv.virtual_env import VirtualEnv
 
@@ -52,6 +54,8 @@ def learn_venv(context: Context) -> VirtualEnv | None:
         venv = search_venv(context, records) if tuned else fit_venv(context, records)
         save_venv(venv, bundle, context.provenance, scenario=scenario_of(context, venv))
         records.artifact(bundle)
+    for line in parameter_lines(fitted_parameters(venv)):
+        context.terminal.note(line)
     return venv
 
 

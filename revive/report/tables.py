@@ -107,6 +107,21 @@ def _figures(errors: Mapping[str, float]) -> list[str]:
     return [f"{value:.3f}" for value in errors.values()]
 
 
+def parameter_lines(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each parameter of the user's functions: its value, those of members and halves, and its bounds."""
+    return [
+        f"fitted  {node}: {_parameter(n, own)}" for node, of in parameters.items() for n, own in of.items()
+    ]
+
+
+def _parameter(name: str, own: Mapping[str, Any]) -> str:
+    value = with_unit(f"{own['value']:.4g}", own["units"] or "")
+    halves = " and ".join(f"{half:.4g}" for half in own["halves"])
+    bounds = f"bounds {own['min']:g} .. {own['max']:g}"
+    near = ", which a member is next to" if own["at_bound"] else ""
+    return f"{name} {value} ({own['low']:.4g} .. {own['high']:.4g}; halves {halves}), {bounds}{near}"
+
+
 def card_lines(cards: Cards, most: int = 6) -> list[str]:
     """The causal cards in a few lines: the worst grades first, the well known ones counted."""
     ordered = sorted(cards.cards, key=lambda card: "DCBA-".index(card.grade))
