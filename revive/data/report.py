@@ -147,38 +147,13 @@ def check_data(
     One pass over all rows per check; statistics come from about 20 000 rows of them. Raises nothing.
     """
     evidence = Evidence(trajectories, graph)
-    problems = Problems()
     usable = all(np.isfinite(bounds).all() for bounds in evidence.ranges.values())
-    arrays = _as_logged(trajectories) if usable else trajectories.arrays
-    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
-    breaks = Problems()
-    ValueChecks(graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
-    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
-    findings += [replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())]
+    findings = _broken(evidence, usable, ignore_check)
     proposals: Sequence[Proposal] = ()
     with one_blas_thread():
         if usable:
-            findings += column_checks.constant_columns(evidence)
-            findings += column_checks.duplicated_columns(evidence)
-            findings += column_checks.outliers(evidence)
-            findings += column_checks.number_for_nothing(evidence)
-            findings += column_checks.category_values(evidence)
-            findings += column_checks.missing_values(evidence)
-            findings += row_checks.duplicated_rows(evidence)
-            findings += row_checks.drift(evidence, split)
-            effects = Effects(evidence)
-            stuck = [*order_checks.stuck_sensors(evidence)]
-            findings += stuck
-            unordered = [*order_checks.rows_in_no_order(evidence)]
-            undecided = [*causal_checks.undecided(evidence)]  # then no effect can be told anyway
-            findings += unordered + undecided
-            findings += (
-                [] if unordered + undecided else order_checks.actions_without_effect(evidence, effects)
-            )
-            spoilt = {finding.where for finding in stuck}
-            proposals = (
-                [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
-            )
+            found, proposals = _told_by_values(evidence, split)
+            findings += found
         findings += row_checks.time_gaps(evidence)
         findings += row_checks.time_not_used(evidence)
         findings += row_checks.rows_after_done(evidence)
@@ -197,6 +172,43 @@ def check_data(
         trajectories.told_by,
         trajectories.step_seconds,
     )
+
+
+def _broken(evidence: Evidence, usable: bool, ignore_check: bool) -> list[Finding]:
+    """What contradicts the description or itself. usable: whether every column has finite values."""
+    trajectories, problems, breaks = evidence.trajectories, Problems(), Problems()
+    arrays = _as_logged(trajectories) if usable else trajectories.arrays
+    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
+    ValueChecks(evidence.graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
+    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
+    return findings + [
+        replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())
+    ]
+
+
+def _told_by_values(evidence: Evidence, split: Split | None) -> tuple[list[Finding], list[Proposal]]:
+    """What the values themselves say, and what they propose."""
+    findings = [
+        *column_checks.constant_columns(evidence),
+        *column_checks.duplicated_columns(evidence),
+        *column_checks.outliers(evidence),
+        *column_checks.number_for_nothing(evidence),
+        *column_checks.category_values(evidence),
+        *column_checks.missing_values(evidence),
+        *row_checks.duplicated_rows(evidence),
+        *row_checks.drift(evidence, split),
+    ]
+    effects = Effects(evidence)
+    stuck = [*order_checks.stuck_sensors(evidence)]
+    unordered = [*order_checks.rows_in_no_order(evidence)]
+    undecided = [*causal_checks.undecided(evidence)]
+    findings += stuck + unordered + undecided
+    if not unordered + undecided:  # else no effect can be told anyway
+        findings += order_checks.actions_without_effect(evidence, effects)
+    if unordered:
+        return findings, []
+    spoilt = {finding.where for finding in stuck}
+    return findings, [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
 
 
 def applied_line(proposal: Proposal) -> str:
