@@ -32,7 +32,8 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # a plain script: the packages of this checkout
 
-from revive.server.venv_learners import USUAL_VENV, learner_of  # noqa: E402
+from revive.server.translate import chosen_venv  # noqa: E402
+from revive.server.venv_learners import USUAL_VENV  # noqa: E402
 from tests.acceptance.pictures import blank_picture  # noqa: E402
 from tests.acceptance.reference_data import make_logs  # noqa: E402
 
@@ -140,9 +141,8 @@ def _options(case: Case, checkout: Path) -> dict[str, Any]:
     """Tiny budgets, and what the case itself says; of the learners of a venv one has a curriculum."""
     config: dict[str, Any] = {}
     if case.config is not None:
-        listed = json.loads((checkout / case.config).read_text(encoding="utf-8"))
-        config = {entry["name"]: entry.get("default") for entry in listed.get("base_config", [])}
-    staged = learner_of(case.options, config, {}) == USUAL_VENV
+        config = json.loads((checkout / case.config).read_text(encoding="utf-8"))
+    staged = chosen_venv({**BUDGET, **case.options}, config) == USUAL_VENV
     return {**BUDGET, **SMALL, **(CURRICULUM if staged else {}), **case.options}
 
 
