@@ -9,7 +9,10 @@ from tests.acceptance.reference_files import Case, _options, _right, table
 
 
 def test_only_a_learner_with_a_curriculum_gets_one(tmp_path: Path) -> None:
-    config = {"base_config": [], "venv_algo_config": {"revive_p": [{"name": "g_steps", "default": 3}]}}
+    config = {
+        "base_config": [{"name": "venv_algo", "default": "revive_p"}],
+        "venv_algo_config": {"revive_p": [{"name": "g_steps", "default": 3}]},
+    }
     (tmp_path / "config.json").write_text(json.dumps(config))
     usual, game = Case("usual", "d.yaml"), Case("game", "d.yaml", config="config.json")
     cloned = Case("cloned", "d.yaml", options={"venv_algo": "bc"})
