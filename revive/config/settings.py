@@ -118,7 +118,7 @@ class PolicyNetwork(Network):
 
 
 NodeActivation = Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
-Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
+Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step", "monotone"]
 Head = Literal["normal", "student_t", "mixture", "zero_inflated"]
 
 

@@ -20,6 +20,7 @@ from revive.policy.verdicts import (
     about_cards,
     about_errors,
     about_gain,
+    about_gain_over_logs,
     about_imitation,
     about_signs,
 )
@@ -58,16 +59,20 @@ def venv_verdicts(problem: PolicyProblem, replay: Replay, gain: float | None) ->
 def gain_verdicts(problem: PolicyProblem, chosen: Candidate, clone_at_fault: bool) -> list[Verdict]:
     """Whether the gain of a candidate is certain, over starts, members and both halves' venvs.
 
-    It is asked for over the clone. A clone that is at fault is no measure: then a gain that is certain over what the
-    logs earned on the same rows will do.
+    It is asked for over the clone. A clone that is at fault is no measure, and no safe choice either: then a gain that
+    is certain over what the logs earned on the same rows will do, and where all members of both halves see one, the
+    doubt is said but the policy stays.
     """
     world, actor = world_of(problem), chosen.policy.actor()
     gains = world.rewards(actor) - world.rewards(problem.clone.actor())  # (M, B)
     doubts = about_gain(*_foretold(world, gains, chosen))
     if not doubts or not clone_at_fault:
         return doubts
-    gain, _ = _foretold(*gain_over_logs(problem, actor), chosen)
-    return [] if gain.low > 0.0 else doubts
+    world, gains = gain_over_logs(problem, actor)
+    over_logs, _ = _foretold(world, gains, chosen)
+    if over_logs.low > 0.0:
+        return []
+    return about_gain_over_logs(over_logs) if bool((gains.mean(1) > 0.0).all()) else doubts
 
 
 def _foretold(world: EvaluationEnvironment, gains: Tensor, chosen: Candidate) -> tuple[Interval, float]:
