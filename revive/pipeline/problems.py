@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from revive.config.settings import OwnNetwork
+from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.computed import known_values
 from revive.data.declared import is_signed
