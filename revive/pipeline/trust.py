@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from revive.data.trajectories import joined
+from revive.graph.joint import decided_by
 from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
 from revive.policy.evaluation import EvaluationEnvironment
@@ -56,7 +57,7 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
     clone_at_fault = wrong and is_clone_at_fault(problem)
     recalled = remembered(problem) if wrong and not clone_at_fault else []
     return [
-        *about_cards(problem.cards, problem.target),
+        *about_cards(problem.cards, decided_by(venv.graph, problem.target)),
         *about_imitation(found, gain, clone_at_fault, recalled),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),
