@@ -53,7 +53,7 @@ class DataOrigin:
     of: str | None = None
 
 
-Builtin = Literal["add", "push", "step", "newest"]
+Builtin = Literal["add", "push", "step", "newest", "part"]
 Direction = Literal["increasing", "decreasing"]
 
 
@@ -95,6 +95,7 @@ class FunctionSpec:
     push: the history with its oldest frame dropped and the other input put at its end.
     step: the input plus one.
     newest: the newest frame of the history that is its input.
+    part: its own columns of the joint decision that is its input (see `joint`).
     """
 
     builtin: Builtin | None = None
@@ -160,6 +161,7 @@ class Node:
     circles: pairs of column indices with x^2 + y^2 = 1. logged: false where there are no data of the node.
     unseen: (input, column of it) that the network of the node does not see.
     copies: columns of a learned transition that are taken over from an input in place of what the network says.
+    parts: of a joint decision, each node that is a part of it and what that one sees, in the order of decision.
     """
 
     name: str
@@ -177,6 +179,7 @@ class Node:
     logged: bool = True
     unseen: tuple[tuple[str, str], ...] = ()
     copies: tuple[Copy, ...] = ()
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def width(self) -> int:
@@ -192,11 +195,6 @@ class Node:
     def is_learned(self) -> bool:
         """Whether the node is a network."""
         return self.kind in LEARNED and not self.is_leaf
-
-    @property
-    def is_automatic(self) -> bool:
-        """Whether a built-in function computes the node."""
-        return self.function is not None and self.function.builtin is not None
 
 
 def history_columns(name: str, spec: HistorySpec, columns: Iterable[Column]) -> tuple[Column, ...]:
