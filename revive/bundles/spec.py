@@ -178,7 +178,7 @@ class NetworkFields(Strict):
     std: Literal["constant", "conditioned"]
     head: Literal["normal", "student_t", "mixture", "zero_inflated"] = "normal"
     components: Annotated[int, Field(ge=1, le=1000)] = 5
-    backbone: Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"] = "mlp"
+    backbone: Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step", "monotone"] = "mlp"
     norm: Literal["layer"] | None = None
     transition: Literal["residual", "absolute"] = "residual"
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from revive.bundles.manifest import parse_json
 from revive.bundles.network_tensors import Frame, net_tensors
+from revive.data.declared import declared_effects, distinct, frame_count, frame_layout, patterns, width_of
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
@@ -64,13 +65,13 @@ class Widths:
 
     def layout(self, node: str) -> Layout:
         """Of one frame."""
-        return Layout.of(self.graph.columns(self.graph.source_of(node)))
+        return frame_layout(self.graph, node)
 
     def frames(self, node: str) -> int:
-        return len(self.graph.columns(node)) // max(1, len(self.graph.columns(self.graph.source_of(node))))
+        return frame_count(self.graph, node)
 
     def width(self, node: str) -> int:
-        return self.layout(node).width * self.frames(node)
+        return width_of(self.graph, node)
 
     def inputs(self, node: str) -> int:
         return sum(self.width(source) for source in self.graph[node].inputs)
@@ -82,6 +83,13 @@ class Widths:
             if (count := self.frames(source)) > 1:
                 found.append((count, self.layout(source).width, graph.source_of(source) in graph.states))
         return found
+
+    def blocks(self, node: str, outputs: int, network: Mapping[str, Any]) -> int:
+        """Kinds of outputs that a monotone network has, by the signs that are declared of them; 0 without any."""
+        if network.get("backbone") != "monotone":
+            return 0
+        kinds = distinct(patterns(declared_effects(self.graph, node), self.inputs(node), outputs))
+        return len(kinds) if any(map(any, kinds)) else 0
 
     def learned(self, node: str) -> Layout:
         """As a network says it; a stack of frames is continuous."""
@@ -113,9 +121,8 @@ def venv_tensors(
         shapes.update({f"{at}.head.{key}": shape for key, shape in parameters.items()})
         if graph[name].custom is None:
             outputs = layout.width + stds + extra
-            shapes.update(
-                _net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, widths.stacks(name))
-            )
+            made = widths.stacks(name), widths.blocks(name, outputs, own)
+            shapes.update(_net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, *made))
         else:
             free.append(f"{at}.net.")
         shapes[f"{at}.free_log_std"] = Shape("F32", (members, 1, layout.ordered))
@@ -182,8 +189,9 @@ def _net_tensors(
     outputs: int,
     network: Mapping[str, Any],
     stacks: Sequence[Frame] = (),
+    blocks: int = 0,
 ) -> Iterator[tuple[str, Shape]]:
-    for name, sizes in net_tensors(members, inputs, outputs, network, stacks):
+    for name, sizes in net_tensors(members, inputs, outputs, network, stacks, blocks):
         yield f"{at}.{name}", Shape("F32", sizes)
 
 

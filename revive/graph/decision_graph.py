@@ -171,11 +171,6 @@ class DecisionGraph:
         return next((name for name in (transition_name(DONE), DONE) if name in self.nodes), None)
 
     @cached_property
-    def unlogged(self) -> tuple[str, ...]:
-        """The nodes without data."""
-        return tuple(node.name for node in self.all_nodes if not node.logged)
-
-    @cached_property
     def metric_nodes(self) -> tuple[str, ...]:
         """The nodes that models are judged by: learned ones with data, of them those the user named."""
         asked = self.learned if self.judged is None else self.judged

@@ -170,11 +170,6 @@ class Node:
         """Whether the node is a network."""
         return self.kind in LEARNED and not self.is_leaf
 
-    @property
-    def is_automatic(self) -> bool:
-        """Whether a built-in function computes the node."""
-        return self.function is not None and self.function.builtin is not None
-
 
 def history_columns(name: str, spec: HistorySpec, columns: Iterable[Column]) -> tuple[Column, ...]:
     """The `length * d` columns of the history node `name` of a node with `columns`, oldest frame first.

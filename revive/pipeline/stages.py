@@ -24,6 +24,7 @@ from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
 from revive.policy.choice import Choice, Court, Score
 from revive.policy.compared import compared
+from revive.policy.imitation import replayed
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
@@ -216,8 +217,9 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
     court, candidates = Court(learner.problem), learner.candidates()
     choice = court.choose(candidates)
     promised = None if choice.fallback else choice.score.mean_gain
-    verdicts = venv_verdicts(learner.problem, promised)
-    choice, doubtful = _certain(court, candidates, choice)
+    replay = replayed(learner.problem)
+    verdicts = venv_verdicts(learner.problem, replay, promised)
+    choice, doubtful = _certain(court, candidates, choice, replay.clone_at_fault)
     verdicts += doubtful
     if distrust := first_distrust(verdicts):
         choice = court.choose(candidates, distrust)
@@ -237,12 +239,14 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
     )
 
 
-def _certain(court: Court, candidates: list[Candidate], choice: Choice) -> tuple[Choice, list[Verdict]]:
+def _certain(
+    court: Court, candidates: list[Candidate], choice: Choice, clone_at_fault: bool
+) -> tuple[Choice, list[Verdict]]:
     """The best of the first few candidates whose gain is certain; else the best, and the verdict on it."""
     uncertain: dict[str, list[Verdict]] = {}
     tried = choice
     while not tried.fallback and len(uncertain) < LOOKED_AT:
-        doubts = gain_verdicts(court.problem, tried.candidate)
+        doubts = gain_verdicts(court.problem, tried.candidate, clone_at_fault)
         if not doubts:
             return tried, []
         uncertain[tried.candidate.key] = doubts

@@ -209,6 +209,16 @@ def about_gain(gain: Interval, own: float) -> list[Verdict]:
     return [Verdict("gain", sentence, remedy, "distrust")]
 
 
+def about_gain_over_logs(gain: Interval) -> list[Verdict]:
+    """Of a policy beside a clone that is at fault. gain: per step over the logs, where all members see one."""
+    sentence = (
+        f"The gain of the learned policy over the logs is not certain: {gain.low:.3g} .. {gain.high:.3g} per step. It "
+        f"is taken because every member of the venv sees one, and the clone of the logs' controller is itself at fault."
+    )
+    remedy = "Log what the controller sees, or try the policy on the plant step by step (python -m revive trial-plan)."
+    return [Verdict("gain", sentence, remedy, "caution")]
+
+
 def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
     """What the learned policy does that the logs never did."""
     found = []

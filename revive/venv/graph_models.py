@@ -13,9 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from revive.data.codec import Codec
+from revive.data.declared import declared_effects
 from revive.graph.decision_graph import DecisionGraph
 from revive.data.layout import Frames
 from revive.nn.ensemble import LinearSkipNet
+from revive.nn.monotone import MonotoneNet
 from revive.venv.columnwise import seen_dimensions
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
@@ -62,6 +64,7 @@ class GraphModels(nn.Module):
                     seen_dimensions(graph, codec, name),
                     _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
                     history_frames(graph, codec, name),
+                    list(declared_effects(graph, name)) if self.network(name).backbone == "monotone" else (),
                 )
                 for name in graph.learned
             }
@@ -163,7 +166,9 @@ class GraphModels(nn.Module):
             if (mine.inputs, mine.unseen) != (theirs.inputs, theirs.unseen):
                 continue
             own, other = self.model(name), earlier.model(name)
-            if own.spec.kind != other.spec.kind:
+            if own.spec.kind != other.spec.kind or (
+                own.spec.backbone == "monotone" and mine.effects != theirs.effects
+            ):
                 continue
             shapes = {k: v.shape[1:] for k, v in own.named_parameters()}
             if shapes != {k: v.shape[1:] for k, v in other.named_parameters()}:
@@ -171,6 +176,8 @@ class GraphModels(nn.Module):
             for key, value in other.named_parameters():
                 own.get_parameter(key).copy_(value[source])
             own.scale.copy_(other.scale)
+            if isinstance(own.net, MonotoneNet) and isinstance(other.net, MonotoneNet):
+                own.net.shift.copy_(other.net.shift)  # which follows from the scale
             self.scales[name] = earlier.scales[name]
             taken.add(name)
         return taken

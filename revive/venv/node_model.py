@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from revive.data.declared import DeclaredEffect, patterns
 from revive.data.layout import Frames, Layout
 from revive.nn import heads
 from revive.nn.backbones import USUAL_HIDDEN, Backbone, make_net
@@ -81,7 +82,7 @@ class NodeModel(nn.Module):
     sampling rate. Any other node is predicted itself (`current` None, `scale` one). `custom` makes a network of
     the user, with its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0
     always. `atom` (continuous,) is where the values of a zero-inflated head are stuck, in model space;
-    `frames` are the histories among the inputs.
+    `frames` are the histories among the inputs; `effects` are what is declared, for a network that is monotone in them.
     """
 
     scale: Tensor
@@ -99,6 +100,7 @@ class NodeModel(nn.Module):
         seen: Sequence[bool] | None = None,
         atom: Tensor | None = None,
         frames: Sequence[Frames] = (),
+        effects: Sequence[DeclaredEffect] = (),
     ) -> None:
         super().__init__()
         self.layout = layout
@@ -119,6 +121,8 @@ class NodeModel(nn.Module):
                 activation=spec.activation,
                 norm=spec.norm is not None,
                 frames=frames,
+                signs=patterns(effects, inputs, outputs),
+                shift=_shift(effects, inputs, outputs, scale) if spec.transition == "residual" else None,
             )
         else:
             self.net = CustomNet(members, inputs, outputs, *custom)
@@ -224,6 +228,17 @@ class NodeModel(nn.Module):
             said = Said(out.mean[..., :c], out.log_std[..., :c], out.family)
             wider[..., :c] = self.head.spread(said, target[..., :c], weight[..., :c])
         self.free_log_std.add_(wider)
+
+
+def _shift(
+    effects: Sequence[DeclaredEffect], inputs: int, outputs: int, scale: Sequence[float]
+) -> Tensor:
+    """What the present value, to which the change is added, adds to the network's slopes: (inputs, outputs)."""
+    shift = torch.zeros(inputs, outputs)
+    for effect in effects:
+        if effect.present and effect.sign:
+            shift[effect.column, effect.output] = 1.0 / scale[effect.output]
+    return shift
 
 
 def _head(members: int, continuous: int, spec: NetworkSpec, atom: Tensor | None) -> FamilyHead | None:

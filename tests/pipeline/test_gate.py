@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 import revive
-from revive.__main__ import DISTRUSTED, DONE, main
+from revive.__main__ import main
 from revive.errors import UserError
+from revive.outcome import DISTRUSTED, DONE
 from revive.pipeline.gate import gate_of
 from revive.policy.verdicts import Verdict, about_cards
 from revive.trust.card import Cards
