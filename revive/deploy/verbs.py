@@ -147,7 +147,10 @@ class Verbs:
 
     @property
     def target_policy_name(self) -> str:
-        """What a policy decides, several nodes with commas between: that of the policy in place, else the run's, else the graph's first one."""
+        """What a policy decides: that of the policy in place, else the run's, else the graph's first one.
+
+        Several nodes have commas between them.
+        """
         if self.policy is not None:
             return self.policy.target_policy_name
         told = self.scenario.target if self.scenario is not None else None
