@@ -12,10 +12,8 @@ from torch import Tensor
 from revive.policy.reward import Reward
 from revive.venv.joint import JointModel
 from tests.policy.problems import chosen_of, cloned_problem, first_order
-from tests.policy.toys import pair
+from tests.policy.toys import CATEGORY, pair
 from tests.venv.plants import train
-
-CATEGORY: dict[str, Any] = {"type": "category", "values": (1.0, 2.0, 3.0), "min": None, "max": None}
 
 
 def to_goals(data: dict[str, Tensor]) -> Tensor:
