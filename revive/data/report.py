@@ -15,7 +15,7 @@ from revive.data.detectors import Proposal, propose
 from revive.data.duration import duration
 from revive.data.dynamics_detectors import MOST_STATES
 from revive.data.effect_detectors import Effects
-from revive.data.finding import Evidence, Finding, counted
+from revive.data.finding import Evidence, Finding, counted, first_of_each
 from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray, Trajectories
@@ -269,13 +269,7 @@ def _summaries(evidence: Evidence) -> Iterator[ColumnSummary]:
 
 def _limited(rows: Iterable[_Row]) -> tuple[list[_Row], list[str]]:
     """The first rows of each kind, and a line about the others of it."""
-    shown: list[_Row] = []
-    seen: dict[str, int] = {}
-    for row in rows:
-        seen[row[1]] = seen.get(row[1], 0) + 1
-        if seen[row[1]] <= _LISTED:
-            shown.append(row)
-    more = {kind: count - _LISTED for kind, count in seen.items() if count > _LISTED}
+    shown, more = first_of_each(rows, lambda row: row[1], _LISTED)
     return shown, [f"... and {count} more of the kind {kind}" for kind, count in more.items()]
 
 
