@@ -255,7 +255,7 @@ class PolicySpec(_Spec):
     """policy.json."""
 
     kind: Literal["policy"]
-    target: Name
+    target: Name | Annotated[list[Name], Field(min_length=2, max_length=_MOST_NODES)]
     repeat: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)] = 1
     envelope: EnvelopeFields | None = None
 

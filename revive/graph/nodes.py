@@ -53,7 +53,7 @@ class DataOrigin:
     of: str | None = None
 
 
-Builtin = Literal["add", "push", "step", "newest"]
+Builtin = Literal["add", "push", "step", "newest", "part"]
 Direction = Literal["increasing", "decreasing"]
 
 
@@ -95,6 +95,7 @@ class FunctionSpec:
     push: the history with its oldest frame dropped and the other input put at its end.
     step: the input plus one.
     newest: the newest frame of the history that is its input.
+    part: its own columns of the joint decision that is its input (see `joint`).
     """
 
     builtin: Builtin | None = None
@@ -135,6 +136,7 @@ class Node:
     circles: pairs of column indices with x^2 + y^2 = 1. logged: false where there are no data of the node.
     unseen: (input, column of it) that the network of the node does not see.
     copies: columns of a learned transition that are taken over from an input in place of what the network says.
+    parts: of a joint decision, each node that is a part of it and what that one sees, in the order of decision.
     """
 
     name: str
@@ -151,6 +153,7 @@ class Node:
     logged: bool = True
     unseen: tuple[tuple[str, str], ...] = ()
     copies: tuple[Copy, ...] = ()
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def width(self) -> int:

@@ -20,7 +20,7 @@ from revive.pipeline.drafts import guessed_limits
 from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
-from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.problems import evaluation_environment, policy_venv
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
@@ -110,10 +110,11 @@ def _policy_summary(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
     if context.inputs.task is None:
-        return {}, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
+        return {}, [*about_cards(context.inputs.cards), *about_errors(errors)]
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
+    venv = policy_venv(context, venv)
     if learned is None:
-        return figures, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
+        return figures, [*about_cards(context.inputs.cards), *about_errors(errors)]
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     units, guessed = units_of(context.inputs.graph), guessed_limits(context.settings)
@@ -200,7 +201,7 @@ def _draw(
     if learned is not None and learned.tipping:
         figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
-        series, title = _series(context, venv, learned)
+        series, title = _series(context, policy_venv(context, venv), learned)
         figures.save(figures.control(inputs.graph, series, title), folder / "control.png")
 
 
@@ -214,7 +215,7 @@ def _series(
     learned and the policy; all three under the disturbances of the logs.
     """
     graph = context.inputs.graph
-    names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
+    names = [*(name for name in graph.leaves if graph[name].history is None), *context.task.targets]
     world = evaluation_environment(context, venv, _policy_rows(context, venv))
     member = venv.members_of(1 - learned.half).start
     start = int(world.first[member, 0])

@@ -27,7 +27,7 @@ from revive.graph.found import Amendment, StandIn
 from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
 from revive.pipeline.logs import derived, logs_of, parts_of, validation_logs
-from revive.pipeline.task import Task, columns_of, decision, one_target, task_of, task_told
+from revive.pipeline.task import Task, asked_targets, columns_of, decision, task_of, task_told
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.trust.card import Cards
@@ -135,7 +135,7 @@ def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
 def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
     """The decision flow graph as the policy's target meets it, and the folder that the user's functions lie in."""
     graph, folder = _described(settings)
-    return led_by(graph, one_target(settings, graph)), folder
+    return led_by(graph, asked_targets(settings, graph)), folder
 
 
 def _described(settings: Settings) -> tuple[DecisionGraph, Path]:

@@ -9,7 +9,7 @@ enough to matter (in spreads of what was logged). docs/trust.md says what each v
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -276,11 +276,11 @@ def about_promise(policy: Mapping[str, Any]) -> list[Verdict]:
     return [Verdict("no-gain", sentence, remedy, "caution")]
 
 
-def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
+def about_cards(cards: Cards | None, targets: Collection[str] = ()) -> list[Verdict]:
     """What the logs say about cause and effect, before anything is learned from them.
 
-    target: the node that a policy decides. A hidden cause of another decision is a caution, and so is one against which
-    an effect is declared. A venv that does not see the move that acts is none to learn in, whatever is declared.
+    targets: the nodes that a policy decides. A hidden cause of another decision is a caution, and so is one against
+    which an effect is declared. A venv that does not see the move that acts is none to learn in, whatever is declared.
     """
     if cards is None:
         return []
@@ -304,7 +304,7 @@ def about_cards(cards: Cards | None, target: str | None) -> list[Verdict]:
         for remark in card.remarks:
             if remark.code in ("hidden-driver", "wrong-sign", "dead-time"):
                 declared = card.declared is not None and remark.code != "dead-time"
-                settled = declared or card.node != target
+                settled = declared or card.node not in targets
                 severity: Severity = "caution" if settled else "distrust"
                 found.append(Verdict(remark.code, remark.sentence, remark.remedy, severity))
     return found

@@ -83,13 +83,13 @@ def test_grades_become_verdicts() -> None:
 
     hidden = Remark("hidden-driver", "Something moves both.", "Log it.")
     alarm = card(grade="D", remarks=(hidden,))
-    assert [v.severity for v in about_cards(cards(alarm), "u")] == ["distrust"]
+    assert [v.severity for v in about_cards(cards(alarm), ("u",))] == ["distrust"]
     assert [
         v.severity for v in about_cards(cards(card(grade="D", remarks=(hidden,), declared="decreasing")), "u")
     ] == ["caution"]
-    assert [v.severity for v in about_cards(cards(alarm), "another")] == ["caution"]
+    assert [v.severity for v in about_cards(cards(alarm), ("another",))] == ["caution"]
     unknown = about_cards(cards(card(grade="C", reasons=("it is not known",))), "u")
     assert [(v.code, v.severity) for v in unknown] == [("unknown-effect", "caution")]
     few = Cards((), 50, 0, 0.01, 200, ("next_x: 50 complete rows are too few, 200 are needed",))
-    assert [v.code for v in about_cards(few, "u")] == ["no-card"]
-    assert about_cards(cards(card()), "u") == about_cards(None, "u") == []
+    assert [v.code for v in about_cards(few, ("u",))] == ["no-card"]
+    assert about_cards(cards(card()), ("u",)) == about_cards(None, ("u",)) == []
