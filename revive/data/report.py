@@ -213,9 +213,14 @@ def _told_by_values(
     findings += stuck + unordered + undecided
     if not unordered + undecided:  # else no effect can be told anyway
         findings += order_checks.actions_without_effect(evidence, effects)
-    spoilt = {finding.where for finding in stuck}
-    proposals = [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
+    proposals = [] if unordered else _unspoilt(propose(evidence, effects), stuck)
     return findings, proposals, tuple(_left_out(evidence, effects, proposing=not unordered))
+
+
+def _unspoilt(proposals: Iterable[Proposal], stuck: Iterable[Finding]) -> list[Proposal]:
+    """Without those that rest on a column that stands still: what follows it seems to change by itself."""
+    spoilt = {finding.where for finding in stuck}
+    return [p for p in proposals if not spoilt or (p.kind != "exogenous" and not spoilt & {*p.columns})]
 
 
 def _left_out(evidence: Evidence, effects: Effects, *, proposing: bool) -> Iterator[str]:
