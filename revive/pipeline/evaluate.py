@@ -26,7 +26,8 @@ from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
 from revive.policy.simulator import Truth
-from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
+from revive.policy.venv_verdicts import about_errors
+from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_promise
 from revive.report import figures
 from revive.report.note import note
 from revive.report.summary import Summary
