@@ -20,6 +20,7 @@ from revive.data.declared import declared_effects, distinct, frame_count, frame_
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import apart
 
 KNOTS: Final = 65  # of a normal score
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4")}
@@ -124,6 +125,8 @@ def venv_tensors(
             shapes.update(_net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, *made))
         else:
             free.append(f"{at}.net.")
+        if (known := graph[name].principles) is not None:
+            shapes[f"{at}.principles.free"] = Shape("F32", (members, len(known.parameters)))
         shapes[f"{at}.free_log_std"] = Shape("F32", (members, 1, layout.ordered))
         shapes[f"{at}.scale"] = Shape("F32", (layout.ordered,))
     for name in observed:
@@ -153,8 +156,12 @@ def _head(continuous: int, members: int, network: Mapping[str, Any]) -> tuple[in
 def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]) -> Wanted:
     """What a policy bundle must hold."""
     widths, shapes = Widths(graph), dict(_codec_tensors(graph))
-    layout = widths.learned(target)
-    shapes.update(_net_tensors("net", 1, widths.inputs(target), layout.width, network, widths.stacks(target)))
+    layout, parts = widths.learned(target), graph[target].parts
+    own = Widths(apart(graph)) if parts else widths
+    nets = {f"net.parts.{i}": name for i, (name, _) in enumerate(parts)} or {"net": target}
+    for at, name in nets.items():
+        width = own.learned(name).width
+        shapes.update(_net_tensors(at, 1, own.inputs(name), width, network, own.stacks(name)))
     for edge in ("low", "high"):
         shapes[edge] = Shape("F32", (layout.ordered,))
     shapes["noise"] = Shape("F32", ())
@@ -164,6 +171,8 @@ def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]
 def _codec_tensors(graph: DecisionGraph) -> Iterator[tuple[str, Shape]]:
     widths = Widths(graph)
     for owner in dict.fromkeys(graph.source_of(name) for name in graph.nodes):
+        if graph[owner].parts:
+            continue  # it is made of those of its parts
         at, width = f"codec.nodes.{owner}", widths.layout(owner).width
         for name in ("center", "scale"):
             yield f"{at}.{name}", Shape("F64", (width,))

@@ -20,18 +20,20 @@ from revive.pipeline.drafts import guessed_limits
 from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
-from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.problems import evaluation_environment, policy_venv
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
 from revive.policy.simulator import Truth
-from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
+from revive.policy.venv_verdicts import about_errors
+from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_promise
 from revive.report import figures
 from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.tracking.base import NOTE
+from revive.venv.first_principles import fitted_parameters
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -64,6 +66,7 @@ def evaluate(
             venv={
                 **_venv_summary(venv, errors),
                 **_test_summary(context, venv),
+                **_parameters(venv),
                 "learning": context.learning("venv"),
             },
             policy=policy,
@@ -110,10 +113,11 @@ def _policy_summary(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
     if context.inputs.task is None:
-        return {}, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
+        return {}, [*about_cards(context.inputs.cards), *about_errors(errors)]
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
+    venv = policy_venv(context, venv)
     if learned is None:
-        return figures, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
+        return figures, [*about_cards(context.inputs.cards), *about_errors(errors)]
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     units, guessed = units_of(context.inputs.graph), guessed_limits(context.settings)
@@ -169,6 +173,12 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
     }
 
 
+def _parameters(venv: VirtualEnv) -> dict[str, Any]:
+    """What the parameters of the user's functions came to, where there are some."""
+    found = fitted_parameters(venv)
+    return {"parameters": found} if found else {}
+
+
 def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
     """The error on the test part, which nothing has read before; by the members of either half."""
     test = context.inputs.parts.test
@@ -200,7 +210,7 @@ def _draw(
     if learned is not None and learned.tipping:
         figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
-        series, title = _series(context, venv, learned)
+        series, title = _series(context, policy_venv(context, venv), learned)
         figures.save(figures.control(inputs.graph, series, title), folder / "control.png")
 
 
@@ -214,7 +224,7 @@ def _series(
     learned and the policy; all three under the disturbances of the logs.
     """
     graph = context.inputs.graph
-    names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
+    names = [*(name for name in graph.leaves if graph[name].history is None), *context.task.targets]
     world = evaluation_environment(context, venv, _policy_rows(context, venv))
     member = venv.members_of(1 - learned.half).start
     start = int(world.first[member, 0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from revive.config.settings import OwnNetwork
+from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.computed import known_values
 from revive.data.declared import is_signed
@@ -25,6 +25,7 @@ from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
 from revive.venv.forms import without_memory
+from revive.venv.joint import decided_together
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
 from revive.venv.row_weights import row_weights
@@ -38,7 +39,7 @@ def earlier_venv(context: TrainingContext, same_graph: bool = True) -> VirtualEn
         return None
     venv = read_venv(path, context.inputs.code)
     task = context.inputs.task
-    differ = differences(venv.graph, context.inputs.graph, None if task is None else task.decides)
+    differ = differences(venv.graph, context.inputs.graph, () if task is None else task.targets)
     if same_graph and differ:
         what = f"this venv was learned for another decision flow graph: {', '.join(differ)}"
         remedy = "only what the policy's own node sees may differ; learn the venv again for anything else"
@@ -170,11 +171,17 @@ def _never_zero(columns: Sequence[Column]) -> bool:
     return any((c.min is not None and c.min > 0) or (c.max is not None and c.max < 0) for c in columns)
 
 
+def policy_venv(context: TrainingContext, venv: VirtualEnv) -> VirtualEnv:
+    """The venv as the policy meets it: what it decides is one node."""
+    task = context.inputs.task
+    return venv if task is None else decided_together(venv, task.targets)
+
+
 def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     """What a policy is to be learned in."""
     chosen, task, seed = context.settings.policy, context.task, context.settings.seed
     device = context.device
-    venv = venv.to(device).requires_grad_(False)
+    venv = policy_venv(context, venv.to(device).requires_grad_(False))
     codec = venv.codec.for_graph(task.graph)
     rows = context.rows(codec, task.graph)
     ranges = observed_range(rows.values, (*venv.graph.states, task.target))

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from revive.data.trajectories import joined
+from revive.graph.joint import decided_by
 from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
 from revive.policy.evaluation import EvaluationEnvironment
@@ -15,15 +16,8 @@ from revive.policy.intervals import Interval, prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
 from revive.policy.tipping import tipping_points
-from revive.policy.verdicts import (
-    Verdict,
-    about_cards,
-    about_errors,
-    about_gain,
-    about_gain_over_logs,
-    about_imitation,
-    about_signs,
-)
+from revive.policy.venv_verdicts import about_errors, about_imitation, about_signs
+from revive.policy.verdicts import Verdict, about_cards, about_gain, about_gain_over_logs
 from revive.trust.card import Cards
 from revive.trust.grading import causal_cards
 from revive.venv.validation import rollout_error
@@ -49,7 +43,7 @@ def venv_verdicts(problem: PolicyProblem, replay: Replay, gain: float | None) ->
     ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
     signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
     return [
-        *about_cards(problem.cards, problem.target),
+        *about_cards(problem.cards, decided_by(venv.graph, problem.target)),
         *about_imitation(replay.found, gain, replay.clone_at_fault, replay.remembered),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from revive.bundles import Bundle
-from revive.config.settings import OwnNetwork
+from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.deploy.bundle import read_venv, save_venv
 from revive.deploy.onnx_step import require_exportable

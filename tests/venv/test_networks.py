@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from revive.config.compose import load_settings
-from revive.config.settings import OwnNetwork
+from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.layout import Layout
 from revive.data.windows import Rows

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from revive.config.settings import OwnNetwork
+from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.layout import Frames
 from revive.errors import UserError

@@ -201,9 +201,3 @@ def energy(real: Sequence[Tensor], fake: Sequence[Tensor], weight: Sequence[Tens
             apart(logged, made) + apart(made, logged) - usual - apart(made, made)
         ) / usual.clamp_min(1e-6)
     return total / len(real)
-
-
-def unknown_generator(name: Any, known: Sequence[str]) -> UserError:
-    """For a generator that there is not."""
-    what = f"there is no generator '{name}'"
-    return UserError(Problem(what, place="venv.learner.generator", remedy=suggestion(str(name), known)))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,12 +20,13 @@ from revive.policy.candidate import Candidate
 from revive.policy.choice import Court
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
+from revive.runtime import load_policy
 from revive.training import Standing
 from revive.venv.node_model import NetworkSpec
 from tests.contract import check_files, check_notes, interrupted, made_by, shipped_learners, small_settings
 from tests.policy.conftest import Plant
 from tests.policy.problems import cloned_problem, problem_of
-from tests.policy.toys import KINDS, cart, chooser, mixer, seen_with
+from tests.policy.toys import CATEGORY, KINDS, cart, chooser, mixer, pair, seen_with
 from tests.venv.plants import equal_weights, train, weights_of
 
 LEARNERS = sorted(shipped_learners("policy"))
@@ -205,6 +207,29 @@ def test_an_action_of_several_types_can_be_learned(settings: Settings, tmp_path:
     assert bool((flow.abs() <= 2.0).all())
     assert set(stage.tolist()) <= {-1.0, 0.0, 1.0}
     assert set(mode.tolist()) <= {10.0, 20.0, 30.0}
+
+
+@pytest.mark.parametrize("second", [{}, CATEGORY], ids=["continuous", "category"])
+def test_two_nodes_can_be_decided_together(
+    settings: Settings, tmp_path: Path, second: dict[str, object]
+) -> None:
+    venv, rows, target = pair(**second)
+    learner = made_by(
+        settings, "policy", cloned_problem(venv, rows, venv.graph, target=target, budget=BUDGET)
+    )
+    train(learner, tmp_path)
+    policy = Court(learner.problem).choose(learner.candidates()).candidate.policy
+    x = torch.linspace(-2.0, 2.0, 18).view(1, 9, 2)
+    values = venv.codec[target].decode(policy(x).detach())
+    assert bool((values[..., 0].abs() <= 2.0).all())
+    if second:
+        assert set(values[..., 1].flatten().tolist()) <= {1.0, 2.0, 3.0}
+    save_policy(policy, tmp_path / "policy", {})
+    read = read_policy(tmp_path / "policy")(x)
+    torch.testing.assert_close(read, policy(x).detach(), rtol=0, atol=1e-6)  # choices pass a gradient straight through
+    numpy = load_policy(tmp_path / "policy").act({"x": x[0, :, :1].numpy(), "y": x[0, :, 1:].numpy()})
+    told = np.concatenate([numpy["a"], numpy["b"]], axis=1)
+    np.testing.assert_allclose(told, values[0].numpy(), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", [PERCEPTRON, RECURRENT], ids=["mlp", "gru"])
