@@ -151,37 +151,14 @@ def check_data(
     One pass over all rows per check; statistics come from about 20 000 rows of them. Raises nothing.
     """
     evidence = Evidence(trajectories, graph)
-    problems = Problems()
     usable = all(np.isfinite(bounds).all() for bounds in evidence.ranges.values())
-    arrays = _as_logged(trajectories) if usable else trajectories.arrays
-    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
-    breaks = Problems()
-    ValueChecks(graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
-    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
-    findings += [replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())]
+    findings = _broken(evidence, usable, ignore_check)
     proposals: Sequence[Proposal] = ()
     left_out: tuple[str, ...] = ()
     with one_blas_thread():
         if usable:
-            findings += column_checks.constant_columns(evidence)
-            findings += column_checks.duplicated_columns(evidence)
-            findings += column_checks.outliers(evidence)
-            findings += column_checks.number_for_nothing(evidence)
-            findings += column_checks.category_values(evidence)
-            findings += column_checks.missing_values(evidence)
-            findings += row_checks.duplicated_rows(evidence)
-            findings += row_checks.drift(evidence, split)
-            effects = Effects(evidence)
-            stuck = [*order_checks.stuck_sensors(evidence)]
-            findings += stuck
-            unordered = [*order_checks.rows_in_no_order(evidence)]
-            undecided = [*causal_checks.undecided(evidence)]  # then no effect can be told anyway
-            findings += unordered + undecided
-            findings += (
-                [] if unordered + undecided else order_checks.actions_without_effect(evidence, effects)
-            )
-            proposals = [] if unordered else _unspoilt(propose(evidence, effects), stuck)
-            left_out = tuple(_left_out(evidence, effects, proposing=not unordered))
+            found, proposals, left_out = _told_by_values(evidence, split)
+            findings += found
         findings += row_checks.time_gaps(evidence)
         findings += row_checks.time_not_used(evidence)
         findings += row_checks.rows_after_done(evidence)
@@ -201,6 +178,43 @@ def check_data(
         trajectories.step_seconds,
         left_out,
     )
+
+
+def _broken(evidence: Evidence, usable: bool, ignore_check: bool) -> list[Finding]:
+    """What contradicts the description or itself. usable: whether every column has finite values."""
+    trajectories, problems, breaks = evidence.trajectories, Problems(), Problems()
+    arrays = _as_logged(trajectories) if usable else trajectories.arrays
+    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
+    ValueChecks(evidence.graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
+    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
+    return findings + [
+        replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())
+    ]
+
+
+def _told_by_values(
+    evidence: Evidence, split: Split | None
+) -> tuple[list[Finding], list[Proposal], tuple[str, ...]]:
+    """What the values themselves say, what they propose, and what was not looked at."""
+    findings = [
+        *column_checks.constant_columns(evidence),
+        *column_checks.duplicated_columns(evidence),
+        *column_checks.outliers(evidence),
+        *column_checks.number_for_nothing(evidence),
+        *column_checks.category_values(evidence),
+        *column_checks.missing_values(evidence),
+        *row_checks.duplicated_rows(evidence),
+        *row_checks.drift(evidence, split),
+    ]
+    effects = Effects(evidence)
+    stuck = [*order_checks.stuck_sensors(evidence)]
+    unordered = [*order_checks.rows_in_no_order(evidence)]
+    undecided = [*causal_checks.undecided(evidence)]
+    findings += stuck + unordered + undecided
+    if not unordered + undecided:  # else no effect can be told anyway
+        findings += order_checks.actions_without_effect(evidence, effects)
+    proposals = [] if unordered else _unspoilt(propose(evidence, effects), stuck)
+    return findings, proposals, tuple(_left_out(evidence, effects, proposing=not unordered))
 
 
 def _unspoilt(proposals: Iterable[Proposal], stuck: Iterable[Finding]) -> list[Proposal]:

@@ -108,6 +108,27 @@ def _figures(errors: Mapping[str, float]) -> list[str]:
     return [f"{value:.3f}" for value in errors.values()]
 
 
+def parameter_lines(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each parameter of the user's functions: its value, those of members and halves, and its bounds."""
+    return [
+        f"fitted  {node}: {_parameter(n, own)}" for node, of in parameters.items() for n, own in of.items()
+    ]
+
+
+def _parameter(name: str, own: Mapping[str, Any]) -> str:
+    value = with_unit(f"{own['value']:.4g}", own["units"] or "")
+    halves = " and ".join(f"{half:.4g}" for half in own["halves"])
+    bounds = f"bounds {own['min']:g} .. {own['max']:g}"
+    near = ", which a member is next to" if own["at_bound"] else ""
+    return f"{name} {value} ({own['low']:.4g} .. {own['high']:.4g}; halves {halves}), {bounds}{near}"
+
+
+LEGEND = (
+    "grades A, B: the logs tell the effect; C: they do not; D: a hidden cause, or a contradiction. "
+    "overlap: share of the action that follows from nothing logged"
+)
+
+
 def card_lines(cards: Cards, most: int = 6) -> list[str]:
     """The causal cards in a few lines: the worst grades first, the well known ones counted."""
     ordered = sorted(cards.cards, key=lambda card: "DCBA-".index(card.grade))
@@ -115,8 +136,11 @@ def card_lines(cards: Cards, most: int = 6) -> list[str]:
     lines = [f"causes  {_card(card)}" for card in shown[:most]]
     rest = [card.grade for card in ordered if card not in shown[:most]]
     if rest:
-        counted = ", ".join(f"{rest.count(grade)} {grade}" for grade in "DCBA" if grade in rest)
-        lines.append(f"causes  and {len(rest)} more pairs of action and state: grade {counted}")
+        counted = ", ".join(f"{rest.count(grade)} of grade {grade}" for grade in "DCBA" if grade in rest)
+        pairs = "pair" if len(rest) == 1 else "pairs"
+        lines.append(f"causes  and {len(rest)} more {pairs} of action and state: {counted}")
+    if lines:
+        lines.append(f"        {LEGEND}")
     return [*lines, *(f"causes  {said}" for said in cards.skipped)]
 
 

@@ -198,7 +198,7 @@ def test_counts_of_one_are_singular() -> None:
     terminal.findings(1, 0, "demo")
     terminal.findings(2, 1, "demo")
     told = console.export_text()
-    assert "1 warning, 0 proposals" in told
+    assert "1 warning, 0 proposals: python -m revive check experiment=demo" in told
     assert "2 warnings, 1 proposal:" in told
 
 
@@ -285,7 +285,7 @@ def test_progress_is_said_every_half_minute_and_kept_in_the_run_folder(tmp_path:
     now[0] = 93.0
     figures = {"critic.loss": 2.0, "first_order.rollout_reward": -0.25}
     line = pace.line(75, 100, lambda: figures)
-    assert line == "policy    75%  after 93 s, at most 31 s left, rollout reward -0.25"
+    assert line == "policy    75%  after 93 s, at most 31 s left, rollout reward -0.25 per step"
 
 
 def test_progress_goes_into_a_log_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
