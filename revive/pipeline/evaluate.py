@@ -27,12 +27,14 @@ from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
 from revive.policy.simulator import Truth
-from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
+from revive.policy.venv_verdicts import about_errors
+from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_promise
 from revive.report import figures
 from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.tracking.base import NOTE
+from revive.venv.first_principles import fitted_parameters
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -65,6 +67,7 @@ def evaluate(
             venv={
                 **_venv_summary(venv, errors),
                 **_test_summary(context, venv),
+                **_parameters(venv),
                 "learning": context.learning("venv"),
             },
             policy=policy,
@@ -169,6 +172,12 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
         "columns": errors.by_column(columns),
         "members": venv.members,
     }
+
+
+def _parameters(venv: VirtualEnv) -> dict[str, Any]:
+    """What the parameters of the user's functions came to, where there are some."""
+    found = fitted_parameters(venv)
+    return {"parameters": found} if found else {}
 
 
 def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:

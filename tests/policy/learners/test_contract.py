@@ -101,6 +101,7 @@ def test_its_candidates_are_policies_of_one_copy_for_each_half(
     names = [(c.name, c.half, c.iteration) for c in candidates]
     assert len(set(names)) == len(names)  # scores are kept by them
     x = torch.linspace(-3.0, 3.0, 7).view(1, 7, 1)
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(0))
     for i, candidate in enumerate(candidates):
         policy = candidate.policy
         assert policy.copies == 1
@@ -109,6 +110,7 @@ def test_its_candidates_are_policies_of_one_copy_for_each_half(
         assert torch.isfinite(action).all()
         assert (action >= policy.low).all()
         assert (action <= policy.high).all()
+        torch.testing.assert_close(policy(x[:, order]), action[:, order], rtol=1e-5, atol=1e-6)
         save_policy(policy, tmp_path / str(i), {})
         assert torch.equal(read_policy(tmp_path / str(i))(x), action)
 
@@ -166,6 +168,22 @@ def test_the_problem_is_left_as_it_was(make: Make, problem: PolicyProblem, tmp_p
     assert all(parameter.grad is None for parameter in problem.venv.parameters())
     own = {id(parameter) for parameter in learner.parameters()}
     assert not own & {id(parameter) for parameter in problem.venv.parameters()}  # no part of its checkpoints
+
+
+def test_what_fills_missing_values_is_not_learned_from(
+    make: Make, problem: PolicyProblem, tmp_path: Path
+) -> None:
+    """In every sixth row the action is missing, and what it led to."""
+    learners = []
+    for filler in (15.0, -12.0):
+        values = {name: value.clone() for name, value in problem.rows.values.items()}
+        weights = {name: torch.ones_like(values[name]) for name in ("u", "next_x")}
+        for name, weight in weights.items():
+            weight[::6] = 0.0
+            values[name][::6] = filler
+        learners.append(make(rows=replace(problem.rows, values=values, weights=weights)))
+        train(learners[-1], tmp_path / str(filler))
+    assert alike(*learners)
 
 
 @pytest.mark.parametrize("action", KINDS, ids=["category", "discrete"])
