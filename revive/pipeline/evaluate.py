@@ -13,6 +13,7 @@ from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.graph.found import stand_ins
+from revive.graph.joint import apart
 from revive.graph.units import units_of
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
@@ -200,7 +201,9 @@ def _draw(
 ) -> None:
     folder, inputs = context.folder.figures, context.inputs
     task = inputs.task
-    figures.save(figures.decision_graph(task.graph if task else inputs.graph), folder / "graph.png")
+    graph = inputs.graph if task is None else task.graph
+    graph = apart(graph) if any(node.parts for node in graph.all_nodes) else graph
+    figures.save(figures.decision_graph(graph), folder / "graph.png")
     figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
     for target in inputs.graph.decisions or inputs.graph.exogenous:
