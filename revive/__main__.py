@@ -1,22 +1,15 @@
-"""The command line: what was typed becomes settings, and what goes wrong becomes one message."""
+"""The command line: what was typed becomes settings, and a command that is called with them."""
 
 from __future__ import annotations
 
-import errno
 import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from revive import __version__
-from revive.errors import NotBelieved, Problem, RunFailed, UserError, suggestion
-
-DONE, FAILED, WRONG, DISTRUSTED, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
-# What a file system says when the user's choice of a folder is at fault, or its size.
-_FOLDER_TROUBLE = {
-    getattr(errno, name) for name in ("EACCES", "EPERM", "EROFS", "ENOSPC", "EDQUOT", "ENOTDIR", "EEXIST")
-}
+from revive.errors import NotBelieved, Problem, UserError, suggestion
+from revive.outcome import outcome, program
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,38 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fails, 130 interrupted, 143 ended by SIGTERM. Anything else is a mistake of ours and leaves as an exception,
         so that Python shows its traceback and exits with 1.
     """
-    from revive.runs import sigterm_interrupts
-
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    with sigterm_interrupts() as came:
-        code = _outcome(given)
-    return TERMINATED if code == INTERRUPTED and came else code
-
-
-def _outcome(given: list[str]) -> int:
-    try:
-        _dispatch(given)
-    except UserError as error:
-        return _complain(str(error))
-    except NotBelieved as error:
-        _complain(str(error))
-        return DISTRUSTED
-    except RunFailed as error:
-        _complain(str(error))
-        return FAILED
-    except (KeyboardInterrupt, SystemExit) as stop:
-        if isinstance(stop, SystemExit) and not _was_interrupt(stop):
-            raise
-        return _interrupted(stop, given)
-    except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "allocate memory" not in str(error):
-            raise
-        return _complain(_too_large(error))
-    except OSError as error:
-        if error.errno not in _FOLDER_TROUBLE:
-            raise
-        return _complain(f"{error.filename or 'a file'}: {error.strerror}")
-    return DONE
+    return outcome(list(sys.argv[1:] if arguments is None else arguments), _dispatch)
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -109,7 +71,7 @@ def new(arguments: Sequence[str]) -> None:
 
     made = make(given.name, given.data, given.folder, given.wishes, given.table)
     where = "" if given.is_found else f"REVIVE_EXPERIMENTS={shlex.quote(str(given.folder))} "
-    following = f"{where}{_program()} check experiment={given.name}"
+    following = f"{where}{program()} check experiment={given.name}"
     if "--json" in arguments:
         _print_json({"folder": str(made.folder), "name": given.name, "said": made.lines, "next": following})
         return
@@ -247,7 +209,7 @@ def _help(arguments: list[str]) -> str:
         return "".join(map(key_help, keys))
     from revive.config.usage import usage, verb_usage
 
-    return verb_usage(_program(), named.name) if named else usage(_program())
+    return verb_usage(program(), named.name) if named else usage(program())
 
 
 def _unknown_command(word: str) -> UserError:
@@ -258,49 +220,10 @@ def _unknown_command(word: str) -> UserError:
     return UserError(Problem(f"there is no command '{word}'", remedy=suggestion(word, COMMANDS)))
 
 
-def _was_interrupt(stop: SystemExit) -> bool:
-    from revive.runs import is_interrupt
-
-    return is_interrupt(stop)
-
-
-def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
-    run_id, one_of_many = getattr(stop, "run_id", None), getattr(stop, "overrides", None)
-    line = "interrupted"
-    if run_id:
-        given = one_of_many or arguments
-        again = shlex.join(text for text in given if not text.startswith(("run_id=", "resume=")))
-        line += f"; to go on from here: {_program()} {again} run_id={run_id}"
-    if one_of_many:
-        line += "\n(that is this run alone; the combinations after it were not begun)"
-    sys.stderr.write(f"\n{line}\n")
-    return INTERRUPTED
-
-
-def _too_large(error: BaseException) -> str:
-    """Which number did not fit, as far as the error says it."""
-    from revive.config.memory import machine_memory, shown
-
-    asked = re.search(r"(\d+) bytes", str(error))
-    needed = f"{shown(int(asked[1]))} more than was left" if asked else "more than was left"
-    what = f"takes too much memory: {needed}; this machine has {shown(machine_memory())}"
-    return str(Problem(what, remedy="choose smaller networks, batches or horizons, or fewer members"))
-
-
-def _complain(message: str) -> int:
-    sys.stderr.write(f"{message}\n")
-    return WRONG
-
-
 def _print_json(value: object) -> None:
     import json
 
     sys.stdout.write(f"{json.dumps(value, indent=2, ensure_ascii=False)}\n")
-
-
-def _program() -> str:
-    name = Path(sys.argv[0]).name
-    return "python -m revive" if name == "__main__.py" or not name else name
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ import logging
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import pytorch_lightning as pl
 import torch
@@ -22,6 +22,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch.utils.data import DataLoader
 
 Progress = Callable[[int, int], None]  # (done, total)
+AnyLearner = TypeVar("AnyLearner", bound="Learner")
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,37 @@ class Learner(pl.LightningModule, ABC):
     def training_step(self, _: object) -> None:
         if not self.finished:  # as a checkpoint of the very end may say
             self.round(self.current_epoch)
+
+
+class Parts(torch.nn.ModuleDict, Generic[AnyLearner]):
+    """Learners that make their rounds as parts of another one, which holds them as its attribute `parts`."""
+
+    @property
+    def learners(self) -> dict[str, AnyLearner]:
+        return {name: cast(AnyLearner, part) for name, part in self.items()}
+
+    @property
+    def rounds(self) -> int:
+        return sum(part.rounds for part in self.learners.values())
+
+    def state(self) -> dict[str, Any]:
+        """What each part adds to a checkpoint beside its weights."""
+        kept = {}
+        for name, part in self.learners.items():
+            own: dict[str, Any] = {}
+            part.on_save_checkpoint(own)
+            kept[name] = own["learner"]
+        return kept
+
+    def resume(self, state: Mapping[str, Any], weights: dict[str, Any]) -> None:
+        """Go on from `state`. weights: of the whole learner, about to be loaded; parts may correct their own."""
+        for name, part in self.learners.items():
+            prefix = f"parts.{name}."
+            own = {
+                key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)
+            }
+            part.on_load_checkpoint({"learner": state[name], "state_dict": own})
+            weights.update({f"{prefix}{key}": value for key, value in own.items()})
 
 
 class _Bare:

@@ -14,13 +14,20 @@ Frame = tuple[int, int, bool]
 
 
 def net_tensors(
-    members: int, inputs: int, outputs: int, network: Mapping[str, Any], frames: Sequence[Frame] = ()
+    members: int,
+    inputs: int,
+    outputs: int,
+    network: Mapping[str, Any],
+    frames: Sequence[Frame] = (),
+    blocks: int = 0,
 ) -> Iterator[tuple[str, Sizes]]:
-    """Name -> sizes of every tensor. `network`: `NetworkSpec` as JSON."""
+    """Name -> sizes of every tensor. `network`: `NetworkSpec` as JSON. blocks: kinds of outputs of a monotone one."""
     backbone, hidden = network.get("backbone", "mlp"), list(network["hidden"] or ())
     over_time = backbone in ("gru", "lstm", "any_step")
     if over_time and not frames:
         backbone, over_time = "mlp", False
+    if backbone == "monotone" and not blocks:
+        backbone = "mlp"
     if backbone != "mlp" and not hidden:
         raise UserError(f"a network of the kind '{backbone}' has no hidden layers")
     yield from _linear("skip", members, inputs, outputs)
@@ -32,6 +39,7 @@ def net_tensors(
         "gru": lambda: _recurrent(members, width, rest, hidden),
         "lstm": lambda: _recurrent(members, width, rest, hidden, gates=4),
         "any_step": lambda: _any_step(members, (inputs, outputs), frames, rest, hidden),
+        "monotone": lambda: _monotone(members, inputs, hidden, blocks),
         "transformer": lambda: _transformer(members, inputs, (length, width), rest, hidden),
     }[backbone]
     last = hidden[0] if backbone in ("residual", "transformer") else [inputs, *hidden][-1]
@@ -84,6 +92,16 @@ def _any_step(
     yield "offsets", (members, older, 1, outputs)
     yield from _linear("begin", members, sum(wide for _, wide, state in frames if state), hidden[0])
     yield from _recurrent(members, sum(wide for _, wide, _ in frames), rest, hidden)
+
+
+def _monotone(members: int, inputs: int, hidden: list[int], blocks: int) -> Iterator[tuple[str, Sizes]]:
+    for block in range(blocks):
+        at = f"blocks.{block}"
+        yield from _linear(f"{at}.embed", members, inputs, hidden[0])
+        yield from _linear(f"{at}.into", members, hidden[0], hidden[0])
+        yield f"{at}.direct", (members, inputs, hidden[0])
+        for number, (before, after) in enumerate(pairwise(hidden)):
+            yield from _linear(f"{at}.layers.{number}", members, before, after)
 
 
 def _transformer(

@@ -30,6 +30,7 @@ from revive.bundles.tensors import Wanted, policy_tensors, read_tensors, scenari
 from revive.data.scenario import Scenario
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import acting_graph
 
 _LARGEST: Final[Mapping[str, int]] = {
     MANIFEST: 1 << 20,
@@ -69,9 +70,9 @@ class Bundle:
 
     @cached_property
     def graph(self) -> DecisionGraph:
-        """Raises UserError where the nodes do not fit together."""
+        """That of a policy of several nodes with their joint decision. Raises UserError where nodes do not fit."""
         try:
-            return DecisionGraph.from_json(self.spec["graph"])
+            return acting_graph(self.spec)[0]
         except UserError as error:
             raise UserError(
                 *(Problem(p.what, self.file, p.place, p.remedy) for p in error.problems)
@@ -88,9 +89,15 @@ class Bundle:
                 raise UserError(Problem("'scales' speaks of other nodes than the graph", self.file))
             observed, nodes = spec.get("observed", ()), spec.get("nodes")
             return venv_tensors(graph, spec["members"], spec["network"], observed, nodes)
-        if spec["target"] not in graph or not graph[spec["target"]].is_learned:
-            raise UserError(Problem(f"the graph does not decide '{spec['target']}'", self.file))
-        return policy_tensors(graph, spec["target"], spec["network"])
+        return policy_tensors(graph, self.target, spec["network"])
+
+    @property
+    def target(self) -> str:
+        """The decision of a policy, in `graph`. Raises UserError as `graph` does."""
+        try:
+            return acting_graph(self.spec)[1]
+        except UserError as error:
+            raise UserError(*(Problem(p.what, self.file) for p in error.problems)) from None
 
     def tensors(self) -> dict[str, np.ndarray]:
         """Name -> array. Raises UserError where weights are missing, changed, not finite, or of another model."""

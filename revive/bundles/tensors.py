@@ -16,9 +16,11 @@ import numpy as np
 
 from revive.bundles.manifest import parse_json
 from revive.bundles.network_tensors import Frame, net_tensors
+from revive.data.declared import declared_effects, distinct, frame_count, frame_layout, patterns, width_of
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import apart
 
 KNOTS: Final = 65  # of a normal score
 _DTYPES: Final[dict[str, np.dtype[Any]]] = {"F64": np.dtype("<f8"), "F32": np.dtype("<f4")}
@@ -63,13 +65,13 @@ class Widths:
 
     def layout(self, node: str) -> Layout:
         """Of one frame."""
-        return Layout.of(self.graph.columns(self.graph.source_of(node)))
+        return frame_layout(self.graph, node)
 
     def frames(self, node: str) -> int:
-        return len(self.graph.columns(node)) // max(1, len(self.graph.columns(self.graph.source_of(node))))
+        return frame_count(self.graph, node)
 
     def width(self, node: str) -> int:
-        return self.layout(node).width * self.frames(node)
+        return width_of(self.graph, node)
 
     def inputs(self, node: str) -> int:
         return sum(self.width(source) for source in self.graph[node].inputs)
@@ -81,6 +83,13 @@ class Widths:
             if (count := self.frames(source)) > 1:
                 found.append((count, self.layout(source).width, graph.source_of(source) in graph.states))
         return found
+
+    def blocks(self, node: str, outputs: int, network: Mapping[str, Any]) -> int:
+        """Kinds of outputs that a monotone network has, by the signs that are declared of them; 0 without any."""
+        if network.get("backbone") != "monotone":
+            return 0
+        kinds = distinct(patterns(declared_effects(self.graph, node), self.inputs(node), outputs))
+        return len(kinds) if any(map(any, kinds)) else 0
 
     def learned(self, node: str) -> Layout:
         """As a network says it; a stack of frames is continuous."""
@@ -112,11 +121,12 @@ def venv_tensors(
         shapes.update({f"{at}.head.{key}": shape for key, shape in parameters.items()})
         if graph[name].custom is None:
             outputs = layout.width + stds + extra
-            shapes.update(
-                _net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, widths.stacks(name))
-            )
+            made = widths.stacks(name), widths.blocks(name, outputs, own)
+            shapes.update(_net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, *made))
         else:
             free.append(f"{at}.net.")
+        if (known := graph[name].principles) is not None:
+            shapes[f"{at}.principles.free"] = Shape("F32", (members, len(known.parameters)))
         shapes[f"{at}.free_log_std"] = Shape("F32", (members, 1, layout.ordered))
         shapes[f"{at}.scale"] = Shape("F32", (layout.ordered,))
     for name in observed:
@@ -146,8 +156,12 @@ def _head(continuous: int, members: int, network: Mapping[str, Any]) -> tuple[in
 def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]) -> Wanted:
     """What a policy bundle must hold."""
     widths, shapes = Widths(graph), dict(_codec_tensors(graph))
-    layout = widths.learned(target)
-    shapes.update(_net_tensors("net", 1, widths.inputs(target), layout.width, network, widths.stacks(target)))
+    layout, parts = widths.learned(target), graph[target].parts
+    own = Widths(apart(graph)) if parts else widths
+    nets = {f"net.parts.{i}": name for i, (name, _) in enumerate(parts)} or {"net": target}
+    for at, name in nets.items():
+        width = own.learned(name).width
+        shapes.update(_net_tensors(at, 1, own.inputs(name), width, network, own.stacks(name)))
     for edge in ("low", "high"):
         shapes[edge] = Shape("F32", (layout.ordered,))
     shapes["noise"] = Shape("F32", ())
@@ -157,6 +171,8 @@ def policy_tensors(graph: DecisionGraph, target: str, network: Mapping[str, Any]
 def _codec_tensors(graph: DecisionGraph) -> Iterator[tuple[str, Shape]]:
     widths = Widths(graph)
     for owner in dict.fromkeys(graph.source_of(name) for name in graph.nodes):
+        if graph[owner].parts:
+            continue  # it is made of those of its parts
         at, width = f"codec.nodes.{owner}", widths.layout(owner).width
         for name in ("center", "scale"):
             yield f"{at}.{name}", Shape("F64", (width,))
@@ -175,8 +191,9 @@ def _net_tensors(
     outputs: int,
     network: Mapping[str, Any],
     stacks: Sequence[Frame] = (),
+    blocks: int = 0,
 ) -> Iterator[tuple[str, Shape]]:
-    for name, sizes in net_tensors(members, inputs, outputs, network, stacks):
+    for name, sizes in net_tensors(members, inputs, outputs, network, stacks, blocks):
         yield f"{at}.{name}", Shape("F32", sizes)
 
 

@@ -4,57 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, ValidationError, model_validator
 
+from revive.config.fields import AnyPath, Count, Positive, RunId, Section, Share, Word
+from revive.config.networks import NodeNetwork, OwnNetwork, PolicyNetwork
 from revive.config.problems import problems_of
 from revive.errors import Problems, UserError
 
-
-def _word(value: object) -> object:
-    """A name such as 20261122 arrives from YAML as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _no_blank(value: object) -> object:
-    if isinstance(value, str) and not value.strip():
-        raise ValueError("must not be empty")
-    return value
-
-
-def _absolute(path: Path) -> Path:
-    return Path.cwd() / path.expanduser()
-
-
-def _no_file_of_ours(name: str) -> str:
-    """MLflow's database and artifacts, and the folders of -m, lie beside the runs."""
-    if name.startswith("mlflow.db") or name in ("mlartifacts", "mlruns", "multirun"):
-        raise ValueError(f"must be another name: '{name}' lies beside the runs and is none")
-    return name
-
-
 MOST_THREADS = 256
 USUAL_WINDOW = 16  # values that a recurrent policy runs over
-Word = Annotated[str, BeforeValidator(_word), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=200)]
-RunId = Annotated[Word, AfterValidator(_no_file_of_ours)]
-AnyPath = Annotated[Path, BeforeValidator(_no_blank), BeforeValidator(_word), AfterValidator(_absolute)]
-"""A path; a relative one starts at the working directory, because experiments have made theirs absolute."""
-
-
-class Section(BaseModel):
-    """A part of the config in which every key is known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 class Split(Section):
@@ -97,55 +57,6 @@ class Trainer(Section):
     devices: Annotated[int, Field(ge=1, le=64)]
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     precision: Literal["32-true", "64-true", "16-mixed", "bf16-mixed"]
-
-
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-
-
-class Network(Section):
-    """The shape of a network."""
-
-    hidden: list[Count]
-    activation: Literal["silu", "tanh", "relu", "gelu"]
-
-
-class PolicyNetwork(Network):
-    """The network of a policy: numpy, C and ONNX run what stands here."""
-
-    backbone: Literal["mlp", "gru"]
-
-
-NodeActivation = Literal["silu", "tanh", "relu", "gelu", "elu", "leaky_relu", "sigmoid"]
-Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
-Head = Literal["normal", "student_t", "mixture", "zero_inflated"]
-
-
-class NodeNetwork(Network):
-    """The network of a node of the venv; without `hidden` its size follows from the data."""
-
-    hidden: list[Count] | None  # type: ignore[assignment]
-    activation: NodeActivation  # type: ignore[assignment]
-    backbone: Backbone
-    norm: Literal["layer"] | None
-    transition: Literal["residual", "absolute"] | None
-    std: Literal["constant", "conditioned"]
-    head: Head
-    components: Count
-
-
-class OwnNetwork(Section):
-    """What the network of one node has in place of `venv.network`."""
-
-    hidden: list[Count] | None = None
-    activation: NodeActivation | None = None
-    backbone: Backbone | None = None
-    norm: Literal["layer"] | None = None
-    transition: Literal["residual", "absolute"] | None = None
-    std: Literal["constant", "conditioned"] | None = None
-    head: Head | None = None
-    components: Count | None = None
 
 
 class Venv(Section):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from revive.data.joint import places
 from revive.data.layout import Layout
 from revive.data.scaling import center_and_scale, finite, kept_range, scalar
 from revive.data.transforms import Circle, Itself, Transform, harden, to_level, transform_of
@@ -53,6 +54,18 @@ class NodeCodec(nn.Module):
             self.order
         )
         self._register(*self._fitted(known))
+
+    @classmethod
+    def joined(cls, parts: Sequence[NodeCodec], circles: Sequence[tuple[int, int]]) -> NodeCodec:
+        """The codec of a node that has the columns of all parts, each of them as its part has it."""
+        made = cls([column for part in parts for column in part.columns], circles, None)
+        own = [part.transforms[part.order.index(i)] for part in parts for i in range(len(part.columns))]
+        made.transforms = [own[i] for i in made.order]
+        made.learned_transforms = nn.ModuleList(t for t in made.transforms if isinstance(t, nn.Module))
+        for part, index in zip(parts, places([part.columns for part in parts]), strict=True):
+            for name, value in part.named_buffers(recurse=False):
+                made.get_buffer(name)[index] = value
+        return made
 
     @property
     def width(self) -> int:
@@ -220,7 +233,14 @@ class Codec(nn.Module):
 
     def for_graph(self, graph: DecisionGraph) -> Codec:
         """The same codecs for a graph that sees other histories of the same nodes."""
-        return Codec(graph, {name: self[name] for name in _owners(graph)})
+        return Codec(graph, {name: self._of(graph, name) for name in _owners(graph)})
+
+    def _of(self, graph: DecisionGraph, node: str) -> NodeCodec:
+        """That of a node of another graph; of a joint decision made of those of its parts."""
+        parts = [self[part] for part, _ in graph[node].parts]
+        return (
+            NodeCodec.joined(parts, graph[node].circles).to(parts[0].center.device) if parts else self[node]
+        )
 
     def __getitem__(self, node: str) -> NodeCodec:
         codec = self.nodes[self._owner[node]]

@@ -25,7 +25,7 @@ _PAST: Final = 3  # rows of its own past
 _MONOTONE: Final = 0.9  # share of the trajectories that a cumulative column rises in, or falls in
 _NO_EFFECT: Final = 1.03  # times as much that may be left unexplained without it
 _FEWEST: Final = 500
-_MOST: Final = 40  # state columns beyond which it would take too long
+MOST_STATES: Final = 40  # state columns beyond which it would take too long
 _MOST_RISING: Final = 20  # columns that are tried, for the same reason
 
 
@@ -81,7 +81,7 @@ class _Changes:
 
     @property
     def enough(self) -> bool:
-        return len(self.rows) >= _FEWEST and 0 < len(self.columns) <= _MOST
+        return len(self.rows) >= _FEWEST and 0 < len(self.columns) <= MOST_STATES
 
 
 def exogenous_columns(evidence: Evidence, effects: Effects) -> list[Proposal]:

@@ -72,6 +72,18 @@ def unexplained(
     return np.where(variance > 0, best, np.nan)
 
 
+def unexplained_alone(inputs: FloatArray, targets: FloatArray, ends: IntArray) -> FloatArray | None:
+    """As `unexplained`, but (q,) of each target (N, q) that a line through the one input beside it (N, q) leaves."""
+    seen = _seen(len(targets), ends)
+    if seen is None:
+        return None
+    x, y = inputs - inputs[seen].mean(axis=0), targets - targets[seen].mean(axis=0)
+    size, variance = np.square(x[seen]).sum(axis=0), np.square(y[~seen]).mean(axis=0)
+    slope = (x[seen] * y[seen]).sum(axis=0) / np.where(size > 0, size, np.inf)
+    left = np.square(y[~seen] - slope * x[~seen]).mean(axis=0) / np.where(variance > 0, variance, np.nan)
+    return np.asarray(np.minimum(left, 1.0))
+
+
 def _seen(rows: int, ends: IntArray) -> np.ndarray | None:
     """(N,) which rows are fitted on: every other block."""
     if rows < _FEWEST:
@@ -109,13 +121,22 @@ def _feature_sets(x: FloatArray, waves: bool) -> list[FloatArray]:
 
 
 def _ridge_errors(features: FloatArray, y: FloatArray, seen: np.ndarray) -> list[FloatArray]:
-    """The mean squared error (q,) on the rows not seen, for each strength of the ridge."""
+    """The mean squared error (q,) on the rows not seen, for each strength of the ridge.
+
+    With more features than rows it is solved in rows, which gives the same answers: X'(X X' + k)^-1 y instead of
+    (X'X + k)^-1 X'y (Saunders, Gammerman and Vovk, "Ridge regression learning algorithm in dual variables", 1998).
+    """
     fit, judge = features[seen], features[~seen]
-    gram, moment = fit.T @ fit, fit.T @ y[seen]
-    size = np.trace(gram) / len(gram)
-    ridged = [gram + ridge * size * np.eye(len(gram)) for ridge in _RIDGES]
-    weights = [np.linalg.solve(matrix, moment) for matrix in ridged]
-    return [np.square(y[~seen] - judge @ weight).mean(axis=0) for weight in weights]
+    if fit.shape[1] > fit.shape[0]:
+        gram, moment, judge = fit @ fit.T, y[seen], judge @ fit.T
+    else:
+        gram, moment = fit.T @ fit, fit.T @ y[seen]
+    size = np.trace(gram) / fit.shape[1]
+    errors = []
+    for ridge in _RIDGES:
+        weights = np.linalg.solve(gram + ridge * size * np.eye(len(gram)), moment)
+        errors.append(np.square(y[~seen] - judge @ weights).mean(axis=0))
+    return errors
 
 
 def _neighbour_error(x: FloatArray, y: FloatArray, seen: np.ndarray) -> FloatArray:

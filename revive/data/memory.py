@@ -39,7 +39,7 @@ class Memory:
 
     def shown(self, target: str) -> tuple[str, ...]:
         """What has to be seen in each step: the inputs of the target, and what histories among them are of."""
-        kept = {*self.specs, self.counter, target}
+        kept = {*self.specs, self.counter, target, *(part for part, _ in self.graph[target].parts)}
         sources = [
             self.specs[name].source if name in self.specs else name for name in self.graph[target].inputs
         ]
@@ -118,8 +118,8 @@ class Memory:
         return np.where(self.steps % self.repeat == 0, action, self._done)
 
     def advance(self, seen: Mapping[str, Array], action: Mapping[str, Array]) -> None:
-        """Remember what was seen and done in this step; `action`: node -> (B, d), of one node."""
-        self._done = next(iter(action.values()), None)
+        """Remember what was seen and done in this step; `action`: node -> (B, d), of all nodes that are decided."""
+        self._done = np.concatenate(list(action.values()), axis=-1) if action else None
         if self.steps is not None:
             self.steps += 1.0
         for name, spec in self.specs.items():

@@ -9,17 +9,20 @@ import numpy as np
 
 from revive.data.derive import is_read
 from revive.data.effect_detectors import Effects
-from revive.data.explained import design, unexplained
+from revive.data.explained import design, unexplained, unexplained_alone
 from revive.data.finding import Evidence, Finding, warning
 from revive.data.trajectories import FloatArray, IntArray
 
 _STILL: Final = 20  # rows of one value that are worth a word
 _TIMES: Final = 10  # times as long as it usually stands still
 _LONG: Final = 100  # times as long, where it comes back without a jump
+_ALONE: Final = 5  # times as long as any other time, where it changes so often
+_STEPS: Final = 100  # times that it changes
 _USUAL: Final = 0.95  # quantile of the other standstills, and of steps, that counts as usual
 _DISTINCT: Final = 50  # values from which a column is not made of levels
 _MOVES: Final = 0.3  # of its usual rate that something else has to go on changing at
 _FORGETS: Final = 0.97  # share of the variance of all states that their past must leave
+_CHANCE: Final = 2.8  # white noise: the least of q columns in N rows is about 1 - 2.6 log(q) / N
 _EFFECTLESS: Final = 1000  # rows from which an effect would be seen
 
 
@@ -62,7 +65,8 @@ def _standstill(values: FloatArray, ends: IntArray) -> tuple[int, int] | None:
     steps = np.abs(np.diff(values))
     inside = behind < len(values) and behind not in ends
     jumps = inside and abs(values[behind] - values[first]) > np.quantile(steps[steps > 0], _USUAL)
-    return (first, behind) if usual <= 1 or jumps or length >= _LONG * usual else None
+    alone = len(others) >= _STEPS and length >= _ALONE * int(others.max())
+    return (first, behind) if usual <= 1 or jumps or alone or length >= _LONG * usual else None
 
 
 def _others_move(evidence: Evidence, node: str, number: int, first: int, behind: int) -> bool:
@@ -86,18 +90,24 @@ def rows_in_no_order(evidence: Evidence) -> Iterator[Finding]:
     if not nodes or any(column.type == "category" for node in nodes for column in graph.columns(node)):
         return
     known = [name for name in (*graph.leaves, *graph.decisions) if is_read(graph, name)]
-    left = unexplained(design(sample, graph, known), np.hstack(following), sample.ends, waves=False)
-    if left is None or np.isnan(left).all() or np.nanmin(left) < _FORGETS:
+    now, then = np.hstack([sample.arrays[node] for node in nodes]), np.hstack(following)
+    left = unexplained(design(sample, graph, known), then, sample.ends, waves=False)
+    alone = unexplained_alone(now, then, sample.ends)  # of many columns only their own past can be seen
+    if left is None or alone is None or np.isnan(left).all():
+        return
+    least = float(np.nanmin(np.fmin(left, alone)))
+    # among very many columns a few seem to depend on their past by chance
+    if least < min(_FORGETS, 1 - _CHANCE * np.log(left.size) / sample.rows):
         return
     what = "no state depends on the row before it: 'always the mean' predicts it as well "
-    what += f"({np.nanmin(left):.0%} of its variance stays unexplained), as if the rows were in no order"
+    what += f"({least:.0%} of its variance stays unexplained), as if the rows were in no order"
     remedy = "sort the rows by time and keep those of a run together, or log in shorter steps"
     yield warning("no-order", what, remedy)
 
 
 def actions_without_effect(evidence: Evidence, effects: Effects) -> Iterator[Finding]:
     """Actions of which no state shows an effect, at once or later."""
-    if not effects.found or evidence.small_sample.rows < _EFFECTLESS:
+    if not effects.found or effects.left_out or evidence.small_sample.rows < _EFFECTLESS:
         return
     if any(effects.acts_on(state) for state in effects.states):
         return

@@ -13,8 +13,9 @@ from revive.data import causal_checks, column_checks, order_checks, row_checks
 from revive.data.checks import ValueChecks
 from revive.data.detectors import Proposal, propose
 from revive.data.duration import duration
+from revive.data.dynamics_detectors import MOST_STATES
 from revive.data.effect_detectors import Effects
-from revive.data.finding import Evidence, Finding, counted
+from revive.data.finding import Evidence, Finding, counted, first_of_each
 from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray, Trajectories
@@ -22,7 +23,9 @@ from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 
 _WIDTH: Final = 110
-_LISTED: Final = 12  # findings of one code that the text lists; the JSON has all
+_LISTED: Final = 12  # findings or proposals of one kind that the text lists; the JSON has all
+
+_Row = tuple[str, str, str, str, str]  # severity, kind, place, what, remedy
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class DataReport:
     applied: the proposals that the graph has in it already, because they hold in every row.
     told_by: what tells one trajectory from the next; empty where nothing does.
     step_seconds: how long a step takes; None where that is not known.
+    left_out: what was not looked at, or not in whole, because there is too much of it: a sentence each.
     """
 
     findings: tuple[Finding, ...]
@@ -63,6 +67,7 @@ class DataReport:
     applied: tuple[Proposal, ...] = ()
     told_by: str = ""
     step_seconds: float | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def counts(self) -> str:
@@ -95,6 +100,7 @@ class DataReport:
             "longest": self.longest,
             "told_by": self.told_by,
             "step_seconds": self.step_seconds,
+            "left_out": [*self.left_out],
             "findings": [finding.to_json() for finding in self.findings],
             "proposals": [proposal.to_json() for proposal in self.proposals],
             "applied": [proposal.to_json() for proposal in self.applied],
@@ -115,21 +121,19 @@ class DataReport:
             several = counted(self.trajectories, "trajectory", "trajectories")
             yield f"{several} of {length}, {self.rows} in all{every}{by}"
         yield self.counts
-        yield from (applied_line(proposal) for proposal in self.applied)
-        shown, more = _limited(self.findings)
-        if shown:
-            yield ""
-            yield from _table([(f.severity, f.code, f.where, f.message, f.remedy) for f in shown])
-        for code, count in more.items():
-            yield f"... and {count} more of the kind {code}"
-        if self.proposals:
-            yield ""
-            where = [", ".join(proposal.columns) for proposal in self.proposals]
-            rows = [
-                ("proposal", p.kind, place, p.message, p.yaml)
-                for p, place in zip(self.proposals, where, strict=True)
-            ]
-            yield from _table(rows)
+        yield from (f"not in whole: {what}" for what in self.left_out)
+        lines = [("", p.kind, "", applied_line(p), "") for p in self.applied]
+        findings = [(f.severity, f.code, f.where, f.message, f.remedy) for f in self.findings]
+        proposals = [("proposal", p.kind, ", ".join(p.columns), p.message, p.yaml) for p in self.proposals]
+        applied, more = _limited(lines)
+        yield from (row[3] for row in applied)
+        yield from more
+        for rows in (findings, proposals):
+            shown, more = _limited(rows)
+            if shown:
+                yield ""
+                yield from _table(shown)
+            yield from more
 
 
 def check_data(
@@ -147,38 +151,14 @@ def check_data(
     One pass over all rows per check; statistics come from about 20 000 rows of them. Raises nothing.
     """
     evidence = Evidence(trajectories, graph)
-    problems = Problems()
     usable = all(np.isfinite(bounds).all() for bounds in evidence.ranges.values())
-    arrays = _as_logged(trajectories) if usable else trajectories.arrays
-    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
-    breaks = Problems()
-    ValueChecks(graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
-    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
-    findings += [replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())]
+    findings = _broken(evidence, usable, ignore_check)
     proposals: Sequence[Proposal] = ()
+    left_out: tuple[str, ...] = ()
     with one_blas_thread():
         if usable:
-            findings += column_checks.constant_columns(evidence)
-            findings += column_checks.duplicated_columns(evidence)
-            findings += column_checks.outliers(evidence)
-            findings += column_checks.number_for_nothing(evidence)
-            findings += column_checks.category_values(evidence)
-            findings += column_checks.missing_values(evidence)
-            findings += row_checks.duplicated_rows(evidence)
-            findings += row_checks.drift(evidence, split)
-            effects = Effects(evidence)
-            stuck = [*order_checks.stuck_sensors(evidence)]
-            findings += stuck
-            unordered = [*order_checks.rows_in_no_order(evidence)]
-            undecided = [*causal_checks.undecided(evidence)]  # then no effect can be told anyway
-            findings += unordered + undecided
-            findings += (
-                [] if unordered + undecided else order_checks.actions_without_effect(evidence, effects)
-            )
-            spoilt = {finding.where for finding in stuck}
-            proposals = (
-                [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
-            )
+            found, proposals, left_out = _told_by_values(evidence, split)
+            findings += found
         findings += row_checks.time_gaps(evidence)
         findings += row_checks.time_not_used(evidence)
         findings += row_checks.rows_after_done(evidence)
@@ -196,7 +176,68 @@ def check_data(
         tuple(applied),
         trajectories.told_by,
         trajectories.step_seconds,
+        left_out,
     )
+
+
+def _broken(evidence: Evidence, usable: bool, ignore_check: bool) -> list[Finding]:
+    """What contradicts the description or itself. usable: whether every column has finite values."""
+    trajectories, problems, breaks = evidence.trajectories, Problems(), Problems()
+    arrays = _as_logged(trajectories) if usable else trajectories.arrays
+    known = {name: evidence.ranges[name] for name in arrays if name not in (trajectories.missing or {})}
+    ValueChecks(evidence.graph, arrays, trajectories.ends, "data", problems, usable, known, breaks).run()
+    findings = [_error(problem) for problem in (*problems, *([] if ignore_check else breaks))]
+    return findings + [
+        replace(_error(problem), severity="warning") for problem in (breaks if ignore_check else ())
+    ]
+
+
+def _told_by_values(
+    evidence: Evidence, split: Split | None
+) -> tuple[list[Finding], list[Proposal], tuple[str, ...]]:
+    """What the values themselves say, what they propose, and what was not looked at."""
+    findings = [
+        *column_checks.constant_columns(evidence),
+        *column_checks.duplicated_columns(evidence),
+        *column_checks.outliers(evidence),
+        *column_checks.number_for_nothing(evidence),
+        *column_checks.category_values(evidence),
+        *column_checks.missing_values(evidence),
+        *row_checks.duplicated_rows(evidence),
+        *row_checks.drift(evidence, split),
+    ]
+    effects = Effects(evidence)
+    stuck = [*order_checks.stuck_sensors(evidence)]
+    unordered = [*order_checks.rows_in_no_order(evidence)]
+    undecided = [*causal_checks.undecided(evidence)]
+    findings += stuck + unordered + undecided
+    if not unordered + undecided:  # else no effect can be told anyway
+        findings += order_checks.actions_without_effect(evidence, effects)
+    proposals = [] if unordered else _unspoilt(propose(evidence, effects), stuck)
+    return findings, proposals, tuple(_left_out(evidence, effects, proposing=not unordered))
+
+
+def _unspoilt(proposals: Iterable[Proposal], stuck: Iterable[Finding]) -> list[Proposal]:
+    """Without those that rest on a column that stands still: what follows it seems to change by itself."""
+    spoilt = {finding.where for finding in stuck}
+    return [p for p in proposals if not spoilt or (p.kind != "exogenous" and not spoilt & {*p.columns})]
+
+
+def _left_out(evidence: Evidence, effects: Effects, *, proposing: bool) -> Iterator[str]:
+    rows, some, few = (data.rows for data in (evidence.trajectories, evidence.sample, evidence.small_sample))
+    if some < rows:
+        yield f"quartiles come from {some} of the {rows} rows, regressions from {few}, spread over all of them"
+    if proposing and effects.left_out:
+        count = len(effects.pairs)
+        yield (
+            f"dead times are looked for in {count} pairs of an action and a state, "
+            f"those that move together most, and not in {effects.left_out} more"
+        )
+    if proposing and len(effects.states) > MOST_STATES:
+        yield (
+            f"columns that change by themselves, or only add up, are looked for among {MOST_STATES} state columns "
+            f"at most, and here are {len(effects.states)}"
+        )
 
 
 def applied_line(proposal: Proposal) -> str:
@@ -231,20 +272,13 @@ def _summaries(evidence: Evidence) -> Iterator[ColumnSummary]:
         )
 
 
-def _limited(findings: Iterable[Finding]) -> tuple[list[Finding], dict[str, int]]:
-    shown: list[Finding] = []
-    seen: dict[str, int] = {}
-    more: dict[str, int] = {}
-    for finding in findings:
-        seen[finding.code] = seen.get(finding.code, 0) + 1
-        if seen[finding.code] <= _LISTED:
-            shown.append(finding)
-        else:
-            more[finding.code] = more.get(finding.code, 0) + 1
-    return shown, more
+def _limited(rows: Iterable[_Row]) -> tuple[list[_Row], list[str]]:
+    """The first rows of each kind, and a line about the others of it."""
+    shown, more = first_of_each(rows, lambda row: row[1], _LISTED)
+    return shown, [f"... and {count} more of the kind {kind}" for kind, count in more.items()]
 
 
-def _table(rows: Sequence[tuple[str, str, str, str, str]]) -> Iterator[str]:
+def _table(rows: Sequence[_Row]) -> Iterator[str]:
     """Three narrow columns, then the text wrapped beside them and its remedy below it."""
     widths = [max(len(row[number]) for row in rows) for number in range(3)]
     widths[2] = min(widths[2], 30)

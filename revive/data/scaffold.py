@@ -64,17 +64,10 @@ class _Node:
     words: tuple[tuple[str, ...], ...]
 
 
-def guess_description(data: Any) -> str:
-    """The YAML text of a description of `data` (a file, a folder, a frame), its guesses marked in comments.
+def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | None = None) -> Guess:
+    """The YAML text of a description of `data` (a file, a folder, a frame), its guesses marked, and how it is read.
 
     Raises UserError where the file cannot be read or holds nothing that could be described.
-    """
-    return guess(data).description
-
-
-def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | None = None) -> Guess:
-    """The description, and how the file has to be read. Raises UserError as `guess_description` does.
-
     wishes: what the user said that columns are. table: what the user said about how a text table is written, by the
     names of `TableOptions`.
     """

@@ -61,14 +61,6 @@ def sentinels(values: FloatArray, leaps: bool = False) -> list[Sentinel]:
     return found
 
 
-def without_sentinels(values: FloatArray) -> FloatArray:
-    """The values of a column (N,) that are neither sentinels nor NaN nor infinite."""
-    known = values[np.isfinite(values)]
-    for sentinel in sentinels(known):
-        known = known[known != sentinel.value]
-    return known
-
-
 def _one(known: FloatArray) -> float | None:
     if len(known) < _FEWEST:
         return None

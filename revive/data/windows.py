@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from revive.data.codec import Codec, NodeCodec
+from revive.data.joint import with_joint
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.nodes import HistorySpec
@@ -45,6 +46,7 @@ class Rows:
     def of(cls, codec: Codec, graph: DecisionGraph, *parts: Trajectories) -> Rows:
         """The rows of all nodes of `graph` that have data; the arrays of `parts` are in physical units."""
         values, weights = {}, {}
+        parts = tuple(with_joint(part, graph) for part in parts)
         histories = {name: spec for name in graph.nodes if (spec := graph[name].history) is not None}
         for name in parts[0].arrays:
             if name not in graph.nodes or name in histories:

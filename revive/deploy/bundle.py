@@ -58,7 +58,7 @@ def save_venv(
             file = _free_name(scenario.reward, code)
             spec["scenario"]["reward"], code[file] = file, scenario.reward.text
         rows = save({f"{name}.rows": torch.tensor(a) for name, a in scenario.arrays.items()})
-    _save("venv", venv, spec, folder, code=code, provenance=provenance, gate=gate, scenario=rows)
+    _save("venv", venv.state_dict(), spec, folder, code=code, provenance=provenance, gate=gate, scenario=rows)
 
 
 def _free_name(source: Source, code: Mapping[str, bytes]) -> str:
@@ -80,11 +80,12 @@ def save_policy(
     envelope: what was logged of what the policy sees, as `revive.runtime.envelope` writes it.
     """
     known = {} if envelope is None else {"envelope": envelope}
-    _save("policy", policy, policy.to_json() | known, folder, code={}, provenance=provenance, gate=gate)
+    spec, weights = policy.to_json() | known, policy.stored()
+    _save("policy", weights, spec, folder, code={}, provenance=provenance, gate=gate)
 
 
-def _save(kind: Kind, model: nn.Module, spec: dict[str, Any], folder: Path, **rest: Any) -> None:
-    tensors = {name: _storable(name, value) for name, value in model.state_dict().items()}
+def _save(kind: Kind, weights: Mapping[str, Tensor], spec: dict[str, Any], folder: Path, **rest: Any) -> None:
+    tensors = {name: _storable(name, value) for name, value in weights.items()}
     write_bundle(kind, folder, spec, save(tensors), written_by=f"revive {__version__}", **rest)
 
 
@@ -180,8 +181,10 @@ def _reward(
 
 
 def _venv(bundle: Bundle, code: UserCode | None) -> VirtualEnv:
-    def make() -> VirtualEnv:
-        return VirtualEnv.from_json(dict(bundle.spec), code)
+    def make(weights: dict[str, Tensor]) -> VirtualEnv:
+        made = VirtualEnv.from_json(dict(bundle.spec), code)
+        made.load_state_dict(weights)
+        return made
 
     return _filled(bundle, make, try_venv)
 
@@ -191,18 +194,17 @@ def _policy(bundle: Bundle) -> Policy:
         policy_of(
             bundle
         )  # what the runtime without torch refuses, an envelope of other columns say, is refused here
-    return _filled(bundle, lambda: Policy.from_json(dict(bundle.spec)), try_policy)
+    return _filled(bundle, lambda weights: Policy.filled(dict(bundle.spec), weights), try_policy)
 
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def _filled(bundle: Bundle, make: Callable[[], M], attempt: Callable[[M], None]) -> M:
+def _filled(bundle: Bundle, make: Callable[[dict[str, Tensor]], M], attempt: Callable[[M], None]) -> M:
     """The model with its weights, tried once."""
     tensors = bundle.tensors()
     try:
-        model = make()
-        model.load_state_dict({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()})
+        model = make({name: torch.from_numpy(np.array(a)) for name, a in tensors.items()})
         model.requires_grad_(False).eval()
         attempt(model)
     except _BROKEN as error:

@@ -13,6 +13,7 @@ from torch import Tensor
 from revive.deploy.distribution import MemberDistribution
 from revive.deploy.values import Form, Tensors, read, within
 from revive.errors import Problem, UserError
+from revive.graph.joint import decided_by, split
 from revive.policy.memory import memory_of
 from revive.policy.policy import Policy
 from revive.runtime.session import Session
@@ -23,14 +24,15 @@ Arrays = dict[str, NDArray[np.float64]]
 class PolicySession:
     """A policy, from what it sees to what it does.
 
-    `inputs` are the nodes that it needs, `target` is the node that it decides. `post_process`, where it is set, is
+    `inputs` are the nodes that it needs, `decided` those that it decides; `target` is the one that it decides, or the
+    joint decision of several. `post_process`, where it is set, is
     called with what `infer` was given and with its action, and its answer is returned in the action's place.
     """
 
     def __init__(self, policy: Policy) -> None:
         self.model = policy
         self.inputs = policy.inputs
-        self.target = policy.target
+        self.target, self.decided = policy.target, decided_by(policy.graph, policy.target)
         self.post_process: Callable[[Any, Any], Any] | None = None
         self._generator = torch.Generator().manual_seed(0)
 
@@ -44,7 +46,7 @@ class PolicySession:
         finite.
         """
         action, form = self._decided(observation, deterministic, True)
-        return form.nodes({self.target: action}, self.model.graph)
+        return form.nodes(split(self.model.graph, self.target, action), self.model.graph)
 
     def infer(
         self, state: Mapping[str, ArrayLike], deterministic: bool = True, clip: bool = True
@@ -55,7 +57,7 @@ class PolicySession:
         """
         action, form = self._decided(state, deterministic, clip)
         if form.kind == "frame":
-            answer = form.nodes({self.target: action}, self.model.graph)
+            answer = form.nodes(split(self.model.graph, self.target, action), self.model.graph)
         else:
             answer = form.node(action)
         return answer if self.post_process is None else self.post_process(state, answer)
@@ -122,8 +124,8 @@ class PolicySession:
 
     @property
     def target_policy_name(self) -> str:
-        """`target`, under its name in REVIVE."""
-        return self.target
+        """`decided`, as REVIVE names it: with commas between several nodes."""
+        return ",".join(self.decided)
 
     def reset(self) -> None:
         """Begin the random draws of exploration anew. What a policy remembers is kept by `session` and `start`."""
@@ -136,4 +138,4 @@ class PolicySession:
         return self
 
     def __repr__(self) -> str:
-        return f"PolicySession({self.target} <- {', '.join(self.inputs)})"
+        return f"PolicySession({', '.join(self.decided)} <- {', '.join(self.inputs)})"

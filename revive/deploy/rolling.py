@@ -80,7 +80,7 @@ class Rollout:
         kept: dict[str, list[Tensor]] = {}
         paid: list[Tensor] = []
         for _ in self.steps(horizon):
-            known = self.branches.known()
+            known = [name for name in self.branches.known() if not self.graph[name].parts]
             for name in known if nodes is None else nodes:
                 kept.setdefault(name, []).append(self.value(name))
             if reward is not None:
@@ -134,7 +134,7 @@ def look_at(
     answers each row, with noise; without it all members do, and their mean is told.
     Raises UserError where something is missing, of another shape or not legal.
     """
-    actor = None if policy is None or policy.target in nodes else actor_of(policy, venv)
+    actor = None if policy is None or policy.decided[0] in nodes else actor_of(policy, venv)
     graph = venv.graph if actor is None or actor.graph is None else actor.graph
     needed = sources(graph, wanted, nodes.keys())
     looked = [n for n in needed if graph[n].history is not None and n not in nodes]
@@ -186,7 +186,7 @@ def actor_of(policy: PolicySession, venv: VirtualEnv) -> Actor:
     Raises UserError where the venv lacks what the policy sees or decides.
     """
     model = policy.model
-    foreign = [n for n in (policy.target, *policy.inputs) if model.graph.source_of(n) not in venv.graph]
+    foreign = [n for n in (*policy.decided, *policy.inputs) if model.graph.source_of(n) not in venv.graph]
     if foreign:
         raise UserError(f"this venv has no {', '.join(foreign)}, which the policy needs")
     codec = venv.codec.for_graph(model.graph)

@@ -105,7 +105,7 @@ class VenvSession(Verbs):
         given = {} if given is None else self._series_of_frame(given, policy)
         given = self._undisturbed(given, horizon or 1, start)
         forced = [name for name in self.graph.decisions if name in given]
-        if policy is self.policy and policy is not None and policy.target in forced:
+        if policy is self.policy and policy is not None and any(name in forced for name in policy.decided):
             policy = None  # recorded actions come before what was put in the behaviour's place
         replayed = (*self.model.replayed_nodes, *forced)
         series, late = read(given, replayed, self.graph, lead=2)
@@ -134,7 +134,7 @@ class VenvSession(Verbs):
 
     def _series_of_frame(self, given: Values, policy: PolicySession | None) -> Values:
         """The steps of a lone branch out of a frame, (T, 1, d); anything else as it is."""
-        decisions = [name for name in self.graph.decisions if policy is None or name != policy.target]
+        decisions = [name for name in self.graph.decisions if policy is None or name not in policy.decided]
         named = (*self.model.replayed_nodes, *decisions)
         optional = [*decisions, *stand_ins(self.graph.found)]
         found = nodes_of(given, named, self.graph, optional)
@@ -153,9 +153,9 @@ class VenvSession(Verbs):
         problems = Problems()
         if steps < 1:
             problems.add(f"is {steps}, but a rollout has at least one step", place="horizon")
-        if policy is not None and policy.target in series:
-            what = f"'{policy.target}' is both given and decided by the policy"
-            problems.add(what, remedy="drop one of them")
+        for name in () if policy is None else policy.decided:
+            if name in series:
+                problems.add(f"'{name}' is both given and decided by the policy", remedy="drop one of them")
         rows = {value.shape[0] for value in start.values()}
         for name, value in series.items():
             if value.shape[0] < steps:

@@ -152,6 +152,7 @@ class DecisionGraph:
     def code_files(self) -> tuple[str, ...]:
         """The Python files of the user, beside the description, that functions and networks come from."""
         code = [node.custom for node in self.all_nodes]
+        code += [node.principles.code for node in self.all_nodes if node.principles]
         code += [node.function.code for node in self.all_nodes if node.function]
         return tuple(dict.fromkeys(reference.file for reference in code if reference))
 
@@ -169,11 +170,6 @@ class DecisionGraph:
     def done(self) -> str | None:
         """The node that ends a trajectory: learned, a function, or a leaf that only the logs know."""
         return next((name for name in (transition_name(DONE), DONE) if name in self.nodes), None)
-
-    @cached_property
-    def unlogged(self) -> tuple[str, ...]:
-        """The nodes without data."""
-        return tuple(node.name for node in self.all_nodes if not node.logged)
 
     @cached_property
     def metric_nodes(self) -> tuple[str, ...]:

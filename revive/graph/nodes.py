@@ -53,7 +53,7 @@ class DataOrigin:
     of: str | None = None
 
 
-Builtin = Literal["add", "push", "step", "newest"]
+Builtin = Literal["add", "push", "step", "newest", "part"]
 Direction = Literal["increasing", "decreasing"]
 
 
@@ -95,10 +95,35 @@ class FunctionSpec:
     push: the history with its oldest frame dropped and the other input put at its end.
     step: the input plus one.
     newest: the newest frame of the history that is its input.
+    part: its own columns of the joint decision that is its input (see `joint`).
     """
 
     builtin: Builtin | None = None
     code: CodeRef | None = None
+
+
+@dataclass(frozen=True)
+class FreeParameter:
+    """A number in a function of the user that is fitted to the logs: where it starts and its bounds, in its units."""
+
+    name: str
+    start: float
+    min: float
+    max: float
+    units: str | None = None
+
+
+@dataclass(frozen=True)
+class FirstPrinciples:
+    """What is known of a learned node: `code` says its value in physical units, a network what the code leaves open.
+
+    With `parameters` the function takes them as a second argument. residual: the inputs that the network sees; None for
+    all of them, none at all for no network.
+    """
+
+    code: CodeRef
+    parameters: tuple[FreeParameter, ...] = ()
+    residual: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -130,11 +155,13 @@ class Node:
     """A named vector of columns; `inputs` in the order the user wrote, empty for a leaf.
 
     history: set where the node holds the last values of another one, whether it is kept or learned.
-    function: what computes a function node. custom: the user's network class of a learned node.
+    function: what computes a function node. custom: the user's network class of a learned node. principles: a
+    function of the user to which the network of a learned node only adds.
     freeze: a learned node stays as it was loaded. loss_type: log_prob, mae, mse, or user_module.<function>.
     circles: pairs of column indices with x^2 + y^2 = 1. logged: false where there are no data of the node.
     unseen: (input, column of it) that the network of the node does not see.
     copies: columns of a learned transition that are taken over from an input in place of what the network says.
+    parts: of a joint decision, each node that is a part of it and what that one sees, in the order of decision.
     """
 
     name: str
@@ -144,6 +171,7 @@ class Node:
     history: HistorySpec | None = None
     function: FunctionSpec | None = None
     custom: CodeRef | None = None
+    principles: FirstPrinciples | None = None
     freeze: bool = False
     loss_type: str | None = None
     effects: tuple[Effect, ...] = ()
@@ -151,6 +179,7 @@ class Node:
     logged: bool = True
     unseen: tuple[tuple[str, str], ...] = ()
     copies: tuple[Copy, ...] = ()
+    parts: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def width(self) -> int:
@@ -166,11 +195,6 @@ class Node:
     def is_learned(self) -> bool:
         """Whether the node is a network."""
         return self.kind in LEARNED and not self.is_leaf
-
-    @property
-    def is_automatic(self) -> bool:
-        """Whether a built-in function computes the node."""
-        return self.function is not None and self.function.builtin is not None
 
 
 def history_columns(name: str, spec: HistorySpec, columns: Iterable[Column]) -> tuple[Column, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 from revive.graph.decision_graph import DecisionGraph
@@ -11,27 +12,30 @@ from revive.graph.nodes import NodeKind
 _log = logging.getLogger(__name__)
 
 
-def led_by(graph: DecisionGraph, target: str | None) -> DecisionGraph:
-    """The graph in which what follows from the decision `target` within the step belongs to the plant.
+def led_by(graph: DecisionGraph, targets: Sequence[str]) -> DecisionGraph:
+    """The graph in which what follows from the decisions `targets` within the step belongs to the plant.
 
     A flow that follows from a valve, or an inner controller that follows from a set point, is then predicted in
     rollouts and never replayed from the logs, so that errors and responses are those that a policy will meet.
 
-    target: a decision node; None for the first of the graph. Any other name leaves the graph as it is.
+    targets: decision nodes; none for the first of the graph. Other names are passed over.
     """
-    target = target or next(iter(graph.decisions), None)
-    if target is None or target not in graph.decisions:
-        return graph
-    led = [name for name in graph.decisions if name != target and _follows(graph, name, target)]
+    causes = [name for name in targets or graph.decisions[:1] if name in graph.decisions]
+    led = {}
+    for name in graph.decisions:
+        cause = next((c for c in causes if follows(graph, name, c)), None)
+        if cause is not None and name not in causes:
+            led[name] = cause
     if not led:
         return graph
-    for name in led:
-        _log.warning("'%s' follows from '%s' within the step: it is predicted, never replayed", name, target)
+    for name, cause in led.items():
+        _log.warning("'%s' follows from '%s' within the step: it is predicted, never replayed", name, cause)
     nodes = (replace(node, kind=NodeKind.CHANGE) if node.name in led else node for node in graph.all_nodes)
     return replace(graph, all_nodes=tuple(nodes))
 
 
-def _follows(graph: DecisionGraph, node: str, cause: str) -> bool:
+def follows(graph: DecisionGraph, node: str, cause: str) -> bool:
+    """Whether `node` depends on `cause` within the step."""
     waiting, seen = [*graph[node].inputs], set()
     while waiting:
         name = waiting.pop()

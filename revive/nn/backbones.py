@@ -1,18 +1,21 @@
-"""Features for a linear-skip network beside those of the perceptron: residual, over time, by attention."""
+"""Features for a linear-skip network beside those of the perceptron: residual, over time, by attention, monotone."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final, Literal
 
+import torch
 from torch import Tensor, nn
 
+from revive.data.declared import Pattern
 from revive.data.layout import Frames
 from revive.nn.any_step import AnyStepNet
 from revive.nn.ensemble import Activation, EnsembleLinear, EnsembleNorm, LinearSkipNet, SkipNet
+from revive.nn.monotone import MonotoneNet
 from revive.nn.over_time import GAIN, LSTMNet, OverTime, RecurrentNet, TransformerNet
 
-Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step"]
+Backbone = Literal["mlp", "residual", "gru", "lstm", "transformer", "any_step", "monotone"]
 USUAL_HIDDEN: Final = (64, 64)  # of backbones that do not grow
 OVER_TIME: Final[dict[str, type[OverTime]]] = {
     "gru": RecurrentNet,
@@ -53,8 +56,17 @@ def make_net(
     activation: Activation,
     norm: bool,
     frames: Sequence[Frames],
+    signs: Sequence[Pattern] = (),
+    shift: Tensor | None = None,
 ) -> SkipNet:
-    """A network of one kind. Without a history what runs over time has nothing to run over, and is a perceptron."""
+    """A network of one kind; a perceptron without the history that it would run over, or the signs it would keep.
+
+    signs, shift: as `MonotoneNet` has them.
+    """
+    if backbone == "monotone" and any(map(any, signs)):
+        return MonotoneNet(
+            members, hidden, activation, signs, torch.zeros(inputs, outputs) if shift is None else shift
+        )
     if backbone == "residual":
         return ResidualNet(members, inputs, outputs, hidden, activation)
     if backbone in OVER_TIME and (frames or backbone == "transformer"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,6 @@ from revive.nn.families import FREEDOM, TOUCHES, Family, Mixture, StudentT, Zero
 from revive.nn.gaussian import soft_clamp
 
 HeadName = Literal["normal", "student_t", "mixture", "zero_inflated"]
-HEADS: Final[tuple[HeadName, ...]] = ("normal", "student_t", "mixture", "zero_inflated")
 
 
 class Said(NamedTuple):

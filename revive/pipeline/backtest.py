@@ -20,6 +20,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from revive.config.settings import Settings
+from revive.data.joint import with_joint
 from revive.data.readers.column import label_of_rows
 from revive.data.split import split
 from revive.data.trajectories import Trajectories
@@ -28,6 +29,7 @@ from revive.errors import Problem, UserError
 from revive.pipeline.context import Context, TrainingContext
 from revive.pipeline.inputs import Inputs
 from revive.pipeline.logs import read_options
+from revive.pipeline.problems import policy_venv
 from revive.pipeline.stages import train, venv_learner
 from revive.policy.controllers import fit_controller, pieces_by_behaviour, pieces_by_label
 from revive.policy.evaluation import EvaluationEnvironment
@@ -98,7 +100,8 @@ def _label(settings: Settings, inputs: Inputs, column: str) -> NDArray[np.float6
 
 def _by_behaviour(inputs: Inputs) -> dict[float, list[tuple[int, int]]]:
     assert inputs.task is not None
-    arrays, graph = inputs.logs.arrays, inputs.task.graph
+    graph = inputs.task.graph
+    arrays = with_joint(inputs.logs, graph).arrays
     seen = [
         arrays[graph.source_of(n)] for n in graph[inputs.task.target].inputs if graph.source_of(n) in arrays
     ]
@@ -181,7 +184,7 @@ def _held_out(context: Context, question: Question, label: float) -> dict[str, A
 @torch.no_grad()
 def foretold(context: Context, venv: VirtualEnv, held: Trajectories) -> dict[str, Any]:
     """What a controller would earn in a venv that never read its rows, and what it earned in them."""
-    task = context.task
+    task, venv = context.task, policy_venv(context, venv)
     codec = venv.codec.for_graph(task.graph)
     rows = Rows.of(codec, task.graph, held, held).to(context.device)
     steps = min(int(held.lengths.max()), MOST_STEPS)

@@ -13,6 +13,7 @@ from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.graph.found import stand_ins
+from revive.graph.joint import apart
 from revive.graph.units import units_of
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
@@ -20,18 +21,20 @@ from revive.pipeline.drafts import guessed_limits
 from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
-from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.problems import evaluation_environment, policy_venv
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
 from revive.policy.simulator import Truth
-from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_errors, about_promise
+from revive.policy.venv_verdicts import about_errors
+from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_promise
 from revive.report import figures
 from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.tracking.base import NOTE
+from revive.venv.first_principles import fitted_parameters
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -64,6 +67,7 @@ def evaluate(
             venv={
                 **_venv_summary(venv, errors),
                 **_test_summary(context, venv),
+                **_parameters(venv),
                 "learning": context.learning("venv"),
             },
             policy=policy,
@@ -110,10 +114,11 @@ def _policy_summary(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
     if context.inputs.task is None:
-        return {}, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
+        return {}, [*about_cards(context.inputs.cards), *about_errors(errors)]
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
+    venv = policy_venv(context, venv)
     if learned is None:
-        return figures, [*about_cards(context.inputs.cards, None), *about_errors(errors)]
+        return figures, [*about_cards(context.inputs.cards), *about_errors(errors)]
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     units, guessed = units_of(context.inputs.graph), guessed_limits(context.settings)
@@ -169,6 +174,12 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
     }
 
 
+def _parameters(venv: VirtualEnv) -> dict[str, Any]:
+    """What the parameters of the user's functions came to, where there are some."""
+    found = fitted_parameters(venv)
+    return {"parameters": found} if found else {}
+
+
 def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
     """The error on the test part, which nothing has read before; by the members of either half."""
     test = context.inputs.parts.test
@@ -190,7 +201,9 @@ def _draw(
 ) -> None:
     folder, inputs = context.folder.figures, context.inputs
     task = inputs.task
-    figures.save(figures.decision_graph(task.graph if task else inputs.graph), folder / "graph.png")
+    graph = inputs.graph if task is None else task.graph
+    graph = apart(graph) if any(node.parts for node in graph.all_nodes) else graph
+    figures.save(figures.decision_graph(graph), folder / "graph.png")
     figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
     for target in inputs.graph.decisions or inputs.graph.exogenous:
@@ -200,7 +213,7 @@ def _draw(
     if learned is not None and learned.tipping:
         figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
-        series, title = _series(context, venv, learned)
+        series, title = _series(context, policy_venv(context, venv), learned)
         figures.save(figures.control(inputs.graph, series, title), folder / "control.png")
 
 
@@ -214,7 +227,7 @@ def _series(
     learned and the policy; all three under the disturbances of the logs.
     """
     graph = context.inputs.graph
-    names = [*(name for name in graph.leaves if graph[name].history is None), context.task.target]
+    names = [*(name for name in graph.leaves if graph[name].history is None), *context.task.targets]
     world = evaluation_environment(context, venv, _policy_rows(context, venv))
     member = venv.members_of(1 - learned.half).start
     start = int(world.first[member, 0])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from revive.config.experiments import find_experiment
@@ -27,10 +28,11 @@ from revive.graph.found import Amendment, StandIn
 from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
 from revive.pipeline.logs import derived, logs_of, parts_of, validation_logs
-from revive.pipeline.task import Task, columns_of, decision, one_target, task_of, task_told
+from revive.pipeline.task import Task, asked_targets, columns_of, decision, task_of, task_told
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.trust.card import Cards
+from revive.venv.first_principles import try_principles
 from revive.venv.functions import UserCode
 from revive.venv.losses import NodeLoss, load_losses
 from revive.venv.rules import Rule, try_rule
@@ -77,6 +79,8 @@ def gather(settings: Settings) -> Inputs:
     prescribed = tuple(change for change in applied.changes if isinstance(change, StandIn))
     graph = amended(graph, [change for change in applied.changes if not isinstance(change, StandIn)])
     logs, other = with_derived(logs, graph), None if other is None else with_derived(other, graph)
+    arrays = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in logs.arrays.items()}
+    try_principles(code, graph, arrays)
     parts = Split(logs, other) if other is not None else parts_of(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)
@@ -135,7 +139,7 @@ def _rule(settings: Settings, graph: DecisionGraph) -> Rule | None:
 def describe(settings: Settings) -> tuple[DecisionGraph, Path]:
     """The decision flow graph as the policy's target meets it, and the folder that the user's functions lie in."""
     graph, folder = _described(settings)
-    return led_by(graph, one_target(settings, graph)), folder
+    return led_by(graph, asked_targets(settings, graph)), folder
 
 
 def _described(settings: Settings) -> tuple[DecisionGraph, Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
-from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.problems import evaluation_environment, policy_venv
 from revive.pipeline.stages import Learned
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.search.trials import FILE, read_trials
@@ -68,6 +68,7 @@ def _policy_optimism(context: Context, venv: VirtualEnv, learned: Learned) -> di
     from states of that half, and from states of the test part."""
     test, graph = context.inputs.parts.test, context.task.graph
     assert test is not None
+    venv = policy_venv(context, venv)
     codec = venv.codec.for_graph(graph)
     beds = {
         "validation": evaluation_environment(context, venv, context.rows(codec, graph)),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 
-from revive.config.settings import OwnNetwork
+from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.computed import known_values
+from revive.data.declared import is_signed
 from revive.data.windows import Rows, observed_range
 from revive.deploy.bundle import read_venv
 from revive.errors import Problem, Problems, UserError, suggestion
@@ -24,6 +25,7 @@ from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
 from revive.venv.forms import without_memory
+from revive.venv.joint import decided_together
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem, change_scales
 from revive.venv.row_weights import row_weights
@@ -37,7 +39,7 @@ def earlier_venv(context: TrainingContext, same_graph: bool = True) -> VirtualEn
         return None
     venv = read_venv(path, context.inputs.code)
     task = context.inputs.task
-    differ = differences(venv.graph, context.inputs.graph, None if task is None else task.decides)
+    differ = differences(venv.graph, context.inputs.graph, () if task is None else task.targets)
     if same_graph and differ:
         what = f"this venv was learned for another decision flow graph: {', '.join(differ)}"
         remedy = "only what the policy's own node sees may differ; learn the venv again for anything else"
@@ -104,6 +106,12 @@ def own_networks(
     if kind in RUNS and not any(_has_history(graph, name) for name in graph.learned):
         what = f"no node has a history for the backbone '{kind}'"
         problems.add(what, place="venv.network.backbone", remedy=_GIVE_HISTORY)
+    if kind == "monotone" and not any(is_signed(graph, name) for name in graph.learned):
+        problems.add(
+            "no node has an effect whose direction is declared",
+            place="venv.network.backbone",
+            remedy=_DECLARE,
+        )
     for name, own in nodes.items():
         place = f"venv.nodes.{name}"
         if name not in graph.learned:
@@ -115,6 +123,9 @@ def own_networks(
         if own.backbone in RUNS and not _has_history(graph, name):
             what = f"'{name}' has no history for the backbone '{own.backbone}'"
             problems.add(what, place=f"{place}.backbone", remedy=_GIVE_HISTORY)
+        if own.backbone == "monotone" and not is_signed(graph, name):
+            what = f"no direction of an effect on '{name}' is declared, so it has nothing to be monotone in"
+            problems.add(what, place=f"{place}.backbone", remedy=_DECLARE)
         columns = graph.columns(name)
         if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
             types = ", ".join(f"{c.name} is {c.type}" for c in columns)
@@ -124,12 +135,29 @@ def own_networks(
                 "a head 'zero_inflated' is for nodes that are no transitions, and for columns that can be 0"
             )
             problems.add(what, place=f"{place}.head")
+    problems.extend(_not_monotone(graph, {name: found.get(name, shared) for name in graph.learned}))
     problems.raise_if_any()
     return found
 
 
+def _not_monotone(
+    graph: DecisionGraph, networks: Mapping[str, NetworkSpec | Mapping[str, Any]]
+) -> Iterator[Problem]:
+    """The nodes whose head takes a value that does not rise with the network's mean."""
+    for name, said in networks.items():
+        network = said if isinstance(said, NetworkSpec) else NetworkSpec.from_json(dict(said))
+        odd = network.backbone == "monotone" and network.head in ("mixture", "zero_inflated")
+        if odd and is_signed(graph, name):
+            what = f"the likeliest value of a head '{network.head}' is not monotone in the mean of '{name}'"
+            remedy = f"venv.nodes.{name}.head=normal or student_t, or another backbone"
+            yield Problem(what, place=f"venv.nodes.{name}.head", remedy=remedy)
+
+
 RUNS = ("gru", "lstm", "any_step")  # over the frames of histories
 _GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description, or, for transitions, venv.history=10"
+
+
+_DECLARE = "write nodes: {NODE: {effects: {INPUT: increasing}}} in the description"
 
 
 def _has_history(graph: DecisionGraph, node: str) -> bool:
@@ -143,11 +171,17 @@ def _never_zero(columns: Sequence[Column]) -> bool:
     return any((c.min is not None and c.min > 0) or (c.max is not None and c.max < 0) for c in columns)
 
 
+def policy_venv(context: TrainingContext, venv: VirtualEnv) -> VirtualEnv:
+    """The venv as the policy meets it: what it decides is one node."""
+    task = context.inputs.task
+    return venv if task is None else decided_together(venv, task.targets)
+
+
 def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     """What a policy is to be learned in."""
     chosen, task, seed = context.settings.policy, context.task, context.settings.seed
     device = context.device
-    venv = venv.to(device).requires_grad_(False)
+    venv = policy_venv(context, venv.to(device).requires_grad_(False))
     codec = venv.codec.for_graph(task.graph)
     rows = context.rows(codec, task.graph)
     ranges = observed_range(rows.values, (*venv.graph.states, task.target))

@@ -16,7 +16,7 @@ from revive.data.trajectories import Trajectories
 from revive.data.windows import Rows
 from revive.pipeline.context import Context
 from revive.pipeline.inputs import row_numbers
-from revive.pipeline.problems import evaluation_environment
+from revive.pipeline.problems import evaluation_environment, policy_venv
 from revive.pipeline.stages import Learned
 from revive.policy.input_gap import policy_input_gap
 from revive.policy.portrait import before_and_after, seen_and_done, surface, tree_of
@@ -73,6 +73,7 @@ def study_of_venv(context: Context, venv: VirtualEnv, rows: Rows, errors: Rollou
 def study_of_policy(context: Context, venv: VirtualEnv, learned: Learned) -> dict[str, Any]:
     """How the policy acts: judged in the half that it did not learn in."""
     graph, task = context.task.graph, context.task
+    venv = policy_venv(context, venv)
     rows = context.rows(venv.codec.for_graph(graph), graph)
     world, other = evaluation_environment(context, venv, rows), 1 - learned.half
     policy = learned.policy

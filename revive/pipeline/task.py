@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import numpy as np
 from torch import Tensor
 
 from revive.config.settings import Settings
+from revive.data.joint import joint_arrays
 from revive.data.trajectories import Trajectories
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import decided_by, joint_name, together
 from revive.policy.constraints import Constraints
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
@@ -22,7 +25,8 @@ from revive.venv.functions import UserCode
 class Task:
     """What is to be achieved: the reward, that of the logs, and the graph with what a policy may see.
 
-    decides: the node that a policy decides; None in a graph that has no decision, only parameters to tune.
+    decides: the node that a policy decides, a joint decision where it decides several; None in a graph that has no
+        decision, only parameters to tune.
     has_gradient: whether autograd leads from the reward to what a policy decides.
     constraints: limits that a policy has to keep; None without any.
     """
@@ -40,6 +44,11 @@ class Task:
         assert self.decides is not None
         return self.decides
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The nodes of the venv that the policy decides; none in a graph without a decision."""
+        return () if self.decides is None else decided_by(self.graph, self.decides)
+
 
 def task_of(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: UserCode) -> Task | None:
     """What the policy is to do; None where none is to be learned and no reward is named."""
@@ -55,7 +64,7 @@ def task_of(settings: Settings, graph: DecisionGraph, logs: Trajectories, code: 
     reward = Reward.load(settings.reward, columns=columns_of(graph))
     logged = reward.of_logs(logs)
     if learns and target is not None:
-        _require_choice(logs, graph, target, logged, settings.reward)
+        _require_choice(logs, seen, target, logged, settings.reward)
     return task_told(settings, target, seen, reward, logged, logs, code)
 
 
@@ -68,9 +77,10 @@ def task_told(
     logs: Trajectories,
     code: UserCode,
 ) -> Task:
-    smooth = target is not None and leads_to_action(reward, seen, target, code.functions, logs.arrays)
+    arrays = joint_arrays(seen, logs.arrays) if any(n.parts for n in seen.all_nodes) else logs.arrays
+    smooth = target is not None and leads_to_action(reward, seen, target, code.functions, arrays)
     wanted = settings.policy.constraints
-    limits = Constraints.of(wanted.limits, seen, logs.arrays, allowed=wanted.allowed, lr=wanted.lr)
+    limits = Constraints.of(wanted.limits, seen, arrays, allowed=wanted.allowed, lr=wanted.lr)
     return Task(target, seen, reward.within(logs, logged), logged, smooth, limits)
 
 
@@ -83,14 +93,14 @@ def _require_choice(
         what = f"get_reward is {float(logged[0]):g} for each of the {len(logged)} logged rows"
         remedy = "let it tell better rows from worse ones, or learn no policy: policy.mode=none"
         problems.add(what, file=reward, remedy=remedy)
-    action = logs.arrays.get(target)
-    if action is not None and bool(np.all(action == action[0])):
-        said = ", ".join(f"{c.name}={v:g}" for c, v in zip(graph.columns(target), action[0], strict=True))
-        what = (
-            f"'{target}' never varies in the logs ({said}), so that nothing can be learned about its effect"
-        )
+    for node in decided_by(graph, target):
+        action = logs.arrays.get(node)
+        if action is None or not bool(np.all(action == action[0])):
+            continue
+        said = ", ".join(f"{c.name}={v:g}" for c, v in zip(graph.columns(node), action[0], strict=True))
+        what = f"'{node}' never varies in the logs ({said}), so that nothing can be learned about its effect"
         remedy = "add logs in which it was moved, or learn no policy: policy.mode=none"
-        problems.add(what, place=target, remedy=remedy)
+        problems.add(what, place=node, remedy=remedy)
     problems.raise_if_any()
 
 
@@ -102,40 +112,46 @@ def decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Deci
     chosen = settings.policy
     if not graph.decisions and chosen.target is None and chosen.mode == "none":
         return None, graph
-    target = one_target(settings, graph) or graph.default_target
-    return target, _seen_by_policy(settings, graph, target)
+    targets = asked_targets(settings, graph) or (graph.default_target,)
+    seen = _seen_by_policy(settings, graph, targets)
+    return (targets[0], seen) if len(targets) == 1 else (joint_name(seen, targets), together(seen, targets))
 
 
-def one_target(settings: Settings, graph: DecisionGraph) -> str | None:
-    """The node that a policy is asked for. Raises UserError for several of them."""
+def asked_targets(settings: Settings, graph: DecisionGraph) -> tuple[str, ...]:
+    """The nodes that a policy is asked to decide; none where nobody asked.
+
+    Raises UserError with every one that is no decision, or is named twice.
+    """
     asked = settings.policy.target
-    if not isinstance(asked, list):
-        return asked
-    if len(asked) == 1:
-        return asked[0]
-    problems = Problems()
-    for name in asked:
+    names = [] if asked is None else [asked] if isinstance(asked, str) else asked
+    problems, told = Problems(), f" among the targets {', '.join(names)}" if len(names) > 1 else ""
+    for name in dict.fromkeys(names):
         if name not in graph.decisions:
-            what, remedy = f"'{name}' is no decision node", suggestion(name, graph.decisions)
+            what, remedy = f"'{name}' is no decision node{told}", suggestion(name, graph.decisions)
             problems.add(what, place="policy.target", remedy=remedy)
-    if not problems:
-        what = f"a policy decides one node, and these are {len(asked)}: {', '.join(asked)}"
-        remedy = (
-            "give their columns one 'dim' in the description; columns of one node may be of several types"
-        )
-        problems.add(what, place="policy.target", remedy=remedy)
-    raise UserError(*problems)
+        elif names.count(name) > 1:
+            problems.add(f"'{name}' is named twice{told}", place="policy.target", remedy="name it once")
+    problems.raise_if_any()
+    return tuple(names)
 
 
-def _seen_by_policy(settings: Settings, graph: DecisionGraph, target: str) -> DecisionGraph:
-    if target not in graph.decisions:
-        what = f"'{target}' is no decision node"
-        raise UserError(Problem(what, place="policy.target", remedy=suggestion(target, graph.decisions)))
+def _seen_by_policy(settings: Settings, graph: DecisionGraph, targets: Sequence[str]) -> DecisionGraph:
+    """The graph in which the targets see what the policy is to see; of each other those that are decided before."""
     try:
-        seen = settings.policy.inputs or graph[target].inputs
-        return graph.with_inputs(target, seen, settings.policy.window)
+        for name in sorted(targets, key=graph.order.index):
+            wanted = settings.policy.inputs or graph[name].inputs
+            before = [other for other in wanted if other in targets and _is_before(graph, other, name)]
+            others = [other for other in wanted if other not in targets or len(targets) == 1]
+            graph = graph.with_inputs(name, others, settings.policy.window)
+            if before:
+                graph = graph.with_inputs(name, (*graph[name].inputs, *before))
     except UserError as error:
         raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
+    return graph
+
+
+def _is_before(graph: DecisionGraph, one: str, other: str) -> bool:
+    return graph.order.index(one) < graph.order.index(other)
 
 
 def columns_of(graph: DecisionGraph) -> dict[str, list[str]]:

@@ -83,12 +83,13 @@ def schedule(plan: Sequence[Course], blocks: Blocks, seed: int) -> list[Row]:
 def moves(summary: Mapping[str, Any], inputs: Inputs) -> list[Row]:
     """How far the operator himself moves each action column away from what is usual, and its logged range."""
     assert inputs.task is not None
-    target, found = inputs.task.target, []
+    graph, found = inputs.graph, []
     cards = summary.get("causal", {}).get("cards", [])
-    for i, column in enumerate(inputs.graph.columns(target)):
+    decided = [(node, i, c) for node in inputs.task.targets for i, c in enumerate(graph.columns(node))]
+    for node, i, column in decided:
         if column.type == "category":
             continue
-        values = inputs.logs.arrays[target][:, i]
+        values = inputs.logs.arrays[node][:, i]
         own = [c["moved"] for c in cards if c["action"] == column.name and c["moved"] > 0]
         moved = max(own, default=0.1 * float(values.std()))
         found.append(

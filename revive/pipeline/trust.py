@@ -4,29 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import Tensor
+
 from revive.data.trajectories import joined
+from revive.graph.joint import decided_by
 from revive.pipeline.inputs import Inputs
 from revive.policy.candidate import Candidate
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.imitation import (
-    imitations,
-    independent,
-    is_clone_at_fault,
-    remembered,
-    world_of,
-)
-from revive.policy.intervals import prediction
+from revive.policy.imitation import Replay, gain_over_logs, independent, world_of
+from revive.policy.intervals import Interval, prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
 from revive.policy.tipping import tipping_points
-from revive.policy.verdicts import (
-    Verdict,
-    about_cards,
-    about_errors,
-    about_gain,
-    about_imitation,
-    about_signs,
-)
+from revive.policy.venv_verdicts import about_errors, about_imitation, about_signs
+from revive.policy.verdicts import Verdict, about_cards, about_gain, about_gain_over_logs
 from revive.trust.card import Cards
 from revive.trust.grading import causal_cards
 from revive.venv.validation import rollout_error
@@ -43,7 +34,7 @@ def cards_of(inputs: Inputs) -> Cards:
     return causal_cards(joined(parts.train, parts.validation), inputs.graph)
 
 
-def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
+def venv_verdicts(problem: PolicyProblem, replay: Replay, gain: float | None) -> list[Verdict]:
     """What may be wrong with the venv, before a policy is chosen that was learned in it.
 
     gain: per step, that the best candidate promises over the clone.
@@ -51,25 +42,38 @@ def venv_verdicts(problem: PolicyProblem, gain: float | None) -> list[Verdict]:
     venv, rows = problem.venv, problem.rows
     ahead = min(problem.horizon.steps, max(FEW, problem.horizon.dead_time or 0))
     signs = signs_of_effects(venv, rows, problem.target, problem.reward, ahead)
-    found = imitations(problem)
-    wrong = any(i.is_real for i in found)
-    clone_at_fault = wrong and is_clone_at_fault(problem)
-    recalled = remembered(problem) if wrong and not clone_at_fault else []
     return [
-        *about_cards(problem.cards, problem.target),
-        *about_imitation(found, gain, clone_at_fault, recalled),
+        *about_cards(problem.cards, decided_by(venv.graph, problem.target)),
+        *about_imitation(replay.found, gain, replay.clone_at_fault, replay.remembered),
         *about_signs(signs),
         *about_errors(rollout_error(venv, rows)),
     ]
 
 
-def gain_verdicts(problem: PolicyProblem, chosen: Candidate) -> list[Verdict]:
-    """Whether the gain of a candidate over the clone is certain: over starts, members and both halves' venvs."""
-    world, venv = world_of(problem), problem.venv
-    gains = world.rewards(chosen.policy.actor()) - world.rewards(problem.clone.actor())  # (M, B)
-    own, other = (gains[venv.members_of(half)] for half in (chosen.half, 1 - chosen.half))
+def gain_verdicts(problem: PolicyProblem, chosen: Candidate, clone_at_fault: bool) -> list[Verdict]:
+    """Whether the gain of a candidate is certain, over starts, members and both halves' venvs.
+
+    It is asked for over the clone. A clone that is at fault is no measure, and no safe choice either: then a gain that
+    is certain over what the logs earned on the same rows will do, and where all members of both halves see one, the
+    doubt is said but the policy stays.
+    """
+    world, actor = world_of(problem), chosen.policy.actor()
+    gains = world.rewards(actor) - world.rewards(problem.clone.actor())  # (M, B)
+    doubts = about_gain(*_foretold(world, gains, chosen))
+    if not doubts or not clone_at_fault:
+        return doubts
+    world, gains = gain_over_logs(problem, actor)
+    over_logs, _ = _foretold(world, gains, chosen)
+    if over_logs.low > 0.0:
+        return []
+    return about_gain_over_logs(over_logs) if bool((gains.mean(1) > 0.0).all()) else doubts
+
+
+def _foretold(world: EvaluationEnvironment, gains: Tensor, chosen: Candidate) -> tuple[Interval, float]:
+    """A gain (M, B) by the half that the candidate did not learn in, and its mean in the other one."""
+    own, other = (gains[world.venv.members_of(half)] for half in (chosen.half, 1 - chosen.half))
     at_home = float(own.double().mean())
-    return about_gain(prediction(other, at_home, independent(world, 1 - chosen.half)), at_home)
+    return prediction(other, at_home, independent(world, 1 - chosen.half)), at_home
 
 
 def tipping_of(problem: PolicyProblem, chosen: Candidate) -> list[dict[str, Any]]:

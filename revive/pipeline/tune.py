@@ -15,6 +15,7 @@ from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import Context
 from revive.pipeline.inputs import Inputs
+from revive.pipeline.problems import policy_venv
 from revive.pipeline.resume import LEFT, digest, was_finished, weights_digest
 from revive.pipeline.stages import Learned, venv_bundle
 from revive.report import figures
@@ -148,6 +149,7 @@ def _measured(tuned: Tuned) -> dict[str, float]:
 
 def _tune(context: Context, venv: VirtualEnv, learned: Learned | None, question: Question) -> Tuned:
     chosen, graph = context.settings.tuning, context.task.graph
+    venv = policy_venv(context, venv)
     rows = context.rows(venv.codec.for_graph(graph), graph)
     actor = learned.policy.requires_grad_(False).actor() if learned else None
     return tune(

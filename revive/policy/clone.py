@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from revive.policy.policy import Policy, soft_clip
+from revive.policy.bounds import soft_clip
+from revive.policy.policy import Policy
 from revive.policy.starts import Starts
 from revive.venv.virtual_env import VirtualEnv
 

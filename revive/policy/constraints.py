@@ -23,6 +23,7 @@ from revive.data.codec import Codec
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import is_part
 from revive.policy.policy import Policy
 
 PLACE = "policy.constraints.limits"
@@ -166,7 +167,8 @@ def _columns(graph: DecisionGraph) -> dict[str, tuple[str, int]]:
         for i, column in enumerate(columns):
             if column.type == "continuous":
                 known.setdefault(column.name, (node, i))
-                known.update({node: (node, 0)} if len(columns) == 1 else {})
+                own = known[column.name] if is_part(graph, node) else (node, 0)
+                known.update({node: own} if len(columns) == 1 else {})
     return known
 
 

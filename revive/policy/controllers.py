@@ -17,7 +17,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from revive.data.trajectories import Trajectories
-from revive.nn.ensemble import ridge
+from revive.nn.ensemble import SkipNet, ridge
 from revive.policy.clone import difference
 from revive.policy.policy import Policy
 
@@ -98,8 +98,9 @@ def fit_controller(
     x, y = seen[None], action[None]
     ordered = policy.layout.ordered
     with torch.no_grad():
-        policy.net.last.zero_()
-        if ordered:
+        if isinstance(policy.net, SkipNet):
+            policy.net.last.zero_()
+        if isinstance(policy.net, SkipNet) and ordered:
             weight, bias = ridge(x, y[..., :ordered])
             policy.net.skip.weight.zero_()
             policy.net.skip.weight[..., :ordered], policy.net.skip.bias[..., :ordered] = weight, bias

@@ -11,6 +11,7 @@ from torch import Tensor
 from revive.data.duration import in_time, steps_told
 from revive.data.scaling import robust_scale
 from revive.data.windows import Rows
+from revive.graph.joint import decided_by
 from revive.policy.reward import Reward
 from revive.venv.validation import RolloutError
 from revive.venv.virtual_env import VirtualEnv
@@ -127,7 +128,8 @@ def response(venv: VirtualEnv, rows: Rows, target: str, reward: Reward, within: 
 
     def rewards(windows: dict[str, Tensor], noise: dict[str, Tensor] | None = None) -> Tensor:
         rolled = venv.replay(windows, past, noise)
-        return reward(venv.codec.decode({**rolled, target: data[target]})).nan_to_num(0.0)
+        own = {name: data[name] for name in (target, *decided_by(venv.graph, target)) if name in data}
+        return reward(venv.codec.decode({**rolled, **own})).nan_to_num(0.0)
 
     usual = rewards(data)
     usually = robust_scale(usual[valid].double().cpu().numpy()[:, None])[0]  # a cliff is no measure of noise

@@ -9,6 +9,8 @@ memory (remembering.py): it repeats the logs better than the clone, and what it 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -28,7 +30,7 @@ from revive.policy.intervals import difference
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.remembering import Remembering
-from revive.policy.verdicts import RELEVANT, Imitation
+from revive.policy.venv_verdicts import RELEVANT, Imitation
 from revive.venv.virtual_env import Actor
 
 STEPS = 400  # at most
@@ -37,11 +39,45 @@ OF_ROWS = 0.4  # share of the spread over rows that counts where whole stretches
 FOLLOWED = 0.5  # share of the variance of the logged reward that it must explain
 
 
+@dataclass(frozen=True)
+class Replay:
+    """What the replays came to. found: of the clone, by half. remembered: of a controller with a memory; empty where it
+    was not asked for."""
+
+    found: list[Imitation]
+    clone_at_fault: bool
+    remembered: list[Imitation]
+
+
+def replayed(problem: PolicyProblem) -> Replay:
+    """As many of the replays as it takes to tell whose fault a gap is."""
+    found = imitations(problem)
+    wrong = any(i.is_real for i in found)
+    at_fault = wrong and is_clone_at_fault(problem)
+    return Replay(found, at_fault, remembered(problem) if wrong and not at_fault else [])
+
+
 def imitations(problem: PolicyProblem) -> list[Imitation]:
     """The behaviour policy against the logs in each half, on the same rows."""
     world = world_of(problem)
-    logs = logged(problem.rows, problem.row_reward, problem.venv, world.first, world.horizon)
+    logs = _logged(problem, world)
     return compared(world, play(world, None), logs, problem.reward_spread)
+
+
+def gain_over_logs(problem: PolicyProblem, actor: Actor) -> tuple[EvaluationEnvironment, Tensor]:
+    """By how much an actor earns more in the venvs than the logs did on the same rows: per step, (M, B)."""
+    world = world_of(problem)
+    more, steps = missing(play(world, actor), _logged(problem, world))
+    return world, _per_step(more, steps)
+
+
+def _logged(problem: PolicyProblem, world: EvaluationEnvironment) -> Episodes:
+    return logged(problem.rows, problem.row_reward, problem.venv, world.first, world.horizon)
+
+
+def _per_step(more: Tensor, steps: Tensor) -> Tensor:
+    """Sums (M, B) over so many steps, such that their mean over a member's starts is the mean over its steps."""
+    return more * (steps.shape[1] / steps.sum(1, keepdim=True).clamp_min(1.0))
 
 
 def world_of(problem: PolicyProblem) -> EvaluationEnvironment:
@@ -63,10 +99,7 @@ def compared(
     for half in range(world.venv.halves):
         members = world.venv.members_of(half)
         count = steps[members].sum().clamp_min(1.0)
-        scale = steps[members].shape[1] / steps[members][0].sum().clamp_min(
-            1.0
-        )  # starts are weighted by their steps
-        gap = difference(more[members] * scale, independent(world, half))
+        gap = difference(_per_step(more[members], steps[members]), independent(world, half))
         earned = float(logs.reward[:, members].sum() / count)
         found.append(Imitation(earned, earned + gap.mean, gap, spread))
     return found
@@ -88,7 +121,7 @@ def _first_row(rows: Rows, index: Tensor) -> Tensor:
 def remembered(problem: PolicyProblem) -> list[Imitation]:
     """As `imitations`, of a controller that has a memory."""
     world = world_of(problem)
-    logs = logged(problem.rows, problem.row_reward, problem.venv, world.first, world.horizon)
+    logs = _logged(problem, world)
     actor = Remembering(problem).actor(world.first, problem.generator())
     return compared(world, play(world, actor), logs, problem.reward_spread)
 

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
+from revive.policy.bounds import soft_clip
 from revive.policy.evaluation import EvaluationEnvironment
-from revive.policy.policy import Policy, soft_clip
+from revive.policy.policy import Policy
 from revive.venv.virtual_env import Actor
 
 SLOPES = (-2.0, -1.0, -0.5, -0.25, 0.25, 0.5, 1.0, 2.0)  # spreads of the action per spread of the column

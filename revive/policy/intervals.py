@@ -31,10 +31,6 @@ class Interval:
     high: float
 
     @property
-    def half_width(self) -> float:
-        return (self.high - self.low) / 2.0
-
-    @property
     def is_finite(self) -> bool:
         return math.isfinite(self.low) and math.isfinite(self.high)
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from revive.data.memory import Memory
 from revive.errors import UserError
+from revive.graph.joint import split
 from revive.graph.limits import clipped
 from revive.policy.policy import Policy
 
@@ -41,7 +42,8 @@ def controller(policy: Policy) -> Controller:
         decided = policy(torch.cat(parts, dim=-1)[None])[0]
         physical = policy.codec[policy.target].decode(decided.double()).numpy()
         action = memory.held(clipped(policy.graph.columns(policy.target), physical))
-        memory.advance(seen, {policy.target: action})
-        return {policy.target: action}
+        done = split(policy.graph, policy.target, action)
+        memory.advance(seen, done)
+        return done
 
     return act

@@ -11,36 +11,16 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import acting_graph, apart
 from revive.nn import heads
-from revive.nn.backbones import make_net
 from revive.nn.heads import Outputs
-from revive.venv.graph_models import history_frames
+from revive.policy.bounds import bounded
+from revive.policy.joint_net import net_of
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import Actor, VirtualEnv
-
-SOFTNESS = 0.3  # of the bounds, in model space
-
-
-def soft_clip(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) -> Tensor:
-    """`x` between the bounds, smooth at both, and `x` itself (to 1 % of it) five `softness` away from them.
-
-    A controller that is affine inside its range stays affine, which a tanh over a wide legal range would
-    bend; a gradient remains near the bounds, which a hard clamp would cut. In a narrow range the softness is a
-    tenth of it.
-    """
-    soft = ((high - low) / 10.0).clamp(1e-6, softness)
-    inside = low + soft * (softplus((x - low) / soft) - softplus((x - high) / soft))
-    return torch.minimum(torch.maximum(inside, low), high)  # against rounding far outside
-
-
-def soft_clip_slope(x: Tensor, low: Tensor, high: Tensor, softness: float = SOFTNESS) -> Tensor:
-    """The derivative of `soft_clip`, for the density of what it returns; never quite zero."""
-    soft = ((high - low) / 10.0).clamp(1e-6, softness)
-    return (((x - low) / soft).sigmoid() - ((x - high) / soft).sigmoid()).clamp_min(1e-6)
 
 
 class Policy(nn.Module):
@@ -75,17 +55,7 @@ class Policy(nn.Module):
         self.graph, self.codec, self.target, self.spec, self.copies = graph, codec, target, spec, copies
         self.inputs = graph[target].inputs
         self.layout = codec.layout(target)
-        inputs = sum(codec.width(name) for name in self.inputs)
-        self.net = make_net(
-            spec.backbone,
-            copies,
-            inputs,
-            self.layout.width,
-            hidden=spec.layers,
-            activation=spec.activation,
-            norm=False,
-            frames=history_frames(graph, codec, target),
-        )
+        self.net: nn.Module = net_of(graph, codec, target, spec, copies, low, high)
         self.register_buffer("low", low.clone())
         self.register_buffer("high", high.clone())
         self.register_buffer("noise", torch.tensor(float(noise)))
@@ -101,11 +71,7 @@ class Policy(nn.Module):
 
     def bounded(self, action: Tensor) -> Tensor:
         """(..., width), as `distribution` says it, inside the legal range."""
-        if self.layout.is_plain:
-            return soft_clip(action, self.low, self.high)
-        c = self.layout.continuous
-        bounded = soft_clip(action[..., :c], self.low[:c], self.high[:c])
-        return torch.cat([bounded, action[..., c:]], dim=-1)
+        return bounded(action, self.layout, self.low, self.high)
 
     def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         shape = (*x.shape[:-1], self.layout.width)
@@ -194,16 +160,49 @@ class Policy(nn.Module):
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` needs to make a policy of the same shape."""
-        said = {"graph": self.graph.to_json(), "target": self.target, "network": self.spec.to_json()}
+        parts = [part for part, _ in self.graph[self.target].parts]
+        graph = apart(self.graph) if parts else self.graph
+        said = {"graph": graph.to_json(), "target": parts or self.target, "network": self.spec.to_json()}
         return {**said, **({"repeat": self.repeat} if self.repeat > 1 else {})}
 
     @classmethod
     def from_json(cls, spec: dict[str, Any]) -> Policy:
         """An untrained policy of one copy, for `load_state_dict` to fill."""
-        graph = DecisionGraph.from_json(spec["graph"])
+        graph, target = acting_graph(spec)
         codec, network = Codec.empty(graph), NetworkSpec.from_json(spec["network"])
-        edge = torch.zeros(codec.layout(spec["target"]).ordered)
-        return cls(graph, codec, spec["target"], network, 1, edge, edge, repeat=spec.get("repeat", 1))
+        edge = torch.zeros(codec.layout(target).ordered)
+        return cls(graph, codec, target, network, 1, edge, edge, repeat=spec.get("repeat", 1))
+
+    @classmethod
+    def filled(cls, spec: dict[str, Any], tensors: Mapping[str, Tensor]) -> Policy:
+        """The policy of one copy with these weights, as `stored` gives them."""
+        plain = cls.from_json(spec)
+        parts = [part for part, _ in plain.graph[plain.target].parts]
+        if not parts:
+            plain.load_state_dict(dict(tensors))
+            return plain
+        own = apart(plain.graph)
+        codec = Codec.empty(own)
+        codec.load_state_dict(
+            {k.removeprefix("codec."): v for k, v in tensors.items() if k.startswith("codec.")}
+        )
+        made = cls(
+            plain.graph,
+            codec.for_graph(plain.graph),
+            plain.target,
+            plain.spec,
+            1,
+            tensors["low"],
+            tensors["high"],
+            repeat=plain.repeat,
+        )
+        made.load_state_dict(dict(tensors), strict=False)  # what is joint follows from its parts
+        return made
+
+    def stored(self) -> dict[str, Tensor]:
+        """Its weights for a bundle, which holds the parts of a joint decision alone."""
+        skip = f"codec.nodes.{self.target}." if self.graph[self.target].parts else None
+        return {k: v for k, v in self.state_dict().items() if skip is None or not k.startswith(skip)}
 
 
 def action_range(

@@ -61,8 +61,8 @@ class Paid(NamedTuple):
     earned: Tensor
 
 
-class Rollouts:
-    """Rollouts of a policy's copies in the venvs of their halves, a random member at every step.
+class Copies:
+    """A policy's copies side by side in the venvs of their halves: how many branches, which members, what they pay.
 
     Args:
         problem, policy: what learns in what; the policy has `len(penalties)` variants for each half.
@@ -87,47 +87,69 @@ class Rollouts:
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
         self.measure = penalty_of(problem, measure, policy)
         self.names = [self.measure.name(penalty) for penalty in penalties]
-        self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
         self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)
+        self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
+
+    @property
+    def penalized(self) -> bool:
+        """Whether any variant pays for disagreement."""
+        return bool((self.penalty > 0).any())
 
     def affordable(self, steps: int) -> int:
         """How many times so many steps may be rolled out. Raises UserError where not even once."""
         return self.problem.affordable(self.venv.members * self.branches * (steps + 1))
 
+    def rolled(self, begin: Start, steps: int, actor: Actor) -> dict[str, Tensor]:
+        """Node -> (T, M, B, d), model space; a random member at every step."""
+        return with_random_members(self.venv, begin, (steps, self.branches), actor, self.generator)
+
+    def by_copy(self, series: Tensor) -> Tensor:
+        """(T, M, B) -> (T, P, n)."""
+        return self.policy.by_copy(series.unsqueeze(-1)).squeeze(-1)
+
+    def constrained(self, reward: Tensor, taken: Mapping[str, Tensor], alive: Tensor) -> Tensor:
+        """The reward (h, P, n) less what the steps taken, node -> (h, M, B, d), pay for limits that they break."""
+        if self.multipliers is None:
+            return reward
+        physical = self.policy.codec.decode(taken)
+        self.multipliers.learn(physical, alive)
+        return reward - self.multipliers.charge(physical)
+
+
+class Rollouts:
+    """Rollouts of copies whose learner draws the actions itself."""
+
+    def __init__(self, copies: Copies) -> None:
+        self.copies = copies
+
     @torch.no_grad()
     def roll(self, steps: int, act: Act) -> Rolled:
         """act: what each copy sees (P, n, d) -> its action (P, n, width), in model space; where a decision is due."""
-        policy, begin = self.policy, self.problem.starts.draw(self.branches, steps + 1, self.generator)
+        copies, policy = self.copies, self.copies.policy
+        begin = copies.problem.starts.draw(copies.branches, steps + 1, copies.generator)
 
         def decide(x: Tensor) -> Tensor:
             return policy.by_branch(act(policy.by_copy(x)), len(x))
 
         actor = Actor(policy.target, policy.inputs, decide, policy.graph, policy.codec, policy.repeat)
-        rolled = with_random_members(self.venv, begin, (steps + 1, self.branches), actor, self.generator)
+        rolled = copies.rolled(begin, steps + 1, actor)
         return Rolled({**begin.given, **rolled}, {name: value[:-1] for name, value in rolled.items()})
 
     @torch.no_grad()
     def paid(self, rolled: Rolled, offset: float, worth: Worth) -> Paid:
         """What the steps earn. offset: of the user's reward, taken off before it is scaled. worth: of states."""
-        policy, taken = self.policy, rolled.taken
-        physical = policy.codec.decode(taken)
-        earned = self.problem.reward(physical)  # (h, M, B)
-        alive = self.venv.alive(taken)
+        copies, problem, taken = self.copies, self.copies.problem, rolled.taken
+        earned = problem.reward(copies.policy.codec.decode(taken))  # (h, M, B)
+        alive = copies.venv.alive(taken)
         alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
-        reward = ((earned - offset) / self.problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
-        reward, alive = (self._by_copy(series) for series in (reward, alive))
-        if bool((self.penalty > 0).any()):
+        reward = ((earned - offset) / problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
+        reward, alive = (copies.by_copy(series) for series in (reward, alive))
+        if copies.penalized:
             reward = reward - self._charge(rolled, alive[:-1], worth)
-        if self.multipliers is not None:
-            self.multipliers.learn(physical, alive[:-1])
-            reward = reward - self.multipliers.charge(physical)
-        return Paid(reward, alive, earned.mean())
+        return Paid(copies.constrained(reward, taken, alive[:-1]), alive, earned.mean())
 
     def _charge(self, rolled: Rolled, alive: Tensor, worth: Worth) -> Tensor:
         """What every step pays for the members' disagreement, (h, P, n); nothing on average over a copy's steps."""
-        doubt = self.measure.of(rolled.taken, rolled.later, worth, self.generator)
-        return charge(doubt, self.penalty, alive, self.measure.free)
-
-    def _by_copy(self, series: Tensor) -> Tensor:
-        """(T, M, B) -> (T, P, n)."""
-        return self.policy.by_copy(series.unsqueeze(-1)).squeeze(-1)
+        copies = self.copies
+        doubt = copies.measure.of(rolled.taken, rolled.later, worth, copies.generator)
+        return charge(doubt, copies.penalty, alive, copies.measure.free)

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from revive.nn import heads
-from revive.policy.policy import Policy, soft_clip_slope
+from revive.policy.bounds import soft_clip_slope
+from revive.policy.policy import Policy
 
 STD_RANGE = (-4.0, 0.5)  # of the logarithm of exploration's spread
 ENTROPY = -1.0  # wanted of each ordered dimension, in spreads of the logged action

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from revive.data.codec import Codec
 from revive.data.windows import Rows
+from revive.graph.joint import decided_by
 from revive.nn.heads import Outputs
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.policy import Policy
@@ -98,7 +99,8 @@ def tipping_points(
     known = [
         card for card in cards.cards if card.grade in ("A", "B")
     ]  # else there is no effect to start from
-    mine = [card for card in known if card.node == policy.target and card.rest > 0 and card.moved > 0]
+    decided = decided_by(policy.graph, policy.target)
+    mine = [card for card in known if card.node in decided and card.rest > 0 and card.moved > 0]
     mine.sort(key=lambda card: -card.share)
     found = []
     for card in mine[:MOST]:

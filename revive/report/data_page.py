@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import matplotlib
 import numpy as np
@@ -38,8 +38,11 @@ def data_page(title: str, report: DataReport, graph: DecisionGraph | None, logs:
     if report.columns:
         parts += ["<h2>Columns</h2>", _columns(report)]
     if graph is not None and logs is not None:
-        parts += ["<h2>Histograms</h2>", svg(_histograms(graph, logs))]
-        parts += ["<h2>The longest trajectory</h2>", svg(_trajectory(graph, logs))]
+        drawn = _panels_of(graph, logs, report)
+        parts += ["<h2>Histograms</h2>", _drawn(drawn), svg(_histograms(graph, logs, drawn[0]))]
+        rows = int(logs.lengths.max())
+        first = f", its first {MOST_ROWS} of {rows} rows" if rows > MOST_ROWS else ""
+        parts += [f"<h2>The longest trajectory{first}</h2>", svg(_trajectory(graph, logs, drawn[0]))]
     head = f"<meta charset='utf-8'><title>{html.escape(title)}</title><style>{STYLE}</style>"
     return f"<!doctype html><html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
@@ -61,7 +64,8 @@ def _overview(report: DataReport) -> str:
     trajectories = counted(report.trajectories, "trajectory", "trajectories")
     size = f"{counted(report.rows, 'row')} in {trajectories} of {lengths} rows"
     every = f", a row every {duration(report.step_seconds)}" if report.step_seconds else ""
-    return f"<p>{size + every if report.rows else 'the data could not be read'}. {counts}.</p>"
+    left_out = "".join(f"<p>Not in whole: {html.escape(what)}.</p>" for what in report.left_out)
+    return f"<p>{size + every if report.rows else 'the data could not be read'}. {counts}.</p>{left_out}"
 
 
 def _findings(report: DataReport) -> str:
@@ -100,15 +104,34 @@ def _table(
     return f"{above}<table><tr>{head}</tr>{''.join(lines)}</table>"
 
 
-def _panels_of(graph: DecisionGraph, logs: Trajectories) -> Iterable[tuple[str, int]]:
+def _panels_of(
+    graph: DecisionGraph, logs: Trajectories, report: DataReport
+) -> tuple[list[tuple[str, int]], int]:
+    """The columns to draw, and how many there are: the actions' first, then those that something is said about."""
     shown = [
         n for n in logs.arrays if n in graph.nodes and n not in graph.transitions and not graph[n].history
     ]
-    return [(name, i) for name in shown for i in range(graph[name].width)][:MOST_COLUMNS]
+    columns = [(name, i) for name in shown for i in range(graph[name].width)]
+    if len(columns) <= MOST_COLUMNS:
+        return columns, len(columns)
+    named = {f.where for f in report.findings} | {place for p in report.proposals for place in p.columns}
+    notable = [f"{name}.{graph.columns(name)[i].name}" in named for name, i in columns]
+    rank = [
+        0 if name in graph.decisions else 1 if said else 2
+        for (name, _), said in zip(columns, notable, strict=True)
+    ]
+    first = sorted(sorted(range(len(columns)), key=rank.__getitem__)[:MOST_COLUMNS])
+    return [columns[place] for place in first], len(columns)
 
 
-def _histograms(graph: DecisionGraph, logs: Trajectories) -> Figure:
-    panels = list(_panels_of(graph, logs))
+def _drawn(drawn: tuple[list[tuple[str, int]], int]) -> str:
+    """Which columns the pictures leave out."""
+    panels, count = drawn
+    said = f"{len(panels)} of {count} columns: the actions, those with a finding or a proposal, then the first others."
+    return f"<p>{said}</p>" if count > len(panels) else ""
+
+
+def _histograms(graph: DecisionGraph, logs: Trajectories, panels: Sequence[tuple[str, int]]) -> Figure:
     figure, axes = figures.panels(len(panels), width=11, height=2.0, columns=4)
     for axis, (name, i) in zip(axes, panels, strict=True):
         values = logs.arrays[name][:, i]
@@ -118,8 +141,7 @@ def _histograms(graph: DecisionGraph, logs: Trajectories) -> Figure:
     return figure
 
 
-def _trajectory(graph: DecisionGraph, logs: Trajectories) -> Figure:
-    panels = list(_panels_of(graph, logs))
+def _trajectory(graph: DecisionGraph, logs: Trajectories, panels: Sequence[tuple[str, int]]) -> Figure:
     longest = int(logs.lengths.argmax())
     start = int(logs.starts[longest])
     stop = min(int(logs.ends[longest]), start + MOST_ROWS)

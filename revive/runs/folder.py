@@ -34,7 +34,6 @@ from revive.runs.stops import RunInterrupted, is_interrupt
 from revive.versions import device, versions
 
 State = Literal["running", "finished", "interrupted", "failed"]
-Resume = Literal["auto", "fresh"]
 STATE, CONFIG = "state.json", "config.yaml"
 _ERROR_LENGTH = 4000
 

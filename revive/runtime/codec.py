@@ -9,6 +9,7 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from revive.data.joint import places
 from revive.data.layout import Layout
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
@@ -108,6 +109,25 @@ class NodeCodec:
         self.order = sorted(range(len(columns)), key=lambda i: _KINDS[columns[i].type])
         numbers = count()
         self.parts = [_part(columns[i], tensors, numbers) for i in self.order]
+        self._place()
+
+    @classmethod
+    def joined(cls, parts: Sequence[NodeCodec]) -> NodeCodec:
+        """The codec of a node that has the columns of all parts, each of them as its part has it."""
+        made = cls.__new__(cls)
+        columns = [column for part in parts for column in part.columns]
+        made.columns, made.layout = tuple(columns), Layout.of(columns)
+        made.order = sorted(range(len(columns)), key=lambda i: _KINDS[columns[i].type])
+        own = [part.parts[part.order.index(i)] for part in parts for i in range(len(part.columns))]
+        made.parts = [own[i] for i in made.order]
+        made.center, made.scale = np.empty(made.layout.width), np.empty(made.layout.width)
+        for part, index in zip(parts, places([part.columns for part in parts]), strict=True):
+            made.center[index], made.scale[index] = part.center, part.scale
+        made._place()
+        return made
+
+    def _place(self) -> None:
+        """Where the columns lie in model space."""
         stops = np.cumsum([part.width for part in self.parts]).tolist()
         self.slices = [slice(stop - part.width, stop) for part, stop in zip(self.parts, stops, strict=True)]
         in_order = self.order == sorted(self.order)
@@ -154,6 +174,8 @@ def _part(column: Column, tensors: Mapping[str, Array], numbers: Iterator[int]) 
 def codec_of(graph: DecisionGraph, node: str, tensors: Mapping[str, np.ndarray]) -> NodeCodec:
     """The codec of a node out of the tensors of a bundle."""
     owner = graph.source_of(node)
+    if parts := graph[owner].parts:
+        return NodeCodec.joined([codec_of(graph, part, tensors) for part, _ in parts])
     own = {k: np.array(v, dtype=np.float64) for k, v in below(f"codec.nodes.{owner}.", tensors).items()}
     return NodeCodec(graph.columns(owner), own)
 

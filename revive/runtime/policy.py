@@ -10,14 +10,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from revive.bundles.opened import Bundle
-from revive.data.layout import Frames
 from revive.data.memory import Memory
 from revive.errors import Problem, Problems, UserError, nearest
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import decided_by, split
 from revive.graph.limits import limits
-from revive.runtime.codec import Array, NodeCodec, below, codec_of, to_level
+from revive.runtime.codec import Array, NodeCodec, below, codec_of
 from revive.runtime.envelope import Envelope
 from revive.runtime.frames import framed, is_frame, nodes_of
+from revive.runtime.joint import JointNetwork, frames_of, likeliest
 from revive.runtime.network import Bounds, Network
 from revive.runtime.session import Session
 
@@ -37,7 +38,7 @@ def load_policy(path: str | Path, *, accept_failed_gate: bool = False) -> Policy
 def policy_of(bundle: Bundle) -> Policy:
     """The policy of an opened bundle. Raises UserError where it cannot act."""
     spec = bundle.spec
-    policy = Policy(bundle.graph, spec["target"], spec["network"]["activation"], bundle.tensors())
+    policy = Policy(bundle.graph, bundle.target, spec["network"]["activation"], bundle.tensors())
     with np.errstate(all="ignore"):
         action = policy.decide(np.zeros((1, policy.width)))
     if not np.isfinite(action).all():
@@ -54,20 +55,25 @@ def policy_of(bundle: Bundle) -> Policy:
 class Policy:
     """From what a policy sees to what it does.
 
-    `inputs` are the nodes that it needs, `target` is the node that it decides, `width` the number of model-space
-    inputs. `envelope` says what was logged of what it sees; None where the bundle does not know. A decision holds for
-    `repeat` steps in sessions and in C; `act` decides whenever it is asked.
+    `inputs` are the nodes that it needs, `target` is the node that it decides, `decided` that one, or the nodes of
+    which `target` is the joint decision; `width` the number of model-space inputs. `envelope` says what was logged of
+    what it sees; None where the bundle does not know. A decision holds for `repeat` steps in sessions and in C; `act`
+    decides whenever it is asked.
     """
 
     def __init__(
         self, graph: DecisionGraph, target: str, activation: str, tensors: Mapping[str, np.ndarray]
     ) -> None:
         self.graph, self.target, self.inputs = graph, target, graph[target].inputs
-        self.codecs = {name: codec_of(graph, name, tensors) for name in (target, *self.inputs)}
-        self.network = Network(below("net.", tensors), activation, self._frames())
+        self.decided = decided_by(graph, target)
+        own = (target, *self.decided, *self.inputs)
+        self.codecs = {name: codec_of(graph, name, tensors) for name in dict.fromkeys(own)}
+        self.networks = self._networks(activation, tensors)
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
-        self.width = self.network.skip.shape[0]
+        self.width = sum(
+            graph[n].width // len(c.columns) * c.layout.width for n in self.inputs for c in (self.codecs[n],)
+        )
         self.least, self.most = limits(graph.columns(target))
         self.envelope: Envelope | None = None
         self.repeat = 1
@@ -79,20 +85,26 @@ class Policy:
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
 
-    def _frames(self) -> list[Frames]:
-        """The histories among the inputs, in model space."""
-        found, start = [], 0
-        for name in self.inputs:
-            codec = self.codecs[name]
-            count, width = self.graph[name].width // len(codec.columns), codec.layout.width
-            found += [Frames(start, count, width)] if count > 1 else []
-            start += count * width
-        return found
+    def _networks(self, activation: str, tensors: Mapping[str, np.ndarray]) -> Network | JointNetwork:
+        if len(self.decided) > 1:
+            return JointNetwork.of(self.graph, self.target, activation, tensors, self.codecs)
+        return Network(below("net.", tensors), activation, frames_of(self.graph, self.target, self.codecs))
+
+    @property
+    def network(self) -> Network:
+        """Of a policy of one node. Raises UserError for one of several nodes, which has a network for each."""
+        if isinstance(self.networks, JointNetwork):
+            what = (
+                f"this policy decides several nodes, each by a network of its own: {', '.join(self.decided)}"
+            )
+            remedy = "export it as C99, use it in Python (revive.load_policy, revive.runtime.load_policy), or serve it"
+            raise UserError(Problem(what, remedy=remedy))
+        return self.networks
 
     def act(self, observation: Any) -> Any:
-        """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}.
+        """node -> (B, d) or (d,), in physical units; returns the same of what is decided.
 
-        A frame (pandas, polars) with a column of each name is answered by one of the target's columns.
+        A frame (pandas, polars) with a column of each name is answered by one of the decided columns.
         Nodes that the policy does not see are ignored. Raises UserError for missing nodes, wrong shapes and
         values that are not finite.
         """
@@ -110,8 +122,8 @@ class Policy:
         x = parts[0] if len(parts) == 1 else self._joined(parts, observation)
         if not np.isfinite(x).all():
             raise self._refused(observation)
-        action = self.decided(x[None] if single else x)
-        return {self.target: action[0] if single else action}
+        action = self.answer(x[None] if single else x)
+        return split(self.graph, self.target, action[0] if single else action)
 
     def _joined(self, parts: list[Array], observation: Mapping[str, ArrayLike]) -> Array:
         try:
@@ -119,7 +131,7 @@ class Policy:
         except ValueError:
             raise self._refused(observation) from None
 
-    def decided(self, x: Array) -> Array:
+    def answer(self, x: Array) -> Array:
         """(B, all columns of the inputs, side by side) -> (B, d), both physical; declared limits are hard."""
         action = self.codecs[self.target].decode(self.decide(self.encode(x)))
         return np.minimum(np.maximum(action, self.least), self.most)
@@ -134,17 +146,7 @@ class Policy:
 
     def decide(self, z: Array) -> Array:
         """(B, width) -> the likeliest action inside its bounds, (B, dimensions), both in model space."""
-        out, layout = self.network(z), self.layout
-        if layout.is_plain:
-            return self.bounds(out)
-        action = np.empty_like(out)
-        action[:, : layout.ordered] = self.bounds(out[:, : layout.ordered])
-        for i, levels in enumerate(layout.levels, layout.continuous):
-            action[:, i] = to_level(out[:, i], levels)
-        for start, stop in layout.blocks:
-            hard = out[:, start:stop].argmax(-1)[:, None] == np.arange(stop - start)
-            action[:, start:stop] = hard
-        return action
+        return likeliest(self.networks(z), self.layout, self.bounds)
 
     def _refused(self, observation: Mapping[str, ArrayLike]) -> UserError:
         """Everything that is wrong with an observation."""
@@ -206,4 +208,4 @@ class Policy:
         return codec.decode(np.zeros((1, codec.layout.width)))[0]
 
     def __repr__(self) -> str:
-        return f"Policy({self.target} <- {', '.join(self.inputs)})"
+        return f"Policy({', '.join(self.decided)} <- {', '.join(self.inputs)})"

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from revive.data.memory import Array, Memory
 from revive.errors import Problem, UserError, nearest, suggestion
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import decided_by, side_by_side, split
 from revive.runtime.frames import framed, is_frame, nodes_in, nodes_of
 
 Act = Callable[[Mapping[str, ArrayLike]], Mapping[str, Any]]
@@ -36,7 +37,7 @@ class Session:
             raise UserError(Problem(f"is {plants}, but there is at least one plant", place="plants"))
         self._act, self.memory, self._graph = act, memory, graph
         self.target, self.plants = target, plants
-        self.seen = memory.shown(target)
+        self.seen, self.decided = memory.shown(target), decided_by(graph, target)
         self._before = before
         if plants is not None:
             self.reset(before=before)
@@ -50,13 +51,14 @@ class Session:
         """
         arrays, single = self._shown(seen)
         full = self.memory.complete(arrays)
-        action = self.memory.held(np.asarray(self._act(full)[self.target]))
-        self.memory.advance(arrays, {self.target: action})
+        action = self.memory.held(side_by_side(self._graph, self.target, self._act(full)))
+        done = split(self._graph, self.target, action)
+        self.memory.advance(arrays, done)
         if is_frame(seen):
-            return framed(seen, {self.target: action}, self._graph)
-        action = action[0] if single else action
+            return framed(seen, done, self._graph)
+        done = split(self._graph, self.target, action[0] if single else action)
         like = next((value for value in seen.values() if hasattr(value, "new_tensor")), None)
-        return {self.target: action if like is None else like.new_tensor(action)}
+        return done if like is None else {name: like.new_tensor(value) for name, value in done.items()}
 
     __call__ = act
 
@@ -67,10 +69,10 @@ class Session:
         time before, this action stands for it. Raises UserError as `act` does.
         """
         arrays, _ = self._shown(seen)  # first: it may say how many plants there are
-        given = nodes_of(action, [self.target], self._graph)
-        if self.target not in given:
-            raise UserError(Problem(f"node '{self.target}' is missing", place="action"))
-        done = {self.target: self._array(self.target, given[self.target])}
+        given = nodes_of(action, self.decided, self._graph)
+        if missing := [name for name in self.decided if name not in given]:
+            raise UserError(Problem(f"node '{missing[0]}' is missing", place="action"))
+        done = {name: self._array(name, given[name]) for name in self.decided}
         self.memory.complete(arrays, done)
         self.memory.advance(arrays, done)
 
@@ -175,7 +177,7 @@ class Session:
 
     def __repr__(self) -> str:
         count = "any number of" if self.plants is None else self.plants
-        return f"Session({self.target} <- {', '.join(self.seen)}; {count} plants)"
+        return f"Session({', '.join(self.decided)} <- {', '.join(self.seen)}; {count} plants)"
 
 
 def _numbers(value: Any, place: str) -> Array:

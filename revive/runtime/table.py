@@ -18,6 +18,7 @@ from revive.bundles.opened import Bundle
 from revive.errors import Problems, suggestion
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import side_by_side
 from revive.graph.limits import limits
 from revive.runtime.codec import codec_of
 from revive.runtime.policy import Policy
@@ -141,7 +142,8 @@ class PolicyTable:
 
     def __call__(self, table: Any) -> dict[str, Array]:
         """Column -> (N,). Raises UserError as `Inputs.read` does."""
-        action = self.policy.act(self.inputs.read(table))[self.policy.target]
+        policy = self.policy
+        action = side_by_side(policy.graph, policy.target, policy.act(self.inputs.read(table)))
         return {field.name: action[:, i] for i, field in enumerate(self.outputs)}
 
 
@@ -169,7 +171,7 @@ def of_bundle(bundle: Bundle) -> tuple[Inputs, tuple[Field, ...]]:
     graph = bundle.graph
     if bundle.kind == "venv":
         return venv_inputs(graph), tuple(chain(*venv_outputs(graph).values()))
-    target = bundle.spec["target"]
+    target = bundle.target
     return Inputs(graph, graph[target].inputs), tuple(Field(c.name, c) for c in graph.columns(target))
 
 

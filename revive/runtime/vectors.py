@@ -21,7 +21,7 @@ def test_vector(policy: Policy) -> tuple[Array, Array]:
         z = rng.normal(size=(_ROWS, frames * codec.layout.width))
         parts.append(codec.decode(z))
     full = np.concatenate(parts, axis=1)
-    return full, policy.decided(full)
+    return full, policy.answer(full)
 
 
 def span_of(policy: Policy) -> Array:

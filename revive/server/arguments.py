@@ -101,9 +101,7 @@ def _named(named: Mapping[str, Any]) -> Translation:
         found.values["tuning.initial_state"] = plain
     targets = [part.strip() for part in (named["target_policy_name"] or "").split(",") if part.strip()]
     if targets:
-        found.values["policy.target"] = targets[0]
-    if len(targets) > 1:
-        found.remarks.append(f"target_policy_name: one policy is learned at a time, that of '{targets[0]}'")
+        found.values["policy.target"] = targets if len(targets) > 1 else targets[0]
     return found
 
 

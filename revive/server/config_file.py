@@ -8,7 +8,7 @@ from typing import Any
 
 from revive.errors import Problem, Problems, UserError
 
-# What REVIVE writes into every config is no wish; of its base_config everything counts.
+# What REVIVE writes into every config is no wish; of its base_config all but these counts.
 USUAL: dict[str, tuple[Any, ...]] = {
     "bc_lr": (1e-3,), "bc_weight_decay": (1e-4,), "weight_decay": (1e-4,), "revive_batch_size": (1024,),
     "g_lr": (4e-5, 1e-4), "transition_activation": ("leakyrelu",), "policy_activation": ("leakyrelu",),
@@ -22,8 +22,10 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "mae_reward_weight": (0.25,), "matcher_loss_high": (1.2,), "matcher_loss_low": (0.3,), "ppo_epsilon": (0.2,),
     "history_matcher_num": (0,), "history_matcher_save_epochs": (100,), "matcher_hidden_features": (256,),
     "matcher_hidden_layers": (4,), "policy_backbone": ("res",), "transition_backbone": ("res",),
+    "matcher_type": ("res",),
     "policy_normalization": (None, "None", "ln"), "transition_normalization": (None, "None", "ln"),
-    "td3_steps_per_epoch": (10,),
+    "td3_steps_per_epoch": (10,), "transition_mode": ("global",), "generator_type": ("res",),
+    "generator_sup_cof": (0,),
     "gae_gamma": (0.99,), "gae_lambda": (0.95,), "gamma": (0.99,), "polyak": (0.99, 0.995), "batch_ratio": (1.0,),
 }  # fmt: skip
 USUAL_RANGES: dict[str, tuple[tuple[Any, ...], ...]] = {

@@ -1,37 +1,42 @@
 """REVIVE's parameter names: what they are called here, or why they have no counterpart.
 
-An entry is the dotted key of ours; a `Why`; or a function of the value that gives keys and values, or a `Why`. Names
-that mean another thing in the venv's algorithm than in the policy's stand in a table of their own.
+Names that mean another thing in the venv's algorithm than in the policy's stand in a table of their own; those of a
+learner are in `learners` and `venv_learners`. The page docs/server.md is written from all of these by `name_page`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from revive.errors import Problem, UserError
+from revive.server.entries import (
+    AS_HERE,
+    NODE_ACTIVATIONS,
+    Entry,
+    Section,
+    Turned,
+    Why,
+    above,
+    activation,
+    choice,
+    only,
+    some,
+)
 
-
-@dataclass(frozen=True)
-class Why:
-    """Why a name has no counterpart, or none for its value; a clause."""
-
-    reason: str
-
-
-Section = Literal["base", "venv", "policy"]
 LEARNERS = ("ppo", "sac", "auto", "first_order", "td3_bc", "iql", "awac", "edac", "clones")
 """Learners of the policy: REVIVE's two by its names, then those that it does not have."""
-Entry = str | Why | Callable[[Any], "dict[str, Any] | Why"]
+LOOKS_BACK = 16
+"""Steps that a recurrent network looks back where nobody says how many: nothing hidden is carried along here."""
 
-ADVERSARIAL = Why("no matcher judges the venv: it is fitted by likelihood and then through rollouts")
+ADVERSARIAL = Why(
+    "no matcher judges this venv, it is fitted by likelihood and, with venv=multi_step, through rollouts; "
+    "venv_algo=revive_p has the game"
+)
 DOUBT = Why(
     "where policies are compared, a standard deviation over the members is taken off their gain, and more for what "
     "the members disagree about more than about the logs' controller"
 )
-SHAPE = Why("every network is a linear map plus a small network; its size is network.hidden")
-RECURRENT = Why("there are no recurrent networks; write history: k at a node of the description")
+SHAPE = Why("every network is a linear map plus a network: venv.network.backbone, policy.network.backbone")
+RECURRENT = Why("a unit is as wide as the first entry of venv.network.hidden")
 ALWAYS = Why("always done")
 CPU = Why("everything runs on the CPU: the networks are small, and a trial has cpus_per_trial of them")
 DRAWN = Why("pictures are drawn once, at the end, and lie in the folder figures of the run")
@@ -47,27 +52,6 @@ def _curriculum(horizon: Any) -> dict[str, Any]:
     return {"venv.learner.curriculum": [*stages, [last, 50]] if last > 1 else []}
 
 
-def _only(usual: Any, why: str) -> Callable[[Any], dict[str, Any] | Why]:
-    """What is done here anyway, where the value is `usual`."""
-    names = usual if isinstance(usual, tuple) else (usual,)
-    return lambda value: {} if value in names else Why(why)
-
-
-def above(least: int, key: str, why: str) -> Callable[[Any], dict[str, Any] | Why]:
-    """The key, where the value is larger than `least`."""
-    return lambda value: {key: int(value)} if value is not None and int(value) > least else Why(why)
-
-
-def _choice(name: str, key: str, values: Mapping[Any, Any]) -> Callable[[Any], dict[str, Any]]:
-    def chosen(value: Any) -> dict[str, Any]:
-        if value not in values:
-            options = ", ".join(str(option) for option in values)
-            raise UserError(Problem(f"is {value!r}", place=name, remedy=f"possible: {options}"))
-        return {key: values[value]}
-
-    return chosen
-
-
 def _kept(value: Any) -> dict[str, Any] | Why:
     if int(value) <= 1:
         return Why("there is always an ensemble: venv.keep members of each half")
@@ -78,59 +62,44 @@ def _parallel(value: Any) -> dict[str, Any]:
     return {"search.concurrency": None if value in (None, "auto") else int(value)}
 
 
-def activation(key: str) -> Callable[[Any], dict[str, Any] | Why]:
-    ours = {"relu": "relu", "tanh": "tanh", "gelu": "gelu", "swish": "silu"}
-    why = Why(f"of the activations here are silu, tanh, relu and gelu: {key}")
-    return lambda value: {key: ours[value]} if value in ours else why
+_BACKBONES = {"mlp": "mlp", "res": "residual", "transformer": "transformer", "ft_transformer": "transformer"}
+_RECURRENT = {"gru": "gru", "contextual_gru": "gru", "lstm": "lstm", "contextual_lstm": "lstm"}
 
 
 def _backbone(value: Any) -> dict[str, Any] | Why:
-    ours = {
-        "mlp": "mlp",
-        "res": "residual",
-        "gru": "gru",
-        "lstm": "lstm",
-        "contextual_gru": "gru",
-        "transformer": "transformer",
-    }
-    ours["ft_transformer"] = "transformer"
-    known = ", ".join(sorted(set(ours.values())))
-    return (
-        {"venv.network.backbone": ours[value]} if value in ours else Why(f"of the backbones here are {known}")
-    )
+    key = "venv.network.backbone"
+    if value in _RECURRENT:
+        return {key: _RECURRENT[value], "venv.history": LOOKS_BACK}
+    known = ", ".join(sorted({*_BACKBONES.values(), *_RECURRENT.values()}))
+    return {key: _BACKBONES[value]} if value in _BACKBONES else Why(f"of the backbones here are {known}")
 
 
 def _norm(value: Any) -> dict[str, Any] | Why:
     if value in (None, "None", False):
         return {}
-    return (
-        {"venv.network.norm": "layer"}
-        if value == "ln"
-        else Why("layers are normalised by row, never by batch")
-    )
+    return {"venv.network.norm": "layer"} if value == "ln" else _NO_BATCHES
 
 
-def _head(value: Any) -> dict[str, Any] | Why:
-    ours = {"normal": "normal", "gmm": "mixture"}
-    return (
-        {"venv.network.head": ours[value]}
-        if value in ours
-        else Why("the heads are listed in docs/learners.md")
-    )
+def _mode(value: Any) -> dict[str, Any] | Why:
+    if value == "transition":
+        return {"venv.learner.curriculum": [], "venv.learner.filter_updates": 0}
+    return {} if value == "trajectory" else Why("single rows first, then windows: venv.learner.curriculum")
 
 
-def _node_activation(value: Any) -> dict[str, Any] | Why:
-    more = {"leakyrelu": "leaky_relu", "elu": "elu", "sigmoid": "sigmoid"}
-    key = "venv.network.activation"
-    return {key: more[value]} if value in more else activation(key)(value)
-
-
+_BACKBONE = Turned(
+    _backbone,
+    "`venv.network.backbone`: `mlp`, `res` -> `residual`, `transformer`, `ft_transformer` -> `transformer`, and with "
+    f"`venv.history={LOOKS_BACK}` `gru`, `lstm`, `contextual_gru`, `contextual_lstm`; of one node: `venv.nodes`",
+)
+_NO_BATCHES = Why("layers are normalised by row, never by batch")
+_NORM = Turned(_norm, f"`venv.network.norm`: `ln` -> `layer`; `None`: {AS_HERE}", _NO_BATCHES)
 _SAMPLERS = {
     name: f"revive.search.samplers.{sampler}Sampler"
     for name, sampler in (("zoopt", "Optuna"), ("bayes", "Optuna"), ("random", "Random"), ("grid", "Grid"))
 }
-_METRICS = {name: {"search.venv_metric": "held_out_error"} for name in ("mae", "rollout_mae")}
-_NO_METRIC = Why("trials are compared by a rollout error in mean absolute terms: search.venv_metric")
+_SAMPLED = "`search.sampler`: Optuna's for `zoopt` and `bayes`, `random`, `grid`"
+_METRICS = dict.fromkeys(("mae", "rollout_mae"), "held_out_error")
+_NO_METRIC = "trials are compared by a rollout error in mean absolute terms"
 _IMAGES = ("histogram_log_frequency", "rollout_plt_frequency", "plt_response_curve", "rollout_dataset_mode")
 
 BASE: dict[str, Entry] = {
@@ -138,61 +107,74 @@ BASE: dict[str, Entry] = {
     "global_seed": "seed",
     "val_split_ratio": "dataset.split.validation",
     "val_split_mode": "dataset.split.mode",
-    "ignore_check": lambda value: {"dataset.ignore_check": bool(value)},
+    "ignore_check": Turned(lambda value: {"dataset.ignore_check": bool(value)}, "`dataset.ignore_check`"),
     "data_workers": Why("the whole data set is preloaded; there are no loader processes"),
-    "venv_train_dataset_mode": Why("first single rows, then windows: venv.learner.curriculum"),
+    "venv_train_dataset_mode": Turned(
+        _mode,
+        f"`trajectory`: {AS_HERE}; `transition`: `venv.learner.curriculum` and `filter_updates` without stages",
+    ),
     # nodes
-    "continuous_distribution_type": _head,
-    "discrete_distribution_type": _only("discrete_logistic", "discrete columns are discretised logistics"),
-    "category_distribution_type": _only("onehot", "category columns are one of their values"),
-    "conditioned_std": lambda value: {"venv.network.std": "conditioned" if value else "constant"},
+    "continuous_distribution_type": some(
+        "venv.network.head",
+        {"normal": "normal", "gmm": "mixture"},
+        "the heads are listed in docs/learners.md",
+    ),
+    "discrete_distribution_type": only("discrete_logistic", "discrete columns are discretised logistics"),
+    "category_distribution_type": only("onehot", "category columns are one of their values"),
+    "conditioned_std": Turned(
+        lambda value: {"venv.network.std": "conditioned" if value else "constant"},
+        "`venv.network.std`: true -> `conditioned`, false -> `constant`",
+    ),
     "mixture": "venv.network.components",
     "use_time_step_embed": Why("the step counter enters as one scaled number"),
     "time_step_embed_size": Why("the step counter enters as one scaled number"),
     "use_traj_id_embed": Why("how the number of a trajectory enters is up to its columns in the description"),
-    "transition_mode": _only(
-        "local",
-        "a change is predicted where the state lasts; else set venv.network.transition",
+    "transition_mode": choice(
+        "transition_mode", "venv.network.transition", {"local": "residual", "global": "absolute"}
     ),
     # venv
-    "venv_rollout_horizon": _curriculum,
+    "venv_rollout_horizon": Turned(_curriculum, "`venv.learner.curriculum`: steps of its last stage"),
     "venv_gpus_per_worker": CPU,
-    "venv_metric": lambda value: _METRICS.get(str(value), _NO_METRIC),
-    "venv_algo": Why("it is read before all others: see venv_learners"),
+    "venv_metric": some("search.venv_metric", _METRICS, _NO_METRIC),
+    "venv_algo": Turned(lambda value: {}, "the learner: the first table of this section"),
     "save_start_epoch": Why("members are judged at the end of every stage of their training"),
-    "num_venv_store": _kept,
+    "num_venv_store": Turned(
+        _kept, "`venv.keep`, and `venv.members` two more; 1: none, there is always an ensemble"
+    ),
     "num_venv_in_use": Why("a policy is learned in all members that venv.keep leaves"),
     **dict.fromkeys(("nll_test", "mae_test", "mse_test", "wdist_test"), JUDGED),
-    "save_by_node": _only(False, "a member is chosen as a whole"),
+    "save_by_node": only(False, "a member is chosen as a whole"),
     **dict.fromkeys(_IMAGES, DRAWN),
     "venv_save_frequency": Why("a trial leaves one checkpoint to go on from, and one model"),
-    "bc_loss": _only(("nll", "log_prob"), "write loss_type: mae or mse at the node in the description"),
+    "bc_loss": only(("nll", "log_prob"), "write loss_type: mae or mse at the node in the description"),
     "controller_weight": Why("its meaning is not documented"),
     # policy
     "policy_gpus_per_worker": CPU,
-    "task": _only(None, "a ground truth is a Python file: simulator=FILE"),
-    "behavioral_policy_init": _only(True, "the policy always starts as a clone of the behaviour policy"),
+    "task": only(None, "a ground truth is a Python file: simulator=FILE"),
+    "behavioral_policy_init": only(True, "the policy always starts as a clone of the behaviour policy"),
     "policy_algo": "policy",
-    "test_gamma": _only(1.0, "policies are compared by their mean reward per step"),
+    "test_gamma": only(1.0, "policies are compared by their mean reward per step"),
     "test_horizon": "policy.evaluation.horizon",
-    "deterministic_test": _only(True, "policies are compared without noise of their own"),
-    "policy_double_validation": _only(True, "every policy is judged in the other half's venv"),
-    "real_env_test_frequency": _only(0, "a ground truth, simulator=FILE, scores the finished policy"),
-    "fqe_test_frequency": Why("policies are not evaluated off-policy while they are learned"),
-    "action_steps": _only(1, "every action lasts one step of the logs"),
+    "deterministic_test": only(True, "policies are compared without noise of their own"),
+    "policy_double_validation": only(True, "every policy is judged in the other half's venv"),
+    "real_env_test_frequency": only(0, "a ground truth, simulator=FILE, scores the finished policy"),
+    "fqe_test_frequency": Why(
+        "the finished policy always is evaluated so, policy.evaluation.fqe; none is while it is learned"
+    ),
+    "action_steps": "policy.action_repeat",
     # parameter tuning
-    "parameter_tuning_algorithm": _choice(
+    "parameter_tuning_algorithm": choice(
         "parameter_tuning_algorithm", "tuning", {"zoopt": "auto", "random": "random"}
     ),
     "parameter_tuning_budget": "tuning.budget",
     "parameter_tuning_rollout_horizon": "tuning.horizon",
     # machine and search
-    "use_gpu": _only((False, None, "auto"), CPU.reason),
-    "use_fp16": _only(False, "networks this small gain nothing from half precision"),
-    "parallel_num": _parallel,
-    "workers_per_trial": _only(1, "a trial trains in one process"),
-    "venv_search_algo": _choice("venv_search_algo", "search.sampler", _SAMPLERS),
-    "policy_search_algo": _choice("policy_search_algo", "search.sampler", _SAMPLERS),
+    "use_gpu": only((False, None, "auto"), CPU.reason),
+    "use_fp16": only(False, "networks this small gain nothing from half precision"),
+    "parallel_num": Turned(_parallel, "`search.concurrency`"),
+    "workers_per_trial": only(1, "a trial trains in one process"),
+    "venv_search_algo": choice("venv_search_algo", "search.sampler", _SAMPLERS, _SAMPLED),
+    "policy_search_algo": choice("policy_search_algo", "search.sampler", _SAMPLERS, _SAMPLED),
     "train_venv_trials": "search.venv_trials",
     "train_policy_trials": "search.policy_trials",
     "global_checkpoint_period": Why("every trial leaves checkpoints as it goes"),
@@ -211,23 +193,25 @@ VENV: dict[str, Entry] = {
     "weight_decay": "venv.learner.weight_decay",
     "revive_batch_size": "venv.learner.window_batch",
     "g_lr": "venv.learner.multi_step_lr",
-    "transition_activation": _node_activation,
-    **dict.fromkeys(("policy_backbone", "transition_backbone"), _backbone),
-    **dict.fromkeys(("policy_normalization", "transition_normalization"), _norm),
-    "policy_activation": Why("the nodes of a venv share venv.network.activation"),
+    **dict.fromkeys(
+        ("policy_activation", "transition_activation"), activation("venv.network.activation", NODE_ACTIVATIONS)
+    ),
+    **dict.fromkeys(("policy_backbone", "transition_backbone", "generator_type"), _BACKBONE),
+    **dict.fromkeys(("policy_normalization", "transition_normalization"), _NORM),
     "bc_horizon": Why("the one-step stage learns from single rows; later stages from windows"),
     "lr_decay": Why("the step size falls as a cosine within every stage"),
-    "loss_type": _only(("log_prob", "nll"), "write loss_type: mae or mse at the node in the description"),
+    "loss_type": only(("log_prob", "nll"), "write loss_type: mae or mse at the node in the description"),
     "bc_steps": Why("the one-step stage learns from single rows; later stages from windows"),
     "fix_std": Why("rollouts in training take the likeliest values, without noise"),
     "bc_l2_coef": "venv.learner.weight_decay",
-    "logstd_loss_coef": Why("the noise is one number per column, fitted on held-out rows"),
-    "logvar_loss_coef": Why("the noise is one number per column, fitted on held-out rows"),
+    "logstd_loss_coef": Why("nothing holds the noise: it is fitted to residuals on held-out rows"),
+    "logvar_loss_coef": Why("nothing holds the noise: it is fitted to residuals on held-out rows"),
     "buffer_size": ADVERSARIAL,
     **dict.fromkeys(("revive_epoch", "mail_epoch"), EPOCHS),
-    **dict.fromkeys(("rnn_hidden_features", "window_size", "birnn"), RECURRENT),
-    **dict.fromkeys(
-        ("policy_node_embed", "transition_node_embed", "generator_type"), SHAPE),
+    "rnn_hidden_features": RECURRENT,
+    "window_size": above(1, "venv.history", "a recurrent network looks back venv.history steps, not to the beginning"),
+    "birnn": Why("a recurrent network reads its frames once, oldest first"),
+    **dict.fromkeys(("policy_node_embed", "transition_node_embed"), Why("its meaning is not documented")),
     **dict.fromkeys(
         ("fintune", "finetune_fre", "matcher_pretrain_epoch", "matching_nodes", "matching_fit_nodes",
          "matcher_hidden_features", "matcher_hidden_layers", "matcher_activation", "matcher_normalization",

@@ -9,8 +9,9 @@ from typing import Any
 from revive.config.settings import Settings
 from revive.errors import Problem, Problems, UserError, nearest, suggestion
 from revive.server.config_file import USUAL, USUAL_RANGES, described, domain
+from revive.server.entries import Entry, Section, Why
 from revive.server.learners import USUAL_LEARNER, networks, tables
-from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, LEARNERS, Entry, Section, Why
+from revive.server.names import ABBREVIATIONS, FEATURES, LAYERS, LEARNERS
 from revive.server.venv_learners import READ_AS_USUAL, USUAL_VENV, learner_of, read_as_usual
 
 _ALGORITHMS = ("venv_algo_config", "policy_algo_config")
@@ -68,9 +69,7 @@ def translate(
     widths = {}
     known = {name: table for name, table in tables(learner, venv).items() if section in (None, name)}
     wide = {name: sizes for name, sizes in networks(learner, venv).items() if section in (None, name)}
-    for name, value in sorted(
-        _named(values), key=lambda pair: pair[0] == "venv_algo"
-    ):  # whatever the horizon
+    for name, value in sorted(_named(values), key=_rank):
         entries = [table[name] for table in known.values() if name in table]
         if _network(name, wide):
             widths[name] = value
@@ -90,6 +89,16 @@ def translate(
             key = sizes.get(name.partition("_hidden_")[0])
             found.became[name] = found.became.get(name, []) + ([key] if key in shapes else [])
     return found
+
+
+def _rank(pair: tuple[str, Any]) -> int:
+    """In which order names are read, of which the last one counts where several become one key.
+
+    Those of decision nodes, all others, those that say more than a default of ours, and whatever they said the learner.
+    """
+    name = pair[0]
+    later = {"window_size": 2, "penalty_type": 2, "filter": 2, "venv_algo": 3}
+    return later.get(name, 2 if "." in name else int(not name.startswith("policy_")))
 
 
 def chosen_learner(values: Mapping[str, Any], config: Mapping[str, Any]) -> str:
@@ -135,8 +144,9 @@ def from_config(
     learner, venv = learner or chosen_learner({}, values), venv or chosen_venv({}, values)
     plain = {key: value for key, value in values.items() if key not in ("base_config", *_ALGORITHMS)}
     found = translate(plain, learner=learner, venv=venv)
-    base = described(values.get("base_config") or {}, "base_config")[0]
+    base, _, usual = _wishes(values.get("base_config") or {}, "base_config")
     chosen = {**base, **(algorithms or {})}
+    found.usual += usual
     found.take(translate(base, "base_config", learner=learner, venv=venv))
     for key in _ALGORITHMS:
         offered = values.get(key) or {}

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from revive.errors import Problem, UserError
+from revive.graph.joint import side_by_side, split
 from revive.runtime.codec import Array
 from revive.runtime.policy import Policy
 
@@ -79,10 +80,11 @@ class Plants:
                 memory.resume(number, plant.steps, plant.past)
             else:
                 memory.begin(len(plants), np.array([number]), (before or {}).get(name))
-        full = memory.complete(arrays, {} if done is None else {target: done})
+        full = memory.complete(arrays, {} if done is None else split(self.policy.graph, target, done))
         stood = memory.assumed(arrays)
-        action = self.policy.act(full)[target]
-        memory.advance(arrays, {target: action if done is None else done})
+        graph = self.policy.graph
+        action = side_by_side(graph, target, self.policy.act(full))
+        memory.advance(arrays, split(graph, target, action if done is None else done))
         for number, (name, plant) in enumerate(zip(names, plants, strict=True)):
             self.known[name] = plant
             plant.assumed = {} if plant.steps else {node: value[number] for node, value in stood.items()}

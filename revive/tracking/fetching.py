@@ -16,7 +16,6 @@ from revive.tracking.journal import Job
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-SCHEME = "models:/"
 _REFERENCE = re.compile(r"models:/(?P<name>[^/@]+)(?:@(?P<alias>[^/@]+)|/(?P<version>\d+))")
 
 

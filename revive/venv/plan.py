@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from revive.data.codec import Codec
+from revive.data.joint import places_of
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.nodes import HistorySpec
@@ -229,6 +230,8 @@ def computation(
     builtin = spec.builtin if spec else None
     if builtin == "push":
         return _push(graph, codec, name)
+    if builtin == "part":
+        return _part(graph, name)
     if builtin == "newest":
         width = codec[name].width
         return lambda history: history[..., -width:]
@@ -245,6 +248,12 @@ def computation(
         return codec[name].encode(function(physical))
 
     return compute
+
+
+def _part(graph: DecisionGraph, name: str) -> Callable[..., Tensor]:
+    """The dimensions of a node out of the joint decision that it is a part of."""
+    index = places_of(graph, graph[name].inputs[0])[name]
+    return lambda joint: joint[..., index]
 
 
 def _push(graph: DecisionGraph, codec: Codec, name: str) -> Callable[..., Tensor]:

@@ -17,13 +17,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 ROOT = Path(__file__).parents[2]
+Kept = TypeVar("Kept")
 POOL = ("clones", "td3_bc", "first_order", "ppo")  # of `auto`
 NEAR, OFTEN = 0.03, 0.8
 
@@ -95,21 +97,29 @@ def command(keep: Path, plant: str, seed: int, run_id: str, *more: str) -> Path:
     return folder
 
 
-def measure(plant: str, learner: str, seed: int, keep: Path) -> Row:
-    """One learner in the venv of that plant and seed; taken from `keep` where it is there."""
-    stored = keep / f"{plant}-{seed}-{learner}.json"
+def kept(stored: Path, kind: Callable[..., Kept], make: Callable[[], Kept]) -> Kept:
+    """The row of a file, or the one that `make` measures, which the file then holds."""
     if stored.is_file():
-        return Row(**json.loads(stored.read_text()))
-    venv = command(keep, plant, seed, f"{plant}-{seed}-venv", "policy.mode=none") / "venv"
-    name = f"{plant}-{seed}-{learner}"
-    started = time.perf_counter()
-    folder = command(keep, plant, seed, name, f"policy={learner}", "venv.mode=none", f"venv_path={venv}")
-    seconds = time.perf_counter() - started
-    row = row_of(json.loads((folder / "summary.json").read_text()), plant, learner, seed, seconds)
+        return kind(**json.loads(stored.read_text()))
+    row = make()
     draft = stored.with_suffix(".tmp")
     draft.write_text(json.dumps(vars(row), indent=2) + "\n")
     draft.replace(stored)
     return row
+
+
+def measure(plant: str, learner: str, seed: int, keep: Path) -> Row:
+    """One learner in the venv of that plant and seed; taken from `keep` where it is there."""
+    name = f"{plant}-{seed}-{learner}"
+
+    def made() -> Row:
+        venv = command(keep, plant, seed, f"{plant}-{seed}-venv", "policy.mode=none") / "venv"
+        started = time.perf_counter()
+        folder = command(keep, plant, seed, name, f"policy={learner}", "venv.mode=none", f"venv_path={venv}")
+        seconds = time.perf_counter() - started
+        return row_of(json.loads((folder / "summary.json").read_text()), plant, learner, seed, seconds)
+
+    return kept(keep / f"{name}.json", Row, made)
 
 
 def row_of(summary: dict, plant: str, learner: str, seed: int, seconds: float) -> Row:  # type: ignore[type-arg]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import choice, learners
+from tests.acceptance import choice, learners, venv_learners
 from tests.acceptance.learners import Row, keeps_up, table
 
 
@@ -81,3 +81,23 @@ def test_a_perfect_score_has_no_regret() -> None:
     told = choice.figures({"rows": rows})
     assert told["gain spearman"] == pytest.approx(1.0)
     assert math.isnan(told["fqe regret"])
+
+
+def test_errors_of_venvs_are_told_beside_what_nothing_changes_errs() -> None:
+    def half(error: float) -> dict[str, dict[str, float]]:
+        return {"rollout_mae": {"10": error, "100": 2 * error}, "persistence_mae": {"10": 1.0, "100": 4.0}}
+
+    summary = {"venv": {**half(0.07), "other_half": half(0.05)}}
+    rows = [venv_learners.row_of(summary, "refrigerator", "bc", seed, 12.0) for seed in (0, 1)]
+    assert rows[0].told() == "| refrigerator | bc | 0 | 0.07 | 0.035 | 0.05 | 0.025 | 0.14 | 0.1 | 12 |"
+    assert "| bc | 0.03 ± 0.005, 12 s |" in venv_learners.table(rows, "100")
+    assert venv_learners.missed(rows) == ["bc: MAE@100 0.140 on the refrigerator, the bar is 0.13"]
+    assert not venv_learners.missed([venv_learners.row_of(summary, "pendulum", "bc", 0, 12.0)])
+
+
+def test_every_venv_learner_is_among_those_that_are_measured() -> None:
+    names = venv_learners.learners()
+    assert {name.partition(" ")[0] for name in names} == {
+        file.stem for file in (venv_learners.ROOT / "conf" / "venv").glob("*.yaml")
+    }
+    assert set(venv_learners.BARS) < set(names)

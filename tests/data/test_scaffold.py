@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from revive.data.readers import ReadOptions, read_trajectories
-from revive.data.scaffold import _attributes, guess, guess_description
+from revive.data.scaffold import _attributes, guess
 from revive.data.trajectories import Trajectories
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
@@ -45,7 +45,7 @@ def test_arrays_become_nodes_and_guesses_are_marked(
     assert graph.exogenous == ("door_open",)
     assert graph.decisions == ("action",)
     assert read.lengths.tolist() == [50, 60]
-    text = guess_description(tmp_path / "logs.npz")
+    text = guess(tmp_path / "logs.npz").description
     assert "door_open: {dim: door_open, type: category, values: [0, 1]}  # GUESS" in text
     assert "no node: rew" in text
 

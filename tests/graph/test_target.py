@@ -26,20 +26,22 @@ def graph() -> DecisionGraph:
 
 
 @pytest.mark.parametrize(
-    ("target", "decisions"),
+    ("targets", "decisions"),
     [
-        (None, ("setpoint", "lamp")),
-        ("setpoint", ("setpoint", "lamp")),
-        ("valve", ("setpoint", "valve", "lamp")),
-        ("flow", ("setpoint", "valve", "flow", "lamp")),
-        ("lamp", ("setpoint", "valve", "flow", "lamp")),
-        ("nothing", ("setpoint", "valve", "flow", "lamp")),
+        ((), ("setpoint", "lamp")),
+        (("setpoint",), ("setpoint", "lamp")),
+        (("valve",), ("setpoint", "valve", "lamp")),
+        (("flow",), ("setpoint", "valve", "flow", "lamp")),
+        (("lamp",), ("setpoint", "valve", "flow", "lamp")),
+        (("valve", "flow"), ("setpoint", "valve", "flow", "lamp")),
+        (("setpoint", "flow"), ("setpoint", "flow", "lamp")),
+        (("nothing",), ("setpoint", "valve", "flow", "lamp")),
     ],
 )
 def test_what_follows_from_the_target_is_no_decision(
-    graph: DecisionGraph, target: str | None, decisions: tuple[str, ...]
+    graph: DecisionGraph, targets: tuple[str, ...], decisions: tuple[str, ...]
 ) -> None:
-    led = led_by(graph, target)
+    led = led_by(graph, targets)
     assert set(led.decisions) == set(decisions)
     assert set(led.learned) == set(graph.learned)
     assert led.order == graph.order
@@ -48,5 +50,5 @@ def test_what_follows_from_the_target_is_no_decision(
 
 def test_it_is_said(graph: DecisionGraph, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        led_by(graph, "valve")
+        led_by(graph, ["valve"])
     assert caplog.messages == ["'flow' follows from 'valve' within the step: it is predicted, never replayed"]

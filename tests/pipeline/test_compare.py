@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from revive.__main__ import DONE, WRONG, main
+from revive.__main__ import main
+from revive.outcome import DONE, WRONG
 from tests.pipeline.made_run import BAD, made_run
 
 

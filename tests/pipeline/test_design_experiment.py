@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from revive.__main__ import DONE, WRONG, main
+from revive.__main__ import main
+from revive.outcome import DONE, WRONG
 from tests.acceptance.trust_logs import refrigerator
 from tests.pipeline.test_gate import run_on
 

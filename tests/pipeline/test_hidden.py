@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import revive
-from revive.__main__ import DONE, WRONG, main
+from revive.__main__ import main
+from revive.outcome import DONE, WRONG
 from revive.pipeline.finished import settings_of
 from revive.pipeline.hidden import stood_in
 from revive.pipeline.inputs import gather

@@ -44,7 +44,7 @@ def inputs_of(folder: Path, **transition: Any) -> Inputs:
 
 def test_the_transition_sees_what_was_done_before(experiments: Path) -> None:
     before = inputs_of(experiments)
-    (said,) = about_cards(before.cards, "action")
+    (said,) = about_cards(before.cards, ("action",))
     assert (said.code, said.severity) == ("dead-time", "distrust")
     after, lines = shown_earlier_values(before)
     assert after.graph.found == (Late("action", 6 + MARGIN, ("next_temperature",)),)
@@ -52,7 +52,7 @@ def test_the_transition_sees_what_was_done_before(experiments: Path) -> None:
     assert after.graph["action"].inputs == before.graph["action"].inputs
     assert after.logs.arrays["ts8_action"].shape == (before.logs.rows, 8)
     assert "last 8 values" in lines[0]
-    assert about_cards(after.cards, "action") == []
+    assert about_cards(after.cards, ("action",)) == []
     assert DecisionGraph.from_json(after.graph.to_json()) == after.graph
 
 
@@ -60,8 +60,8 @@ def test_what_is_declared_of_the_action_is_left_alone_and_the_venv_is_not_believ
     before = inputs_of(experiments, effects={"power": "decreasing"})
     after, lines = shown_earlier_values(before)
     assert (after, lines) == (before, [])
-    assert "distrust" in {said.severity for said in about_cards(before.cards, "action")}
-    assert {said.severity for said in about_cards(before.cards, None)} == {"caution"}
+    assert "distrust" in {said.severity for said in about_cards(before.cards, ("action",))}
+    assert {said.severity for said in about_cards(before.cards)} == {"caution"}
 
 
 @pytest.mark.parametrize("given", [True, False])

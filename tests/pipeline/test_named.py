@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from revive.__main__ import DONE, WRONG, main
+from revive.__main__ import main
 from revive.bundles import Gate, set_gate
+from revive.outcome import DONE, WRONG
 from revive.serving.service import Service
 from revive.tracking.clerk import _ENVIRONMENT
 from tests.pipeline.made_run import made_run, record

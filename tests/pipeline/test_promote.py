@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from revive.__main__ import DONE, WRONG, main
+from revive.__main__ import main
+from revive.outcome import DONE, WRONG
 from revive.tracking.clerk import _ENVIRONMENT
 from tests.pipeline.made_run import BAD, made_run, record
 from tests.tracking.in_process import InProcess, copy_database

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import revive
-from revive.__main__ import DONE, WRONG, main
+from revive.__main__ import main
+from revive.outcome import DONE, WRONG
 from revive.pipeline.shortlist import read_shortlist
 from tests.acceptance.trust_logs import refrigerator
 from tests.pipeline.test_gate import run_on

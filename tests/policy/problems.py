@@ -97,15 +97,16 @@ def cloned_problem(
     venv: VirtualEnv, rows: Rows, graph: DecisionGraph, network: NetworkSpec | None = None, **changed: Any
 ) -> PolicyProblem:
     """Of any venv: x is to come near zero, and learning starts from a clone; `graph` is what the policy sees."""
-    codec = venv.codec.for_graph(graph)
-    ranges = observed_range(rows.values, (*graph.states, "u"))
+    codec, target = venv.codec.for_graph(graph), changed.get("target", "u")
+    ranges = observed_range(rows.values, (*graph.states, target))
     starts = Starts(venv, rows, ranges, 0.3, 0.0)
     torch.manual_seed(0)
-    low, high = action_range(graph, codec, "u", *ranges["u"])
-    clone = Policy(graph, codec, "u", network or NetworkSpec(hidden=(16,)), 2, low, high)
+    low, high = action_range(graph, codec, target, *ranges[target])
+    clone = Policy(graph, codec, target, network or NetworkSpec(hidden=(16,)), 2, low, high)
     clone_behaviour(clone, venv, starts, updates=40, batch=128, lr=1e-2, seed=0)
     usual: dict[str, Any] = {"starts": starts, "clone": clone, "horizon": horizon_of(10), "graph": graph}
-    return problem_in(venv, rows, Reward(near_zero, Path("reward.py")), **{**usual, **changed})
+    reward = changed.pop("reward", None) or Reward(near_zero, Path("reward.py"))
+    return problem_in(venv, rows, reward, **{**usual, **changed})
 
 
 def first_order(problem: PolicyProblem, **changed: Any) -> FirstOrderLearner:

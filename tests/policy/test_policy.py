@@ -8,7 +8,8 @@ import torch
 from revive.data.codec import Codec
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.policy.policy import Policy, action_range, soft_clip
+from revive.policy.bounds import soft_clip
+from revive.policy.policy import Policy, action_range
 from revive.venv.node_model import NetworkSpec
 from tests.policy.conftest import Plant
 from tests.venv.plants import columns, equal_weights, hand_set, scaled, weights_of

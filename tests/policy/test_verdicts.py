@@ -8,16 +8,8 @@ import pytest
 from revive.policy.conduct import Use
 from revive.policy.intervals import Interval
 from revive.policy.signs import SignOfEffect
-from revive.policy.verdicts import (
-    Imitation,
-    about_conduct,
-    about_errors,
-    about_gain,
-    about_imitation,
-    about_promise,
-    about_signs,
-    first_distrust,
-)
+from revive.policy.venv_verdicts import Imitation, about_errors, about_imitation, about_signs
+from revive.policy.verdicts import about_conduct, about_gain, about_promise, first_distrust
 from revive.venv.validation import RolloutError
 
 

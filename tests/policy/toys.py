@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,8 @@ import torch
 from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import joint_name
+from revive.venv.joint import decided_together
 from revive.venv.virtual_env import VirtualEnv
 from tests.venv.plants import columns, hand_set, logs_of, rows_of
 
@@ -53,6 +56,38 @@ def mixer() -> tuple[VirtualEnv, Rows]:
         venv.model("u").free_log_std.zero_()
     venv.requires_grad_(False)
     return venv, rows_of(graph, venv.codec, *(logs_of(venv, 200, seed=s) for s in (1, 2)))
+
+
+CATEGORY: dict[str, Any] = {"type": "category", "values": (1.0, 2.0, 3.0), "min": None, "max": None}
+LEVELS: dict[str, Any] = {"type": "discrete", "num": 3}
+
+
+def pair(**second: Any) -> tuple[VirtualEnv, Rows, str]:
+    """x' = 0.8 x + 0.5 a, y' = 0.8 y + 0.5 (a + push of b): `a` sees x, `b` sees y and what `a` does.
+
+    The venv in which both are one decision, its rows, and what that is called. second: of the column of `b`.
+    """
+    own = Column("b", "b", **{"type": "continuous", "min": -2.0, "max": 2.0, **second})
+    graph = DecisionGraph.build(
+        [*columns(x=1, y=1), Column("a", "a", "continuous", min=-2.0, max=2.0), own],
+        {"a": ["x"], "b": ["y", "a"], "next_x": ["x", "a"], "next_y": ["y", "a", "b"]},
+    )
+    push = [[p] for p in PUSH] if own.type == "category" else [[0.5]]
+    ordered = 0 if own.type == "category" else 1
+    linear = {
+        "a": ([[-0.2]], [0.0]),
+        "b": (torch.tensor([[-0.2], [-0.5]])[:, :ordered], torch.zeros(ordered)),
+        "next_x": ([[-0.2], [0.5]], [0.0]),
+        "next_y": ([[-0.2], [0.5], *push], [0.0]),
+    }
+    venv = hand_set(graph, linear, members=4, std=0.05)
+    with torch.no_grad():
+        for name in ("a", "b"):
+            venv.model(name).net.skip.bias.zero_()  # type: ignore[union-attr]
+            venv.model(name).free_log_std.fill_(np.log(0.5))
+    joint = decided_together(venv.requires_grad_(False), ("a", "b"))
+    logs = [logs_of(venv, 200, seed=s) for s in (1, 2)]
+    return joint, rows_of(joint.graph, joint.codec, *logs), joint_name(venv.graph, ("a", "b"))
 
 
 def cart() -> tuple[VirtualEnv, Rows]:

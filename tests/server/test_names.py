@@ -15,9 +15,10 @@ from revive.config.instantiate import check_sections
 from revive.config.settings import Settings
 from revive.errors import UserError
 from revive.pipeline.search import require_search
+from revive.server.entries import Why
 from revive.server.learners import networks, tables
 from revive.server.name_table import table as names_table
-from revive.server.names import ABBREVIATIONS, Why
+from revive.server.names import ABBREVIATIONS
 from revive.server.translate import from_config, translate
 from tests.server.conftest import Make
 
@@ -156,6 +157,16 @@ def test_names_of_other_versions_are_known(table: Any) -> None:
         ),
         ("policy", {"policy_hidden_activation": "swish"}, "policy.network.activation", "silu"),
         ("policy", {"policy_bc_epoch": 100}, "policy.clone.updates", 100),
+        ("policy", {"policy_backbone": "contextual_gru"}, "policy.network.backbone", "gru"),
+        ("base", {"action_steps": 3}, "policy.action_repeat", 3),
+        ("base", {"transition_mode": "global"}, "venv.network.transition", "absolute"),
+        ("base", {"transition_mode": "local"}, "venv.network.transition", "residual"),
+        ("base", {"venv_train_dataset_mode": "transition"}, "venv.learner.curriculum", []),
+        ("venv", {"transition_backbone": "gru"}, "venv.history", 16),
+        ("venv", {"window_size": 5, "transition_backbone": "gru"}, "venv.history", 5),
+        ("venv", {"transition_backbone": "contextual_lstm"}, "venv.network.backbone", "lstm"),
+        ("venv", {"transition_backbone": "gru", "policy_backbone": "res"}, "venv.network.backbone", "gru"),
+        ("venv", {"policy_activation": "elu"}, "venv.network.activation", "elu"),
         ("policy", {"ppo_epoch": 3000}, "policy.learner.learners.first_order.iterations", 3000),
     ],
 )
@@ -334,6 +345,42 @@ def test_the_adversarial_algorithms_are_the_game_with_matchers(name: str, genera
     assert (learner["hidden"], learner["penalty"], learner["start"]["lr"]) == ([32] * 4, 0.5, 0.01)
     assert learner["matchers"] == [["a", "b"], ["c"]]
     assert settings.venv.network.backbone == "residual"
+
+
+def test_a_price_of_disagreement_and_the_filter_of_matchers_reach_the_learner() -> None:
+    for learner, prefix in (("ppo", "policy.learner"), ("auto", "policy.learner.learners.first_order")):
+        values = translate({"reward_uncertainty_weight": 2.0}, section="policy", learner=learner).values
+        settings = settings_of({**values, **({"policy": learner} if learner != "auto" else {})})
+        assert value_at(settings, f"{prefix}.measure") == "mopo"
+        weights = value_at(settings, f"{prefix}.{'penalties' if learner == 'ppo' else 'variants'}")
+        assert weights == ([2.0] if learner == "ppo" else [{"penalty": 2.0, "returns": "every"}])
+    both = translate({"penalty_type": "filter", "reward_uncertainty_weight": 1}, learner="sac").values
+    assert both == {"policy.learner.penalties": [1.0], "policy.learner.measure": "morec"}
+    assert not translate({"reward_uncertainty_weight": 0}, learner="sac").values
+
+
+def test_what_the_game_has_as_revive_writes_it_is_no_wish_for_it() -> None:
+    written = {
+        "fintune": 1,
+        "finetune_fre": 1,
+        "matcher_loss_length": 0,
+        "generator_data_repeat": 1,
+        "state_nodes": "auto",
+    }
+    listed = [{"name": name, "default": value} for name, value in written.items()]
+    listed += [{"name": "generator_sup_cof", "default": 0}, {"name": "generator_algo", "default": "ppo"}]
+    named = {"base_config": {"venv_algo": "revive_p"}, "venv_algo_config": {"revive_p": listed}}
+    assert settings_of(from_config(named).values).venv.learner["_target_"].endswith("MultiStepLearner")
+    game = from_config({"base_config": {"venv_algo": "revive_t"}, "venv_algo_config": {"revive_t": written}})
+    assert not game.missing
+    anchored = translate({"generator_sup_cof": 0.5}, section="venv", venv="adversarial").values
+    assert anchored == {"venv.learner.anchor": [0.5, 0.5]}
+
+
+def test_a_config_that_revive_wrote_asks_for_no_absolute_transitions() -> None:
+    for value, became in (("global", {}), ("local", {"venv.network.transition": "residual"})):
+        listed = [{"name": "transition_mode", "type": "str", "default": value}]
+        assert from_config({"base_config": listed}).values == became
 
 
 @pytest.mark.parametrize("name", ["revive_p", "revive"])

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from revive.__main__ import WRONG, main
+from revive.__main__ import main
 from revive.deploy import save_venv
+from revive.outcome import WRONG
 from revive.venv.node_model import NetworkSpec
 from revive.venv.virtual_env import VirtualEnv
 from tests.deploy.conftest import codec

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +13,19 @@ from revive.data.checks import ValueChecks
 from revive.data.derive import is_read, with_derived
 from revive.data.duration import seconds_per_step
 from revive.data.missing import Filler
-from revive.data.readers.container import TRAJECTORY, UNUSED, Container, Loaded, MemoryArrays, Plan
-from revive.data.readers.ends import Ends, Found, index_ends, plain_time
+from revive.data.readers.container import UNUSED, Container, Loaded, MemoryArrays, Plan
+from revive.data.readers.dividing import divided
+from revive.data.readers.ends import plain_time
 from revive.data.readers.masks import hide_missing
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
-from revive.data.readers.order import TimeOrder, time_scale
+from revive.data.readers.order import time_scale
 from revive.data.readers.planning import Planner
-from revive.data.readers.rows import chosen, grouped, ids, kept, reorder
+from revive.data.readers.rows import chosen, kept
 from revive.data.resample import Grid, period_of, resampled
 from revive.data.roles import Role, role_by_name
 from revive.data.shift import shifted
-from revive.data.trajectories import FloatArray, IntArray, Trajectories
+from revive.data.trajectories import BoolArray, FloatArray, IntArray, Trajectories
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 
@@ -65,26 +66,16 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
     _blank_out(loaded, plan, container, options)
     found, order = None, None
     if rows != 0 and not (rows is None and problems and "index" not in labels and not container.is_table):
-        _put_forward(container, loaded, rows, options)
-        order = _gather(container, loaded, rows, options)
-        found = _ends(container, loaded, rows, options, problems)
+        found, order = divided(container, loaded, rows, options, problems)
     ends = None if found is None else found.ends
     absent = [name for name in graph.transitions if name not in plan and is_read(graph, name)]
     if ends is not None and rows is not None:
         _spread_tunable(loaded, graph, ends, source, problems)
         if options.where is not None and not problems:
-            ends = kept(loaded, chosen(loaded, options, order, rows, source), ends, 2 if absent else 1)
-            if not len(ends):
-                what = f"no two rows in succession fulfil 'where': {options.where}"
-                raise UserError(Problem(what, source, "dataset.where"))
-            rows = int(ends[-1])
-    time = plain_time(loaded.labels.get("time"))
-    masked = options.masks
-    breaks = Problems() if options.ignore_check else None
-    known = None if rows is None else ends
-    ValueChecks(graph, loaded.arrays, known, source, problems, masked, breaks=breaks).run()
-    for ignored in breaks or ():
-        _log.warning("%s (ignored)", ignored)
+            ends = _wanted(
+                loaded, ends, chosen(loaded, options, order, rows, source), absent, options, source
+            )
+    _check_values(loaded, graph, None if rows is None else ends, options, source, problems)
     if absent and ends is not None and not problems:
         _check_lengths(ends, absent, source, problems)
     if problems or ends is None or found is None:
@@ -94,20 +85,57 @@ def _trajectories(container: Container, graph: DecisionGraph, options: ReadOptio
         kind = "columns" if container.is_table else "arrays"
         said = "%s: %s that the description does not name are not used: %s"
         _log.warning(said, source, kind, extras, extra={"about": UNUSED})
-    if options.resample is not None:
-        time, ends, absent = _resampled(loaded, graph, options, time, ends, container)
-        masked = True
-    missing = Filler(graph, ends, source, container.owns).fill(loaded.arrays) if masked else None
-    if absent:
-        read = shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
-    else:
-        read = Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
+    read = _built(container, loaded, graph, options, ends, absent)
     return replace(
         with_derived(read, graph),
         told_by=found.by,
         unused_times=_times(container, options, used),
         step_seconds=_step_seconds(container, options, read),
     )
+
+
+def _wanted(
+    loaded: Loaded, ends: IntArray, keep: BoolArray, absent: list[str], options: ReadOptions, source: str
+) -> IntArray:
+    """Keeps the rows that fulfil `where`; their ends."""
+    ends = kept(loaded, keep, ends, 2 if absent else 1)
+    if not len(ends):
+        what = f"no two rows in succession fulfil 'where': {options.where}"
+        raise UserError(Problem(what, source, "dataset.where"))
+    return ends
+
+
+def _check_values(
+    loaded: Loaded,
+    graph: DecisionGraph,
+    ends: IntArray | None,
+    options: ReadOptions,
+    source: str,
+    problems: Problems,
+) -> None:
+    breaks = Problems() if options.ignore_check else None
+    ValueChecks(graph, loaded.arrays, ends, source, problems, options.masks, breaks=breaks).run()
+    for ignored in breaks or ():
+        _log.warning("%s (ignored)", ignored)
+
+
+def _built(
+    container: Container,
+    loaded: Loaded,
+    graph: DecisionGraph,
+    options: ReadOptions,
+    ends: IntArray,
+    absent: list[str],
+) -> Trajectories:
+    """Of rows that were checked: resampled, filled, and with the transitions that follow from the states."""
+    time, masked = plain_time(loaded.labels.get("time")), options.masks
+    if options.resample is not None:
+        time, ends, absent = _resampled(loaded, graph, options, time, ends, container)
+        masked = True
+    missing = Filler(graph, ends, container.name, container.owns).fill(loaded.arrays) if masked else None
+    if absent:
+        return shifted(loaded.arrays, missing, time, ends, graph, absent, container.owns)
+    return Trajectories(_ordered(loaded.arrays, graph), ends, missing, time)
 
 
 def _step_seconds(container: Container, options: ReadOptions, read: Trajectories) -> float | None:
@@ -121,23 +149,11 @@ def _times(container: Container, options: ReadOptions, used: Sequence[str]) -> t
     """What looks like the times of the rows, where none are read."""
     if options.time is not None:
         return ()
-    free = {name: info for name, info in container.infos.items() if name not in used and info.width == 1}
+    taken = {*used}
+    free = {name: info for name, info in container.infos.items() if name not in taken and info.width == 1}
     dated = [name for name, info in free.items() if info.kind == "dates"]
     named = [n for n, i in free.items() if i.kind in ("numbers", "text") and role_by_name(n) is Role.TIME]
     return tuple(sorted(dated, key=lambda name: free[name].holds != "dates") + named)
-
-
-def _gather(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> IntArray | None:
-    """Brings the rows of each trajectory together where they lie apart; the order (N,) that they have then."""
-    names = ids(loaded.labels)
-    if names is None or rows != len(names):
-        return None
-    order = grouped(loaded, names, plain_time(loaded.labels.get("time")), container.ends)
-    if order is not None:
-        reorder(loaded, order)
-        shown = ", ".join(options.trajectories)
-        _log.info("%s: rows of one '%s' lay apart; they were put together", container.name, shown)
-    return order
 
 
 def load_within(
@@ -166,48 +182,6 @@ def _rows(loaded: Loaded, graph: DecisionGraph, source: str, problems: Problems)
     if rows == 0:
         problems.add("the arrays have no rows", file=source, remedy="check how the file was written")
     return rows
-
-
-def _ends(
-    container: Container,
-    loaded: Loaded,
-    rows: int | None,
-    options: ReadOptions,
-    problems: Problems,
-) -> Found | None:
-    labels = loaded.labels
-    if rows is None:
-        if container.is_table or "index" not in labels:
-            return None
-        ends = index_ends(labels["index"], None, options.index, container.name, problems)
-        return None if ends is None else Found(ends, "by 'index'")
-    finder = Ends(rows, options, container.name, problems, container.ends, container.is_table)
-    times: Callable[[IntArray], FloatArray] | None = None
-    if "time" in labels:
-
-        def times(ends: IntArray) -> FloatArray:
-            time = plain_time(labels["time"])
-            assert time is not None
-            if len(time) == rows:
-                labels["time"] = time = _order(container, options).mended(loaded, time, ends)
-            return time
-
-    return finder.find(labels, _named(labels, options, container.name, problems), times)
-
-
-def _order(container: Container, options: ReadOptions) -> TimeOrder:
-    assert options.time is not None
-    info = container.infos[options.time]
-    return TimeOrder(options.time, info, options.layout.zone, container.name)
-
-
-def _put_forward(container: Container, loaded: Loaded, rows: int | None, options: ReadOptions) -> None:
-    """Reverses rows that lie newest first before anything is told from the order of rows."""
-    time = plain_time(loaded.labels.get("time"))
-    if time is None or len(time) != rows or options.trajectories or "index" in loaded.labels:
-        return
-    pieces = np.array([rows], np.int64) if container.ends is None else container.ends
-    _order(container, options).put_forward(loaded, time, pieces)
 
 
 def _blank_out(loaded: Loaded, plan: Plan, container: Container, options: ReadOptions) -> None:
@@ -258,19 +232,6 @@ def _resampled(
         "%s: %d rows resampled to %d, one in %s", container.name, len(time), len(grid.times), options.resample
     )
     return grid.times, grid.ends, absent
-
-
-def _named(
-    labels: Mapping[str, np.ndarray], options: ReadOptions, source: str, problems: Problems
-) -> IntArray | None:
-    """(N,) a number for each trajectory that columns name; adds a problem where a row has none."""
-    for role, values in labels.items():
-        if role.partition(":")[0] == TRAJECTORY and values.dtype.kind == "f" and np.isnan(values).any():
-            row = int(np.argmax(np.isnan(values.reshape(-1))))
-            what = f"'{', '.join(options.trajectories)}' is missing in row {row}"
-            problems.add(what, file=source, place="trajectory", remedy="every row needs its trajectory")
-            return None
-    return ids(labels)
 
 
 def _is_tunable(graph: DecisionGraph, name: str) -> bool:

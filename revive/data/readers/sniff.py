@@ -54,10 +54,9 @@ class _Sniffer:
         marks = tuple(mark for mark in _COMMENTS if sum(x.startswith(mark) for x in lines) >= _SEVERAL[mark])
         self._lines = [_uncommented(line, marks) for line in _unannotated(lines[:_LINES])]
         self._marked: str | None = None
-        self._skipped = 0
         first = next((number for number, line in enumerate(self._lines) if line.strip()), 0)
         if self._lines and (found := _SEP_LINE.match(self._lines[first].lstrip("\ufeff"))):
-            self._marked, self._skipped = found[1], first + 1
+            self._marked = found[1]
             self._lines[first] = ""
 
     def dialect(self) -> Dialect:

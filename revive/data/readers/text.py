@@ -7,7 +7,7 @@ in which something is no plain number or date is parsed as text, and read cell b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,11 @@ from revive.data.readers.container import Info
 from revive.data.readers.dialect import BLANKS, TableOptions
 from revive.data.readers.footer import without_footer
 from revive.data.readers.kinds import kinds_of
+from revive.data.readers.parsing import Parser
 from revive.data.readers.pieces import (
     chunk_size,
-    own,
-    ragged_row,
     reading,
     rest_of_line,
-    set_aside,
     some_lines,
     without_names,
     without_remarks,
@@ -37,8 +35,6 @@ from revive.data.readers.times import likelier_order
 from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
-_BLOCK: Final = 1 << 19  # bytes of text parsed by one thread at a time
-_WIDE: Final = 1 << 13  # bytes of a line of a wide table
 _COLUMNS: Final = 100_000  # of a table
 _SHOWN: Final = 8  # columns named in one line
 _SNIFFED: Final = 150  # lines that are looked at as text
@@ -93,7 +89,7 @@ class _TextTable:
                 Problem(what, path, remedy="write a line for each time, and a column for each quantity")
             )
         self._chunk = chunk_size(max(map(len, lines[:_SNIFFED])))
-        self._number = {name: number for number, name in enumerate(self._dialect.names)}
+        self._parser = Parser(path, self._dialect)
         header = self._dialect.header
         self._head = lines[header - 1].rstrip() if header is not None and header <= len(lines) else b""
         self._again = self._remarks = (
@@ -150,10 +146,10 @@ class _TextTable:
         """What the columns hold, told from the sample; sets the types that pyarrow can read by itself."""
         import pyarrow as pa  # type: ignore[import-untyped]
 
-        table = self._parsed(body, [*self._number], None) if body.strip() else None
+        table = self._parser.table(body, [*self._parser.number], None) if body.strip() else None
         columns = {
             name: table.column(str(number)).combine_chunks() if table is not None else pa.nulls(0)
-            for name, number in self._number.items()
+            for name, number in self._parser.number.items()
         }
         nameless = (
             {"", *(f"column_{n}" for n in range(1, len(columns) + 1))} if self._dialect.header else set()
@@ -183,7 +179,7 @@ class _TextTable:
             form = self.kinds[name].form
             if form is None or form.form != "numeric" or form.order is not None:
                 continue
-            tables = [self._parsed(text, [name], pa.string()) for text in self._chunks()]
+            tables = [self._parser.table(text, [name], pa.string()) for text in self._chunks()]
             column = pa.concat_tables(tables).column(0).combine_chunks()
             order = likelier_order(column, form) or "DMY"
             self.kinds[name] = replace(self.kinds[name], form=replace(form, order=order))
@@ -193,10 +189,10 @@ class _TextTable:
 
         row = 0
         try:
-            types = {str(self._number[name]): self._types.get(name, pa.string()) for name in wanted}
-            table = self._parsed(text, wanted, types)
+            types = {str(self._parser.number[name]): self._types.get(name, pa.string()) for name in wanted}
+            table = self._parser.table(text, wanted, types)
         except pa.ArrowInvalid:
-            table = self._parsed(text, wanted, pa.string(), places)
+            table = self._parser.table(text, wanted, pa.string(), places)
         for batch in table.to_batches():
             arrays = [
                 reader.column(name, column, partial(_line_behind, places, row))
@@ -206,43 +202,6 @@ class _TextTable:
             ]
             yield pa.RecordBatch.from_arrays(arrays, list(wanted))
             row += batch.num_rows
-
-    def _parsed(self, text: bytes, wanted: Sequence[str], types: Any, places: Places | None = None) -> Any:
-        """The columns `wanted` of whole lines, called by their numbers.
-
-        types: of pyarrow, by number, or one for all; None: pyarrow tells them. Rows of another length are named by
-        their `places`; without these they raise ArrowInvalid where types are told by number, and are skipped otherwise.
-        """
-        import pyarrow as pa
-        from pyarrow import csv
-
-        ids = [str(self._number[name]) for name in wanted]
-        ragged: list[Any] = []
-        verbatim = types is not None and not isinstance(types, Mapping)
-        parse = csv.ParseOptions(
-            delimiter="\t" if self._dialect.separator == BLANKS else self._dialect.separator,
-            newlines_in_values=b'"' in text,
-        )
-        typed = isinstance(types, Mapping)
-        if not typed:  # a Python function must not be in the hands of threads: see `own`
-            parse.invalid_row_handler = partial(set_aside, ragged)
-        convert = csv.ConvertOptions(
-            include_columns=ids,
-            column_types=dict.fromkeys(ids, types) if verbatim else types,
-            strings_can_be_null=not verbatim,
-            decimal_point=self._dialect.decimal,
-        )
-        names = [str(number) for number in range(len(self._dialect.names))]
-        line = text.find(b"\n")
-        block = max(
-            _BLOCK, chunk_size(line) if line > _WIDE else 4 * line
-        )  # holds a line, and many of a wide table
-        read = csv.ReadOptions(column_names=names, block_size=block, use_threads=typed)
-        pool = pa.system_memory_pool()  # the other ones keep what they do not need any more
-        table = csv.read_csv(own(text), read, parse, convert, pool)
-        if ragged and places is not None:
-            raise ragged_row(self._path, ragged[0], places.line((ragged[0].number or 1) - 1))
-        return table
 
     def _spaced(self, text: bytes) -> bytes:
         """Runs of blanks as one mark between values, where blanks separate."""

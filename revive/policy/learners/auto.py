@@ -13,13 +13,12 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
 
 from revive.errors import Problem, UserError
 from revive.policy.candidate import Candidate
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
-from revive.training import listed
+from revive.training import Parts, listed
 
 
 class Auto(PolicyLearner):
@@ -59,30 +58,26 @@ class Auto(PolicyLearner):
             )
         share = max(1, sum(_class(make).simulates for make in usable.values()))
         part_of = replace(problem, budget=problem.budget // share)
-        self.parts = nn.ModuleDict(
-            {name: _with_lr(make, lr)(problem=part_of) for name, make in usable.items()}
-        )
-
+        made = {name: _with_lr(make, lr)(problem=part_of) for name, make in usable.items()}
+        self.parts: Parts[PolicyLearner] = Parts(made)
         self.optimizer_counts = {
-            name: len(listed(part.configure_optimizers())) for name, part in self._learners.items()
+            name: len(listed(part.configure_optimizers())) for name, part in self.parts.learners.items()
         }
 
     @property
-    def _learners(self) -> dict[str, PolicyLearner]:
-        return {name: part for name, part in self.parts.items() if isinstance(part, PolicyLearner)}
-
-    @property
     def rounds(self) -> int:
-        return sum(part.rounds for part in self._learners.values())
+        return self.parts.rounds
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         return [
-            optimizer for part in self._learners.values() for optimizer in listed(part.configure_optimizers())
+            optimizer
+            for part in self.parts.learners.values()
+            for optimizer in listed(part.configure_optimizers())
         ]
 
     def round(self, number: int) -> None:
         before = optimizers = 0
-        for name, part in self._learners.items():
+        for name, part in self.parts.learners.items():
             count = self.optimizer_counts[name]
             if number < before + part.rounds:
                 part.lend(self, name, self.own_optimizers()[optimizers : optimizers + count])
@@ -92,30 +87,20 @@ class Auto(PolicyLearner):
             before, optimizers = before + part.rounds, optimizers + count
 
     def seconds(self) -> float:
-        return sum(part.seconds() for part in self._learners.values())
+        return sum(part.seconds() for part in self.parts.learners.values())
 
     def candidates(self) -> list[Candidate]:
-        return [candidate for part in self._learners.values() for candidate in part.candidates()]
+        return [candidate for part in self.parts.learners.values() for candidate in part.candidates()]
 
     def notes(self) -> dict[str, Any]:
-        notes: dict[str, Any] = {name: part.notes() for name, part in self._learners.items()}
+        notes: dict[str, Any] = {name: part.notes() for name, part in self.parts.learners.items()}
         return {**notes, "left_out": self.left_out} if self.left_out else notes
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        kept = {}
-        for name, part in self._learners.items():
-            own: dict[str, Any] = {}
-            part.on_save_checkpoint(own)
-            kept[name] = own["learner"]
-        checkpoint["learner"] = kept
+        checkpoint["learner"] = self.parts.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        state = checkpoint["state_dict"]
-        for name, part in self._learners.items():
-            prefix = f"parts.{name}."
-            own = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            part.on_load_checkpoint({"learner": checkpoint["learner"][name], "state_dict": own})
-            state.update({f"{prefix}{key}": value for key, value in own.items()})
+        self.parts.resume(checkpoint["learner"], checkpoint["state_dict"])
 
 
 def _class(make: Callable[..., PolicyLearner]) -> type[PolicyLearner]:

@@ -8,7 +8,7 @@ from revive.policy.candidate import Snapshots
 from revive.policy.learners.base import SnapshotLearner
 from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
-from revive.policy.rollouts import Rollouts
+from revive.policy.rollouts import Copies, Rollouts
 
 
 class Exploration(TypedDict):
@@ -55,7 +55,7 @@ class ExploringLearner(SnapshotLearner):
         self.problem, venv = problem, problem.venv
         self.policy = problem.started(len(shared["penalties"])).requires_grad_(True)
         self.generator = problem.generator()
-        made = Rollouts(
+        copies = Copies(
             problem,
             self.policy,
             penalties=shared["penalties"],
@@ -64,12 +64,12 @@ class ExploringLearner(SnapshotLearner):
             generator=self.generator,
         )
         # in a list: the venv's weights are fixed and are no part of this module
-        self._rollouts, self.multipliers = [made], made.multipliers
+        self._rollouts, self.multipliers = [Rollouts(copies)], copies.multipliers
         self.ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
         self.gamma = shared["done_gamma"] if self.ends else shared["gamma"]
         self.lr, self.clip = shared["lr"], shared["clip"]
         self.judge_every, self.chunk = shared["judge_every"], shared["chunk"]
-        self.taken = Snapshots(self.policy, name, made.names)
+        self.taken = Snapshots(self.policy, name, copies.names)
 
     @property
     def rollouts(self) -> Rollouts:

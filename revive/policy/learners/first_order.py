@@ -32,6 +32,7 @@ from revive.policy.learners.base import PolicyLearner
 from revive.policy.learners.imagined import Experience, Imagination, Variant
 from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
+from revive.policy.rollouts import Copies
 from revive.policy.smoothing import stops_gradient
 
 VALUE_STEPS = 10.0  # divides returns of every step; the gradient is clipped, so that it hardly matters
@@ -87,17 +88,18 @@ class FirstOrderLearner(PolicyLearner):
         self.variants = [Variant(**chosen) for chosen in variants]
         self.policy = problem.started(len(self.variants))
         self.generator = problem.generator()
-        made = Imagination(
+        copies = Copies(
             problem,
             self.policy,
-            self.variants,
+            penalties=[variant.penalty for variant in self.variants],
             measure=measure,
             branches=branches,
             generator=self.generator,
         )
+        made = Imagination(copies, self.variants)
         # in a list: the venv's weights are fixed and are no part of this module
-        self._imagined, self.multipliers = [made], made.multipliers
-        self.iterations = max(1, min(iterations, problem.affordable(made.per_iteration) - warm_up))
+        self._imagined, self.multipliers = [made], copies.multipliers
+        self.iterations = max(1, min(iterations, copies.affordable(self.horizon) - warm_up))
         self.lr, self.critic_lr, self.td_lambda = lr, critic_lr, td_lambda
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
         self.clip, self.judge_every, self.chunk = clip, judge_every, chunk

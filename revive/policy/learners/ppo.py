@@ -85,7 +85,7 @@ class Ppo(ExploringLearner):
         venv, device, copies = problem.venv, problem.device, self.policy.copies
         self.repeat = problem.repeat
         self.horizon = -(-problem.horizon.steps // self.repeat) * self.repeat  # whole decisions
-        affordable = self.rollouts.affordable(self.horizon)
+        affordable = self.rollouts.copies.affordable(self.horizon)
         self.warm_up = min(warm_up, affordable // 2)
         self.iterations = max(1, min(iterations, affordable - self.warm_up))
         self.epochs, self.minibatch, self.value_lr = epochs, minibatch, value_lr

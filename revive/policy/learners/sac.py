@@ -76,7 +76,7 @@ class Sac(ExploringLearner):
         super().__init__(problem, "sac", **shared)
         device, copies, action = problem.device, self.policy.copies, self.policy.layout.width
         self.steps, self.kept, self.warm_up = steps, kept, warm_up
-        self.iterations = min(iterations, self.rollouts.affordable(steps))
+        self.iterations = min(iterations, self.rollouts.copies.affordable(steps))
         self.updates, self.actor_every, self.batch, self.real = updates, actor_every, batch, real
         self.critic_lr, self.alpha_lr, self.target_rate = critic_lr, alpha_lr, target_rate
         self.rows = Transitions.of(problem, self.gamma)
@@ -88,7 +88,7 @@ class Sac(ExploringLearner):
         self.slow_critic.requires_grad_(False).load_state_dict(self.critic.state_dict())
         self.soft = SoftActor(self.policy, shared["noise"], self.generator)
         self._sizes = [width, width, action, 1, 1, 1]
-        per_copy = steps * self.rollouts.branches * problem.venv.members // copies
+        per_copy = steps * self.rollouts.copies.branches * problem.venv.members // copies
         self.register_buffer("memory", torch.zeros(kept, copies, per_copy, sum(self._sizes), device=device))
 
     @classmethod

@@ -14,6 +14,7 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor
 
+from revive.data.declared import is_signed
 from revive.errors import Problem, UserError
 from revive.nn.any_step import AnyStepNet
 from revive.venv.learners.bc import BehaviourCloning
@@ -36,7 +37,8 @@ class AnyStep(BehaviourCloning):
         for name in problem.graph.transitions:
             if problem.graph[name].is_learned:
                 asked = problem.nodes.get(name, problem.network)
-                own[name] = replace(asked, backbone="any_step", norm=None).sized()
+                if asked.backbone != "monotone" or not is_signed(problem.graph, name):
+                    own[name] = replace(asked, backbone="any_step", norm=None).sized()
         super().__init__(replace(problem, nodes={**problem.nodes, **own}), loss=loss, **rounds)
         if not self._any_step():
             what = "no transition sees earlier values, so there is no step to look back"

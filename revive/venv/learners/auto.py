@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from revive.errors import Problem, Problems, UserError, suggestion
-from revive.training import Standing, listed
+from revive.training import Parts, Standing, listed
 from revive.venv.learners.base import VenvLearner
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
@@ -52,24 +52,20 @@ class Auto(VenvLearner):
                 self.left_out[name], last = str(error.problems[0]), error
         if not parts:
             raise last
-        self.parts = nn.ModuleDict(parts)
+        self.parts: Parts[VenvLearner] = Parts(parts)
         self.turn, self.made = 0, 0  # which learner is at work, and how many rounds it has behind it
         self.errors: dict[str, list[float]] = {}
 
-    @property
-    def _learners(self) -> dict[str, VenvLearner]:
-        return {name: part for name, part in self.parts.items() if isinstance(part, VenvLearner)}
-
     def _at_work(self) -> tuple[str, VenvLearner]:
-        names = list(self._learners)
+        names = list(self.parts.learners)
         name = names[min(self.turn, len(names) - 1)]
-        return name, self._learners[name]
+        return name, self.parts.learners[name]
 
     # -- what Lightning asks for ---------------------------------------------------------------
 
     @property
     def rounds(self) -> int:
-        return sum(part.rounds for part in self._learners.values())
+        return self.parts.rounds
 
     @property
     def finished(self) -> bool:
@@ -94,20 +90,20 @@ class Auto(VenvLearner):
     @property
     def taken(self) -> str:
         """The learner with the lowest error so far; the first one before there is any."""
-        best = next(iter(self._learners))
+        best = next(iter(self.parts.learners))
         for name, errors in self.errors.items():
             if _mean(errors) < (1.0 - CLEARLY) * _mean(self.errors[best]):
                 best = name
         return best
 
     def result(self) -> VirtualEnv:
-        return self._learners[self.taken].result()
+        return self.parts.learners[self.taken].result()
 
     def kept_error(self) -> Tensor:
-        return self._learners[self.taken].kept_error()
+        return self.parts.learners[self.taken].kept_error()
 
     def standing(self, metric: str, at_last: bool) -> Standing | None:
-        return self._learners[self.taken].standing(metric, True) if at_last or self.finished else None
+        return self.parts.learners[self.taken].standing(metric, True) if at_last or self.finished else None
 
     def notes(self) -> dict[str, Any]:
         """Those of the learner that was taken; under `auto` what each one reached."""
@@ -117,10 +113,10 @@ class Auto(VenvLearner):
                 "members": self.errors[name],
                 **{key: part.notes()[key] for key in ("updates", "hidden", "stopped")},
             }
-            for name, part in self._learners.items()
+            for name, part in self.parts.learners.items()
             if name in self.errors
         }
-        own, said = self._learners[self.taken].notes(), {"taken": self.taken, "tried": tried}
+        own, said = self.parts.learners[self.taken].notes(), {"taken": self.taken, "tried": tried}
         figures = ", ".join(f"{name} {entry['error']:.3f}" for name, entry in tried.items())
         stopped = f"{own['stopped']}; {self.taken} was taken by held-out error ({figures})"
         if self.left_out:
@@ -130,18 +126,12 @@ class Auto(VenvLearner):
     # -- resuming ------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        kept = {}
-        for name, part in self._learners.items():
-            own: dict[str, Any] = {}
-            part.on_save_checkpoint(own)
-            kept[name] = own["learner"]
-        state = {"parts": kept, "turn": self.turn, "made": self.made, "errors": self.errors}
+        state = {"parts": self.parts.state(), "turn": self.turn, "made": self.made, "errors": self.errors}
         checkpoint["learner"] = state
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["learner"]
-        for name, part in self._learners.items():
-            part.on_load_checkpoint({"learner": state["parts"][name]})
+        self.parts.resume(state["parts"], checkpoint["state_dict"])
         self.turn, self.made, self.errors = state["turn"], state["made"], state["errors"]
 
 

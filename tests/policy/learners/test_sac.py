@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from revive.policy.bounds import soft_clip, soft_clip_slope
 from revive.policy.choice import Court
 from revive.policy.learners.auto import Auto
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.learners.ppo import Ppo
 from revive.policy.learners.sac import Sac
 from revive.policy.learners.td3_bc import Td3Bc
-from revive.policy.policy import soft_clip, soft_clip_slope
 from revive.policy.reward import Reward
 from tests.contract import interrupted, small_settings
 from tests.policy.conftest import BEHAVIOUR, GAMMA, Plant
