@@ -221,6 +221,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         cards=context.inputs.cards,
         constraints=task.constraints,
         repeat=chosen.action_repeat,
+        step_seconds=context.inputs.logs.step_seconds,
     )
 
 

@@ -110,7 +110,9 @@ def _before_and_after(summary: Study, policy: Study) -> str:
         "What would the policy do differently?",
         f"The logs' controller and {_who(summary)} from the same starts, under the same disturbances and the same "
         f"noise, in the venv of the {half} half, in which the policy did not learn. Grey is what was logged.",
-        picture_or_nothing(policy_figures.before_and_after(policy["before_after"])),
+        picture_or_nothing(
+            policy_figures.before_and_after(policy["before_after"], summary["data"].get("step_seconds"))
+        ),
     )
 
 

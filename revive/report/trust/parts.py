@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from revive.report.data_page import svg
+from revive.report.tables import LEAST_SHARE
 
 Array = NDArray[np.float64]
 BAND, SHADE = "#cc79a7", "#ead9b0"
@@ -109,6 +110,8 @@ def percent(value: float | None) -> str:
     """A share to read."""
     if value is None or not np.isfinite(value):
         return "–"
+    if 0 < value < LEAST_SHARE:
+        return f"under {100 * LEAST_SHARE:g} %"
     return f"{100 * value:.0f} %" if value == 0 or value >= 0.02 else f"{100 * value:.1f} %"
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from revive.data.duration import steps_of, steps_told
 from revive.report.figures import DATA, FAINT, MODEL, MOST_PANELS, OTHER
 from revive.report.trust.parts import BAND, SHADE, grid, named, numbers
 
 Study = Mapping[str, Any]
 
 
-def errors(study: Study) -> Figure:
+def errors(study: Study, step_seconds: float | None = None) -> Figure:
     """Mean absolute error at each step against three simple predictors, both halves."""
     shown = list(study.items())[:MOST_PANELS]
     figure, axes = grid(len(shown), width=8.5, height=2.3)
@@ -43,11 +44,12 @@ def errors(study: Study) -> Figure:
         axis.set_ylim(0, top * 1.15 or 1.0)  # a linear model may run away
         axis.set_ylabel(f"error of\n{named(name, entry['units'])}")
     axes[0].legend(fontsize=7, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    axes[-1].set_xlabel("steps ahead (solid: judged on the validation half; dotted: on the training half)")
+    ahead = steps_of("steps ahead", step_seconds)
+    axes[-1].set_xlabel(f"{ahead} (solid: judged on the validation half; dotted: on the training half)")
     return figure
 
 
-def windows(study: Study) -> Figure:
+def windows(study: Study, step_seconds: float | None = None) -> Figure:
     """Logged paths, what the venv foretold, and the bands."""
     columns, count = study["columns"], len(study["first"])
     columns = columns[: max(1, MOST_PANELS // 2)]
@@ -62,7 +64,7 @@ def windows(study: Study) -> Figure:
             )
             if i == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=9)
-            axis.set_xlabel("steps ahead", fontsize=8)
+            axis.set_xlabel(steps_of("steps ahead", step_seconds), fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -140,7 +142,7 @@ def calibration(study: Study) -> Figure | None:
     return figure
 
 
-def responses(study: Study) -> Figure:
+def responses(study: Study, step_seconds: float | None = None) -> Figure:
     """One row per pair: next state, state after some steps, and the way there after a step of the input."""
     shown = study["of"][: MOST_PANELS // 2]
     figure, axes = grid(3 * len(shown), width=11.5, height=2.8, columns=3)
@@ -148,11 +150,11 @@ def responses(study: Study) -> Figure:
         one, after, step = axes[3 * row : 3 * row + 3]
         for axis, key, title in (
             (one, "one_step", "next step"),
-            (after, "after", f"after {study['after']} steps with the input held"),
+            (after, "after", f"after {steps_told(study['after'], step_seconds)} with the input held"),
         ):
             _response(axis, entry, numbers(entry[key]))
             axis.set_title(title, fontsize=8)
-        _step(step, entry)
+        _step(step, entry, step_seconds)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -191,7 +193,7 @@ def _shade(axis: Axes, at: np.ndarray, far: np.ndarray) -> None:
         label = None
 
 
-def _step(axis: Axes, entry: Mapping[str, Any]) -> None:
+def _step(axis: Axes, entry: Mapping[str, Any], step_seconds: float | None) -> None:
     step = entry["step"]
     path = numbers(step["path"])
     half = path.shape[1] // 2
@@ -203,7 +205,7 @@ def _step(axis: Axes, entry: Mapping[str, Any]) -> None:
         f"{entry['input']['name']} from {step['from']:.3g} to {step['to']:.3g} at step 1".replace("$", r"\$"),
         fontsize=8,
     )
-    axis.set_xlabel("steps", fontsize=8)
+    axis.set_xlabel(steps_of("steps", step_seconds), fontsize=8)
     axis.set_ylabel(f"change of {named(**entry['output'])}", fontsize=8)
 
 

@@ -26,7 +26,7 @@ def venv_sections(summary: Study, study: Study) -> list[str]:
         *_responses(study, step),
         _residuals(study),
         _drift(study),
-        _worst(study),
+        _worst(study, step),
     ]
 
 
@@ -37,7 +37,7 @@ def _errors(study: Study, step: float | None) -> str:
         "The venv is started from logged states, given the logged actions, and compared with what was logged. It never "
         "saw these rows. A venv is worth something where it errs less than the three simple guesses beside it: that "
         "nothing changes, that all is as it is on average, and a plain linear model (ARX of two steps).",
-        picture(venv_figures.errors(study["errors"])) if study["errors"] else "",
+        picture(venv_figures.errors(study["errors"], step)) if study["errors"] else "",
         error_table(study["errors"], step),
     )
 
@@ -62,7 +62,7 @@ def _rollouts(study: Study, units: Mapping[str, str | None], step: float | None)
         "What does it foretell, and do the bands hold?",
         "Rollouts from three places. The inner band holds nine logged values in ten at each step, the outer one nine "
         f"whole paths in ten. Their widths were counted on rows that the venv did not learn from{aside}",
-        picture(venv_figures.windows(study["rollouts"])) if study["rollouts"]["first"] else "",
+        picture(venv_figures.windows(study["rollouts"], step)) if study["rollouts"]["first"] else "",
         band_table(study["bands"], units, step),
     )
 
@@ -99,7 +99,7 @@ def _responses(study: Study, step: float | None) -> Iterator[str]:
             "One input is moved, all others are held where the plant usually was. Left: the next step; middle: after "
             f"{steps_told(entry['after'], step)}; right: the way there. Each line is a model; where they part, or "
             f"where the ground is shaded, the logs do not say. {_held(entry)}",
-            picture(venv_figures.responses(entry)) if entry["of"] else "",
+            picture(venv_figures.responses(entry, step)) if entry["of"] else "",
             gain_table(entry, step),
         )
 
@@ -131,10 +131,10 @@ def _drift(study: Study) -> str:
     )
 
 
-def _worst(study: Study) -> str:
+def _worst(study: Study, step: float | None) -> str:
     return section(
         "worst",
         "Where was it worst?",
         "The stretches of the logs with the largest errors. Ask whether something happened there that no column tells.",
-        picture(venv_figures.windows(study["worst"])) if study["worst"]["first"] else "",
+        picture(venv_figures.windows(study["worst"], step)) if study["worst"]["first"] else "",
     )
