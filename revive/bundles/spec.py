@@ -72,6 +72,30 @@ class FunctionFields(Strict):
     code: Reference | None = None
 
 
+class ParameterFields(Strict):
+    """`FreeParameter` as JSON."""
+
+    name: Name
+    start: Number
+    min: Number
+    max: Number
+    units: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_bounded(self) -> Self:
+        if not self.min <= self.start <= self.max or self.min == self.max:
+            raise ValueError(f"'{self.name}' does not start between its bounds")
+        return self
+
+
+class PrinciplesFields(Strict):
+    """`FirstPrinciples` as JSON."""
+
+    code: Reference
+    parameters: Annotated[list[ParameterFields], Field(max_length=1000)] = Field(default_factory=list)
+    residual: Names | None = None
+
+
 class EffectFields(Strict):
     """`Effect` as JSON."""
 
@@ -100,6 +124,7 @@ class NodeSpec(Strict):
     history: HistoryFields | None = None
     function: FunctionFields | None = None
     custom: Reference | None = None
+    principles: PrinciplesFields | None = None
     effects: Annotated[list[EffectFields], Field(max_length=WIDEST)] = Field(default_factory=list)
     circles: Annotated[
         list[Annotated[list[Index], Field(min_length=2, max_length=2)]], Field(max_length=WIDEST)

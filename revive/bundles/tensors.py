@@ -125,6 +125,8 @@ def venv_tensors(
             shapes.update(_net_tensors(f"{at}.net", members, widths.inputs(name), outputs, own, *made))
         else:
             free.append(f"{at}.net.")
+        if (known := graph[name].principles) is not None:
+            shapes[f"{at}.principles.free"] = Shape("F32", (members, len(known.parameters)))
         shapes[f"{at}.free_log_std"] = Shape("F32", (members, 1, layout.ordered))
         shapes[f"{at}.scale"] = Shape("F32", (layout.ordered,))
     for name in observed:

@@ -63,6 +63,7 @@ def require_exportable(bundle: Bundle) -> None:
             problems.add(what, file=bundle.folder, remedy=remedy)
     for name, node in bundle.graph.nodes.items():
         code = node.custom or (node.function.code if node.function else None)
+        code = node.principles.code if node.principles else code
         if code is not None:
             what = f"the node '{name}' is computed by {code.name} of {code.file}, which cannot be written as ONNX"
             remedy = "let the node be learned, or step the venv in Python: revive.load_venv(path, trust=True)"

@@ -206,6 +206,7 @@ class _Plan:
             history=self.histories.get(name),
             function=function,
             custom=said.custom.get(name),
+            principles=said.principles.get(name),
             freeze=option.freeze,
             loss_type=option.loss_type,
             circles=self.circles(name),

@@ -30,8 +30,11 @@ class CodeFolder:
         self._folder = folder
         self._read: dict[str, dict[str, ast.stmt] | CodeError] = {}
 
-    def find(self, reference: CodeRef, wanted: Wanted) -> CodeRef:
-        """`reference` with the library it names. Raises CodeError where the file does not define it."""
+    def find(self, reference: CodeRef, wanted: Wanted, arguments: int = 1) -> CodeRef:
+        """`reference` with the library it names. Raises CodeError where the file does not define it.
+
+        arguments: of a function, the inputs and, where there are two, its parameters.
+        """
         if reference.file not in self._read:
             try:
                 self._read[reference.file] = self._defined(reference.file)
@@ -50,7 +53,7 @@ class CodeFolder:
             if wanted == "class" or isinstance(statement, ast.AsyncFunctionDef):
                 kind = "an async function" if isinstance(statement, ast.AsyncFunctionDef) else "a function"
                 raise CodeError(f"'{reference.name}' in '{reference.file}' is {kind}, not a {wanted}")
-            _check_arguments(reference, statement.args)
+            _check_arguments(reference, statement.args, arguments)
             return replace(reference, library=_library(statement))
         return reference
 
@@ -95,13 +98,18 @@ def _definitions(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
                     yield from _definitions(handler.body)
 
 
-def _check_arguments(reference: CodeRef, arguments: ast.arguments) -> None:
+def _check_arguments(reference: CodeRef, arguments: ast.arguments, count: int) -> None:
     positional = [*arguments.posonlyargs, *arguments.args]
     required = len(positional) - len(arguments.defaults)
     keyword_only = any(default is None for default in arguments.kw_defaults)
-    if required > 1 or keyword_only or not (positional or arguments.vararg):
-        what = f"'{reference.name}' in '{reference.file}' cannot be called with one argument"
-        raise CodeError(what, f"write def {reference.name}(data): data holds the inputs by node name")
+    enough = len(positional) >= count or arguments.vararg
+    if required > count or keyword_only or not enough:
+        said = "one argument" if count == 1 else "two arguments"
+        what = f"'{reference.name}' in '{reference.file}' cannot be called with {said}"
+        if count == 1:
+            raise CodeError(what, f"write def {reference.name}(data): data holds the inputs by node name")
+        remedy = f"write def {reference.name}(data, parameters): inputs by node name, parameters by theirs"
+        raise CodeError(what, remedy)
 
 
 def _library(function: ast.FunctionDef) -> Literal["numpy", "torch"] | None:

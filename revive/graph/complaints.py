@@ -8,7 +8,15 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from revive.errors import suggestion
-from revive.graph.schema import ColumnSpec, DescriptionFile, FunctionEntry, Metadata, OptionsSpec, shown
+from revive.graph.schema import (
+    ColumnSpec,
+    DescriptionFile,
+    FunctionEntry,
+    Metadata,
+    OptionsSpec,
+    ParameterSpec,
+    shown,
+)
 from revive.graph.yaml_tree import KeyPath
 
 _BELOW: Final[dict[KeyPath, tuple[int, type[BaseModel]]]] = {
@@ -63,6 +71,8 @@ def _model_at(path: KeyPath) -> type[BaseModel] | None:
     """The shape that stands at a key path, None where any keys are allowed."""
     if len(path) < 2:
         return Metadata if path else DescriptionFile
+    if path[1:2] == ("expert_functions",) and path[3:4] == ("parameters",):
+        return ParameterSpec if len(path) == 5 else None
     depth, model = _BELOW.get(path[1:2], (0, None))
     return model if len(path) == depth else None
 

@@ -152,6 +152,7 @@ class DecisionGraph:
     def code_files(self) -> tuple[str, ...]:
         """The Python files of the user, beside the description, that functions and networks come from."""
         code = [node.custom for node in self.all_nodes]
+        code += [node.principles.code for node in self.all_nodes if node.principles]
         code += [node.function.code for node in self.all_nodes if node.function]
         return tuple(dict.fromkeys(reference.file for reference in code if reference))
 

@@ -18,7 +18,7 @@ from revive.graph.names import (
     state_name,
     transition_name,
 )
-from revive.graph.nodes import CodeRef, Direction
+from revive.graph.nodes import CodeRef, Direction, FirstPrinciples
 
 Inputs = Mapping[str, Sequence[str]]
 """Computed node -> its input nodes, both in the order the user wrote."""
@@ -63,6 +63,7 @@ class Declaration:
     options: Mapping[str, NodeOptions] = field(default_factory=dict)
     functions: Mapping[str, CodeRef] = field(default_factory=dict)
     custom: Mapping[str, CodeRef] = field(default_factory=dict)
+    principles: Mapping[str, FirstPrinciples] = field(default_factory=dict)
     tunable: tuple[str, ...] = ()
     metric_nodes: tuple[str, ...] | None = None
     circle: tuple[tuple[str, str], ...] = ()
@@ -106,6 +107,7 @@ class Declaration:
             options={plain(node): self._plain_option(plain(node)) for node in self.options},
             functions={plain(node): self.functions[node] for node in self.functions},
             custom={plain(node): self.custom[node] for node in self.custom},
+            principles={plain(node): self._plain_principles(node) for node in self.principles},
             metric_nodes=None if self.metric_nodes is None else tuple(map(plain, self.metric_nodes)),
         )
 
@@ -118,7 +120,7 @@ class Declaration:
         """The next_X to be learned in place of `node`, where this is a next_ts_X that is learned whole; else None."""
         state = state_name(node)
         source = None if state is None else self.stacked(state)
-        if source is None or self.is_push(node) or node in self.functions or node in self.custom:
+        if source is None or self.is_push(node) or self.has_code(node):
             return None
         busy = {source, transition_name(source)} & set(self.inputs) or self.option(source).ts_length
         return None if busy else transition_name(source)
@@ -150,6 +152,16 @@ class Declaration:
         return replace(
             option, effects=tuple(replace(rule, input=self.plain(rule.input)) for rule in option.effects)
         )
+
+    def _plain_principles(self, node: str) -> FirstPrinciples:
+        said = self.principles[node]
+        return replace(
+            said, residual=None if said.residual is None else tuple(map(self.plain, said.residual))
+        )
+
+    def has_code(self, node: str) -> bool:
+        """Whether the user has a function or a network class for `node`."""
+        return node in self.functions or node in self.custom or node in self.principles
 
     def history_like(self, node: str) -> str | None:
         """The described node whose history `node` is by its name, unless `node` has columns of its own."""
@@ -187,14 +199,14 @@ class Declaration:
         """Whether `node` is a `next_ts_X` that pushes the present or the next X into the history."""
         state = state_name(node)
         source = None if state is None else self.history_like(state)
-        if state is None or source is None or node in self.functions or node in self.custom:
+        if state is None or source is None or self.has_code(node):
             return False
         return set(self.inputs.get(node, ())) in ({state, source}, {state, transition_name(source)})
 
     def is_sum(self, node: str) -> bool:
         """Whether `node` is a `next_X` whose inputs are exactly X and delta_X."""
         state = state_name(node)
-        if state is None or node in self.functions or node in self.custom:
+        if state is None or self.has_code(node):
             return False
         return set(self.inputs.get(node, ())) == {state, change_name(state)}
 

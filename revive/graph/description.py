@@ -16,7 +16,7 @@ from revive.graph.code import CodeError, CodeFolder, Wanted
 from revive.graph.complaints import explain
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.names import change_source, history_name
-from revive.graph.nodes import CodeRef
+from revive.graph.nodes import CodeRef, FirstPrinciples
 from revive.graph.outline import Outline
 from revive.graph.schema import DescriptionFile
 from revive.graph.structure import structure_faults
@@ -66,6 +66,7 @@ class _Reading:
             said,
             functions=self._found(said.functions, "expert_functions", "function"),
             custom=self._found(said.custom, "custom_nodes", "class"),
+            principles=self._principles(said.principles),
         )
         if outline.complete:
             graph, faults = DecisionGraph.attempt(said)
@@ -96,6 +97,18 @@ class _Reading:
             except CodeError as error:
                 below = ("node_function",) if section == "expert_functions" else ()
                 self._add(error.what, ("metadata", section, node, *below), error.remedy)
+        return found
+
+    def _principles(self, said: Mapping[str, FirstPrinciples]) -> dict[str, FirstPrinciples]:
+        """The same of functions whose node is learned: torch functions, of the parameters too where there are some."""
+        found = dict(said)
+        for node, own in said.items():
+            try:
+                code = self._code.find(own.code, "function", 2 if own.parameters else 1)
+            except CodeError as error:
+                self._add(error.what, ("metadata", "expert_functions", node, "node_function"), error.remedy)
+                continue
+            found[node] = replace(own, code=replace(code, library="torch"))
         return found
 
     def _add(self, what: str, at: KeyPath, remedy: str | None) -> None:

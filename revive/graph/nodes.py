@@ -103,6 +103,30 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True)
+class FreeParameter:
+    """A number in a function of the user that is fitted to the logs: where it starts and its bounds, in its units."""
+
+    name: str
+    start: float
+    min: float
+    max: float
+    units: str | None = None
+
+
+@dataclass(frozen=True)
+class FirstPrinciples:
+    """What is known of a learned node: `code` says its value in physical units, a network what the code leaves open.
+
+    With `parameters` the function takes them as a second argument. residual: the inputs that the network sees; None for
+    all of them, none at all for no network.
+    """
+
+    code: CodeRef
+    parameters: tuple[FreeParameter, ...] = ()
+    residual: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Effect:
     """What the user knows about one input column and one output column of a node.
 
@@ -131,7 +155,8 @@ class Node:
     """A named vector of columns; `inputs` in the order the user wrote, empty for a leaf.
 
     history: set where the node holds the last values of another one, whether it is kept or learned.
-    function: what computes a function node. custom: the user's network class of a learned node.
+    function: what computes a function node. custom: the user's network class of a learned node. principles: a
+    function of the user to which the network of a learned node only adds.
     freeze: a learned node stays as it was loaded. loss_type: log_prob, mae, mse, or user_module.<function>.
     circles: pairs of column indices with x^2 + y^2 = 1. logged: false where there are no data of the node.
     unseen: (input, column of it) that the network of the node does not see.
@@ -146,6 +171,7 @@ class Node:
     history: HistorySpec | None = None
     function: FunctionSpec | None = None
     custom: CodeRef | None = None
+    principles: FirstPrinciples | None = None
     freeze: bool = False
     loss_type: str | None = None
     effects: tuple[Effect, ...] = ()

@@ -57,11 +57,13 @@ class Outline:
             described.setdefault(dim, (*at, "dim"))
         inputs = {node: parts.names(sources) for node, sources in parts.section("graph").items()}
         shared = tuple(node for node in inputs if _is_shared(node, columns))
+        entries = parts.functions()
         declaration = Declaration.of(
             [column for column in columns if column.node not in shared],
             inputs,
             options=parts.options(),
-            functions=parts.functions(),
+            functions={node: entry.node_function for node, entry in entries.items() if not entry.is_learned},
+            principles={node: entry.principles() for node, entry in entries.items() if entry.is_learned},
             custom=parts.custom(),
             tunable=tuple(parts.names(metadata.get("tunable"))),
             metric_nodes=None
@@ -126,11 +128,11 @@ class _Parts:
         specs = {node: self._valid(OptionsSpec, value) for node, value in self.section("nodes").items()}
         return {node: spec.options() for node, spec in specs.items() if spec is not None}
 
-    def functions(self) -> dict[str, CodeRef]:
+    def functions(self) -> dict[str, FunctionEntry]:
         """The expert functions that are well-formed."""
         entries = self.section("expert_functions").items()
         specs = {node: self._valid(FunctionEntry, value) for node, value in entries}
-        return {node: spec.node_function for node, spec in specs.items() if spec is not None}
+        return {node: spec for node, spec in specs.items() if spec is not None}
 
     def custom(self) -> dict[str, CodeRef]:
         """The custom nodes that are well-formed."""

@@ -67,6 +67,8 @@ def _marks(node: Node) -> list[str]:
         marks.append(f"{code.file}: {code.name}" if code else f"built in: {node.function.builtin}")
     if node.custom is not None:
         marks.append(f"{node.custom.file}: {node.custom.name}")
+    if node.principles is not None:
+        marks.append(f"{node.principles.code.file}: {node.principles.code.name}, and what a network adds")
     if node.freeze:
         marks.append("frozen")
     if node.loss_type:

@@ -32,6 +32,7 @@ def declaration_faults(said: Declaration) -> Iterator[Fault]:
         yield from _option_faults(said, node, option)
     yield from _code_faults(said, "expert_functions", said.functions)
     yield from _code_faults(said, "custom_nodes", said.custom)
+    yield from _principles_faults(said)
     yield from _automatic_faults(said)
     yield from _history_faults(said)
     yield from _list_faults(said)
@@ -97,10 +98,27 @@ def _code_faults(said: Declaration, section: Section, code: Mapping[str, CodeRef
         if node not in said.inputs:
             what = f"'{node}' stands under {section}, but not in graph, so it has no inputs"
             yield Fault(what, node, section, remedy=choices(node, said.inputs), tentative=True)
-        if section == "custom_nodes" and node in said.functions:
+        if section == "custom_nodes" and (node in said.functions or node in said.principles):
             yield Fault(
                 f"'{node}' has a function as well as a custom network", node, section, remedy="keep one"
             )
+
+
+def _principles_faults(said: Declaration) -> Iterator[Fault]:
+    """Faults of functions whose node is learned, beside those of all code."""
+    section: Section = "expert_functions"
+    yield from _code_faults(said, section, {node: own.code for node, own in said.principles.items()})
+    for node, own in said.principles.items():
+        inputs = said.inputs.get(node, ())
+        for name in own.residual or ():
+            if name not in inputs and node in said.inputs:
+                what = f"the residual of '{node}' sees '{name}', which is no input of it"
+                yield Fault(what, node, section, remedy=choices(name, inputs), key="residual")
+        for column in said.columns_of(node):
+            if column.type != "continuous" or column.scale == "cyclic":
+                kind = "cyclic" if column.scale == "cyclic" else column.type
+                what = f"'{column.name}' is {kind}: to what a function says of it nothing can be added"
+                yield Fault(what, node, section, remedy="leave out 'parameters' and 'residual'")
 
 
 def _automatic_faults(said: Declaration) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 from revive.errors import suggestion
 from revive.graph.columns import Column, ColumnType, Scale
 from revive.graph.declaration import EffectRule, NodeOptions
-from revive.graph.nodes import LONGEST_HISTORY, CodeRef
+from revive.graph.nodes import LONGEST_HISTORY, CodeRef, FirstPrinciples, FreeParameter
 
 _LOSSES: Final = ("log_prob", "nll", "mae", "mse")
 _MAX_SLOPE: Final = "max_slope"
@@ -160,10 +160,55 @@ class OptionsSpec(_Strict):
         return NodeOptions(**plain, given=given)
 
 
+def _parameter(value: Any) -> Any:
+    """Where a free parameter starts lies between its bounds; all three are said."""
+    if not isinstance(value, Mapping) or not {"start", "min", "max"} <= {*value}:
+        raise _said(f"{shown(value)} says no start and bounds", "write e.g. k: {start: 0.1, min: 0, max: 1}")
+    start, low, high = (value[key] for key in ("start", "min", "max"))
+    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in (start, low, high))
+    if numbers and not low < high:
+        raise _said(f"its bounds are {low} and {high}", "'min' must be below 'max'")
+    if numbers and not low <= start <= high:
+        raise _said(f"it starts at {start}, outside its bounds {low} and {high}", "start between them")
+    return value
+
+
+class ParameterSpec(_Strict):
+    """A number that is fitted, as written under its name."""
+
+    start: Number
+    min: Number
+    max: Number
+    units: str | None = None
+
+
+def _inputs_of_residual(value: Any) -> Any:
+    if isinstance(value, bool) or (isinstance(value, list) and all(isinstance(name, str) for name in value)):
+        return value
+    raise _said(f"'residual' cannot be {shown(value)}", "write true, false, or a list of inputs of the node")
+
+
 class FunctionEntry(_Strict):
-    """What stands under the name of a node in `expert_functions`."""
+    """What stands under the name of a node in `expert_functions`.
+
+    With `parameters` or `residual` the node is learned: what the function says, and what a network adds.
+    """
 
     node_function: Code
+    parameters: dict[str, Annotated[ParameterSpec, BeforeValidator(_parameter)]] = {}
+    residual: Annotated[bool | list[str] | None, BeforeValidator(_inputs_of_residual)] = None
+
+    @property
+    def is_learned(self) -> bool:
+        return bool(self.parameters) or self.residual not in (None, False)
+
+    def principles(self) -> FirstPrinciples:
+        """The same as plain values. Of a function with parameters a network adds something unless it is told not to."""
+        parameters = tuple(FreeParameter(name, **p.model_dump()) for name, p in self.parameters.items())
+        seen = None
+        if self.residual is False or isinstance(self.residual, list):
+            seen = tuple(self.residual or ())
+        return FirstPrinciples(self.node_function, parameters, seen)
 
 
 NodeInputs = Annotated[list[str], BeforeValidator(lambda value: [] if value is None else value)]

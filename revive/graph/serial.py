@@ -12,6 +12,8 @@ from revive.graph.nodes import (
     CodeRef,
     Copy,
     Effect,
+    FirstPrinciples,
+    FreeParameter,
     FunctionSpec,
     HistorySpec,
     Node,
@@ -32,10 +34,14 @@ def _node_to_json(node: Node) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": node.name, "kind": node.kind.value, "inputs": list(node.inputs)}
     if node.history is None and state_name(node.name) is None:
         entry["columns"] = [column.to_json() for column in node.columns]
-    for key in ("history", "function", "custom"):
+    for key in ("history", "function", "custom", "principles"):
         value = getattr(node, key)
         if value is not None:
             entry[key] = _without_none(asdict(value))
+    if node.principles is not None:
+        entry["principles"]["parameters"] = [_without_none(asdict(p)) for p in node.principles.parameters]
+        if node.principles.residual is not None:
+            entry["principles"]["residual"] = list(node.principles.residual)
     if node.effects:
         entry["effects"] = [_without_none(asdict(effect)) for effect in node.effects]
     if node.circles:
@@ -73,6 +79,7 @@ def _node_from_json(entry: Mapping[str, Any], by_name: Mapping[str, Mapping[str,
         history=HistorySpec(**entry["history"]) if "history" in entry else None,
         function=_function(entry["function"]) if "function" in entry else None,
         custom=CodeRef(**entry["custom"]) if "custom" in entry else None,
+        principles=_principles(entry["principles"]) if "principles" in entry else None,
         effects=tuple(Effect(**effect) for effect in entry.get("effects", ())),
         circles=tuple((x, y) for x, y in entry.get("circles", ())),
         unseen=tuple((source, column) for source, column in entry.get("unseen", ())),
@@ -84,6 +91,15 @@ def _node_from_json(entry: Mapping[str, Any], by_name: Mapping[str, Mapping[str,
 def _function(fields_of: Mapping[str, Any]) -> FunctionSpec:
     code = fields_of.get("code")
     return FunctionSpec(fields_of.get("builtin"), None if code is None else CodeRef(**code))
+
+
+def _principles(fields_of: Mapping[str, Any]) -> FirstPrinciples:
+    residual = fields_of.get("residual")
+    return FirstPrinciples(
+        CodeRef(**fields_of["code"]),
+        tuple(FreeParameter(**parameter) for parameter in fields_of.get("parameters", ())),
+        None if residual is None else tuple(residual),
+    )
 
 
 def _columns(name: str, by_name: Mapping[str, Mapping[str, Any]]) -> tuple[Column, ...]:

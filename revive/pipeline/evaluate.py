@@ -13,6 +13,7 @@ from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.graph.found import stand_ins
+from revive.graph.joint import apart
 from revive.graph.units import units_of
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
@@ -33,6 +34,7 @@ from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.tracking.base import NOTE
+from revive.venv.first_principles import fitted_parameters
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
 
@@ -65,6 +67,7 @@ def evaluate(
             venv={
                 **_venv_summary(venv, errors),
                 **_test_summary(context, venv),
+                **_parameters(venv),
                 "learning": context.learning("venv"),
             },
             policy=policy,
@@ -171,6 +174,12 @@ def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:
     }
 
 
+def _parameters(venv: VirtualEnv) -> dict[str, Any]:
+    """What the parameters of the user's functions came to, where there are some."""
+    found = fitted_parameters(venv)
+    return {"parameters": found} if found else {}
+
+
 def _test_summary(context: Context, venv: VirtualEnv) -> dict[str, Any]:
     """The error on the test part, which nothing has read before; by the members of either half."""
     test = context.inputs.parts.test
@@ -192,7 +201,9 @@ def _draw(
 ) -> None:
     folder, inputs = context.folder.figures, context.inputs
     task = inputs.task
-    figures.save(figures.decision_graph(task.graph if task else inputs.graph), folder / "graph.png")
+    graph = inputs.graph if task is None else task.graph
+    graph = apart(graph) if any(node.parts for node in graph.all_nodes) else graph
+    figures.save(figures.decision_graph(graph), folder / "graph.png")
     figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
     figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
     for target in inputs.graph.decisions or inputs.graph.exogenous:

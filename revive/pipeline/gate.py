@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from revive.bundles import Gate, Kind, set_gate
+from revive.data.finding import MOST_ALIKE
 from revive.errors import Problem
 from revive.policy.verdicts import Verdict
 
@@ -34,7 +35,9 @@ def failed(folder: Path, gate: Gate) -> Problem | None:
     if gate.status != "fail" or gate.overridden:
         return None
     remedy = "gate.override=true with run_id accepts it, and the bundles will say so"
-    return Problem("the gate fails: " + " ".join(gate.reasons), folder, remedy=remedy)
+    more = len(gate.reasons) - MOST_ALIKE
+    told = [*gate.reasons[:MOST_ALIKE], *([f"And {more} more reasons, in summary.json."] if more > 0 else [])]
+    return Problem("the gate fails: " + " ".join(told), folder, remedy=remedy)
 
 
 def _short(reasons: Iterable[str]) -> list[str]:

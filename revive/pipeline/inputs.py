@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from revive.config.experiments import find_experiment
@@ -31,6 +32,7 @@ from revive.pipeline.task import Task, asked_targets, columns_of, decision, task
 from revive.policy.reward import Reward
 from revive.policy.simulator import GroundTruth
 from revive.trust.card import Cards
+from revive.venv.first_principles import try_principles
 from revive.venv.functions import UserCode
 from revive.venv.losses import NodeLoss, load_losses
 from revive.venv.rules import Rule, try_rule
@@ -77,6 +79,8 @@ def gather(settings: Settings) -> Inputs:
     prescribed = tuple(change for change in applied.changes if isinstance(change, StandIn))
     graph = amended(graph, [change for change in applied.changes if not isinstance(change, StandIn)])
     logs, other = with_derived(logs, graph), None if other is None else with_derived(other, graph)
+    arrays = {name: torch.as_tensor(value, dtype=torch.float64) for name, value in logs.arrays.items()}
+    try_principles(code, graph, arrays)
     parts = Split(logs, other) if other is not None else parts_of(settings, logs)
     losses = load_losses(graph, settings.venv.user_module)
     rule = _rule(settings, graph)

@@ -136,4 +136,6 @@ def _is_free(graph: DecisionGraph, transition: str, node: str) -> bool:
         *(s for s, _ in model.unseen),
         *(c.source for c in model.copies),
     }
-    return bool(own) and model.is_learned and model.custom is None and not named & {*own, node}
+    return (
+        bool(own) and model.is_learned and not (model.custom or model.principles) and not named & {*own, node}
+    )

@@ -29,9 +29,11 @@ from revive.policy.learners.base import PolicyLearner
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.verdicts import Verdict, first_distrust
+from revive.report.tables import parameter_lines
 from revive.tracking.base import StageTracker
 from revive.tracking.lightning import StageLogger
 from revive.training import Learner, fit
+from revive.venv.first_principles import fitted_parameters
 from revive.venv.learners.base import VenvLearner
 from revive.venv.virtual_env import VirtualEnv
 
@@ -53,6 +55,8 @@ def learn_venv(context: Context) -> VirtualEnv | None:
         venv = search_venv(context, records) if tuned else fit_venv(context, records)
         save_venv(venv, bundle, context.provenance, scenario=scenario_of(context, venv))
         records.artifact(bundle)
+    for line in parameter_lines(fitted_parameters(venv)):
+        context.terminal.note(line)
     return venv
 
 
@@ -215,9 +219,9 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
 def chosen_policy(learner: PolicyLearner) -> Learned:
     """The best of a learner's candidates; the best clone where the venv is not to be trusted."""
     court, candidates = Court(learner.problem), learner.candidates()
-    choice = court.choose(candidates)
-    promised = None if choice.fallback else choice.score.mean_gain
     replay = replayed(learner.problem)
+    choice = court.choose(candidates, clone_at_fault=replay.clone_at_fault)
+    promised = None if choice.fallback else choice.score.mean_gain
     verdicts = venv_verdicts(learner.problem, replay, promised)
     choice, doubtful = _certain(court, candidates, choice, replay.clone_at_fault)
     verdicts += doubtful
@@ -250,7 +254,7 @@ def _certain(
         if not doubts:
             return tried, []
         uncertain[tried.candidate.key] = doubts
-        tried = court.choose(candidates, without=uncertain)
+        tried = court.choose(candidates, without=uncertain, clone_at_fault=clone_at_fault)
     return choice, next(iter(uncertain.values()), [])
 
 

@@ -8,6 +8,8 @@ venv.average_mae the same by "always the mean" of the half that was learned from
 venv.at_step     {venv, persistence, average}: {"1", ...}: the error at that step, instead of the mean up to it
 venv.columns     column -> the same over the longest horizon, one by one
 venv.test        {rollout_mae: of either half's members, persistence_mae}, where a test part was kept aside
+venv.parameters  node -> parameter of the user's function -> {value: mean over members, low, high: of the members,
+    halves, start, min, max, units: as declared, at_bound: whether a member is next to one}; only where there are some
 venv.learning    what the learner tried and why it stopped; policy.learning: likewise. Empty where a search did
 policy.logged    mean reward per step of the logs
 policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
@@ -163,6 +165,11 @@ class Summary:
         return {
             **{f"venv.rollout_mae.{steps}": error for steps, error in errors.items()},
             **{f"venv.relative.{steps}": share for steps, share in relative.items()},
+            **{
+                f"venv.parameter.{node}.{name}": own["value"]
+                for node, fitted in self.venv.get("parameters", {}).items()
+                for name, own in fitted.items()
+            },
             **{f"venv.error.{column}": of["venv"] for column, of in self.venv.get("columns", {}).items()},
         }
 

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from revive.data.duration import duration, steps_told
+from revive.data.finding import MOST_ALIKE, first_of_each
 from revive.graph.units import with_unit
 from revive.report.second_opinion import disagree, gains
 from revive.report.summary import Summary
@@ -105,6 +106,21 @@ def venv_table(summary: Summary) -> Table:
 
 def _figures(errors: Mapping[str, float]) -> list[str]:
     return [f"{value:.3f}" for value in errors.values()]
+
+
+def parameter_lines(parameters: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> list[str]:
+    """A line for each parameter of the user's functions: its value, those of members and halves, and its bounds."""
+    return [
+        f"fitted  {node}: {_parameter(n, own)}" for node, of in parameters.items() for n, own in of.items()
+    ]
+
+
+def _parameter(name: str, own: Mapping[str, Any]) -> str:
+    value = with_unit(f"{own['value']:.4g}", own["units"] or "")
+    halves = " and ".join(f"{half:.4g}" for half in own["halves"])
+    bounds = f"bounds {own['min']:g} .. {own['max']:g}"
+    near = ", which a member is next to" if own["at_bound"] else ""
+    return f"{name} {value} ({own['low']:.4g} .. {own['high']:.4g}; halves {halves}), {bounds}{near}"
 
 
 LEGEND = (
@@ -227,21 +243,28 @@ def _choice(policy: Mapping[str, Any]) -> str:
 
 def _conduct(policy: Mapping[str, Any]) -> list[str]:
     lines = []
-    for use in policy.get("conduct", []):
-        if not use["is_action"]:
-            continue
+    actions = [use for use in policy.get("conduct", []) if use["is_action"]]
+    for use in actions[:MOST_ALIKE]:
         visited, logged = (f"{low:.3g} to {high:.3g}" for low, high in (use["visited"], use["logged"]))
         more = f"; moves {use['moves']:.1f} times those of the logs" if use["moves"] is not None else ""
         outside = f"outside in {use['outside']:.1%} of the steps"
         lines.append(f"acts       {use['column']} {visited}, logged {logged} ({outside}){more}")
-    return lines
+    return lines + (
+        [f"acts       and {len(actions) - MOST_ALIKE} columns more"] if len(actions) > MOST_ALIKE else []
+    )
 
 
 def _verdicts(summary: Summary, sound: str) -> list[str]:
     if not summary.verdicts:
         return [sound] if sound else []
     ordered = sorted(summary.verdicts, key=lambda v: v["severity"] != "distrust")
-    return [f"{v['severity'].upper()}: {v['sentence']}\n    -> {v['remedy']}" for v in ordered]
+    shown, more = first_of_each(ordered, _severity_and_code)
+    said = [f"{v['severity'].upper()}: {v['sentence']}\n    -> {v['remedy']}" for v in shown]
+    return [*said, *(f"{kind}: {count} more of this kind, in summary.json" for kind, count in more.items())]
+
+
+def _severity_and_code(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict['severity'].upper()} {verdict['code']}"
 
 
 def _fallback(policy: Mapping[str, Any]) -> bool:

@@ -14,16 +14,34 @@ from revive.graph.nodes import Copy
 
 def seen_dimensions(graph: DecisionGraph, codec: Codec, name: str) -> list[bool] | None:
     """(inputs,) which model-space dimensions of its inputs the network of a node sees; None for all of them."""
-    hidden = set(graph[name].unseen)
-    if not hidden:
+    hidden, only = set(graph[name].unseen), _residual(graph, name)
+    if not hidden and only is None:
         return None
     seen: list[bool] = []
     for source in graph[name].inputs:
         one, columns = codec[source], graph.columns(source)
         per_frame = [one.terms[term] for term in one.term_of_dimension]
         for first in range(0, len(columns), len(one.columns)):
-            seen += [(source, columns[first + number].name) not in hidden for number in per_frame]
+            shown = only is None or source in only
+            seen += [shown and (source, columns[first + number].name) not in hidden for number in per_frame]
     return seen
+
+
+def _residual(graph: DecisionGraph, name: str) -> set[str] | None:
+    """The inputs of which something is added to what a function of the user says; None for all of them."""
+    principles = graph[name].principles
+    if principles is None or principles.residual is None:
+        return None
+    return {
+        s
+        for s in graph[name].inputs
+        if s in principles.residual or _of_history(graph, s) in principles.residual
+    }
+
+
+def _of_history(graph: DecisionGraph, name: str) -> str:
+    history = graph[name].history
+    return history.source if history else name
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,16 @@ from revive.venv.custom import MakeNetwork, load_networks
 class ExpertFunction:
     """A function node's code: dict of its inputs (N, d) to the node (N, width), numpy or torch."""
 
-    def __init__(
-        self, function: Callable[[dict[str, Any]], Any], path: Path, reference: CodeRef, width: int
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], path: Path, reference: CodeRef, width: int) -> None:
         self.function, self.path, self.name, self.width = function, path, reference.name, width
         self.uses_torch = reference.library == "torch"
 
-    def __call__(self, inputs: Mapping[str, Tensor]) -> Tensor:
+    def __call__(
+        self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
         """inputs: node -> (..., d) -> (..., width). A numpy function passes on no gradient.
+
+        parameters: name -> (..., 1), a second argument of torch functions that have parameters.
 
         Raises UserError where the function fails, or returns the wrong shape or values that are not finite.
         """
@@ -37,7 +39,8 @@ class ExpertFunction:
         rows = next(iter(flat.values())).shape[0]
         try:
             if self.uses_torch:
-                out = self.function(dict(flat))
+                more = [] if parameters is None else [{k: v.reshape(-1, 1) for k, v in parameters.items()}]
+                out = self.function(dict(flat), *more)
             else:
                 out = self.function({k: v.detach().cpu().numpy().astype(np.float64) for k, v in flat.items()})
         except Exception as error:
@@ -63,10 +66,14 @@ class ExpertFunction:
 
 @dataclass(frozen=True)
 class UserCode:
-    """What a graph needs of the user: functions of function nodes, network classes of custom nodes."""
+    """What a graph needs of the user: functions of function nodes, network classes of custom nodes, principles.
+
+    principles: functions of learned nodes, to which their networks add.
+    """
 
     functions: Mapping[str, ExpertFunction] = field(default_factory=dict)
     networks: Mapping[str, tuple[MakeNetwork, Path]] = field(default_factory=dict)
+    principles: Mapping[str, ExpertFunction] = field(default_factory=dict)
 
     @classmethod
     def load(cls, graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None) -> UserCode:
@@ -76,7 +83,7 @@ class UserCode:
         """
         problems = Problems()
         loaded: list[Any] = []
-        for load in (load_functions, load_networks):
+        for load in (load_functions, load_networks, load_principles):
             try:
                 loaded.append(load(graph, folder, sources or {}))
             except UserError as error:
@@ -87,7 +94,7 @@ class UserCode:
     @property
     def files(self) -> tuple[Path, ...]:
         """Where it came from."""
-        paths = [function.path for function in self.functions.values()]
+        paths = [function.path for function in (*self.functions.values(), *self.principles.values())]
         return tuple(dict.fromkeys([*paths, *(path for _, path in self.networks.values())]))
 
 
@@ -98,19 +105,31 @@ def load_functions(
 
     Raises UserError with all problems of all files.
     """
+    specs = {name: graph[name].function for name in graph.functions}
+    return _loaded(graph, {n: spec.code for n, spec in specs.items() if spec and spec.code}, folder, sources)
+
+
+def load_principles(
+    graph: DecisionGraph, folder: Path, sources: Mapping[str, bytes] | None = None
+) -> dict[str, ExpertFunction]:
+    """Learned node -> the function to which its network adds; as `load_functions`."""
+    said = {name: graph[name].principles for name in graph.learned}
+    return _loaded(graph, {name: own.code for name, own in said.items() if own}, folder, sources)
+
+
+def _loaded(
+    graph: DecisionGraph, wanted: Mapping[str, CodeRef], folder: Path, sources: Mapping[str, bytes] | None
+) -> dict[str, ExpertFunction]:
     problems, found = Problems(), {}
-    for name in graph.functions:
-        spec = graph[name].function
-        if spec is None or spec.code is None:
-            continue
-        path = folder / spec.code.file
+    for name, code in wanted.items():
+        path = folder / code.file
         try:
-            module = load_module(path, (sources or {}).get(spec.code.file))
-            require_function(module, spec.code.name, path)
+            module = load_module(path, (sources or {}).get(code.file))
+            require_function(module, code.name, path)
         except UserError as error:
             problems.extend(error.problems)
             continue
-        found[name] = ExpertFunction(getattr(module, spec.code.name), path, spec.code, graph[name].width)
+        found[name] = ExpertFunction(getattr(module, code.name), path, code, graph[name].width)
     problems.raise_if_any()
     return found
 

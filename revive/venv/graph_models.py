@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from revive.data.codec import Codec
 from revive.data.declared import declared_effects
-from revive.graph.decision_graph import DecisionGraph
 from revive.data.layout import Frames
+from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import LinearSkipNet
 from revive.nn.monotone import MonotoneNet
 from revive.venv.columnwise import seen_dimensions
+from revive.venv.first_principles import principles_of
 from revive.venv.functions import UserCode
 from revive.venv.node_model import NetworkSpec, NodeModel
 from revive.venv.observer import BURN_IN, Observer
@@ -65,6 +66,7 @@ class GraphModels(nn.Module):
                     _at_zero(codec, name) if self.network(name).head == "zero_inflated" else None,
                     history_frames(graph, codec, name),
                     list(declared_effects(graph, name)) if self.network(name).backbone == "monotone" else (),
+                    principles_of(graph, codec, self.code, name, members),
                 )
                 for name in graph.learned
             }
@@ -125,8 +127,9 @@ class GraphModels(nn.Module):
         return sum(self.codec.width(name) for name in self.graph[node].inputs)
 
     def current_name(self, node: str) -> str | None:
-        """The state node that a transition node's change is added to."""
+        """The state node that a transition's change is added to; None where a function of the user stands there."""
         adds = node in self.graph.transitions and self.network(node).transition == "residual"
+        adds = adds and self.graph[node].principles is None
         return self.graph.state_of(node) if adds else None
 
     def members_of(self, half: int) -> slice:

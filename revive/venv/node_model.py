@@ -19,6 +19,7 @@ from revive.nn.family_heads import FamilyHead, HeadName, MixtureHead, Said, Stud
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
 from revive.venv.custom import CustomNet, MakeNetwork
+from revive.venv.first_principles import Principles
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class NetworkSpec:
         return cls(**{**spec, "hidden": None if hidden is None else tuple(hidden)})
 
 
+IN_TURN = 5  # rounds of fitting a function's parameters and the linear part, each with the other as it is
 _ALWAYS_SAID = 3  # of the fields: hidden, activation, std
 
 
@@ -83,6 +85,7 @@ class NodeModel(nn.Module):
     the user, with its file, in place of ours. `seen` (inputs,) is false for the inputs that the network gets as 0
     always. `atom` (continuous,) is where the values of a zero-inflated head are stuck, in model space;
     `frames` are the histories among the inputs; `effects` are what is declared, for a network that is monotone in them.
+    `principles` is a function of the user that stands in place of the current value.
     """
 
     scale: Tensor
@@ -101,10 +104,10 @@ class NodeModel(nn.Module):
         atom: Tensor | None = None,
         frames: Sequence[Frames] = (),
         effects: Sequence[DeclaredEffect] = (),
+        principles: Principles | None = None,
     ) -> None:
         super().__init__()
-        self.layout = layout
-        self.spec = spec
+        self.layout, self.spec, self.principles = layout, spec, principles
         ordered = layout.ordered
         stds = ordered if spec.std == "conditioned" else 0
         self.head = _head(members, layout.continuous, spec, atom)
@@ -133,7 +136,6 @@ class NodeModel(nn.Module):
 
     def forward(self, x: Tensor, current: Tensor | None) -> Outputs:
         """x (M, B, inputs), current (M, B, width) or None -> the distribution of the node."""
-        current = None if self.spec.transition == "absolute" else current
         out, logits, extra = self.net(self._visible(x)), None, None
         log_std: Tensor = self.free_log_std
         if len(out[0, 0]) > self._sizes[0]:
@@ -141,10 +143,8 @@ class NodeModel(nn.Module):
             logits = logits if self._sizes[2] else None
             if self._sizes[1]:
                 log_std = log_std + soft_clamp(conditioned)
-        if current is None:
-            mean = out * self.scale
-        else:
-            mean = torch.addcmul(self._base(x, current)[..., : self._sizes[0]], out, self.scale)
+        base = self._base(x, current)
+        mean = out * self._unit if base is None else torch.addcmul(base, out, self._unit)
         said = Outputs(mean, log_std + self.scale.log(), logits)
         return said if self.head is None else _with_family(said, self.head, self.layout.continuous, extra)
 
@@ -153,10 +153,26 @@ class NodeModel(nn.Module):
 
         Of a zero-inflated head that of values that are not stuck.
         """
-        return self.net(self._visible(x))[..., : self._sizes[0]] * self.scale
+        added = self.net(self._visible(x))[..., : self._sizes[0]] * self._unit
+        return added if self.principles is None else added + self.principles(x)
 
-    def _base(self, x: Tensor, current: Tensor) -> Tensor:
-        return self.net.base(x, current) if isinstance(self.net, SkipNet) else current
+    def added(self, x: Tensor) -> Tensor:
+        """What the network adds to the mean, in units of the change: (M, B, ordered)."""
+        return self.net(self._visible(x))[..., : self._sizes[0]]
+
+    @property
+    def _unit(self) -> Tensor:
+        """Of what the network says of the mean; 0 where a function of the user says all of it."""
+        return self.scale if self.principles is None or self.principles.adds else torch.zeros_like(self.scale)
+
+    def _base(self, x: Tensor, current: Tensor | None) -> Tensor | None:
+        """What the network's answer is added to, (M, B, ordered); None for nothing."""
+        ordered = self._sizes[0]
+        if self.principles is not None:
+            return self.principles(x)[..., :ordered]
+        if current is None or self.spec.transition == "absolute":
+            return None
+        return (self.net.base(x, current) if isinstance(self.net, SkipNet) else current)[..., :ordered]
 
     def _visible(self, x: Tensor) -> Tensor:
         return x if self.seen is None else x * self.seen
@@ -197,7 +213,8 @@ class NodeModel(nn.Module):
         known (M, N, ordered): 0 where the target is missing; rows with a missing target do not count.
         """
         ordered = self.layout.ordered
-        current = None if self.spec.transition == "absolute" else current
+        if self.principles is not None:
+            self._start_principles(x, target, known)
         if isinstance(self.net, SkipNet):
             if self.head is not None:
                 c = self.layout.continuous
@@ -207,11 +224,33 @@ class NodeModel(nn.Module):
             rows = known.amin(-1, keepdim=True) if ordered else None
             for back in self.net.opinions:
                 self.net.steps_back = back
-                base = 0.0 if current is None else self._base(x, current)[..., :ordered]
-                wanted = (target[..., :ordered] - base) / self.scale
+                base = self._base(x, current)
+                wanted = (target[..., :ordered] - (0.0 if base is None else base)) / self.scale
                 self.net.put_linear(*ridge(self.net.seen(self._visible(x)), wanted, rows=rows))
             self.net.steps_back = None
         self.refit_std(x, current, target, known)
+
+    def _start_principles(self, x: Tensor, target: Tensor, known: Tensor) -> None:
+        """Fit the parameters of the user's function; in turn with the linear part, where that sees other inputs."""
+        assert self.principles is not None
+        principles, wanted, weight = (
+            self.principles,
+            target[..., : self.layout.ordered],
+            known / self.scale.square(),
+        )
+        principles.fit(x, wanted, weight)
+        apart = self.seen is not None and principles.adds and isinstance(self.net, SkipNet)
+        for _ in range(IN_TURN if apart else 0):
+            seen = self._visible(x)
+            linear, bias = ridge(seen, wanted - principles(x), rows=known.amin(-1, keepdim=True))
+            principles.fit(x, wanted - seen @ linear - bias, weight)
+
+    @torch.no_grad()
+    def refit_principles(self, x: Tensor, target: Tensor, known: Tensor) -> None:
+        """Fit the parameters of the user's function to what the network leaves; as of `start_linear`."""
+        assert self.principles is not None
+        left = target[..., : self.layout.ordered] - self.added(x) * self._unit
+        self.principles.fit(x, left, known / self.scale.square())
 
     @torch.no_grad()
     def refit_std(self, x: Tensor, current: Tensor | None, target: Tensor, weight: Tensor) -> None:
@@ -230,9 +269,7 @@ class NodeModel(nn.Module):
         self.free_log_std.add_(wider)
 
 
-def _shift(
-    effects: Sequence[DeclaredEffect], inputs: int, outputs: int, scale: Sequence[float]
-) -> Tensor:
+def _shift(effects: Sequence[DeclaredEffect], inputs: int, outputs: int, scale: Sequence[float]) -> Tensor:
     """What the present value, to which the change is added, adds to the network's slopes: (inputs, outputs)."""
     shift = torch.zeros(inputs, outputs)
     for effect in effects:

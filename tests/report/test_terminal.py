@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from revive.data.finding import first_of_each
 from revive.data.trajectories import Trajectories
 from revive.report.summary import Summary
 from revive.report.terminal import Pace, Terminal
@@ -110,6 +111,26 @@ def test_what_must_not_be_overlooked_is_said(summarise: Summarise, learned: dict
     assert "honest estimate" not in told
     assert "nothing was found" not in told
     assert told.index("DISTRUST: A distrust.\n    -> Log more.") < told.index("CAUTION: A caution.")
+
+
+def test_of_many_alike_the_first_are_said_and_the_others_counted(
+    summarise: Summarise, learned: dict[str, Any]
+) -> None:
+    use = {"is_action": True, "logged": [0.0, 2.0], "visited": [0.0, 9.0], "outside": 0.2, "moves": None}
+    figures = {**learned, "conduct": [{**use, "column": f"valve{number}"} for number in range(300)]}
+    doubts = [{**verdict("caution"), "sentence": f"Doubt {number}."} for number in range(300)]
+    terminal, console = recorded()
+    terminal.table(replace(summarise(**figures), verdicts=[*doubts, verdict("distrust")]))
+    told = console.export_text()
+    assert "Doubt 4." in told
+    assert "Doubt 5." not in told
+    assert "CAUTION sign: 295 more of this kind, in summary.json" in told
+    assert "DISTRUST: A distrust." in told
+    assert "valve4" in told
+    assert "valve5" not in told
+    assert "and 295 columns more" in told
+    few, more = first_of_each(doubts, lambda one: one["code"], 2)
+    assert [len(few), more] == [2, {"sign": 298}]
 
 
 def test_a_fall_back_and_how_the_policy_acts_are_said(summarise: Summarise, learned: dict[str, Any]) -> None:

@@ -43,6 +43,25 @@ def context_of_use(summary: Study) -> str:
     return paragraph(told) + table(heads, rows)
 
 
+def parameter_table(parameters: Study) -> str:
+    """A row for each parameter of the user's functions."""
+    heads = ("node", "parameter", "fitted", "least and most of the members", "halves", "bounds", "")
+    rows = [
+        (
+            node,
+            f"{name} [{own['units']}]" if own["units"] else name,
+            number(own["value"], 4),
+            f"{number(own['low'], 4)} to {number(own['high'], 4)}",
+            " and ".join(number(half, 4) for half in own["halves"]),
+            f"{number(own['min'])} to {number(own['max'])}",
+            "next to a bound" if own["at_bound"] else "",
+        )
+        for node, of in parameters.items()
+        for name, own in of.items()
+    ]
+    return table(heads, rows)
+
+
 def backtest_table(backtest: Study) -> str:
     """A row for each controller that was held out."""
     rows = [

@@ -8,7 +8,7 @@ from typing import Any
 from revive.data.duration import steps_told
 from revive.report.trust import venv_figures
 from revive.report.trust.parts import escape, number, picture, picture_or_nothing, section
-from revive.report.trust.tables import band_table, calibration_table, error_table, gain_table
+from revive.report.trust.tables import band_table, calibration_table, error_table, gain_table, parameter_table
 
 Study = Mapping[str, Any]
 
@@ -22,6 +22,7 @@ def venv_sections(summary: Study, study: Study) -> list[str]:
         _rollouts(study, units, step),
         _distributions(study, units),
         _calibration(study),
+        _parameters(summary),
         *_responses(study, step),
         _residuals(study),
         _drift(study),
@@ -38,6 +39,19 @@ def _errors(study: Study, step: float | None) -> str:
         "nothing changes, that all is as it is on average, and a plain linear model (ARX of two steps).",
         picture(venv_figures.errors(study["errors"])) if study["errors"] else "",
         error_table(study["errors"], step),
+    )
+
+
+def _parameters(summary: Study) -> str:
+    if not (parameters := summary["venv"].get("parameters")):
+        return ""
+    return section(
+        "parameters",
+        "What are the numbers in your function?",
+        "The parameters that it left open, fitted together with what a network adds. Where members or halves disagree, "
+        "the logs do not tell the number. Next to a bound the logs ask for one beyond it, or the function lacks "
+        "something. What the function could say by other numbers counts as the function's.",
+        parameter_table(parameters),
     )
 
 

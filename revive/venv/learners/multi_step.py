@@ -199,6 +199,8 @@ class MultiStepLearner(MemberLearner):
 
     def _end(self, stage: Stage, late: bool) -> None:
         self._done = 0
+        if stage.is_round and not stage.alone:
+            self.objective.refit_principles()
         judged = self._judged(stage)
         if stage.filtered:  # what predicts the next reading well may still run away
             judged = judged.where(self.judge.stay_near(), torch.maximum(judged, self.best.error))

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from revive.data.windows import Segments
+from revive.venv.first_principles import WEIGHT
 from revive.venv.judging import affordable, readings_of, rollout_errors, with_data
 from revive.venv.observer import BURN_IN
 from revive.venv.problem import VenvProblem
@@ -80,10 +81,14 @@ class Objective:
         x, current = self.venv.node_inputs(name, batch)
         model, kind = self.venv.model(name), self.venv.graph[name].loss_type or self.loss
         if name in self.problem.losses:
-            return self.problem.losses[name](model(x, current), model.layout, batch)
-        if kind in ("mae", "mse"):
-            return model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
-        return model.cost(x, current, batch[name])
+            cost = self.problem.losses[name](model(x, current), model.layout, batch)
+        elif kind in ("mae", "mse"):
+            cost = model.deviation(x, current, batch[name], kind)  # type: ignore[arg-type]
+        else:
+            cost = model.cost(x, current, batch[name])
+        if model.principles is None or not model.principles.adds:
+            return cost
+        return cost + WEIGHT * model.added(x).square()
 
     @torch.no_grad()
     def costs_on(self, segments: Segments, names: Sequence[str]) -> dict[str, Tensor]:
@@ -157,6 +162,18 @@ class Objective:
             if name not in warm:
                 x, current = self.venv.node_inputs(name, batch)
                 self.venv.model(name).start_linear(x, current, batch[name], self._known(name, index, batch))
+
+    @torch.no_grad()
+    def refit_principles(self) -> None:
+        """Fit the parameters of the user's functions to what the networks, as they are now, leave of the rows."""
+        names = [name for name in self.fitted if self.venv.model(name).principles is not None]
+        if not names:
+            return
+        index, _ = self.seen.sample(4096, 1, torch.Generator(self.venv.device).manual_seed(6))
+        batch = self.venv.completed(self.rows.at(index))
+        for name in names:
+            x, _ = self.venv.node_inputs(name, batch)
+            self.venv.model(name).refit_principles(x, batch[name], self._known(name, index, batch))
 
     @torch.no_grad()
     def refit_std(self, unseen: Segments) -> None:
