@@ -11,14 +11,14 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from revive.report.figures import DATA, FAINT, MODEL
-from revive.report.trust.parts import Array, grid, named, numbers
+from revive.report.trust.parts import Array, grid, named, numbers, steps_axis
 
 MOST_ROWS = 6  # of panels
 Study = Mapping[str, Any]
 
 
-def before_and_after(study: Study) -> Figure | None:
-    """Logs, logs' controller and policy: the same starts, the same disturbances and noise."""
+def before_and_after(study: Study, seconds: float | None) -> Figure | None:
+    """Logs, logs' controller and policy: the same starts, the same disturbances and noise. seconds: of a step."""
     starts = study["starts"]
     if not starts:
         return None
@@ -34,7 +34,7 @@ def before_and_after(study: Study) -> Figure | None:
                 axis.set_title(f"from row {start['row']}", fontsize=8)
             if s == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=8)
-        axes[(len(columns) - 1) * len(starts) + s].set_xlabel("step", fontsize=8)
+        axes[(len(columns) - 1) * len(starts) + s].set_xlabel(steps_axis("steps", seconds), fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
