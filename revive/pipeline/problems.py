@@ -127,7 +127,9 @@ def own_networks(
             what = f"no direction of an effect on '{name}' is declared, so it has nothing to be monotone in"
             problems.add(what, place=f"{place}.backbone", remedy=_DECLARE)
         if own.norm is not None and found[name].backbone not in NORMALISED:
-            what = f"'norm' is for layers of an mlp; a backbone '{found[name].backbone}' has no norm to choose"
+            what = (
+                f"'norm' is for layers of an mlp; a backbone '{found[name].backbone}' has no norm to choose"
+            )
             problems.add(what, place=f"{place}.norm", remedy=f"take {place}.norm away")
         columns = graph.columns(name)
         if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
@@ -221,6 +223,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         cards=context.inputs.cards,
         constraints=task.constraints,
         repeat=chosen.action_repeat,
+        step_seconds=context.inputs.logs.step_seconds,
     )
 
 
