@@ -26,8 +26,8 @@ def clock_among(names: Sequence[str], arrays: Mapping[str, FloatArray]) -> tuple
         values = arrays.get(name)
         if values is None or values.shape[1] != 1:
             continue
-        unnamed = role_by_name(name) is None and not is_counter(name) and not actions_among([name])
-        if unnamed and (why := clock_by_content(values[:, 0])):
+        free = role_by_name(name) is None and not is_counter(name) and not actions_among([name])
+        if free and (why := clock_by_content(values[:, 0])):
             return name, why
     return None
 

@@ -207,6 +207,9 @@ class _TextTable:
         """Runs of blanks as one mark between values, where blanks separate."""
         if self._dialect.separator != BLANKS:
             return text
+        if b'"' in text:  # blanks between quotes belong to a value
+            text = re.sub(rb'"[^"\n]*"|[ \t\r]+', lambda m: m[0] if m[0][:1] == b'"' else b"\t", text)
+            return re.sub(rb"(?m)^\t|\t$", b"", text)
         return re.sub(rb"(?m)^\t|\t$", b"", re.sub(rb"[ \t\r]+", b"\t", text))
 
     def _rows_of(self, text: bytes) -> bytes:
