@@ -143,7 +143,7 @@ class _Surveyor:
         for name in usable:
             array = self._found.arrays[name]
             for number in range(array.shape[1]):
-                for sentinel in sentinels(array[:, number]):
+                for sentinel in sentinels(array[:, number], leaps=bool(actions_among([name]))):
                     taken.setdefault(name, []).append(sentinel.value)
                     self._found.arrays[name] = array = np.where(array == sentinel.value, np.nan, array)
                     rows = f"row {sentinel.first}" if sentinel.count == 1 else f"{sentinel.count} rows"

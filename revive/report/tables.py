@@ -14,6 +14,7 @@ from revive.report.second_opinion import disagree, gains
 from revive.report.summary import Summary
 from revive.trust.card import Cards, CausalCard
 
+LEAST_SHARE = 0.001  # a share below it is told as such
 PLAIN: dict[str, Any] = {
     "title_justify": "left",
     "caption_justify": "left",
@@ -80,7 +81,7 @@ def venv_table(summary: Summary) -> Table:
     venv, other = summary.venv, summary.venv["other_half"]
     at_step = "at_step" in venv
     step = summary.data.get("step_seconds")
-    long = f"; a step is {duration(step)}" if step else ""
+    long = f" of {duration(step)}" if step else ""
     table = Table(
         title=f"Open-loop rollout error (mean absolute error {'at' if at_step else 'over the first'} steps{long})",
         **PLAIN,
@@ -161,7 +162,7 @@ def sentences(summary: Summary) -> list[str]:
         *_prediction(policy, failed),
         *_terms(policy),
         *_limits(policy),
-        *_by_the_logs(policy),
+        *_by_the_logs(policy, failed),
         _choice(policy),
         *_conduct(policy),
     ]
@@ -215,16 +216,15 @@ def _terms(policy: Mapping[str, Any]) -> list[str]:
     return [f"terms      {', '.join(told)}, per step"] if told else []
 
 
-def _by_the_logs(policy: Mapping[str, Any]) -> list[str]:
-    """What the logs alone say of the policy, beside the venv in the same measure."""
+def _by_the_logs(policy: Mapping[str, Any], failed: bool) -> list[str]:
+    """What the logs alone say of the policy, beside the venv in the same measure. failed: whether the gate fails."""
     fqe = policy.get("fqe", {})
     if "halves" not in fqe:
         return [f"logs alone cannot say what it is worth: {fqe['reason']}"] if "reason" in fqe else []
     of = fqe["halves"][fqe["half"]]
     gain, foretold = gains(of)
-    lines = [
-        "           they disagree, so one of them is wrong: try the policy before you rely on it (report.html)"
-    ]
+    remedy = "" if failed else ": try the policy before you rely on it (report.html)"
+    lines = [f"           they disagree, so one of them is wrong{remedy}"]
     return [
         f"logs alone {of['policy']:.4g} per step, {gain:+.4g} against their controller; the venv says "
         f"{of['venv_policy']:.4g} and {foretold:+.4g} (fitted Q evaluation, discount {fqe['gamma']:g})",
@@ -241,13 +241,20 @@ def _choice(policy: Mapping[str, Any]) -> str:
     return f"taken      {chosen['source']}, iteration {chosen['iteration']}"
 
 
+def _outside(share: float) -> str:
+    if share == 0:
+        return "never outside"
+    told = f"under {LEAST_SHARE:.1%}" if share < LEAST_SHARE else f"{share:.1%}"
+    return f"outside in {told} of the steps"
+
+
 def _conduct(policy: Mapping[str, Any]) -> list[str]:
     lines = []
     actions = [use for use in policy.get("conduct", []) if use["is_action"]]
     for use in actions[:MOST_ALIKE]:
         visited, logged = (f"{low:.3g} to {high:.3g}" for low, high in (use["visited"], use["logged"]))
         more = f"; moves {use['moves']:.1f} times those of the logs" if use["moves"] is not None else ""
-        outside = f"outside in {use['outside']:.1%} of the steps"
+        outside = _outside(use["outside"])
         lines.append(f"acts       {use['column']} {visited}, logged {logged} ({outside}){more}")
     return lines + (
         [f"acts       and {len(actions) - MOST_ALIKE} columns more"] if len(actions) > MOST_ALIKE else []
