@@ -81,7 +81,8 @@ class _Surveyor:
         found, infos = self._found, self._infos
         usable = [name for name in infos if self._is_usable(name)]
         rows = [infos[name].shape[0] for name in usable]
-        usable = [name for name in usable if infos[name].shape[0] == max({*rows}, key=rows.count)]
+        usual = max({*rows}, key=rows.count, default=0)
+        usable = [name for name in usable if infos[name].shape[0] == usual]
         found.arrays = self._load(usable)
         self._mark_sentinels(usable)
         self._mark_names()

@@ -61,10 +61,16 @@ def test_a_hidden_driver_fails_the_gate(
     with pytest.raises(UserError, match="accept_failed_gate=True"):
         revive.load_venv(tmp_path / "run" / "venv")
     revive.load_policy(tmp_path / "run" / "policy", accept_failed_gate=True)
+    candidates = sorted((tmp_path / "run" / "candidates").glob("*/"))
+    assert candidates
+    for candidate in candidates:  # what trial-plan names is held back as well
+        with pytest.raises(UserError, match="accept_failed_gate=True"):
+            revive.load_policy(candidate)
     # the same command again, accepted
     assert run_on(logs, tmp_path, "gate.override=true") == DONE
     assert summary_of(tmp_path)["gate"]["overridden"]
     revive.load_policy(tmp_path / "run" / "policy")
+    revive.load_policy(candidates[0])
 
 
 def test_the_gate_is_the_worst_verdict() -> None:

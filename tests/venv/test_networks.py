@@ -22,6 +22,7 @@ from revive.errors import UserError
 from revive.graph.amend import amended
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.declaration import Declaration, EffectRule, NodeOptions
+from revive.graph.columns import Column
 from revive.nn import heads
 from revive.pipeline.late import histories
 from revive.pipeline.problems import RUNS, own_networks
@@ -276,11 +277,24 @@ def test_the_command_line_names_nodes_as_they_are() -> None:
         load_settings(["experiment=refrigerator", "venv.nodes.action.head=studentt"])
 
 
+@pytest.mark.parametrize("head", ["student_t", "mixture", "zero_inflated"])
+def test_a_head_of_continuous_columns_is_refused_where_there_are_none(head: str) -> None:
+    columns = [Column("x", "x", "continuous"), Column("u", "u", "category", values=(1.0, 2.0))]
+    graph = DecisionGraph.build(columns, {"u": ["x"], "next_x": ["x", "u"]})
+    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
+    with pytest.raises(
+        UserError, match=f"a head '{head}' is for continuous columns: u is category"
+    ) as caught:
+        own_networks(graph, shared, {"u": OwnNetwork(head=head)})  # type: ignore[arg-type]
+    assert len(caught.value.problems) == 1
+
+
 @pytest.mark.parametrize(
     ("node", "own", "said"),
     [
         ("next_y", {"head": "mixture"}, r"(?s)'next_y' is no node that is learned.*did you mean 'next_x'"),
         ("next_x", {"head": "zero_inflated"}, "'zero_inflated' is for nodes that are no transitions"),
+        ("u", {"norm": "layer", "backbone": "lstm"}, "a backbone 'lstm' has no norm to choose"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(node: str, own: dict[str, str], said: str) -> None:

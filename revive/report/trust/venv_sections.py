@@ -7,7 +7,7 @@ from typing import Any
 
 from revive.data.duration import steps_told
 from revive.report.trust import venv_figures
-from revive.report.trust.parts import escape, number, picture, picture_or_nothing, section
+from revive.report.trust.parts import escape, picture, picture_or_nothing, section, valued
 from revive.report.trust.tables import band_table, calibration_table, error_table, gain_table, parameter_table
 
 Study = Mapping[str, Any]
@@ -23,7 +23,7 @@ def venv_sections(summary: Study, study: Study) -> list[str]:
         _distributions(study, units),
         _calibration(study),
         _parameters(summary),
-        *_responses(study, step),
+        *_responses(study, summary["data"].get("units", {}), step),
         _residuals(study),
         _drift(study),
         _worst(study, step),
@@ -91,22 +91,18 @@ def _calibration(study: Study) -> str:
     )
 
 
-def _responses(study: Study, step: float | None) -> Iterator[str]:
+def _responses(study: Study, units: Mapping[str, str], step: float | None) -> Iterator[str]:
     for target, entry in study["responses"].items():
         yield section(
             f"response-{escape(target)}",
             f"What does '{target}' do?",
             "One input is moved, all others are held where the plant usually was. Left: the next step; middle: after "
             f"{steps_told(entry['after'], step)}; right: the way there. Each line is a model; where they part, or "
-            f"where the ground is shaded, the logs do not say. {_held(entry)}",
+            f"where the ground is shaded, the logs do not say. Held at (row {entry['row']}): "
+            f"{valued(entry['held'], units)}.",
             picture(venv_figures.responses(entry, step)) if entry["of"] else "",
             gain_table(entry, step),
         )
-
-
-def _held(entry: Study) -> str:
-    held = ", ".join(f"{escape(name)} = {number(value)}" for name, value in list(entry["held"].items())[:12])
-    return f"Held at (row {entry['row']}): {held}."
 
 
 def _residuals(study: Study) -> str:
