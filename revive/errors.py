@@ -8,6 +8,11 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+_MOST_TOLD: Final = 20  # problems that one message tells
+_MOST_OFFERED: Final = 40  # choices that one message lists
+_LONGEST: Final = 200  # letters that are compared
 
 
 @dataclass(frozen=True)
@@ -32,12 +37,16 @@ class Problem:
 class UserError(Exception):
     """Raised for whatever a user can mend; carries every problem that was found, never just the first.
 
-    The command line prints it without a traceback and exits with code 2.
+    The command line prints it without a traceback and exits with code 2. Of very many problems the message tells the
+    first ones, and how many more there are; `problems` holds all.
     """
 
     def __init__(self, *problems: Problem | str) -> None:
         self.problems = tuple(Problem(p) if isinstance(p, str) else p for p in problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        told = [str(problem) for problem in self.problems[:_MOST_TOLD]]
+        if more := len(self.problems) - len(told):
+            told.append(f"... and {more} more problems")
+        super().__init__("\n".join(told))
 
 
 class RunFailed(RuntimeError):
@@ -76,13 +85,15 @@ def override(key: str, text: str) -> str:
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that reads most like `word`, or None where none is close."""
-    matches = difflib.get_close_matches(str(word), [str(choice) for choice in choices], n=1, cutoff=0.5)
-    return matches[0] if matches else None
+    options = {str(choice)[:_LONGEST]: str(choice) for choice in choices}
+    matches = difflib.get_close_matches(str(word)[:_LONGEST], options, n=1, cutoff=0.5)
+    return options[matches[0]] if matches else None
 
 
 def suggestion(word: str, choices: Iterable[str]) -> str:
-    """A remedy sentence: the nearest choice where there is one, and all of them."""
+    """A remedy sentence: the nearest choice where there is one, and all of them, or some of very many."""
     options = sorted(str(choice) for choice in choices)
     close = nearest(word, options)
     head = f"did you mean '{close}'? " if close else ""
-    return f"{head}possible: {', '.join(options)}" if options else head.strip()
+    more = f" and {len(options) - _MOST_OFFERED} more" if len(options) > _MOST_OFFERED else ""
+    return f"{head}possible: {', '.join(options[:_MOST_OFFERED])}{more}" if options else head.strip()

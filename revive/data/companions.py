@@ -21,7 +21,7 @@ from revive.errors import Problem, Problems, UserError
 _log = logging.getLogger("revive")
 _QUALITY: Final = vocabulary("""
     quality qualities qualität qualitaet qualité qualite kvalitet kwaliteit calidad qualidade qualità validity validité
-    gültigkeit
+    gültigkeit conf confidence
     """)
 _BESIDE: Final = vocabulary("code flag detail details bit")
 _JUDGEMENTS: Final = vocabulary("""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
 Severity = Literal["error", "warning"]
+T = TypeVar("T")
 
+MOST_ALIKE: Final = 5  # things of one kind that are told one by one
 _SAMPLE_ROWS: Final = 20_000
 _SMALL_SAMPLE_ROWS: Final = 4_000
 _WINDOW: Final = 200  # rows of a sample that follow each other
@@ -46,6 +48,19 @@ class Finding:
 def counted(number: int, one: str, several: str | None = None) -> str:
     """`1 warning`, `2 warnings`."""
     return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def first_of_each(
+    rows: Iterable[T], kind: Callable[[T], str], most: int = MOST_ALIKE
+) -> tuple[list[T], dict[str, int]]:
+    """The first `most` rows of each kind, in their order, and how many more there are of a kind that has more."""
+    shown: list[T] = []
+    seen: dict[str, int] = {}
+    for row in rows:
+        seen[kind(row)] = seen.get(kind(row), 0) + 1
+        if seen[kind(row)] <= most:
+            shown.append(row)
+    return shown, {kind: count - most for kind, count in seen.items() if count > most}
 
 
 def warning(

@@ -16,6 +16,8 @@ from revive.data.trajectories import FloatArray, IntArray
 _STILL: Final = 20  # rows of one value that are worth a word
 _TIMES: Final = 10  # times as long as it usually stands still
 _LONG: Final = 100  # times as long, where it comes back without a jump
+_ALONE: Final = 5  # times as long as any other time, where it changes so often
+_STEPS: Final = 100  # times that it changes
 _USUAL: Final = 0.95  # quantile of the other standstills, and of steps, that counts as usual
 _DISTINCT: Final = 50  # values from which a column is not made of levels
 _MOVES: Final = 0.3  # of its usual rate that something else has to go on changing at
@@ -63,7 +65,8 @@ def _standstill(values: FloatArray, ends: IntArray) -> tuple[int, int] | None:
     steps = np.abs(np.diff(values))
     inside = behind < len(values) and behind not in ends
     jumps = inside and abs(values[behind] - values[first]) > np.quantile(steps[steps > 0], _USUAL)
-    return (first, behind) if usual <= 1 or jumps or length >= _LONG * usual else None
+    alone = len(others) >= _STEPS and length >= _ALONE * int(others.max())
+    return (first, behind) if usual <= 1 or jumps or alone or length >= _LONG * usual else None
 
 
 def _others_move(evidence: Evidence, node: str, number: int, first: int, behind: int) -> bool:

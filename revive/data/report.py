@@ -15,7 +15,7 @@ from revive.data.detectors import Proposal, propose
 from revive.data.duration import duration
 from revive.data.dynamics_detectors import MOST_STATES
 from revive.data.effect_detectors import Effects
-from revive.data.finding import Evidence, Finding, counted
+from revive.data.finding import Evidence, Finding, counted, first_of_each
 from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray, Trajectories
@@ -213,9 +213,14 @@ def _told_by_values(
     findings += stuck + unordered + undecided
     if not unordered + undecided:  # else no effect can be told anyway
         findings += order_checks.actions_without_effect(evidence, effects)
-    spoilt = {finding.where for finding in stuck}
-    proposals = [] if unordered else [p for p in propose(evidence, effects) if not spoilt & {*p.columns}]
+    proposals = [] if unordered else _unspoilt(propose(evidence, effects), stuck)
     return findings, proposals, tuple(_left_out(evidence, effects, proposing=not unordered))
+
+
+def _unspoilt(proposals: Iterable[Proposal], stuck: Iterable[Finding]) -> list[Proposal]:
+    """Without those that rest on a column that stands still: what follows it seems to change by itself."""
+    spoilt = {finding.where for finding in stuck}
+    return [p for p in proposals if not spoilt or (p.kind != "exogenous" and not spoilt & {*p.columns})]
 
 
 def _left_out(evidence: Evidence, effects: Effects, *, proposing: bool) -> Iterator[str]:
@@ -269,13 +274,7 @@ def _summaries(evidence: Evidence) -> Iterator[ColumnSummary]:
 
 def _limited(rows: Iterable[_Row]) -> tuple[list[_Row], list[str]]:
     """The first rows of each kind, and a line about the others of it."""
-    shown: list[_Row] = []
-    seen: dict[str, int] = {}
-    for row in rows:
-        seen[row[1]] = seen.get(row[1], 0) + 1
-        if seen[row[1]] <= _LISTED:
-            shown.append(row)
-    more = {kind: count - _LISTED for kind, count in seen.items() if count > _LISTED}
+    shown, more = first_of_each(rows, lambda row: row[1], _LISTED)
     return shown, [f"... and {count} more of the kind {kind}" for kind, count in more.items()]
 
 

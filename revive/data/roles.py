@@ -25,12 +25,12 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_TIMES: Final = _words("time timestamp date datetime zeit datum uhrzeit epoch")
+_TIMES: Final = _words("time timestamp date datetime zeit datum uhrzeit epoch millis micros uptime")
 _OWNERS: Final = _words(
     "traj trajectory episode run trial machine unit batch lot cycle patient subject engine device vehicle campaign "
     "experiment session simulation rollout charge"
 )
-_NUMBERED: Final = _words("id no nr num number name idx key")
+_NUMBERED: Final = _words("id no nr num number name idx index key")
 _DONE: Final = _words("done dones terminal terminals terminated termination terminations")
 _CUT: Final = _words("timeout timeouts truncated truncation truncations")
 _REWARDS: Final = _words("rew rewards reward return returns")
@@ -38,11 +38,14 @@ _LABELS: Final = _words(
     "anomaly anomalies changepoint changepoints label labels outlier outliers fault faults"
 )
 _COMMANDS: Final = _words(
-    "act action actions control controls controller cmd command commands input torque u op mv"
+    "act action actions control controls controller cmd command commands input torque u op mv xmv manipulated pwm duty"
 )
 _ACTUATORS: Final = _words(
     "valve valves heater heaters heating pump pumps damper dampers insulin bolus basal power fan throttle actuator "
-    "gate dosing dose ventil pumpe heizung klappe lüfter stellgrad ventilstellung stellwert stellgröße "
+    "gate dosing dose compressor blower agitator stirrer stirr chiller burner pitch igv vanes vfd louver blind blinds "
+    "shutter discount promo promotion "
+    "ventil pumpe heizung klappe lüfter stellgrad ventilstellung stellwert stellgröße verdichter kompressor gebläse "
+    "rührer brenner stufe jalousie raam brander "
     "vanne pompe chauffage volet ventilateur consigne válvula valvula bomba calefactor compuerta ventilador "
     "aquecedor valvola pompa riscaldatore pump fläkt värmare spjäll klep verwarming pomp zawór pompa клапан насос"
 )
@@ -50,21 +53,50 @@ _SETPOINTS: Final = _words("set setpoint setpoints sp soll sollwert reference b�
 _MEASURED: Final = _words(
     "temp temperature temperatur pressure druck level flow current voltage measured measurement actual ist pv feedback "
     "fb position pos speed rpm status state vibration humidity consumption energy ph concentration density "
-    "usage hours"
+    "usage hours sales"
 )
+_TOLD_BY_SPEED: Final = _words(
+    "speed rpm drehzahl"
+)  # of a pump, a fan or a compressor: more often set than measured
+_DRAWN: Final = _words("power")  # what an actuator takes, where another one is named
 _DISTURBANCES: Final = _words(
     "outdoor outside ambient weather disturbance disturbances demand price forecast wind solar irradiance rain meal "
-    "meals carbs cho occupancy door exogenous external"
+    "meals carbs cho occupancy door exogenous external amb oat ghi dni dhi irradiation precipitation buiten"
+)
+_CALENDAR: Final = _words(
+    "hour weekday weekend month week season holiday holidays dow doy shift stunde wochentag wochenende feiertag monat "
+    "woche schicht heure mois semaine jour hora mes semana maand daytype dayofweek hourofday dayofyear"
+)
+_OF_THE_CALENDAR: Final = _words(
+    "day of type is the year number no nr daylight savings saving status working"
 )
 _ON_DUTY: Final = _words("operator operators bediener schicht crew")
-_COMPOUND_OUTSIDE: Final = ("aussen", "außen", "umgebung")  # German joins words: Aussentemperatur
+_COMPOUND_OUTSIDE: Final = (  # words that are joined: Aussentemperatur, windspeed
+    *(
+        "aussen",
+        "außen",
+        "umgebung",
+        "buiten",
+        "wind",
+        "solar",
+        "irradi",
+        "outdoor",
+        "outside",
+        "ambient",
+        "weather",
+    ),
+    *("holiday", "weekday"),
+)
 _COMPOUND_ACTUATORS: Final = ("ventil", "pumpe", "heizung", "klappe", "brenner")  # ... and Gasventil
 _COUNTERS: Final = _words(
     "step steps minute minutes min second seconds sec cycle cycles tick ticks sample count counter frame elapsed index "
     "t time timestep timesteps timestamp k n"
 )
 PERCENT: Final = "a unit of [%]"
-_UNIT: Final = re.compile(r"\s*[\[({]([^\])}]*)[\])}]\s*$")
+_OUTPUT: Final = re.compile(
+    r"[./](?:OUT|CO|Out)(?:\.(?:CV|Value|PV|F_CV))?$"
+)  # of a controller: FIC-101/PID1/OUT.CV
+_UNIT: Final = re.compile(r"(?<=[^\s])\s*[\[({]([^\])}]*)[\])}]\s*$")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9ß-ÿ])(?=[A-Z])")
 
 
@@ -100,8 +132,18 @@ def role_by_name(name: str) -> Role | None:
         return Role.TRAJECTORY
     if is_time(name):
         return Role.TIME
-    outside = words & _DISTURBANCES or any(word.startswith(_COMPOUND_OUTSIDE) for word in words)
+    outside = (
+        words & _DISTURBANCES
+        or any(word.startswith(_COMPOUND_OUTSIDE) for word in words)
+        or _of_calendar(words)
+    )
     return Role.OUTSIDE if outside or (words & _ON_DUTY and words <= _ON_DUTY | _NUMBERED) else None
+
+
+def _of_calendar(words: set[str]) -> bool:
+    """Whether they name an hour, a day of the week, a holiday: the calendar decides it, whatever the plant does."""
+    days = {"day", "of"} <= words or {"day", "type"} <= words or {"daylight"} <= words
+    return bool(words & _CALENDAR or days) and words <= _CALENDAR | _OF_THE_CALENDAR
 
 
 def is_time(name: str) -> bool:
@@ -113,27 +155,32 @@ def is_time(name: str) -> bool:
 def actions_among(names: list[str]) -> dict[str, str]:
     """Which of these columns read like what somebody sets, each with what says so.
 
-    Commands count first; then actuators, but for one that a command names too (its position, as measured); set
-    points count where there is neither, and a unit of [%] where nothing else says anything.
+    Commands count first; then actuators, but for one that a command names too (its position, as measured), and for
+    the power that others draw; the speed of an actuator counts where there is neither, then set points, then a unit
+    of [%], then a price, where nothing else says anything.
     """
     commands = {name: word for name in names if (word := _command(name))}
     led = {word for name in commands for word in tokens(name)}
     found = {name: f"'{word}' in its name" for name, word in commands.items()}
-    for name in names:
-        words = {*tokens(name)}
-        acting = words & _ACTUATORS or {word for word in words if word.endswith(_COMPOUND_ACTUATORS)}
-        if (
-            name not in found
-            and acting
-            and not words & _MEASURED
-            and not words & _DISTURBANCES
-            and not acting & led
-        ):
-            found[name] = f"'{sorted(acting)[0]}' in its name"
+    acting = {name: _acting(name) for name in names if name not in found and role_by_name(name) is None}
+    acting = {name: words for name, words in acting.items() if words and not words & led}
+    plain = {name: words for name, words in acting.items() if not {*tokens(name)} & (_MEASURED - words)}
+    strong = found or any(words - _DRAWN for words in plain.values())
+    plain = {name: words for name, words in plain.items() if not strong or words - _DRAWN}
+    found |= {name: f"'{sorted(words)[0]}' in its name" for name, words in plain.items()}
+    if not found:
+        turning = {n: words for n, words in acting.items() if {*tokens(n)} & _MEASURED <= _TOLD_BY_SPEED}
+        found = {name: f"the speed of a '{sorted(words)[0]}'" for name, words in turning.items()}
     if not found:
         found = {n: "a set point by its name" for n in names if {*tokens(n)} & _SETPOINTS}
     if not found:
         found = {n: PERCENT for n in names if unit_of(n) == "%" and not {*tokens(n)} & _MEASURED}
+    if not found:
+        found = {
+            n: "a price, where nothing else is set"
+            for n in names
+            if {*tokens(n)} & {"price", "preis", "prix"}
+        }
     return found
 
 
@@ -147,7 +194,21 @@ def is_setpoint(name: str) -> bool:
     return bool({*tokens(name)} & _SETPOINTS)
 
 
+def likely_last(names: list[str]) -> str:
+    """The last of these columns that reads neither like a measurement nor like the weather; the last, if all do."""
+    free = [n for n in names if role_by_name(n) is None and not {*tokens(n)} & _MEASURED]
+    return (free or names)[-1]
+
+
+def _acting(name: str) -> set[str]:
+    """The words of a name that are actuators."""
+    words = {*tokens(name)}
+    return (words & _ACTUATORS) or {word for word in words if word.endswith(_COMPOUND_ACTUATORS)}
+
+
 def _command(name: str) -> str | None:
+    if _OUTPUT.search(name):
+        return "OUT"
     said = tokens(name)
     words = [word for word in said if word in _COMMANDS]
     if words and {*said} & _ACTUATORS and {*said} & {"feedback", "fb", "actual", "measured"}:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from revive.data.clocks import clock_among
 from revive.data.companions import qualities, refuse_events, refuse_own_times, refuse_unread_times
 from revive.data.readers.container import AND, TRAJECTORY, Container, Part
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
-from revive.data.roles import Role, actions_among, is_setpoint, role_by_name, tokens
+from revive.data.roles import Role, actions_among, is_setpoint, likely_last, role_by_name, tokens
 from revive.data.run_marks import NO_NODE, TOLD, Marks
 from revive.data.sentinels import sentinels
 from revive.data.trajectories import FloatArray
@@ -21,7 +22,7 @@ from revive.errors import Problems, suggestion
 from revive.graph.names import name_fault, state_name, transition_name
 
 _log = logging.getLogger("revive")
-LAST: Final = "nothing reads like an action, so the last column is taken for it"
+LAST: Final = "nothing reads like an action, so the last column that could be one is taken for it"
 LEFT: Final = "what is left"
 BY_NAME: Final = "its name"
 _ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
@@ -80,7 +81,8 @@ class _Surveyor:
         found, infos = self._found, self._infos
         usable = [name for name in infos if self._is_usable(name)]
         rows = [infos[name].shape[0] for name in usable]
-        usable = [name for name in usable if infos[name].shape[0] == max({*rows}, key=rows.count)]
+        usual = max({*rows}, key=rows.count, default=0)
+        usable = [name for name in usable if infos[name].shape[0] == usual]
         found.arrays = self._load(usable)
         self._mark_sentinels(usable)
         self._mark_names()
@@ -141,7 +143,7 @@ class _Surveyor:
         for name in usable:
             array = self._found.arrays[name]
             for number in range(array.shape[1]):
-                for sentinel in sentinels(array[:, number]):
+                for sentinel in sentinels(array[:, number], leaps=bool(actions_among([name]))):
                     taken.setdefault(name, []).append(sentinel.value)
                     self._found.arrays[name] = array = np.where(array == sentinel.value, np.nan, array)
                     rows = f"row {sentinel.first}" if sentinel.count == 1 else f"{sentinel.count} rows"
@@ -191,6 +193,8 @@ class _Surveyor:
             refuse_own_times(self._container, name)
         else:
             refuse_unread_times(self._container)
+            if told := clock_among(free, found.arrays):
+                found.roles[told[0]], found.dataset["time"] = (Role.TIME, told[1]), told[0]
 
     def _mark_array_of_times(self) -> None:
         """Among arrays, the one that is called so, and rises."""
@@ -257,7 +261,7 @@ class _Surveyor:
         if wishes.action is None:
             acting = dict(sets)
             if not acting and names:
-                acting = {names[-1]: LAST}
+                acting = {likely_last(names): LAST}
             roles.update({name: (Role.ACTION, why) for name, why in acting.items()})
         names = [name for name in names if name not in roles]
         followed = any(self._is_followed(name) for name in self._infos if self._is_usable(name))

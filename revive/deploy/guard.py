@@ -67,6 +67,7 @@ class GuardedPolicy:
         odd = [column.name for column in columns if column.type != "continuous"]
         if policy.target not in graph.decisions or odd:
             what = f"'{policy.target}' is no decision of this venv"
+            what = "a guard moves the action of one node" if len(policy.decided) > 1 else what
             what = f"only continuous actions can be moved: {', '.join(odd)}" if odd else what
             raise UserError(Problem(what, place="policy"))
         self.policy, self.venv, self.limits, self.target = policy, venv, found, policy.target

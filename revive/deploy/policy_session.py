@@ -124,8 +124,8 @@ class PolicySession:
 
     @property
     def target_policy_name(self) -> str:
-        """`target`, under its name in REVIVE."""
-        return self.target
+        """`decided`, as REVIVE names it: with commas between several nodes."""
+        return ",".join(self.decided)
 
     def reset(self) -> None:
         """Begin the random draws of exploration anew. What a policy remembers is kept by `session` and `start`."""

@@ -80,7 +80,7 @@ class Rollout:
         kept: dict[str, list[Tensor]] = {}
         paid: list[Tensor] = []
         for _ in self.steps(horizon):
-            known = self.branches.known()
+            known = [name for name in self.branches.known() if not self.graph[name].parts]
             for name in known if nodes is None else nodes:
                 kept.setdefault(name, []).append(self.value(name))
             if reward is not None:

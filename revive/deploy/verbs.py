@@ -114,7 +114,10 @@ class Verbs:
         if name not in self.graph.learned:
             what = f"'{name}' is no learned node"
             raise UserError(Problem(what, remedy=suggestion(name, self.graph.learned)))
-        if self.policy is not None and self.policy.target == name:
+        if self.policy is not None and name in self.policy.decided:
+            if len(self.policy.decided) > 1:
+                what = f"'{name}' is one of several nodes that the policy in place decides together"
+                raise UserError(Problem(what, remedy="ask the policy itself: policy.node_dist(state)"))
             return self.policy.node_dist(nodes)
         wanted = [*self.graph[name].inputs]
         if name in self.graph.transitions:
@@ -144,9 +147,12 @@ class Verbs:
 
     @property
     def target_policy_name(self) -> str:
-        """The node that a policy decides: that of the policy in place, else the run's, else the graph's first one."""
+        """What a policy decides: that of the policy in place, else the run's, else the graph's first one.
+
+        Several nodes have commas between them.
+        """
         if self.policy is not None:
-            return self.policy.target
+            return self.policy.target_policy_name
         told = self.scenario.target if self.scenario is not None else None
         return told if told is not None else self.graph.default_target
 
@@ -198,7 +204,7 @@ class Verbs:
     ) -> Tensors:
         start, given = legal(start, self.graph, outside), legal(given, self.graph, outside)
         policy = policy or self.policy
-        if policy is not None and policy.target in given:
+        if policy is not None and any(name in given for name in policy.decided):
             policy = None
         if mode is None and not deterministic:
             mode = "member"

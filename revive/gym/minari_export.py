@@ -125,6 +125,9 @@ def _decider(
     venv: VenvSession, plants: Simulation, policy: PolicySession | Decide | None, seed: int | None
 ) -> Callable[[], Mapping[str, Any]]:
     if isinstance(policy, PolicySession):
+        if policy.decided != (plants.target,):
+            what = f"the policy decides {', '.join(policy.decided)}, an episode here records '{plants.target}' alone"
+            raise UserError(Problem(what, place="policy", remedy="target=NODE says which node is decided"))
         known = {name: past for name, past in plants.before().items() if name in policy.model.graph}
         session = policy.session(plants.plants, before=known)
         return lambda: session.act(plants.observe(session.seen))

@@ -57,18 +57,7 @@ def appraise(
         },
         "halves": [half.to_json() for half in halves],
         "behaviour": [half.to_json() for half in behaviour],
-        "learned_in_half": learned.half,
-        "iteration": learned.iteration,
-        "inputs": list(learned.policy.inputs),
-        "chosen": {
-            "source": learned.source,
-            "half": learned.half,
-            "iteration": learned.iteration,
-            "fallback": learned.fallback,
-        },
-        "compared": learned.compared,
-        "horizon": learned.horizon,
-        "learning": context.learning("policy"),
+        **_of_policy(context, learned),
     }
     if truth is not None:
         figures["truth"] = {
@@ -88,6 +77,24 @@ def appraise(
     uses = conduct(venv, rows, context.task.target, rolled, ours.alive, members)
     figures["conduct"] = [use.to_json() for use in uses]
     return Appraisal(figures, uses)
+
+
+def _of_policy(context: Context, learned: Learned) -> dict[str, Any]:
+    """Where the policy comes from."""
+    return {
+        "learned_in_half": learned.half,
+        "iteration": learned.iteration,
+        "inputs": list(learned.policy.inputs),
+        "chosen": {
+            "source": learned.source,
+            "half": learned.half,
+            "iteration": learned.iteration,
+            "fallback": learned.fallback,
+        },
+        "compared": learned.compared,
+        "horizon": learned.horizon,
+        "learning": context.learning("policy"),
+    }
 
 
 def foretold(world: EvaluationEnvironment, values: Tensor, half: int) -> Interval:

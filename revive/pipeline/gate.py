@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from revive.bundles import Gate, Kind, set_gate
+from revive.data.finding import MOST_ALIKE
 from revive.errors import Problem
+from revive.pipeline.shortlist import FOLDER
 from revive.policy.verdicts import Verdict
 
 SETTLED = ("gain",)  # taken care of: the clone is taken, and nothing is wrong with the venv
@@ -22,11 +24,12 @@ def gate_of(verdicts: Iterable[Verdict], override: bool) -> Gate:
 
 
 def note_in_bundles(folder: Path, gate: Gate) -> None:
-    """Write the gate into the venv and the policy of a run, as far as it has them."""
-    kinds: tuple[Kind, ...] = ("venv", "policy")
-    for kind in kinds:
-        if (folder / kind).is_dir():
-            set_gate(kind, folder / kind, gate)
+    """Write the gate into every bundle of a run, as far as it has them: venv, policy, and the candidates of a trial."""
+    bundles: list[tuple[Kind, Path]] = [("venv", folder / "venv"), ("policy", folder / "policy")]
+    bundles += [("policy", candidate) for candidate in sorted((folder / FOLDER).glob("*/"))]
+    for kind, bundle in bundles:
+        if bundle.is_dir():
+            set_gate(kind, bundle, gate)
 
 
 def failed(folder: Path, gate: Gate) -> Problem | None:
@@ -34,7 +37,9 @@ def failed(folder: Path, gate: Gate) -> Problem | None:
     if gate.status != "fail" or gate.overridden:
         return None
     remedy = "gate.override=true with run_id accepts it, and the bundles will say so"
-    return Problem("the gate fails: " + " ".join(gate.reasons), folder, remedy=remedy)
+    more = len(gate.reasons) - MOST_ALIKE
+    told = [*gate.reasons[:MOST_ALIKE], *([f"And {more} more reasons, in summary.json."] if more > 0 else [])]
+    return Problem("the gate fails: " + " ".join(told), folder, remedy=remedy)
 
 
 def _short(reasons: Iterable[str]) -> list[str]:

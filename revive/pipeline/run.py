@@ -30,6 +30,7 @@ from revive.pipeline.trust import cards_of
 from revive.pipeline.tune import prepare_tuning, tune_parameters
 from revive.report.terminal import Terminal
 from revive.tracking.base import Tracker, status_of
+from revive.trust.card import Cards
 from revive.versions import device
 
 
@@ -67,12 +68,7 @@ def run(
         terminal.findings(len(report.warnings), len(report.proposals), settings.experiment)
         write_report(report, asked, settings.experiment, folder.path)
         inputs.save_made_data(folder.path)
-        if first is not None:
-            terminal.cards(first)
-        for line in told:
-            terminal.note(f"data    {line}")
-        if inputs.cards is not None and inputs.cards is not first:
-            terminal.cards(inputs.cards)
+        _say_causes(terminal, first, told, inputs.cards)
         context = Context(settings, inputs, folder, _tracker(settings), terminal, data_hash, made_of)
         context.stop = stop or context.stop
         context.note_seconds("inputs", time.perf_counter() - started)
@@ -86,6 +82,16 @@ def run(
         tracker = context.tracker
         terminal.closing(folder.path, tracker.ui_command(), tracker.trouble, settings.experiment, status)
         return failed(folder.path, gate) if venv is not None else None
+
+
+def _say_causes(terminal: Terminal, first: Cards | None, told: Sequence[str], last: Cards | None) -> None:
+    """first, last: cards before and after what was told changed the graph."""
+    if first is not None:
+        terminal.cards(first)
+    for line in told:
+        terminal.note(f"data    {line}")
+    if last is not None and last is not first:
+        terminal.cards(last)
 
 
 def _with_causes(

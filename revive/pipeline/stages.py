@@ -219,9 +219,9 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
 def chosen_policy(learner: PolicyLearner) -> Learned:
     """The best of a learner's candidates; the best clone where the venv is not to be trusted."""
     court, candidates = Court(learner.problem), learner.candidates()
-    choice = court.choose(candidates)
-    promised = None if choice.fallback else choice.score.mean_gain
     replay = replayed(learner.problem)
+    choice = court.choose(candidates, clone_at_fault=replay.clone_at_fault)
+    promised = None if choice.fallback else choice.score.mean_gain
     verdicts = venv_verdicts(learner.problem, replay, promised)
     choice, doubtful = _certain(court, candidates, choice, replay.clone_at_fault)
     verdicts += doubtful
@@ -254,7 +254,7 @@ def _certain(
         if not doubts:
             return tried, []
         uncertain[tried.candidate.key] = doubts
-        tried = court.choose(candidates, without=uncertain)
+        tried = court.choose(candidates, without=uncertain, clone_at_fault=clone_at_fault)
     return choice, next(iter(uncertain.values()), [])
 
 

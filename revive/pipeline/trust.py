@@ -16,15 +16,8 @@ from revive.policy.intervals import Interval, prediction
 from revive.policy.problem import PolicyProblem
 from revive.policy.signs import signs_of_effects
 from revive.policy.tipping import tipping_points
-from revive.policy.verdicts import (
-    Verdict,
-    about_cards,
-    about_errors,
-    about_gain,
-    about_gain_over_logs,
-    about_imitation,
-    about_signs,
-)
+from revive.policy.venv_verdicts import about_errors, about_imitation, about_signs
+from revive.policy.verdicts import Verdict, about_cards, about_gain, about_gain_over_logs
 from revive.trust.card import Cards
 from revive.trust.grading import causal_cards
 from revive.venv.validation import rollout_error
@@ -52,8 +45,8 @@ def venv_verdicts(problem: PolicyProblem, replay: Replay, gain: float | None) ->
     return [
         *about_cards(problem.cards, decided_by(venv.graph, problem.target)),
         *about_imitation(replay.found, gain, replay.clone_at_fault, replay.remembered),
-        *about_signs(signs),
-        *about_errors(rollout_error(venv, rows)),
+        *about_signs(signs, problem.step_seconds),
+        *about_errors(rollout_error(venv, rows), problem.step_seconds),
     ]
 
 

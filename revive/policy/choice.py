@@ -132,11 +132,17 @@ class Court:
         return [self._known[candidate.key] for candidate in candidates]
 
     def choose(
-        self, candidates: Sequence[Candidate], distrust: str | None = None, without: Collection[str] = ()
+        self,
+        candidates: Sequence[Candidate],
+        distrust: str | None = None,
+        without: Collection[str] = (),
+        *,
+        clone_at_fault: bool = False,
     ) -> Choice:
         """The admissible candidate that gains most; a clone where none gains, or where `distrust` says why none may.
 
-        without: keys of candidates that may not be chosen.
+        without: keys of candidates that may not be chosen. clone_at_fault: clones are not what the logs' controller
+        was (imitation.py); then what they promise is nothing that a learned policy has to gain over.
         """
         candidates = [candidate for candidate in candidates if candidate.key not in without]
         scores = [*self.clone_scores(), *self.scores(candidates)]
@@ -148,7 +154,11 @@ class Court:
         repeated = [score for score in clones if score.candidate.earned is not None]
         if fallback is None and best is None:
             fallback = "no learned policy was admissible"
-        elif fallback is None and best is not None and best.gain <= max(clone.gain, 0.0):
+        elif (
+            fallback is None
+            and best is not None
+            and best.gain <= (0.0 if clone_at_fault else max(clone.gain, 0.0))
+        ):
             fallback = "no learned policy gains over the best clone in the other half's venv"
         if (
             fallback is not None and repeated

@@ -30,7 +30,7 @@ from revive.policy.intervals import difference
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.policy.remembering import Remembering
-from revive.policy.verdicts import RELEVANT, Imitation
+from revive.policy.venv_verdicts import RELEVANT, Imitation
 from revive.venv.virtual_env import Actor
 
 STEPS = 400  # at most

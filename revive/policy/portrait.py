@@ -55,7 +55,9 @@ def tree_of(policy: Policy, x: Array, y: Array) -> dict[str, Any]:
     kept = [i for i, column in enumerate(columns) if column.type != "category"]
     if not kept or len(x) < 40:
         return {}
-    return imitate(x, y[:, kept], [name for _, name in _names(policy)], [columns[i].name for i in kept])
+    named = _names(policy)
+    units = {name: column.units for column, name in [*named, *((c, c.name) for c in columns)] if column.units}
+    return imitate(x, y[:, kept], [name for _, name in named], [columns[i].name for i in kept], units)
 
 
 @torch.no_grad()

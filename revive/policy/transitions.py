@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -42,6 +42,8 @@ class Transitions:
 
     earned (N,): the discounted reward from the row on; where a trajectory merely stops, its mean reward goes on.
 
+    pools: of each half, the rows that can be drawn: those of which nothing is missing, all where that leaves none.
+
     The last row of a trajectory that merely stops is followed by the state it led to, its other leaves held.
     """
 
@@ -56,6 +58,7 @@ class Transitions:
     seen: int
     offset: float
     parts: tuple[range, ...]
+    pools: tuple[Tensor, ...]
 
     @classmethod
     def of(cls, problem: LoggedTask, gamma: float) -> Transitions:
@@ -68,7 +71,10 @@ class Transitions:
             row = longer.at(index, names)
             return torch.cat([row[name] for name in names], dim=-1)
 
-        last = torch.arange(rows.count, device=rows.device) + 1 == rows.ends
+        following = torch.arange(rows.count, device=rows.device) + 1
+        last = following == rows.ends
+        told = rows.weight(problem.target, following.clamp_max(rows.count - 1))
+        known = ~last if told is None else ~last & (told > 0).all(-1)
         action, going = longer.values[problem.target], 1.0 - ended(problem)
         reward = problem.row_reward / problem.reward_spread
         # where nothing ends, an offset says nothing
@@ -79,29 +85,45 @@ class Transitions:
             leaves(position + 1),
             action[position],
             action[position + 1],
-            (~last).float(),
+            known.float(),
             reward,
             going,
             discounted(reward, going, rows, gamma),
             sum(policy.codec.width(name) for name in policy.inputs),
             offset,
             rows.parts,
+            tuple(known_rows(problem, part, names) for part in rows.parts),
         )
 
     def drawn(self, copies: int, batch: int, generator: torch.Generator) -> Transitions:
         """`batch` of them for every copy, from its own half: (P, batch, ...); copies as in `Policy`."""
-        per_half = copies // len(self.parts)
+        per_half = copies // len(self.pools)
         shape = (per_half, batch)
         index = torch.cat(
             [
-                torch.randint(part.start, part.stop, shape, generator=generator, device=generator.device)
-                for part in self.parts
+                pool[torch.randint(len(pool), shape, generator=generator, device=generator.device)]
+                for pool in self.pools
             ]
         )
         tables: dict[str, Any] = {
             name: value[index] for name, value in vars(self).items() if isinstance(value, Tensor)
         }
         return replace(self, **tables)
+
+
+def known_rows(problem: LoggedTask, part: range, seen: Sequence[str]) -> Tensor:
+    """The rows of a half in which neither a node of `seen`, nor the action, nor what follows is missing.
+
+    Of a history the newest frame counts. All rows of the half, where none of them is whole.
+    """
+    rows, graph = problem.rows, problem.venv.graph
+    every = torch.arange(part.start, part.stop, device=rows.device)
+    sources = [rows.histories[name].source if name in rows.histories else name for name in seen]
+    known = torch.ones_like(every, dtype=torch.bool)
+    for name in {*sources, problem.target, *(graph.next_of(state) for state in graph.states)}:
+        if name in rows.weights:
+            known &= (rows.weights[name][every] > 0).all(-1)
+    return every[known] if bool(known.any()) else every
 
 
 def not_logged(problem: LoggedTask) -> str | None:

@@ -6,12 +6,14 @@ Thirty lines of numpy do for trees of depth three, so that no further library is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from revive.graph.units import with_unit
 
 Array = NDArray[np.float64]
 DEPTH, FEWEST = 3, 0.02  # levels; share of the rows that a leaf must hold
@@ -37,17 +39,23 @@ class Tree:
         out[left], out[~left] = self.below.predict(x[left]), self.above.predict(x[~left])
         return out
 
-    def lines(self, inputs: Sequence[str], outputs: Sequence[str], indent: str = "") -> list[str]:
-        """The tree as text, one line for each question and each answer."""
+    def lines(
+        self, inputs: Sequence[str], outputs: Sequence[str], units: Mapping[str, str], indent: str = ""
+    ) -> list[str]:
+        """The tree as text, one line for each question and each answer. units: of inputs and outputs by name."""
         if self.feature is None or self.below is None or self.above is None:
-            said = ", ".join(f"{name} = {value:.3g}" for name, value in zip(outputs, self.value, strict=True))
+            said = ", ".join(
+                f"{name} = {with_unit(f'{value:.3g}', units.get(name, ''))}"
+                for name, value in zip(outputs, self.value, strict=True)
+            )
             return [f"{indent}{said}   ({self.share:.0%} of the steps)"]
         name = inputs[self.feature]
+        at = with_unit(f"{self.threshold:.3g}", units.get(name, ""))
         return [
-            f"{indent}if {name} <= {self.threshold:.3g}:",
-            *self.below.lines(inputs, outputs, indent + "    "),
-            f"{indent}else ({name} > {self.threshold:.3g}):",
-            *self.above.lines(inputs, outputs, indent + "    "),
+            f"{indent}if {name} <= {at}:",
+            *self.below.lines(inputs, outputs, units, indent + "    "),
+            f"{indent}else ({name} > {at}):",
+            *self.above.lines(inputs, outputs, units, indent + "    "),
         ]
 
 
@@ -95,10 +103,15 @@ def _best_split(x: Array, y: Array, fewest: int) -> tuple[int, float] | None:
 
 
 def imitate(
-    x: Array, y: Array, inputs: Sequence[str], outputs: Sequence[str], depth: int = DEPTH
+    x: Array,
+    y: Array,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    units: Mapping[str, str] | None = None,
+    depth: int = DEPTH,
 ) -> dict[str, Any]:
     """A tree of what a policy does: {text, fidelity, error}. x (n, d) what it saw, y (n, k) what it did, physical
-    units.
+    units. units: of inputs and outputs by name, for the text.
 
     fidelity: share of the action's variance that the tree explains on every fourth row, which it was not grown from,
     by output. error: the mean absolute difference there.
@@ -109,7 +122,7 @@ def imitate(
     variance = np.maximum(y[held_out].var(0), 1e-12)
     fidelity = 1.0 - np.square(wrong).mean(0) / variance
     return {
-        "text": "\n".join(tree.lines(inputs, outputs)),
+        "text": "\n".join(tree.lines(inputs, outputs, units or {})),
         "fidelity": dict(zip(outputs, fidelity.tolist(), strict=True)),
         "error": dict(zip(outputs, np.abs(wrong).mean(0).tolist(), strict=True)),
     }

@@ -8,11 +8,13 @@ from typing import Any
 from rich.table import Table
 
 from revive.data.duration import duration, steps_told
+from revive.data.finding import MOST_ALIKE, first_of_each
 from revive.graph.units import with_unit
 from revive.report.second_opinion import disagree, gains
 from revive.report.summary import Summary
 from revive.trust.card import Cards, CausalCard
 
+LEAST_SHARE = 0.001  # a share below it is told as such
 PLAIN: dict[str, Any] = {
     "title_justify": "left",
     "caption_justify": "left",
@@ -122,6 +124,12 @@ def _parameter(name: str, own: Mapping[str, Any]) -> str:
     return f"{name} {value} ({own['low']:.4g} .. {own['high']:.4g}; halves {halves}), {bounds}{near}"
 
 
+LEGEND = (
+    "grades A, B: the logs tell the effect; C: they do not; D: a hidden cause, or a contradiction. "
+    "overlap: share of the action that follows from nothing logged"
+)
+
+
 def card_lines(cards: Cards, most: int = 6) -> list[str]:
     """The causal cards in a few lines: the worst grades first, the well known ones counted."""
     ordered = sorted(cards.cards, key=lambda card: "DCBA-".index(card.grade))
@@ -129,8 +137,11 @@ def card_lines(cards: Cards, most: int = 6) -> list[str]:
     lines = [f"causes  {_card(card)}" for card in shown[:most]]
     rest = [card.grade for card in ordered if card not in shown[:most]]
     if rest:
-        counted = ", ".join(f"{rest.count(grade)} {grade}" for grade in "DCBA" if grade in rest)
-        lines.append(f"causes  and {len(rest)} more pairs of action and state: grade {counted}")
+        counted = ", ".join(f"{rest.count(grade)} of grade {grade}" for grade in "DCBA" if grade in rest)
+        pairs = "pair" if len(rest) == 1 else "pairs"
+        lines.append(f"causes  and {len(rest)} more {pairs} of action and state: {counted}")
+    if lines:
+        lines.append(f"        {LEGEND}")
     return [*lines, *(f"causes  {said}" for said in cards.skipped)]
 
 
@@ -231,23 +242,37 @@ def _choice(policy: Mapping[str, Any]) -> str:
     return f"taken      {chosen['source']}, iteration {chosen['iteration']}"
 
 
+def _outside(share: float) -> str:
+    if share == 0:
+        return "never outside"
+    told = f"under {LEAST_SHARE:.1%}" if share < LEAST_SHARE else f"{share:.1%}"
+    return f"outside in {told} of the steps"
+
+
 def _conduct(policy: Mapping[str, Any]) -> list[str]:
     lines = []
-    for use in policy.get("conduct", []):
-        if not use["is_action"]:
-            continue
+    actions = [use for use in policy.get("conduct", []) if use["is_action"]]
+    for use in actions[:MOST_ALIKE]:
         visited, logged = (f"{low:.3g} to {high:.3g}" for low, high in (use["visited"], use["logged"]))
         more = f"; moves {use['moves']:.1f} times those of the logs" if use["moves"] is not None else ""
-        outside = f"outside in {use['outside']:.1%} of the steps"
+        outside = _outside(use["outside"])
         lines.append(f"acts       {use['column']} {visited}, logged {logged} ({outside}){more}")
-    return lines
+    return lines + (
+        [f"acts       and {len(actions) - MOST_ALIKE} columns more"] if len(actions) > MOST_ALIKE else []
+    )
 
 
 def _verdicts(summary: Summary, sound: str) -> list[str]:
     if not summary.verdicts:
         return [sound] if sound else []
     ordered = sorted(summary.verdicts, key=lambda v: v["severity"] != "distrust")
-    return [f"{v['severity'].upper()}: {v['sentence']}\n    -> {v['remedy']}" for v in ordered]
+    shown, more = first_of_each(ordered, _severity_and_code)
+    said = [f"{v['severity'].upper()}: {v['sentence']}\n    -> {v['remedy']}" for v in shown]
+    return [*said, *(f"{kind}: {count} more of this kind, in summary.json" for kind, count in more.items())]
+
+
+def _severity_and_code(verdict: Mapping[str, Any]) -> str:
+    return f"{verdict['severity'].upper()} {verdict['code']}"
 
 
 def _fallback(policy: Mapping[str, Any]) -> bool:

@@ -24,7 +24,7 @@ from revive.data.duration import duration
 from revive.data.finding import counted
 from revive.data.trajectories import Trajectories
 from revive.graph.decision_graph import DecisionGraph
-from revive.report.next_steps import next_steps
+from revive.report.next_steps import PROGRAM, next_steps
 from revive.report.summary import Summary
 from revive.report.tables import card_lines, policy_table, sentences, venv_table
 from revive.trust.card import Cards
@@ -35,9 +35,10 @@ PERIOD = 30.0  # seconds between lines about progress
 WIDE = 110  # characters, where the output is no terminal
 Latest = Callable[[], Mapping[str, float]]  # the figures of learning that were recorded last
 _LIVE = {  # the first that there is, is shown
-    "held_out_error": "held-out error",
-    "rollout_reward": "rollout reward",
-    "loss": "loss",
+    "filter_error": "held-out error one step ahead of filtered readings {:.4g} ('nothing changes': 1)",
+    "held_out_error": "held-out error {:.4g} ('nothing changes': 1)",
+    "rollout_reward": "rollout reward {:.4g} per step",
+    "loss": "loss {:.4g}",
 }
 
 
@@ -74,7 +75,7 @@ def live_figure(latest: Mapping[str, float]) -> str:
     for word in _LIVE:
         for name, value in latest.items():
             if name.rpartition(".")[2] == word:
-                return f"{_LIVE[word]} {value:.4g}"
+                return _LIVE[word].format(value)
     return ""
 
 
@@ -103,7 +104,7 @@ class Terminal:
         """How much the data report has to say."""
         if warnings or proposals:
             found = f"{counted(warnings, 'warning')}, {counted(proposals, 'proposal')}"
-            self.note(f"data    {found}: revive check experiment={experiment}")
+            self.note(f"data    {found}: {PROGRAM} check experiment={experiment}")
 
     def cards(self, cards: Cards) -> None:
         """What the logs say about cause and effect: a line for each pair that is not well known, or one for all."""

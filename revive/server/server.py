@@ -44,7 +44,8 @@ class ReviveServer:
         user_module_file_path: Python file with the functions that `loss_type: user_module.NAME` names.
         matcher_reward_file_path: Python file with `get_reward(data, graph)`, a rule that the venv is to keep.
         reward_file_path: Python file with `get_reward(data)`.
-        target_policy_name: the decision node to improve; None takes the first one of the graph.
+        target_policy_name: the decision node to improve, or several with commas between, which one policy decides
+            together; None takes the first one of the graph.
         log_dir: folder of the runs; None is `runs` in the working directory.
         run_id: name of the run; None makes one.
         address: of a Ray cluster (HOST:PORT or auto); None starts a Ray of its own where one is needed.

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Histogram, generate_latest
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
@@ -59,22 +58,16 @@ def app(service: Service, hosts: Iterable[str] = ("127.0.0.1", "localhost", "tes
     ]
     paths = [route.path for route in routes]
 
-    async def strange(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        said = (
-            f"there is no {request.url.path[:100]}"
-            if status == 404
-            else f"{request.method} is not for {request.url.path[:100]}"
-        )
-        remedy = (
-            suggestion(request.url.path[:100], paths)
-            if status == 404
-            else "POST to /act and /reset, GET the others"
-        )
-        return _refused([Problem(said, remedy=remedy)], status)
+    async def no_route(request: Request, error: Exception) -> Response:
+        path = request.url.path[:100]
+        return _refused([Problem(f"there is no {path}", remedy=suggestion(path, paths))], 404)
+
+    async def no_method(request: Request, error: Exception) -> Response:
+        what = f"{request.method} is not for {request.url.path[:100]}"
+        return _refused([Problem(what, remedy="POST to /act and /reset, GET the others")], 405)
 
     allowed = Middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    return Starlette(routes=routes, middleware=[allowed], exception_handlers={404: strange, 405: strange})
+    return Starlette(routes=routes, middleware=[allowed], exception_handlers={404: no_route, 405: no_method})
 
 
 async def _answered(request: Request, service: Service, answer: Callable[[Any], dict[str, Any]]) -> Response:

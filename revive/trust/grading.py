@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -129,9 +129,7 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
         *controller_memory(evidence, i),
     ]
     grade, reasons = _grade(overlap, low, high, scale, remarks, units)
-    too_late = next((r for r in remarks if r.code == "dead-time"), None)
-    rest, moves = evidence.rest[:, [j]], evidence.moves[:, [i]]
-    spread = noise_sd(evidence, j) if any(r.code == "measurement-noise" for r in remarks) else None
+    codes = {remark.code for remark in remarks}
     return CausalCard(
         node=move.node,
         action=action,
@@ -142,22 +140,30 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
         effect=effect,
         low=low,
         high=high,
-        dead_time=(latest(evidence, i, j)[0] if too_late else steps) + 1,
+        dead_time=(latest(evidence, i, j)[0] if "dead-time" in codes else steps) + 1,
         fast=fast,
         fast_se=fast_se,
         shift=shift,
-        share=correlation(moves, evidence.wide[:, [j]], kept) ** 2,
         lasts=float(evidence.lasts[i]),
         declared=declared,
-        noise=spread,
-        moves_acf=_acf(moves, evidence),
-        rest_acf=_acf(rest, evidence),
-        cross=tuple(correlation(moves, lagged(rest, -k, evidence.ends), kept) for k in CROSS),
-        rest=float(rest[kept].std()),
+        noise=noise_sd(evidence, j) if "measurement-noise" in codes else None,
         reasons=tuple(reasons),
         remarks=tuple(remarks),
         units=units,
+        **_correlations(evidence, i, j),
     )
+
+
+def _correlations(evidence: Evidence, i: int, j: int) -> dict[str, Any]:
+    """Fields of a card: how the operator's own moves, and what they leave of the output, go together over time."""
+    rest, moves, kept = evidence.rest[:, [j]], evidence.moves[:, [i]], evidence.kept
+    return {
+        "share": correlation(moves, evidence.wide[:, [j]], kept) ** 2,
+        "moves_acf": _acf(moves, evidence),
+        "rest_acf": _acf(rest, evidence),
+        "cross": tuple(correlation(moves, lagged(rest, -k, evidence.ends), kept) for k in CROSS),
+        "rest": float(rest[kept].std()),
+    }
 
 
 def _clearest(evidence: Evidence, i: int, j: int) -> tuple[float, float, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from revive.data.order_checks import _standstill
-from tests.acceptance.made_plants import Plant, logged, shuffled, stuck
+from tests.acceptance.made_plants import Plant, drawn, logged, shuffled, stuck
 from tests.acceptance.proposals import Said, report_of, said_about
 
 PLANT = Plant(rows=1500, runs=2, noise=0.01)
@@ -39,6 +39,17 @@ def test_a_stuck_sensor_is_named_with_its_rows() -> None:
     assert finding.column == logs.truth["column"]
     assert f"in rows {logs.truth['start']} to" in finding.message
     assert 'dataset.where="row < ' in finding.remedy
+
+
+@pytest.mark.parametrize("seed", [7004, 7010])
+def test_a_sensor_that_often_rests_is_stuck_where_it_rests_far_longer_than_ever(seed: int) -> None:
+    logs = stuck(logged(drawn(seed), seed), seed)
+    assert said_about(logs) == {Said("stuck", logs.truth["column"])}
+
+
+def test_what_follows_a_stuck_column_is_not_called_exogenous() -> None:
+    logs = stuck(logged(drawn(7002), 7002), 7002)
+    assert said_about(logs) == {Said("stuck", logs.truth["column"])}
 
 
 def test_rows_in_no_order_are_noticed() -> None:

@@ -14,7 +14,7 @@ import revive
 from revive.__main__ import main
 from revive.errors import UserError
 from revive.outcome import DISTRUSTED, DONE
-from revive.pipeline.gate import gate_of
+from revive.pipeline.gate import failed, gate_of
 from revive.policy.verdicts import Verdict, about_cards
 from revive.trust.card import Cards
 from tests.acceptance.trust_logs import Logs, refrigerator
@@ -61,10 +61,16 @@ def test_a_hidden_driver_fails_the_gate(
     with pytest.raises(UserError, match="accept_failed_gate=True"):
         revive.load_venv(tmp_path / "run" / "venv")
     revive.load_policy(tmp_path / "run" / "policy", accept_failed_gate=True)
+    candidates = sorted((tmp_path / "run" / "candidates").glob("*/"))
+    assert candidates
+    for candidate in candidates:  # what trial-plan names is held back as well
+        with pytest.raises(UserError, match="accept_failed_gate=True"):
+            revive.load_policy(candidate)
     # the same command again, accepted
     assert run_on(logs, tmp_path, "gate.override=true") == DONE
     assert summary_of(tmp_path)["gate"]["overridden"]
     revive.load_policy(tmp_path / "run" / "policy")
+    revive.load_policy(candidates[0])
 
 
 def test_the_gate_is_the_worst_verdict() -> None:
@@ -93,3 +99,12 @@ def test_grades_become_verdicts() -> None:
     few = Cards((), 50, 0, 0.01, 200, ("next_x: 50 complete rows are too few, 200 are needed",))
     assert [v.code for v in about_cards(few, ("u",))] == ["no-card"]
     assert about_cards(cards(card()), ("u",)) == about_cards(None, ("u",)) == []
+
+
+def test_of_many_reasons_the_first_are_said(tmp_path: Path) -> None:
+    doubts = [Verdict("sign", f"Doubt {number}.", "Log more.", "distrust") for number in range(300)]
+    problem = failed(tmp_path, gate_of(doubts, override=False))
+    assert problem is not None
+    assert problem.what == (
+        "the gate fails: Doubt 0. Doubt 1. Doubt 2. Doubt 3. Doubt 4. And 95 more reasons, in summary.json."
+    )

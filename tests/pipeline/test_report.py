@@ -71,8 +71,27 @@ def test_every_section_of_a_run_with_a_policy_is_there(finished: Path) -> None:
     }
 
 
-def test_plots_carry_units(finished: Path) -> None:
-    assert "temperature [degC]" in (finished / "report.html").read_text()
+def test_plots_and_tables_carry_units(finished: Path) -> None:
+    page = (finished / "report.html").read_text()
+    for said in (
+        "temperature [degC]",
+        "<td>power [degC per step]</td>",
+        "degC per step on average",
+        "degC per step per unit of door_open",
+    ):
+        assert said in page
+    held = page.partition("Held at (row ")[2].partition("</p>")[0]
+    assert re.search(r"temperature = [-\d.]+ degC[,.]", held)
+
+
+def test_axes_in_steps_say_how_long_a_step_takes(run: Path) -> None:
+    assert ", 20 s each" not in (run / "report.html").read_text()
+    summary = json.loads((run / "summary.json").read_text())
+    summary["data"]["step_seconds"] = 20.0
+    (run / "summary.json").write_text(json.dumps(summary))
+    assert _again(run) == 0
+    page = (run / "report.html").read_text()
+    assert page.count(", 20 s each") >= 8
 
 
 def test_the_figures_are_kept_beside_it(finished: Path) -> None:

@@ -234,6 +234,8 @@ def test_a_better_clone_raises_what_must_be_outdone(plant: Plant) -> None:
     choice = court_of(plant).choose([*better, *mid])
     assert choice.candidate.learner == "clones"
     assert choice.fallback is not None
+    at_fault = court_of(plant).choose([*better, *mid], clone_at_fault=True)
+    assert (at_fault.candidate.learner, at_fault.fallback) == ("learner", None)
     best = candidates_of(plant.linear_policy(plant.best_gain, plant.best_gain), "learner", iteration=9)
     assert court_of(plant).choose([*better, *mid, *best]).candidate.learner == "learner"
 

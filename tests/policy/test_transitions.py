@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,20 @@ def test_every_copy_gets_rows_of_its_own_half(mortal: PolicyProblem) -> None:
     assert drawn.x.shape == (6, 50, 2)
     assert set(drawn.action[:3].flatten().tolist()) == {0, 1, 2, 3, 4}
     assert set(drawn.action[3:].flatten().tolist()) == {5, 6, 7, 8, 9}
+
+
+def test_rows_of_which_something_is_missing_are_not_drawn(mortal: PolicyProblem) -> None:
+    missing = torch.ones(10, 1)
+    missing[[1, 3]] = 0.0
+    for name in ("x", "wind", "u", "next_x"):  # seen, seen by the critic, done, followed
+        rows = replace(mortal.rows, weights={name: missing})
+        drawn = Transitions.of(replace(mortal, rows=rows), GAMMA).drawn(
+            2, 200, torch.Generator().manual_seed(0)
+        )
+        assert set(drawn.x[0, :, 0].tolist()) == {0, 2, 4}
+        assert set(drawn.x[1, :, 0].tolist()) == {0, 1, 2, 3, 4}
+    nothing = replace(mortal, rows=replace(mortal.rows, weights={"u": torch.zeros(10, 1)}))
+    assert [len(pool) for pool in Transitions.of(nothing, GAMMA).pools] == [5, 5]
 
 
 def test_a_policy_that_looks_back_sees_what_it_would_have_seen(plant: Plant) -> None:

@@ -11,12 +11,14 @@ from revive.policy.tree import grow, imitate
 def test_a_rule_of_thresholds_is_found_again() -> None:
     x = np.random.default_rng(0).uniform(-1, 1, size=(800, 3))
     y = np.where(x[:, 1] <= 0.25, 1.0, np.where(x[:, 0] <= -0.5, 3.0, 5.0))[:, None]
-    told = imitate(x, y, ["a", "b", "c"], ["valve"])
+    told = imitate(x, y, ["a", "b", "c"], ["valve"], {"a": "degC", "valve": "%"})
     assert told["fidelity"]["valve"] == pytest.approx(1.0, abs=0.02)
     lines = told["text"].splitlines()
     assert lines[0].startswith("if b <= 0.")
-    assert lines[1].strip().startswith("valve = 1")
+    assert lines[0].endswith(":")
+    assert lines[1].strip().startswith("valve = 1 %")
     assert "if a <= -0." in lines[3]
+    assert lines[3].endswith(" degC:")
     assert "c <=" not in told["text"]
 
 

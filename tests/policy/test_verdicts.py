@@ -8,16 +8,8 @@ import pytest
 from revive.policy.conduct import Use
 from revive.policy.intervals import Interval
 from revive.policy.signs import SignOfEffect
-from revive.policy.verdicts import (
-    Imitation,
-    about_conduct,
-    about_errors,
-    about_gain,
-    about_imitation,
-    about_promise,
-    about_signs,
-    first_distrust,
-)
+from revive.policy.venv_verdicts import Imitation, about_errors, about_imitation, about_signs
+from revive.policy.verdicts import about_conduct, about_gain, about_promise, first_distrust
 from revive.venv.validation import RolloutError
 
 
@@ -78,7 +70,7 @@ def test_signs_that_members_or_halves_disagree_about() -> None:
         in found[0].sentence
     )
     assert "The members of the venv disagree" in found[1].sentence
-    assert "after one step" in found[1].sentence
+    assert "after 1 step" in found[1].sentence
     assert {verdict.severity for verdict in found} == {"distrust"}
 
 

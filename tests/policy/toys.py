@@ -58,6 +58,10 @@ def mixer() -> tuple[VirtualEnv, Rows]:
     return venv, rows_of(graph, venv.codec, *(logs_of(venv, 200, seed=s) for s in (1, 2)))
 
 
+CATEGORY: dict[str, Any] = {"type": "category", "values": (1.0, 2.0, 3.0), "min": None, "max": None}
+LEVELS: dict[str, Any] = {"type": "discrete", "num": 3}
+
+
 def pair(**second: Any) -> tuple[VirtualEnv, Rows, str]:
     """x' = 0.8 x + 0.5 a, y' = 0.8 y + 0.5 (a + push of b): `a` sees x, `b` sees y and what `a` does.
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from revive.data.finding import first_of_each
 from revive.data.trajectories import Trajectories
 from revive.report.summary import Summary
 from revive.report.terminal import Pace, Terminal
@@ -112,6 +113,26 @@ def test_what_must_not_be_overlooked_is_said(summarise: Summarise, learned: dict
     assert told.index("DISTRUST: A distrust.\n    -> Log more.") < told.index("CAUTION: A caution.")
 
 
+def test_of_many_alike_the_first_are_said_and_the_others_counted(
+    summarise: Summarise, learned: dict[str, Any]
+) -> None:
+    use = {"is_action": True, "logged": [0.0, 2.0], "visited": [0.0, 9.0], "outside": 0.2, "moves": None}
+    figures = {**learned, "conduct": [{**use, "column": f"valve{number}"} for number in range(300)]}
+    doubts = [{**verdict("caution"), "sentence": f"Doubt {number}."} for number in range(300)]
+    terminal, console = recorded()
+    terminal.table(replace(summarise(**figures), verdicts=[*doubts, verdict("distrust")]))
+    told = console.export_text()
+    assert "Doubt 4." in told
+    assert "Doubt 5." not in told
+    assert "CAUTION sign: 295 more of this kind, in summary.json" in told
+    assert "DISTRUST: A distrust." in told
+    assert "valve4" in told
+    assert "valve5" not in told
+    assert "and 295 columns more" in told
+    few, more = first_of_each(doubts, lambda one: one["code"], 2)
+    assert [len(few), more] == [2, {"sign": 298}]
+
+
 def test_a_fall_back_and_how_the_policy_acts_are_said(summarise: Summarise, learned: dict[str, Any]) -> None:
     use = {
         "column": "power",
@@ -177,7 +198,7 @@ def test_counts_of_one_are_singular() -> None:
     terminal.findings(1, 0, "demo")
     terminal.findings(2, 1, "demo")
     told = console.export_text()
-    assert "1 warning, 0 proposals" in told
+    assert "1 warning, 0 proposals: python -m revive check experiment=demo" in told
     assert "2 warnings, 1 proposal:" in told
 
 
@@ -264,7 +285,7 @@ def test_progress_is_said_every_half_minute_and_kept_in_the_run_folder(tmp_path:
     now[0] = 93.0
     figures = {"critic.loss": 2.0, "first_order.rollout_reward": -0.25}
     line = pace.line(75, 100, lambda: figures)
-    assert line == "policy    75%  after 93 s, at most 31 s left, rollout reward -0.25"
+    assert line == "policy    75%  after 93 s, at most 31 s left, rollout reward -0.25 per step"
 
 
 def test_progress_goes_into_a_log_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -247,10 +247,8 @@ def test_matcher_reward_file_path(make: Make, tmp_path: Path, mode: Any) -> None
 
 
 def test_target_policy_name(make: Make) -> None:
-    with pytest.warns(UserWarning, match="1 is read in another way: see `notes`"):
-        server = make(target_policy_name="action, other")
-    assert "one policy is learned at a time, that of 'action'" in " ".join(map(str, server.notes))
-    assert server.settings.policy.target == "action"
+    server = make(target_policy_name="action, other")
+    assert server.settings.policy.target == ["action", "other"]
     with pytest.raises(UserError, match="no decision node"):
         make(target_policy_name="temperature", venv_mode="once").train(wait=True)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from revive.data.trajectories import Trajectories
@@ -18,7 +20,7 @@ MIXED = [
 MIXED_GRAPH = DecisionGraph.build(MIXED, {"u": ["x"], "next_x": ["x", "u"]})
 
 
-def mixed_logs(seed: int, filler: float, gaps: bool = True) -> Trajectories:
+def mixed_logs(seed: int, filler: float, gaps: bool = True, ends: Sequence[int] = (300,)) -> Trajectories:
     """Logs of 300 rows; every sixth value of next_x is missing, and filled with `filler`."""
     rng = np.random.default_rng(seed)
     u = rng.normal(size=(300, 1))
@@ -29,6 +31,6 @@ def mixed_logs(seed: int, filler: float, gaps: bool = True) -> Trajectories:
     arrays = {"x": x[:-1], "u": u, "next_x": x[1:].copy()}
     mask = np.random.default_rng(99).random((300, 4)) < 1 / 6
     if not gaps:
-        return Trajectories(arrays, np.array([300]))
+        return Trajectories(arrays, np.array(ends))
     arrays["next_x"][mask] = filler
-    return Trajectories(arrays, np.array([300]), {"next_x": mask})
+    return Trajectories(arrays, np.array(ends), {"next_x": mask})

@@ -120,6 +120,15 @@ def train(learner: Learner, folder: Path, progress: Progress = lambda done, tota
     checkpoint.unlink()
 
 
+def answers(venv: VirtualEnv, rows: Rows, index: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The likeliest value of every learned node in logged rows; index (M, B) -> (M, B, d)."""
+    found, row = {}, rows.at(index)
+    with torch.no_grad():
+        for name in venv.graph.learned:
+            found[name] = venv.model(name).mode(*venv.node_inputs(name, row))
+    return found
+
+
 def weights_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
     """A copy that later training does not change."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}

@@ -1,4 +1,4 @@
-"""Networks that read the frames of a history: what they learn, in rollouts, through bundles and interruptions."""
+"""Networks that read the frames of a history: what they learn, and in rollouts (the rest: `test_networks`)."""
 
 from __future__ import annotations
 
@@ -12,20 +12,17 @@ import torch
 from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
 from revive.data.layout import Frames
-from revive.deploy.bundle import read_venv, save_venv
 from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.backbones import make_net
 from revive.nn.over_time import RecurrentNet
 from revive.pipeline.problems import own_networks
-from revive.venv.functions import UserCode
 from revive.venv.learners.bc import BehaviourCloning
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem
-from tests.contract import interrupted
 from tests.venv.learners.test_bc import BC
 from tests.venv.mixed import MIXED_GRAPH
-from tests.venv.plants import columns, equal_weights, rows_of, train, weights_of
+from tests.venv.plants import columns, rows_of, train
 from tests.venv.problems import problem_of
 
 DELAY, LENGTH = 4, 6
@@ -61,19 +58,6 @@ def test_it_finds_what_happened_some_steps_ago(backbone: str, tmp_path: Path) ->
     linear.objective.start_linear((), linear.generator)
     best_line = linear.objective.costs_on(linear.unseen, ["u"])["u"]
     assert (learner.best.costs["u"] < best_line - 0.4).all()  # nats
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_bundle_holds_it_and_an_interruption_changes_nothing(backbone: str, tmp_path: Path) -> None:
-    problem = problem_with(NetworkSpec(hidden=(8, 6), backbone=backbone), budget=40)  # type: ignore[arg-type]
-    learner = BehaviourCloning(problem, **BC)
-    train(learner, tmp_path)
-    venv = learner.result()
-    save_venv(venv, tmp_path / "venv", {})
-    read = read_venv(tmp_path / "venv", UserCode())
-    assert equal_weights(weights_of(read), weights_of(venv))
-    resumed = interrupted(lambda: BehaviourCloning(problem, **BC), tmp_path, 2)
-    assert equal_weights(weights_of(resumed.result()), weights_of(venv))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -16,13 +16,13 @@ from revive.data.trajectories import FloatArray
 _PARTS: Final = {
     name: part
     for part, names in {
-        "year": "year yr yyyy jahr",
-        "month": "month mon monat",
-        "day": "day dd tag",
+        "year": "year yr yyyy yy jahr",
+        "month": "month mon mo monat",
+        "day": "day dd dy tag",
         "doy": "doy dayofyear jday",
         "hhmm": "hhmm",
-        "hour": "hour hr hh stunde",
-        "minute": "minute min mi",
+        "hour": "hour hr hh he stunde uur heure hora",
+        "minute": "minute min mi mn",
         "second": "second sec ss",
     }.items()
     for name in names.split()
@@ -31,14 +31,29 @@ _SECONDS: Final = {"hour": 3600.0, "minute": 60.0, "second": 1.0}
 _DAY: Final = 86_400.0
 
 
-def calendar_parts(names: Sequence[str]) -> dict[str, str]:
-    """Part -> the column of it, in the order of their size, where `names` make up a date; else empty."""
+def _part(name: str) -> str | None:
+    """The part of a date that a column is called after; oceanographers write MM for months, mm for minutes."""
+    said = tokens(name)
+    if said == ("day", "of", "year"):
+        return "doy"
+    if said == ("mm",):
+        return "month" if name.strip("# ").isupper() else "minute"
+    return _PARTS.get(said[0]) if len(said) == 1 else None
+
+
+def calendar_parts(names: Sequence[str], days: str | None = None) -> dict[str, str]:
+    """Part -> the column of it, in the order of their size, where `names` make up a date; else empty.
+
+    days: a column of dates, which an hour from 0 to 23, or the hour that ends (1 to 24), stands beside.
+    """
     found: dict[str, str] = {}
     for name in names:
-        said = tokens(name)
-        part = "doy" if said == ("day", "of", "year") else _PARTS.get(said[0]) if len(said) == 1 else None
+        part = _part(name)
         if part is not None and found.setdefault(part, name) != name:
             return {}  # two of a kind
+    if days is not None:
+        clock: dict[str, str] = {part: found[part] for part in ("hour", "minute") if part in found}
+        return {"date": days, **clock} if "hour" in clock else {}
     if "year" not in found or not ("doy" in found or {"month", "day"} <= {*found}):
         return {}
     if "doy" in found and "month" not in found:
@@ -52,7 +67,15 @@ def calendar_parts(names: Sequence[str]) -> dict[str, str]:
 
 
 def seconds_of(parts: Mapping[str, FloatArray]) -> FloatArray:
-    """(N,) seconds since 1970 of the parts (N,) of a date; NaN where the calendar has no such day."""
+    """(N,) seconds since 1970 of the parts (N,) of a date; NaN where the calendar has no such day.
+
+    A whole date comes in seconds since 1970.
+    """
+    if "date" in parts:
+        hour, minute = parts["hour"], parts.get("minute", np.zeros_like(parts["hour"]))
+        with np.errstate(invalid="ignore"):
+            real = (hour >= 0) & (hour <= 24) & (minute >= 0) & (minute < 60)
+        return np.where(real, parts["date"] + 3600 * hour + 60 * minute, np.nan)
     with np.errstate(invalid="ignore"):
         year = parts["year"] + np.where(parts["year"] < 100, np.where(parts["year"] < 70, 2000, 1900), 0)
         month = parts.get("month", np.ones_like(year))
@@ -78,13 +101,16 @@ class CalendarTables:
         found = self._tables.columns(path)
         more = [(name, Info((-1,), "dates", "dates")) for name in self._pairs(found)]
         if parts := self._parts(found):
-            clocked = {*parts} & {"hhmm", *_SECONDS}
+            clocked = {*parts} & {"date", "hhmm", *_SECONDS}
             more.append((AND.join(parts.values()), Info((-1,), "dates", "dates" if clocked else "days")))
         return found + more
 
     @staticmethod
     def _parts(columns: Sequence[tuple[str, Info]]) -> dict[str, str]:
-        return calendar_parts([name for name, info in columns if info.numeric and not info.words])
+        numbers = [name for name, info in columns if info.numeric and not info.words]
+        dates = [name for name, info in columns if info.kind == "dates"]
+        alone = len(dates) == 1 and dict(columns)[dates[0]].holds == "days"
+        return calendar_parts(numbers) or (calendar_parts(numbers, dates[0]) if alone else {})
 
     @staticmethod
     def _pairs(columns: Sequence[tuple[str, Info]]) -> dict[str, tuple[str, str]]:
@@ -122,8 +148,12 @@ class CalendarTables:
         for run in self._tables.runs(path, [*parts.values()]):
             for batch in run:
                 for name, column in zip(batch.schema.names, batch.columns, strict=True):
-                    pieces[name].append(np.asarray(column.cast(pa.float64()), float))
-        seconds = seconds_of({part: np.concatenate(pieces[name]) for part, name in parts.items()})
+                    values = microseconds(column) if name == parts.get("date") else column
+                    pieces[name].append(np.asarray(values.cast(pa.float64()), float))
+        held = {part: np.concatenate(pieces[name]) for part, name in parts.items()}
+        if "date" in held:
+            held["date"] = held["date"] / 1e6
+        seconds = seconds_of(held)
         micros = pa.array(np.nan_to_num(seconds * 1e6).astype(np.int64), mask=np.isnan(seconds))
         return pa.RecordBatch.from_arrays([micros.cast(pa.timestamp("us"))], [whole])
 

@@ -49,6 +49,9 @@ _ORDINAL: Final = (  # the day of the year, as space and weather agencies write 
     r"^(?P<a>(?:19|20|21)\d{2})-(?P<c>[0-3]\d{2})"
     r"(?:[T ](?P<h>\d{1,2}):(?P<mi>\d{2})(?::(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?)?(?P<z>Z)?)?$"
 )
+_WEEK: Final = r"^(?P<a>(?:19|20|21)\d{2})-?W(?P<b>[0-5]\d)(?:-?(?P<c>[1-7]))?$"  # of ISO 8601
+_MONTH: Final = r"^(?P<a>(?:19|20|21)\d{2})[-/](?P<b>0[1-9]|1[0-2])$"
+_QUARTER: Final = r"^(?P<a>(?:19|20|21)\d{2})[- ]?[Qq](?P<b>[1-4])$"
 _PASSED: Final = (  # time that has passed: hours beyond a day, or days before them
     r"^(?:(?P<d>\d{1,5})(?: ?d(?:ays?)?,? |[ .]))?(?P<h>\d{1,5}):(?P<mi>\d{2}):(?P<s>\d{2})(?:[.,](?P<f>\d{1,9}))?$"
 )
@@ -62,6 +65,9 @@ FORMS: Final = {
     "asctime": _ASCTIME,
     "yearless": _YEARLESS,
     "ordinal": _ORDINAL,
+    "week": _WEEK,
+    "month": _MONTH,
+    "quarter": _QUARTER,
     "passed": _PASSED,
 }
 FIGURES: Final = {  # only where the whole column, and its name, speak for them
@@ -111,6 +117,9 @@ class TimeForm:
             "asctime": "MMM DD hh:mm YYYY",
             "yearless": "MM/DD without a year",
             "ordinal": "YYYY-DDD",
+            "week": "YYYY-Www",
+            "month": "YYYY-MM",
+            "quarter": "YYYY-Qn",
         }.get(self.form)
         return date or self.mark.join(names[letter] for letter in self.order or "DMY")
 

@@ -113,6 +113,11 @@ def _days(parts: dict[str, Any], form: TimeForm, known: BoolArray) -> tuple[IntA
     if form.form == "ordinal":
         year, day = _whole(parts["a"]), _whole(parts["c"])
         month = np.ones_like(year)
+    elif form.form == "week":
+        return _weeks(_whole(parts["a"]), _whole(parts["b"]), np.maximum(_whole(parts["c"]), 1), known)
+    elif form.form in ("month", "quarter"):
+        year, month = _whole(parts["a"]), _whole(parts["b"])
+        month, day = month if form.form == "month" else 3 * month - 2, np.ones_like(year)
     elif form.form == "yearless":
         day, month = _whole(parts["a"]), _whole(parts["b"])
         year = np.full(len(day), _YEAR)
@@ -130,6 +135,13 @@ def _days(parts: dict[str, Any], form: TimeForm, known: BoolArray) -> tuple[IntA
         return days, right & (day <= 366)
     right &= days < (months + 1).astype("M8[D]").astype(np.int64)
     return days, right
+
+
+def _weeks(year: IntArray, week: IntArray, day: IntArray, known: BoolArray) -> tuple[IntArray, BoolArray]:
+    """Days since 1970 of the `day` (1: Monday) of a week of ISO 8601, whose first one holds the 4th of January."""
+    fourth = (year - 1970).astype("M8[Y]").astype("M8[D]").astype(np.int64) + 3
+    monday = fourth - (fourth + 3) % 7  # 1970 began on a Thursday
+    return monday + 7 * (week - 1) + day - 1, known & (week >= 1) & (week <= 53)
 
 
 def _months(texts: Any) -> IntArray:

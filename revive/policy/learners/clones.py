@@ -26,6 +26,7 @@ from revive.policy.candidate import Snapshots
 from revive.policy.clone import difference
 from revive.policy.learners.base import SnapshotLearner
 from revive.policy.problem import PolicyProblem
+from revive.policy.transitions import known_rows
 
 FEWEST = 6  # trajectories of a half, from which the best of them are a set of their own
 EXPLAINED = 0.5  # share of the variance between trajectories that two kinds must explain
@@ -69,6 +70,7 @@ class Clones(SnapshotLearner):
         self.variants = [name for name in halves[0] if all(name in half for half in halves)]
         pools = [half[name] for half in halves for name in self.variants]
         earned = [_earned(problem, pool) for pool in pools]
+        pools = [_known(problem, pool) for pool in pools]
         self.counts = torch.tensor([len(pool) for pool in pools], device=problem.device)
         self.pools = torch.nn.utils.rnn.pad_sequence(pools, batch_first=True)  # (P, n) rows
         self.policy = problem.started(len(self.variants)).requires_grad_(True)
@@ -117,6 +119,13 @@ def _seen(problem: PolicyProblem, index: Tensor) -> Tensor:
     names = problem.clone.inputs
     row = problem.rows.at(index, names)
     return torch.cat([row[name] for name in names], dim=-1)
+
+
+def _known(problem: PolicyProblem, pool: Tensor) -> Tensor:
+    """Those rows of a pool in which nothing is missing that the policy sees or did; all where that leaves none."""
+    part = next(part for part in problem.rows.parts if int(pool[0]) in part)
+    known = pool[torch.isin(pool, known_rows(problem, part, problem.clone.inputs))]
+    return known if len(known) else pool
 
 
 def _kinds(problem: PolicyProblem, part: range, tilt: float) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from revive.graph.units import with_unit
 from revive.report.trust import policy_figures
 from revive.report.trust.causes import causes
 from revive.report.trust.parts import (
@@ -15,6 +16,7 @@ from revive.report.trust.parts import (
     percent,
     picture_or_nothing,
     section,
+    valued,
 )
 from revive.report.trust.tables import backtest_table, context_of_use, gap_table
 from revive.report.trust.venv_sections import venv_sections
@@ -84,12 +86,13 @@ def _policy_sections(summary: Study, study: Study) -> list[str]:
     policy = study.get("policy")
     if not policy:
         return found
+    units = summary["data"].get("units", {})
     return [
         *found,
         _before_and_after(summary, policy),
-        _surface(policy["surface"]),
-        _tree(policy["tree"]),
-        _gap(policy),
+        _surface(policy["surface"], units),
+        _tree(policy["tree"], units),
+        _gap(policy, units),
     ]
 
 
@@ -110,39 +113,42 @@ def _before_and_after(summary: Study, policy: Study) -> str:
         "What would the policy do differently?",
         f"The logs' controller and {_who(summary)} from the same starts, under the same disturbances and the same "
         f"noise, in the venv of the {half} half, in which the policy did not learn. Grey is what was logged.",
-        picture_or_nothing(policy_figures.before_and_after(policy["before_after"])),
+        picture_or_nothing(
+            policy_figures.before_and_after(policy["before_after"], summary["data"].get("step_seconds"))
+        ),
     )
 
 
-def _surface(surface: Study) -> str:
+def _surface(surface: Study, units: Mapping[str, str]) -> str:
     return section(
         "policy",
         "What does the policy answer?",
-        "Its decision over the inputs that it follows most" + _medians(surface),
+        "Its decision over the inputs that it follows most" + _medians(surface, units),
         picture_or_nothing(policy_figures.surface(surface)),
     )
 
 
-def _tree(tree: Study) -> str:
+def _tree(tree: Study, units: Mapping[str, str]) -> str:
     explains = [
-        f"It explains {percent(value)} of '{escape(name)}'"
+        f"It explains {percent(value)} of how '{escape(name)}' varies, and is off by "
+        f"{escape(with_unit(number(tree['error'][name]), units.get(name, '')))} on average"
         for name, value in tree.get("fidelity", {}).items()
     ]
     return section(
         "tree",
         "The same in a few rules",
-        f"A small tree that imitates the policy, to be read and questioned, not to be used. {', '.join(explains)}.",
+        f"A small tree that imitates the policy, to be read and questioned, not to be used. {'; '.join(explains)}.",
         f"<pre>{escape(tree['text'])}</pre>" if tree else "",
     )
 
 
-def _gap(policy: Study) -> str:
+def _gap(policy: Study, units: Mapping[str, str]) -> str:
     return section(
         "input-gap",
         "What should it see besides?",
         "Columns that are logged but that the policy does not see, and what a straight line in each would gain in the "
         "venv. It is a lower bound: a policy that learns with the column may gain more.",
-        gap_table(policy["input_gap"]),
+        gap_table(policy["input_gap"], units),
     )
 
 
@@ -155,9 +161,6 @@ def _who(summary: Study) -> str:
     )
 
 
-def _medians(surface: Study) -> str:
+def _medians(surface: Study, units: Mapping[str, str]) -> str:
     held = surface.get("held", {})
-    if not held:
-        return "."
-    named = ", ".join(f"{escape(name)} = {number(value)}" for name, value in list(held.items())[:12])
-    return f", the others held at {named}."
+    return f", the others held at {valued(held, units)}." if held else "."

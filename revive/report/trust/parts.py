@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from revive.graph.units import with_unit
 from revive.report.data_page import svg
+from revive.report.tables import LEAST_SHARE
 
 Array = NDArray[np.float64]
 BAND, SHADE = "#cc79a7", "#ead9b0"
@@ -109,11 +111,15 @@ def percent(value: float | None) -> str:
     """A share to read."""
     if value is None or not np.isfinite(value):
         return "–"
+    if 0 < value < LEAST_SHARE:
+        return f"under {100 * LEAST_SHARE:g} %"
     return f"{100 * value:.0f} %" if value == 0 or value >= 0.02 else f"{100 * value:.1f} %"
 
 
-def shown(table_: Mapping[str, Any], most: int) -> tuple[list[tuple[str, Any]], str]:
-    """The first entries, and a sentence about those left out."""
-    entries = list(table_.items())
-    left = len(entries) - most
-    return entries[:most], f"The first {most} of {len(entries)} columns are drawn." if left > 0 else ""
+def valued(values: Mapping[str, float], units: Mapping[str, str], most: int = 12) -> str:
+    """Columns and what they hold, `level = 3.2 m, flow = 5 l/h`, for HTML; an earlier frame has the column's unit."""
+    told = (
+        f"{name} = {with_unit(number(value), units.get(name) or units.get(name.partition(',')[0], ''))}"
+        for name, value in list(values.items())[:most]
+    )
+    return escape(", ".join(told))

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from revive.data.duration import steps_of
 from revive.report.figures import DATA, FAINT, MODEL
 from revive.report.trust.parts import Array, grid, named, numbers
 
@@ -17,8 +18,8 @@ MOST_ROWS = 6  # of panels
 Study = Mapping[str, Any]
 
 
-def before_and_after(study: Study) -> Figure | None:
-    """Logs, logs' controller and policy: the same starts, the same disturbances and noise."""
+def before_and_after(study: Study, seconds: float | None) -> Figure | None:
+    """Logs, logs' controller and policy: the same starts, the same disturbances and noise. seconds: of a step."""
     starts = study["starts"]
     if not starts:
         return None
@@ -34,7 +35,7 @@ def before_and_after(study: Study) -> Figure | None:
                 axis.set_title(f"from row {start['row']}", fontsize=8)
             if s == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=8)
-        axes[(len(columns) - 1) * len(starts) + s].set_xlabel("step", fontsize=8)
+        axes[(len(columns) - 1) * len(starts) + s].set_xlabel(steps_of("steps", seconds), fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 

@@ -18,13 +18,14 @@ def context_of_use(summary: Study) -> str:
     uses = summary["policy"].get("conduct", [])
     if not uses:
         return paragraph("No policy was learned; what was logged is in the data report (data_report.html).")
+    units = summary["data"].get("units", {})
     rows = [
         (
-            use["column"],
+            _unit(use["column"], units.get(use["column"])),
             "action" if use["is_action"] else "state",
             f"{number(use['logged'][0])} to {number(use['logged'][1])}",
             f"{number(use['visited'][0])} to {number(use['visited'][1])}",
-            "under 0.1 %" if 0 < use["outside"] < 0.001 else percent(use["outside"]),
+            percent(use["outside"]),
             f"{use['moves']:.1f} x" if use.get("moves") is not None else "",
         )
         for use in uses
@@ -229,15 +230,20 @@ def _dead_time(steps: int | None, seconds: float | None) -> str:
     return "none: shows in the next step" if steps == 0 else steps_told(steps, seconds)
 
 
-def gap_table(gaps: Sequence[Study]) -> str:
-    """What each column that the policy does not see would gain."""
+def gap_table(gaps: Sequence[Study], units: Mapping[str, str]) -> str:
+    """What each column that the policy does not see would gain. units: of columns."""
     rows = [
         (
             _unit(gap["column"], gap["units"]),
             f"{number(gap['gain'])} ± {number(gap['error'])}",
-            f"{gap['action']} moves by {number(gap['slope'])} per unit",
+            f"{gap['action']} moves by {number(gap['slope'])} {_slope(gap, units)}",
             "yes" if gap["certain"] else "no",
         )
         for gap in gaps
     ]
-    return table(("column", "gain per step", "by", "above two standard errors"), rows)
+    heads = ("column", "gain of reward per step", "by", "sure (above two standard errors)")
+    return table(heads, rows)
+
+
+def _slope(gap: Study, units: Mapping[str, str]) -> str:
+    return effect_units(units, gap["column"], gap["action"]) or f"per unit of {gap['column']}"

@@ -9,14 +9,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from revive.data.duration import steps_of, steps_told
+from revive.graph.units import with_unit
 from revive.report.figures import DATA, FAINT, MODEL, MOST_PANELS, OTHER
 from revive.report.trust.parts import BAND, SHADE, grid, named, numbers
 
 Study = Mapping[str, Any]
 
 
-def errors(study: Study) -> Figure:
-    """Mean absolute error at each step against three simple predictors, both halves."""
+def errors(study: Study, seconds: float | None) -> Figure:
+    """Mean absolute error at each step against three simple predictors, both halves. seconds: that a step takes."""
     shown = list(study.items())[:MOST_PANELS]
     figure, axes = grid(len(shown), width=8.5, height=2.3)
     styles = {
@@ -43,12 +45,14 @@ def errors(study: Study) -> Figure:
         axis.set_ylim(0, top * 1.15 or 1.0)  # a linear model may run away
         axis.set_ylabel(f"error of\n{named(name, entry['units'])}")
     axes[0].legend(fontsize=7, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
-    axes[-1].set_xlabel("steps ahead (solid: judged on the validation half; dotted: on the training half)")
+    axes[-1].set_xlabel(
+        f"{steps_of('steps ahead', seconds)}; solid: judged on the validation half, dotted: on the training half"
+    )
     return figure
 
 
-def windows(study: Study) -> Figure:
-    """Logged paths, what the venv foretold, and the bands."""
+def windows(study: Study, seconds: float | None) -> Figure:
+    """Logged paths, what the venv foretold, and the bands. seconds: that a step takes, where that is known."""
     columns, count = study["columns"], len(study["first"])
     columns = columns[: max(1, MOST_PANELS // 2)]
     figure, axes = grid(max(1, len(columns) * count), width=3.6 * count, height=2.4, columns=max(1, count))
@@ -62,7 +66,7 @@ def windows(study: Study) -> Figure:
             )
             if i == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=9)
-            axis.set_xlabel("steps ahead", fontsize=8)
+            axis.set_xlabel(steps_of("steps ahead", seconds), fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -140,19 +144,22 @@ def calibration(study: Study) -> Figure | None:
     return figure
 
 
-def responses(study: Study) -> Figure:
-    """One row per pair: next state, state after some steps, and the way there after a step of the input."""
+def responses(study: Study, seconds: float | None) -> Figure:
+    """One row per pair: next state, state after some steps, and the way there after a step of the input.
+
+    seconds: that a step takes, where that is known.
+    """
     shown = study["of"][: MOST_PANELS // 2]
     figure, axes = grid(3 * len(shown), width=11.5, height=2.8, columns=3)
     for row, entry in enumerate(shown):
         one, after, step = axes[3 * row : 3 * row + 3]
         for axis, key, title in (
             (one, "one_step", "next step"),
-            (after, "after", f"after {study['after']} steps with the input held"),
+            (after, "after", f"after {steps_told(study['after'], seconds)} with the input held"),
         ):
             _response(axis, entry, numbers(entry[key]))
             axis.set_title(title, fontsize=8)
-        _step(step, entry)
+        _step(step, entry, seconds)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -191,7 +198,7 @@ def _shade(axis: Axes, at: np.ndarray, far: np.ndarray) -> None:
         label = None
 
 
-def _step(axis: Axes, entry: Mapping[str, Any]) -> None:
+def _step(axis: Axes, entry: Mapping[str, Any], seconds: float | None) -> None:
     step = entry["step"]
     path = numbers(step["path"])
     half = path.shape[1] // 2
@@ -199,11 +206,12 @@ def _step(axis: Axes, entry: Mapping[str, Any]) -> None:
     for m in range(path.shape[1]):
         axis.plot(steps, path[:, m], color=MODEL if m < half else OTHER, ls="-" if m < half else ":", lw=0.8)
     axis.axhline(0.0, color=FAINT, lw=0.6)
+    to = with_unit(f"{step['to']:.3g}", entry["input"]["units"] or "")
     axis.set_title(
-        f"{entry['input']['name']} from {step['from']:.3g} to {step['to']:.3g} at step 1".replace("$", r"\$"),
+        f"{entry['input']['name']} from {step['from']:.3g} to {to} at step 1".replace("$", r"\$"),
         fontsize=8,
     )
-    axis.set_xlabel("steps", fontsize=8)
+    axis.set_xlabel(steps_of("steps", seconds), fontsize=8)
     axis.set_ylabel(f"change of {named(**entry['output'])}", fontsize=8)
 
 

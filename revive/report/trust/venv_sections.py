@@ -7,7 +7,7 @@ from typing import Any
 
 from revive.data.duration import steps_told
 from revive.report.trust import venv_figures
-from revive.report.trust.parts import escape, number, picture, picture_or_nothing, section
+from revive.report.trust.parts import escape, picture, picture_or_nothing, section, valued
 from revive.report.trust.tables import band_table, calibration_table, error_table, gain_table, parameter_table
 
 Study = Mapping[str, Any]
@@ -23,10 +23,10 @@ def venv_sections(summary: Study, study: Study) -> list[str]:
         _distributions(study, units),
         _calibration(study),
         _parameters(summary),
-        *_responses(study, step),
+        *_responses(study, summary["data"].get("units", {}), step),
         _residuals(study),
         _drift(study),
-        _worst(study),
+        _worst(study, step),
     ]
 
 
@@ -37,7 +37,7 @@ def _errors(study: Study, step: float | None) -> str:
         "The venv is started from logged states, given the logged actions, and compared with what was logged. It never "
         "saw these rows. A venv is worth something where it errs less than the three simple guesses beside it: that "
         "nothing changes, that all is as it is on average, and a plain linear model (ARX of two steps).",
-        picture(venv_figures.errors(study["errors"])) if study["errors"] else "",
+        picture(venv_figures.errors(study["errors"], step)) if study["errors"] else "",
         error_table(study["errors"], step),
     )
 
@@ -62,7 +62,7 @@ def _rollouts(study: Study, units: Mapping[str, str | None], step: float | None)
         "What does it foretell, and do the bands hold?",
         "Rollouts from three places. The inner band holds nine logged values in ten at each step, the outer one nine "
         f"whole paths in ten. Their widths were counted on rows that the venv did not learn from{aside}",
-        picture(venv_figures.windows(study["rollouts"])) if study["rollouts"]["first"] else "",
+        picture(venv_figures.windows(study["rollouts"], step)) if study["rollouts"]["first"] else "",
         band_table(study["bands"], units, step),
     )
 
@@ -91,22 +91,18 @@ def _calibration(study: Study) -> str:
     )
 
 
-def _responses(study: Study, step: float | None) -> Iterator[str]:
+def _responses(study: Study, units: Mapping[str, str], step: float | None) -> Iterator[str]:
     for target, entry in study["responses"].items():
         yield section(
             f"response-{escape(target)}",
             f"What does '{target}' do?",
             "One input is moved, all others are held where the plant usually was. Left: the next step; middle: after "
             f"{steps_told(entry['after'], step)}; right: the way there. Each line is a model; where they part, or "
-            f"where the ground is shaded, the logs do not say. {_held(entry)}",
-            picture(venv_figures.responses(entry)) if entry["of"] else "",
+            f"where the ground is shaded, the logs do not say. Held at (row {entry['row']}): "
+            f"{valued(entry['held'], units)}.",
+            picture(venv_figures.responses(entry, step)) if entry["of"] else "",
             gain_table(entry, step),
         )
-
-
-def _held(entry: Study) -> str:
-    held = ", ".join(f"{escape(name)} = {number(value)}" for name, value in list(entry["held"].items())[:12])
-    return f"Held at (row {entry['row']}): {held}."
 
 
 def _residuals(study: Study) -> str:
@@ -131,10 +127,10 @@ def _drift(study: Study) -> str:
     )
 
 
-def _worst(study: Study) -> str:
+def _worst(study: Study, step: float | None) -> str:
     return section(
         "worst",
         "Where was it worst?",
         "The stretches of the logs with the largest errors. Ask whether something happened there that no column tells.",
-        picture(venv_figures.windows(study["worst"])) if study["worst"]["first"] else "",
+        picture(venv_figures.windows(study["worst"], step)) if study["worst"]["first"] else "",
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from revive.data.duration import duration, in_time, steps_told
+from revive.data.finding import MOST_ALIKE, first_of_each
 from revive.report.trust.parts import number, percent
 from revive.venv.bands import COVERED, fewest_blocks
 
@@ -190,15 +191,11 @@ def _may_policy(summary: Mapping[str, Any]) -> list[str]:
 
 def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     why = summary["policy"].get("chosen", {}).get("fallback")  # said above
-    lines = [v["sentence"] for v in summary.get("verdicts", []) if v["sentence"] != why]
-    for use in summary["policy"].get("conduct", []):
-        if use["outside"] > FAR:
-            what = "sets" if use["is_action"] else "leads to"
-            lines.append(
-                f"In {percent(use['outside'])} of its steps the controller {what} '{use['column']}' outside what "
-                "was ever "
-                f"logged ({number(use['logged'][0])} to {number(use['logged'][1])}). What happens there is a guess."
-            )
+    verdicts = [v for v in summary.get("verdicts", []) if v["sentence"] != why]
+    shown, more = first_of_each(verdicts, lambda verdict: verdict["code"])
+    lines = [v["sentence"] for v in shown]
+    lines += [f"{count} more of the kind '{code}' stand in summary.json." for code, count in more.items()]
+    lines += _left_the_logs(summary)
     lines += [
         f"Whole paths of '{node.removeprefix('next_')}': {why}."
         for node, why in _no_paths(study, summary["data"].get("step_seconds"))
@@ -208,6 +205,18 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         what = f"what the venv gets wrong about {_listed(drifting)} shifts within the logs"
         lines.append(f"That the plant stays as it was: {what}.")
     return lines
+
+
+def _left_the_logs(summary: Mapping[str, Any]) -> list[str]:
+    far = [use for use in summary["policy"].get("conduct", []) if use["outside"] > FAR]
+    lines = []
+    for use in far[:MOST_ALIKE]:
+        what = "sets" if use["is_action"] else "leads to"
+        lines.append(
+            f"In {percent(use['outside'])} of its steps the controller {what} '{use['column']}' outside what was ever "
+            f"logged ({number(use['logged'][0])} to {number(use['logged'][1])}). What happens there is a guess."
+        )
+    return lines + ([f"So it is with {len(far) - MOST_ALIKE} more columns."] if len(far) > MOST_ALIKE else [])
 
 
 def _no_paths(study: Mapping[str, Any], long: float | None) -> list[tuple[str, str]]:
@@ -228,7 +237,8 @@ def _always() -> list[str]:
 
 
 def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
-    lines = list(dict.fromkeys(verdict["remedy"] for verdict in summary.get("verdicts", [])))
+    shown, _ = first_of_each(summary.get("verdicts", []), lambda verdict: verdict["code"])
+    lines = list(dict.fromkeys(verdict["remedy"] for verdict in shown))
     lines += _dither(summary)
     lines += _gap(study, _standing(summary))
     lines += _more_steps(study, summary["data"].get("step_seconds"))

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,12 +20,13 @@ from revive.policy.candidate import Candidate
 from revive.policy.choice import Court
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.problem import PolicyProblem
+from revive.runtime import load_policy
 from revive.training import Standing
 from revive.venv.node_model import NetworkSpec
 from tests.contract import check_files, check_notes, interrupted, made_by, shipped_learners, small_settings
 from tests.policy.conftest import Plant
 from tests.policy.problems import cloned_problem, problem_of
-from tests.policy.toys import KINDS, cart, chooser, mixer, seen_with
+from tests.policy.toys import CATEGORY, KINDS, cart, chooser, mixer, pair, seen_with
 from tests.venv.plants import equal_weights, train, weights_of
 
 LEARNERS = sorted(shipped_learners("policy"))
@@ -99,6 +101,7 @@ def test_its_candidates_are_policies_of_one_copy_for_each_half(
     names = [(c.name, c.half, c.iteration) for c in candidates]
     assert len(set(names)) == len(names)  # scores are kept by them
     x = torch.linspace(-3.0, 3.0, 7).view(1, 7, 1)
+    order = torch.randperm(7, generator=torch.Generator().manual_seed(0))
     for i, candidate in enumerate(candidates):
         policy = candidate.policy
         assert policy.copies == 1
@@ -107,6 +110,7 @@ def test_its_candidates_are_policies_of_one_copy_for_each_half(
         assert torch.isfinite(action).all()
         assert (action >= policy.low).all()
         assert (action <= policy.high).all()
+        torch.testing.assert_close(policy(x[:, order]), action[:, order], rtol=1e-5, atol=1e-6)
         save_policy(policy, tmp_path / str(i), {})
         assert torch.equal(read_policy(tmp_path / str(i))(x), action)
 
@@ -166,6 +170,22 @@ def test_the_problem_is_left_as_it_was(make: Make, problem: PolicyProblem, tmp_p
     assert not own & {id(parameter) for parameter in problem.venv.parameters()}  # no part of its checkpoints
 
 
+def test_what_fills_missing_values_is_not_learned_from(
+    make: Make, problem: PolicyProblem, tmp_path: Path
+) -> None:
+    """In every sixth row the action is missing, and what it led to."""
+    learners = []
+    for filler in (15.0, -12.0):
+        values = {name: value.clone() for name, value in problem.rows.values.items()}
+        weights = {name: torch.ones_like(values[name]) for name in ("u", "next_x")}
+        for name, weight in weights.items():
+            weight[::6] = 0.0
+            values[name][::6] = filler
+        learners.append(make(rows=replace(problem.rows, values=values, weights=weights)))
+        train(learners[-1], tmp_path / str(filler))
+    assert alike(*learners)
+
+
 @pytest.mark.parametrize("action", KINDS, ids=["category", "discrete"])
 def test_an_action_of_values_can_be_learned(settings: Settings, tmp_path: Path, action: object) -> None:
     venv, rows = chooser(action)  # type: ignore[arg-type]
@@ -187,6 +207,31 @@ def test_an_action_of_several_types_can_be_learned(settings: Settings, tmp_path:
     assert bool((flow.abs() <= 2.0).all())
     assert set(stage.tolist()) <= {-1.0, 0.0, 1.0}
     assert set(mode.tolist()) <= {10.0, 20.0, 30.0}
+
+
+@pytest.mark.parametrize("second", [{}, CATEGORY], ids=["continuous", "category"])
+def test_two_nodes_can_be_decided_together(
+    settings: Settings, tmp_path: Path, second: dict[str, object]
+) -> None:
+    venv, rows, target = pair(**second)
+    learner = made_by(
+        settings, "policy", cloned_problem(venv, rows, venv.graph, target=target, budget=BUDGET)
+    )
+    train(learner, tmp_path)
+    policy = Court(learner.problem).choose(learner.candidates()).candidate.policy
+    x = torch.linspace(-2.0, 2.0, 18).view(1, 9, 2)
+    values = venv.codec[target].decode(policy(x).detach())
+    assert bool((values[..., 0].abs() <= 2.0).all())
+    if second:
+        assert set(values[..., 1].flatten().tolist()) <= {1.0, 2.0, 3.0}
+    save_policy(policy, tmp_path / "policy", {})
+    read = read_policy(tmp_path / "policy")(x)
+    torch.testing.assert_close(
+        read, policy(x).detach(), rtol=0, atol=1e-6
+    )  # choices pass a gradient straight through
+    numpy = load_policy(tmp_path / "policy").act({"x": x[0, :, :1].numpy(), "y": x[0, :, 1:].numpy()})
+    told = np.concatenate([numpy["a"], numpy["b"]], axis=1)
+    np.testing.assert_allclose(told, values[0].numpy(), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("network", [PERCEPTRON, RECURRENT], ids=["mlp", "gru"])

@@ -29,7 +29,7 @@ from revive.venv.virtual_env import VirtualEnv
 from tests.contract import check_files, check_notes, interrupted, made_by, shipped_learners, small_settings
 from tests.venv.conftest import noisy_plant
 from tests.venv.mixed import MIXED_GRAPH, mixed_logs
-from tests.venv.plants import equal_weights, rows_of, train, weights_of
+from tests.venv.plants import answers, equal_weights, rows_of, train, weights_of
 from tests.venv.problems import problem_of
 
 LEARNERS = sorted(shipped_learners("venv"))
@@ -109,6 +109,22 @@ def test_its_result_is_the_venv_of_the_members_that_are_kept(
     assert equal_weights(weights_of(read_venv(tmp_path, UserCode())), weights_of(venv))
 
 
+def test_what_it_predicts_is_in_the_bundle_and_does_not_depend_on_the_other_rows(
+    trained: tuple[VenvLearner, object, object], problem: VenvProblem, tmp_path: Path
+) -> None:
+    venv = trained[0].result()
+    index = torch.arange(20, 60).expand(venv.members, -1)
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    told, mixed = answers(venv, problem.rows, index), answers(venv, problem.rows, index[:, order])
+    save_venv(venv, tmp_path, {})
+    read = answers(read_venv(tmp_path, UserCode()), problem.rows, index)
+    assert set(told) == set(problem.graph.learned)
+    for name, value in told.items():
+        assert torch.isfinite(value).all()
+        assert torch.equal(read[name], value)
+        torch.testing.assert_close(mixed[name], value[:, order], rtol=1e-5, atol=1e-6)
+
+
 def test_training_has_an_effect(trained: tuple[VenvLearner, object, object], make: Make) -> None:
     assert not equal_weights(weights_of(trained[0].result()), weights_of(make().result()))
 
@@ -159,15 +175,22 @@ def test_the_problem_is_left_as_it_was(make: Make, problem: VenvProblem, tmp_pat
 
 
 def test_columns_of_all_types_and_missing_values_can_be_learned(settings: Settings, tmp_path: Path) -> None:
+    """In trajectories of unequal lengths, one of them shorter than any rollout; what fills gaps moves nothing."""
     graph = looking_back(MIXED_GRAPH, settings)
-    halves = mixed_logs(1, filler=1e6), mixed_logs(2, filler=1e6)
     codec = Codec.fit(graph, mixed_logs(1, filler=0.0, gaps=False).arrays)
-    rows = Rows.of(codec, graph, *halves)
     scales = {"u": [1.0], "next_x": [0.3] * codec.layout("next_x").ordered}
     network = NetworkSpec(hidden=(8,), std="conditioned")
-    problem = problem_of(graph, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40)
-    learner = made_by(settings, "venv", problem)
-    train(learner, tmp_path)
-    for parameter in learner.result().parameters():
-        assert torch.isfinite(parameter).all()
-        assert parameter.abs().max() < 1e4  # of what fills the gaps nothing is learned
+    learners = []
+    for filler in (1e6, -3.0):
+        halves = (mixed_logs(seed, filler, ends=(4, 130, 300)) for seed in (1, 2))
+        rows = Rows.of(codec, graph, *halves)
+        problem = problem_of(graph, codec, rows, scales=scales, members=3, keep=2, network=network, budget=40)
+        learners.append(made_by(settings, "venv", problem))
+        train(learners[-1], tmp_path / str(filler))
+    venv, other = (learner.result() for learner in learners)
+    assert equal_weights(weights_of(venv), weights_of(other))
+    assert all(torch.isfinite(parameter).all() for parameter in venv.parameters())
+    said = answers(venv, rows, torch.arange(40).expand(venv.members, -1))["next_x"]
+    (start, stop), level = codec.layout("next_x").blocks[0], codec.layout("next_x").continuous
+    assert torch.equal(said[..., start:stop].sum(-1), torch.ones_like(said[..., 0]))
+    assert set(said[..., level].unique().tolist()) <= {-1.0, -0.5, 0.0, 0.5, 1.0}
