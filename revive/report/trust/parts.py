@@ -47,9 +47,9 @@ def numbers(values: Any) -> Array:
     return np.array(values, dtype=np.float64)
 
 
-def named(name: str, units: str | None) -> str:
+def named(name: str, units: str | None, between: str = " ") -> str:
     """A column with its unit, for an axis; dollar signs are no mathematics."""
-    return (f"{name} [{units}]" if units else name).replace("$", r"\$")
+    return (f"{name}{between}[{units}]" if units else name).replace("$", r"\$")
 
 
 def picture(figure: Figure, caption: str = "") -> str:
