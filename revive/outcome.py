@@ -80,7 +80,7 @@ def _interrupted(stop: BaseException, arguments: Sequence[str]) -> int:
 
 def _too_large(error: BaseException) -> str:
     """Which number did not fit, as far as the error says it."""
-    from revive.config.memory import machine_memory, shown
+    from revive.data.machine import machine_memory, shown
 
     asked = re.search(r"(\d+) bytes", str(error))
     needed = f"{shown(int(asked[1]))} more than was left" if asked else "more than was left"

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
+from revive.data.machine import machine_memory, shown
 from revive.errors import Problem
 
-_LIMITS: Final = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _PER_WEIGHT: Final = 16  # bytes: itself, its gradient, two moments of Adam
 _PER_VALUE: Final = 4
 _LARGEST_WHOLE: Final = 10**9  # of an argument of a learner
-
-
-def machine_memory() -> int:
-    """Bytes that this process may use: the machine's memory, or less where a container is limited."""
-    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([physical, *filter(None, map(_limit, _LIMITS))])
-
-
-def _limit(file: Path) -> int | None:
-    try:
-        text = file.read_text().strip()
-    except OSError:
-        return None
-    return int(text) if text.isdigit() else None
 
 
 def memory_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
@@ -43,11 +27,6 @@ def memory_problems(values: Mapping[str, Any]) -> Iterator[Problem]:
                 yield Problem(
                     f"is {number}, more than the {_LARGEST_WHOLE} that can be counted to", place=place
                 )
-
-
-def shown(size: float) -> str:
-    """Bytes as a person reads them."""
-    return f"{size / 2**30:.3g} GiB"
 
 
 def _demands(values: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:

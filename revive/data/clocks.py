@@ -26,9 +26,9 @@ def clock_among(names: Sequence[str], arrays: Mapping[str, FloatArray]) -> tuple
         values = arrays.get(name)
         if values is None or values.shape[1] != 1:
             continue
-        if role_by_name(name) is None and not is_counter(name) and not actions_among([name]):
-            if why := clock_by_content(values[:, 0]):
-                return name, why
+        free = role_by_name(name) is None and not is_counter(name) and not actions_among([name])
+        if free and (why := clock_by_content(values[:, 0])):
+            return name, why
     return None
 
 

@@ -47,9 +47,10 @@ def duplicated_columns(evidence: Evidence) -> Iterator[Finding]:
 
 
 def outliers(evidence: Evidence) -> Iterator[Finding]:
-    """Rare values far away from nearly all others."""
+    """Rare values far away from nearly all others; what an operator seldom does is a move, and no fault."""
     for node, number, column in evidence.logged():
-        if column.type != "continuous" or evidence.is_constant(node, number):
+        set_by_hand = node in evidence.graph.decisions
+        if column.type != "continuous" or set_by_hand or evidence.is_constant(node, number):
             continue
         low, high = _usual(evidence.sample.arrays[node][:, number])
         least, most = (bound[number] for bound in evidence.ranges[node])
@@ -73,9 +74,10 @@ def number_for_nothing(evidence: Evidence) -> Iterator[Finding]:
         if column.type != "continuous" or evidence.is_constant(node, number):
             continue
         bounds = [bound[number] for bound in evidence.ranges[node]]
-        if not sentinels(np.append(evidence.sample.arrays[node][:, number], bounds)):
+        leaps = node in evidence.graph.decisions
+        if not sentinels(np.append(evidence.sample.arrays[node][:, number], bounds), leaps):
             continue  # all rows are looked at only where something is there to be found
-        for sentinel in sentinels(evidence.trajectories.arrays[node][:, number]):
+        for sentinel in sentinels(evidence.trajectories.arrays[node][:, number], leaps):
             what = f"'{column.name}' is {sentinel.value:g} in {counted(sentinel.count, 'row')}, "
             what += f"first in row {sentinel.first}, "
             what += "far from all its other values"

@@ -65,13 +65,14 @@ def _refuse_numbered(infos: Mapping[str, Info], path: Path) -> None:
     for kind, numbers in several.items():
         groups[frozenset(numbers)].append(kind)
     chosen = max(groups.values(), key=len, default=[])
-    if len(chosen) < 2 or not any(
-        word in kind.lower() for kind in chosen for word in ("act", "/u", "control")
-    ):
+    acting = any(word in kind.lower() for kind in chosen for word in ("act", "/u", "control"))
+    grouped = all("{k}" in kind.rpartition("/")[0] for kind in chosen)  # a group for each machine or run
+    if len(chosen) < 2 or not (acting or grouped):
         return
     episodes = sorted(several[chosen[0]])
     names = [several[kind][episodes[0]] for kind in chosen]
-    what = f"holds arrays for each of {len(episodes)} episodes ({', '.join(names[:3])}, ...), not one for all"
+    each = "episodes" if acting else "groups"
+    what = f"holds arrays for each of {len(episodes)} {each} ({', '.join(names[:3])}, ...), not one for all"
     opened = "h5py.File" if path.suffix.lower() in (".h5", ".hdf5") else "np.load"
     listed = f"{episodes}" if len(episodes) < 8 else f"range({episodes[0]}, {episodes[-1] + 1})"
     lines = [

@@ -26,6 +26,7 @@ _FEWEST: Final = 200  # rows below which nothing is compared
 _KNOWN: Final = 1e-12  # of the variance of y's change: below it, its own past says everything
 ACTS: Final = 45.0  # likelihood ratio from which u acts on y; chance gives up to 25, trends in common more
 _NEAR: Final = 3.0  # likelihood ratio that tells no two delays apart
+_NEARLY: Final = 0.08  # of what the value at the dead time matters: what those before it may seem to
 _CLEAR: Final = 20.0  # by which the value at the dead time itself has to matter
 _MAINLY: Final = 0.12  # of the likelihood ratio of all of the past that this is, or
 _SOONER: Final = 12.0  # by which a model from the dead time on has to surpass one of the whole past
@@ -102,16 +103,23 @@ class Past:
         span = range(max(0, near - _COARSE), min(self._longest, near + _COARSE) + 1)
         fine = coarse | {delay: self._likelihood(mine, delay) for delay in span if delay not in coarse}
         most = max(fine.values())
-        dead = max(delay for delay, value in fine.items() if value > most - _NEAR)
+        dead = max(delay for delay in fine if self._is_near(mine, delay, fine[delay], most))
         if dead == 0 or dead == self._longest:
             return self._effect(most, 0 if dead == 0 else None)
-        later = self._likelihood(mine, dead + 1)
-        early = self._likelihood(mine, dead, range(dead))
-        fresh = fine[dead] - later
+        fresh = fine[dead] - self._likelihood(mine, dead + 1)
+        sooner = fine[dead] - fine[0]
+        early = self._likelihood(mine, dead, range(dead)) - fine[dead]
         # something slow between the two also hides what is newest, but then nothing tells the delay from none
-        told = fresh > _MAINLY * most or fine[dead] - fine[0] > _SOONER
-        clear = told and fresh > _CLEAR and early - fine[dead] < _CHANCE + 3 * dead
-        return self._effect(most, dead if clear else None)
+        told = fresh > _MAINLY * most or sooner > _SOONER
+        clear = fresh > (_CLEAR if sooner < 2 * _SOONER else _CLEAR / 2)
+        return self._effect(most, dead if told and clear and early < _CHANCE + 3 * dead else None)
+
+    def _is_near(self, mine: FloatArray, delay: int, value: float, most: float) -> bool:
+        """Whether a delay is as good as the best one: what it loses is chance, beside what the next one loses."""
+        lost = most - value
+        if lost < _NEAR or lost > _NEARLY * value:
+            return lost < _NEAR
+        return lost < _NEARLY * (value - self._likelihood(mine, delay + 1))
 
     def _effect(self, likelihood: float, dead_time: int | None) -> Effect:
         return Effect(likelihood, 1 - float(np.exp(-likelihood / len(self._rows))), dead_time)

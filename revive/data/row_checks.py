@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from revive.data.derive import is_read
+from revive.data.duration import duration
 from revive.data.finding import Evidence, Finding, counted, sample_windows, warning
 from revive.data.parallel import each, spans
 from revive.data.split import Split
@@ -95,8 +96,11 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
     still = np.flatnonzero(inside & (steps <= 0))
     if len(long) and usual > 0:
         longer = counted(len(long), "step is", "steps are")
-        what = f"{longer} longer than {_GAP:g} times the usual {usual:.4g}, "
-        what += f"e.g. {steps[long].max():.4g} after row {long[np.argmax(steps[long])]}"
+        scale = None if data.step_seconds is None else data.step_seconds / usual
+        most = float(steps[long].max())
+        shown = [f"{length:.4g}" if scale is None else duration(length * scale) for length in (usual, most)]
+        what = f"{longer} longer than {_GAP:g} times the usual {shown[0]}, "
+        what += f"e.g. {shown[1]} after row {long[np.argmax(steps[long])]}"
         remedy = f"cut trajectories there: dataset.gap={_GAP * usual:.4g}"
         if len(long) > _IRREGULAR * len(steps):
             remedy = f"rows that come irregularly can be put on an even grid: dataset.resample={usual:.4g} "

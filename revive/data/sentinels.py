@@ -28,6 +28,10 @@ _REPEATED: Final = 3  # times that an extreme has to occur which is no usual cod
 _APART: Final = 5.0  # times the range of all others that it is away from them
 _HUGE: Final = 1e6  # times the size of all others from which one value is enough
 _LOOKED_AT: Final = 2000
+_ALONE: Final = 3  # rows that a dropout lasts at most
+_RARE: Final = 0.2  # share of the rows that dropouts take at most
+_ASIDE: Final = 0.25  # times the range of all others that a dropout is away from them
+_LEAP: Final = 3.0  # times the longest step between others that leads to a dropout
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,18 @@ class Sentinel:
     first: int
 
 
-def sentinels(values: FloatArray) -> list[Sentinel]:
-    """What seems to stand for "no value" in the column `values` (N,), NaN and infinity aside."""
+def sentinels(values: FloatArray, leaps: bool = False) -> list[Sentinel]:
+    """What seems to stand for "no value" in the column `values` (N,), NaN and infinity aside.
+
+    leaps: whether it may go to an extreme and back from row to row, as what somebody sets does; no state does.
+    """
     rest = values[np.isfinite(values)]
     found: list[Sentinel] = []
-    while len(found) < _MOST and (value := _one(rest)) is not None:
+    while len(found) < _MOST:
+        value = _one(rest)
+        value = _dropout(rest) if value is None and not leaps else value
+        if value is None:
+            break
         rest = rest[rest != value]
         places = np.flatnonzero(values == value)
         found.append(Sentinel(value, len(places), int(places[0])))
@@ -58,6 +69,28 @@ def _one(known: FloatArray) -> float | None:
             continue
         others = known[known != extreme]
         if len(others) and _stands_apart(extreme, len(known) - len(others), others):
+            return extreme
+    return None
+
+
+def _dropout(known: FloatArray) -> float | None:
+    """An extreme, 0 among them, that comes back for a row or two out of nowhere: no plant leaps there and back."""
+    if len(known) < 10 * _FEWEST:
+        return None
+    for extreme in (float(known.min()), float(known.max())):
+        here = known == extreme
+        others = known[~here]
+        if not _REPEATED <= here.sum() <= _RARE * len(known) or len(np.unique(others[:_LOOKED_AT])) < _FEWEST:
+            continue
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], here, [False]]).astype(np.int8)))
+        begins, behind = edges[::2], edges[1::2]
+        if len(begins) < _REPEATED or (behind - begins).max() > _ALONE:
+            continue
+        low, high = float(others.min()), float(others.max())
+        steps = np.abs(np.diff(known))[~(here[1:] | here[:-1])]
+        gap = max(low - extreme, extreme - high)
+        leap = np.abs(np.diff(known))[here[1:] != here[:-1]].min()
+        if len(steps) and gap > _ASIDE * (high - low) and leap > _LEAP * steps.max():
             return extreme
     return None
 

@@ -81,7 +81,8 @@ class _Surveyor:
         found, infos = self._found, self._infos
         usable = [name for name in infos if self._is_usable(name)]
         rows = [infos[name].shape[0] for name in usable]
-        usable = [name for name in usable if infos[name].shape[0] == max({*rows}, key=rows.count)]
+        usual = max({*rows}, key=rows.count, default=0)
+        usable = [name for name in usable if infos[name].shape[0] == usual]
         found.arrays = self._load(usable)
         self._mark_sentinels(usable)
         self._mark_names()
@@ -142,7 +143,7 @@ class _Surveyor:
         for name in usable:
             array = self._found.arrays[name]
             for number in range(array.shape[1]):
-                for sentinel in sentinels(array[:, number]):
+                for sentinel in sentinels(array[:, number], leaps=bool(actions_among([name]))):
                     taken.setdefault(name, []).append(sentinel.value)
                     self._found.arrays[name] = array = np.where(array == sentinel.value, np.nan, array)
                     rows = f"row {sentinel.first}" if sentinel.count == 1 else f"{sentinel.count} rows"

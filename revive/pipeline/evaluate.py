@@ -13,6 +13,7 @@ from revive.bundles import Gate
 from revive.data.windows import Rows
 from revive.errors import RunFailed
 from revive.graph.found import stand_ins
+from revive.graph.joint import apart
 from revive.graph.units import units_of
 from revive.pipeline.appraisal import appraise
 from revive.pipeline.context import Context
@@ -113,11 +114,17 @@ def _policy_summary(
 ) -> tuple[dict[str, Any], list[Verdict]]:
     """The figures of the policy, and every verdict on the run."""
     if context.inputs.task is None:
-        return {}, [*about_cards(context.inputs.cards), *about_errors(errors)]
+        return {}, [
+            *about_cards(context.inputs.cards),
+            *about_errors(errors, context.inputs.logs.step_seconds),
+        ]
     figures: dict[str, Any] = {"logged": float(context.task.logged_reward.mean())}
     venv = policy_venv(context, venv)
     if learned is None:
-        return figures, [*about_cards(context.inputs.cards), *about_errors(errors)]
+        return figures, [
+            *about_cards(context.inputs.cards),
+            *about_errors(errors, context.inputs.logs.step_seconds),
+        ]
     found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
     figures |= found.figures
     units, guessed = units_of(context.inputs.graph), guessed_limits(context.settings)
@@ -199,10 +206,12 @@ def _draw(
     truth: Truth | None,
 ) -> None:
     folder, inputs = context.folder.figures, context.inputs
-    task = inputs.task
-    figures.save(figures.decision_graph(task.graph if task else inputs.graph), folder / "graph.png")
-    figures.save(figures.rollouts(venv, rows), folder / "rollouts.png")
-    figures.save(figures.error_by_horizon(venv, errors), folder / "rollout_error.png")
+    task, step = inputs.task, inputs.logs.step_seconds
+    graph = inputs.graph if task is None else task.graph
+    graph = apart(graph) if any(node.parts for node in graph.all_nodes) else graph
+    figures.save(figures.decision_graph(graph), folder / "graph.png")
+    figures.save(figures.rollouts(venv, rows, step_seconds=step), folder / "rollouts.png")
+    figures.save(figures.error_by_horizon(venv, errors, step), folder / "rollout_error.png")
     for target in inputs.graph.decisions or inputs.graph.exogenous:
         if any(target in inputs.graph[name].inputs for name in inputs.graph.transitions):
             name = "response" if task and target == task.decides else f"response_{target}"
@@ -211,7 +220,7 @@ def _draw(
         figures.save(tipping_figure(learned.tipping), folder / "tipping.png")
     if learned is not None:
         series, title = _series(context, policy_venv(context, venv), learned)
-        figures.save(figures.control(inputs.graph, series, title), folder / "control.png")
+        figures.save(figures.control(inputs.graph, series, title, step), folder / "control.png")
 
 
 @torch.no_grad()

@@ -126,6 +126,11 @@ def own_networks(
         if own.backbone == "monotone" and not is_signed(graph, name):
             what = f"no direction of an effect on '{name}' is declared, so it has nothing to be monotone in"
             problems.add(what, place=f"{place}.backbone", remedy=_DECLARE)
+        if own.norm is not None and found[name].backbone not in NORMALISED:
+            what = (
+                f"'norm' is for layers of an mlp; a backbone '{found[name].backbone}' has no norm to choose"
+            )
+            problems.add(what, place=f"{place}.norm", remedy=f"take {place}.norm away")
         columns = graph.columns(name)
         if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
             types = ", ".join(f"{c.name} is {c.type}" for c in columns)
@@ -153,6 +158,7 @@ def _not_monotone(
             yield Problem(what, place=f"venv.nodes.{name}.head", remedy=remedy)
 
 
+NORMALISED = ("mlp", "residual", "transformer")  # the last two always
 RUNS = ("gru", "lstm", "any_step")  # over the frames of histories
 _GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description, or, for transitions, venv.history=10"
 
@@ -217,6 +223,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         cards=context.inputs.cards,
         constraints=task.constraints,
         repeat=chosen.action_repeat,
+        step_seconds=context.inputs.logs.step_seconds,
     )
 
 

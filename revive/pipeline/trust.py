@@ -45,8 +45,8 @@ def venv_verdicts(problem: PolicyProblem, replay: Replay, gain: float | None) ->
     return [
         *about_cards(problem.cards, decided_by(venv.graph, problem.target)),
         *about_imitation(replay.found, gain, replay.clone_at_fault, replay.remembered),
-        *about_signs(signs),
-        *about_errors(rollout_error(venv, rows)),
+        *about_signs(signs, problem.step_seconds),
+        *about_errors(rollout_error(venv, rows), problem.step_seconds),
     ]
 
 

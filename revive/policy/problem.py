@@ -36,6 +36,7 @@ class PolicyProblem:
     cards: what the logs say about cause and effect; None where nobody asked.
     constraints: limits that the policy has to keep; None without any.
     repeat: steps that each decision of a policy holds; the logs' controller decides in each step.
+    step_seconds: how long a step takes, for messages; None where the logs do not tell it.
     """
 
     graph: DecisionGraph
@@ -55,6 +56,7 @@ class PolicyProblem:
     cards: Cards | None = None
     constraints: Constraints | None = None
     repeat: int = 1
+    step_seconds: float | None = None
 
     def generator(self) -> torch.Generator:
         """A fresh one on the device, from the seed."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from revive.data.duration import in_time, steps_told
 from revive.policy.intervals import Interval
 from revive.policy.signs import SignOfEffect
 from revive.policy.verdicts import Verdict
@@ -92,8 +93,11 @@ def _both(imitations: Sequence[Imitation], which: Literal["venv", "logs"]) -> st
     return " and ".join(f"{getattr(i, which):.3g}" for i in imitations)
 
 
-def about_signs(signs: Iterable[SignOfEffect]) -> list[Verdict]:
-    """One verdict for each pair of an action and a column; that of the horizon at which the agreement is worst."""
+def about_signs(signs: Iterable[SignOfEffect], step_seconds: float | None = None) -> list[Verdict]:
+    """One verdict for each pair of an action and a column; that of the horizon at which the agreement is worst.
+
+    step_seconds: how long a step takes, where that is known.
+    """
     worst: dict[tuple[str, str], SignOfEffect] = {}
     for sign in signs:
         key = (sign.action, sign.column)
@@ -104,7 +108,7 @@ def about_signs(signs: Iterable[SignOfEffect]) -> list[Verdict]:
     found = []
     for sign in worst.values():
         who = "The two halves" if sign.between < BETWEEN else "The members of the venv"
-        steps = "one step" if sign.steps == 1 else f"{sign.steps} steps"
+        steps = steps_told(sign.steps, step_seconds)
         found.append(
             Verdict(
                 "sign",
@@ -121,12 +125,12 @@ def _agreement(sign: SignOfEffect) -> float:
     return min(sign.within / WITHIN, sign.between / BETWEEN)
 
 
-def about_errors(errors: RolloutError) -> list[Verdict]:
-    """What rollouts against data of the other half show."""
-    return [*_exploded(errors), *_no_better(errors)] if errors.horizon else []
+def about_errors(errors: RolloutError, step_seconds: float | None = None) -> list[Verdict]:
+    """What rollouts against data of the other half show. step_seconds: how long a step takes, where that is known."""
+    return [*_exploded(errors, step_seconds), *_no_better(errors, step_seconds)] if errors.horizon else []
 
 
-def _no_better(errors: RolloutError) -> list[Verdict]:
+def _no_better(errors: RolloutError, step_seconds: float | None) -> list[Verdict]:
     venv = errors.in_spreads().mean(0)
     found = []
     for of, name in (("persistence", "nothing changes"), ("average", "always the mean")):
@@ -140,7 +144,7 @@ def _no_better(errors: RolloutError) -> list[Verdict]:
             if soon
             else "Do not read rollouts that far; a smaller policy.horizon keeps training within the steps before."
         )
-        listed = ", ".join(map(str, steps))
+        listed = ", ".join(f"{step}{in_time(step, step_seconds)}" for step in steps)
         found.append(
             Verdict(
                 "baseline",
@@ -152,7 +156,7 @@ def _no_better(errors: RolloutError) -> list[Verdict]:
     return found
 
 
-def _exploded(errors: RolloutError) -> list[Verdict]:
+def _exploded(errors: RolloutError, step_seconds: float | None) -> list[Verdict]:
     found = []
     table = errors.in_spreads()
     for half, at_step in enumerate(table):
@@ -162,7 +166,7 @@ def _exploded(errors: RolloutError) -> list[Verdict]:
                 Verdict(
                     "explosion",
                     f"On the {HALVES[1 - half]} half the rollout error explodes: it passes {EXPLODED:g} spreads of the "
-                    f"data at step {beyond[0]}.",
+                    f"data at step {beyond[0]}{in_time(beyond[0], step_seconds)}.",
                     "Declare bounds (min, max) of the states, log more of the range, or look for a transition that is "
                     "told apart by nothing that is declared.",
                     "distrust",

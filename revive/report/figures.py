@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from revive.data.duration import steps_of
 from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph, NodeKind
@@ -92,7 +93,9 @@ def decision_graph(graph: DecisionGraph) -> Figure:
 
 
 @torch.no_grad()
-def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, most: int = 3) -> Figure:
+def rollouts(
+    venv: VirtualEnv, rows: Rows, horizon: int = 100, most: int = 3, step_seconds: float | None = None
+) -> Figure:
     """Open-loop rollouts on the validation half: data, the members' mean, and a band of 90 % of samples."""
     horizon = min(horizon, int(rows.lengths.max()))
     windows = unseen_windows(venv, rows, horizon, most=most)
@@ -120,11 +123,11 @@ def rollouts(venv: VirtualEnv, rows: Rows, horizon: int = 100, most: int = 3) ->
             if window == 0:
                 axis.set_ylabel(label(venv.graph.columns(name)[i]))
     axes[0].legend(fontsize=7, frameon=False)
-    axes[-1].set_xlabel("steps into the rollout")
+    axes[-1].set_xlabel(steps_of("steps into the rollout", step_seconds))
     return figure
 
 
-def error_by_horizon(venv: VirtualEnv, errors: RolloutError) -> Figure:
+def error_by_horizon(venv: VirtualEnv, errors: RolloutError, step_seconds: float | None = None) -> Figure:
     """Mean absolute error at each step of a rollout, venv against "nothing changes"."""
     shown = [(name, i) for name in errors.venv for i in range(venv.graph[name].width)][:MOST_PANELS]
     figure, axes = panels(max(len(shown), 1), width=7)
@@ -136,7 +139,7 @@ def error_by_horizon(venv: VirtualEnv, errors: RolloutError) -> Figure:
         axis.set_ylabel(f"error of {label(venv.graph.columns(name)[i])}")
         axis.set_ylim(bottom=0)
     axes[0].legend(fontsize=8, frameon=False)
-    axes[-1].set_xlabel("steps into the rollout")
+    axes[-1].set_xlabel(steps_of("steps into the rollout", step_seconds))
     return figure
 
 
@@ -231,7 +234,10 @@ def _sweep(
 
 
 def control(
-    graph: DecisionGraph, series: Mapping[str, Mapping[str, NDArray[np.float64]]], title: str
+    graph: DecisionGraph,
+    series: Mapping[str, Mapping[str, NDArray[np.float64]]],
+    title: str,
+    step_seconds: float | None = None,
 ) -> Figure:
     """Leaves and action over time, from one start and under the same disturbances.
 
@@ -247,5 +253,5 @@ def control(
         axis.set_ylabel(label(graph.columns(name)[i]))
     axes[0].legend(fontsize=8, frameon=False, loc="upper right")
     axes[0].set_title(title, fontsize=9)
-    axes[-1].set_xlabel("step")
+    axes[-1].set_xlabel(steps_of("steps", step_seconds))
     return figure

@@ -14,6 +14,7 @@ from revive.report.second_opinion import disagree, gains
 from revive.report.summary import Summary
 from revive.trust.card import Cards, CausalCard
 
+LEAST_SHARE = 0.001  # a share below it is told as such
 PLAIN: dict[str, Any] = {
     "title_justify": "left",
     "caption_justify": "left",
@@ -241,13 +242,20 @@ def _choice(policy: Mapping[str, Any]) -> str:
     return f"taken      {chosen['source']}, iteration {chosen['iteration']}"
 
 
+def _outside(share: float) -> str:
+    if share == 0:
+        return "never outside"
+    told = f"under {LEAST_SHARE:.1%}" if share < LEAST_SHARE else f"{share:.1%}"
+    return f"outside in {told} of the steps"
+
+
 def _conduct(policy: Mapping[str, Any]) -> list[str]:
     lines = []
     actions = [use for use in policy.get("conduct", []) if use["is_action"]]
     for use in actions[:MOST_ALIKE]:
         visited, logged = (f"{low:.3g} to {high:.3g}" for low, high in (use["visited"], use["logged"]))
         more = f"; moves {use['moves']:.1f} times those of the logs" if use["moves"] is not None else ""
-        outside = f"outside in {use['outside']:.1%} of the steps"
+        outside = _outside(use["outside"])
         lines.append(f"acts       {use['column']} {visited}, logged {logged} ({outside}){more}")
     return lines + (
         [f"acts       and {len(actions) - MOST_ALIKE} columns more"] if len(actions) > MOST_ALIKE else []

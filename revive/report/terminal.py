@@ -35,6 +35,7 @@ PERIOD = 30.0  # seconds between lines about progress
 WIDE = 110  # characters, where the output is no terminal
 Latest = Callable[[], Mapping[str, float]]  # the figures of learning that were recorded last
 _LIVE = {  # the first that there is, is shown
+    "filter_error": "held-out error one step ahead of filtered readings {:.4g} ('nothing changes': 1)",
     "held_out_error": "held-out error {:.4g} ('nothing changes': 1)",
     "rollout_reward": "rollout reward {:.4g} per step",
     "loss": "loss {:.4g}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import accumulate
 
 from revive.runtime.c99_act import Acting
 
@@ -10,7 +11,8 @@ from revive.runtime.c99_act import Acting
 class Remembering:
     """Writes `NAME_reset`, `_begin`, `_track` and `_step` around `NAME_act`.
 
-    widths: how many values of which nodes a step is shown, in the order of `seen[]`.
+    widths: how many values of which nodes a step is shown, in the order of `seen[]`. done: where in `action[]` each
+    node begins that is decided.
     """
 
     def __init__(self, acting: Acting) -> None:
@@ -19,6 +21,11 @@ class Remembering:
         self.widths = {node: self.graph[node].width for node in self.memory.shown(self.policy.target)}
         self.seen = sum(self.widths.values())
         self.outputs = acting.outputs
+        ends = accumulate(self.graph[node].width for node in self.policy.decided)
+        starts = {
+            node: end - self.graph[node].width for node, end in zip(self.policy.decided, ends, strict=True)
+        }
+        self.done = {node: f"action + {at}" if at else "action" for node, at in starts.items()}
 
     @property
     def state(self) -> list[tuple[str, int]]:
@@ -45,8 +52,8 @@ class Remembering:
         yield f"  if (!finite_all(action, {self.outputs})) return 1;"
         yield f"  {self.name}_reset(state);"
         for number, spec in enumerate(self.memory.specs.values()):
-            if spec.source == self.policy.target:
-                yield from self._filled(number, "action", "  ")
+            if spec.source in self.done:
+                yield from self._filled(number, self.done[spec.source], "  ")
         yield "  state->told = 1;\n  return 0;\n}\n"
 
     def _start(self, head: str) -> Iterator[str]:
@@ -72,7 +79,7 @@ class Remembering:
         yield f"{head} {{\n  (void)seen; (void)action;"
         for number, spec in enumerate(self.memory.specs.values()):
             width, size = self.graph[spec.source].width, self.state[number][1]
-            new = "action" if spec.source == self.policy.target else f"seen + {self._place(spec.source)}"
+            new = self.done.get(spec.source) or f"seen + {self._place(spec.source)}"
             if spec.lookback:
                 yield f"  push(state->past{number}, {size}, {new}, {width});"
         if self.policy.repeat > 1:

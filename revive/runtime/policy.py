@@ -97,7 +97,7 @@ class Policy:
             what = (
                 f"this policy decides several nodes, each by a network of its own: {', '.join(self.decided)}"
             )
-            remedy = "use it in Python, revive.load_policy or revive.runtime.load_policy, or serve it"
+            remedy = "export it as C99, use it in Python (revive.load_policy, revive.runtime.load_policy), or serve it"
             raise UserError(Problem(what, remedy=remedy))
         return self.networks
 

@@ -22,6 +22,7 @@ USUAL: dict[str, tuple[Any, ...]] = {
     "mae_reward_weight": (0.25,), "matcher_loss_high": (1.2,), "matcher_loss_low": (0.3,), "ppo_epsilon": (0.2,),
     "history_matcher_num": (0,), "history_matcher_save_epochs": (100,), "matcher_hidden_features": (256,),
     "matcher_hidden_layers": (4,), "policy_backbone": ("res",), "transition_backbone": ("res",),
+    "matcher_type": ("res",),
     "policy_normalization": (None, "None", "ln"), "transition_normalization": (None, "None", "ln"),
     "td3_steps_per_epoch": (10,), "transition_mode": ("global",), "generator_type": ("res",),
     "generator_sup_cof": (0,),

@@ -133,6 +133,17 @@ _PRICES = (
     "ppo_l2norm_cof", "ppo_entropy_cof", "generator_l2_norm_coef", "value_l2_norm_coef", "matcher_l2_norm_coeff",
     "discr_ent_coef", "matcher_loss_length",
 )  # fmt: skip
+_KINDS = {
+    **{"mlp": "mlp", "res": "residual", "transformer": "transformer", "ft_transformer": "transformer"},
+    **{"rnn": "gru", "gru": "gru", "contextual_gru": "gru", "lstm": "lstm", "contextual_lstm": "lstm"},
+}
+_NO_KIND = Why(f"of the kinds of matchers here are {', '.join(dict.fromkeys(_KINDS.values()))}")
+_KIND = Turned(
+    lambda value: {"venv.learner.matcher_backbone": _KINDS[value]} if value in _KINDS else _NO_KIND,
+    "`venv.learner.matcher_backbone`: `mlp`, `res` -> `residual`, `transformer`, `ft_transformer` -> `transformer`, "
+    "`rnn`, `gru`, `contextual_gru` -> `gru`, `lstm`, `contextual_lstm` -> `lstm`",
+    _NO_KIND,
+)
 _ADVERSARIAL: dict[str, Entry] = {
     **{
         name: _NO_PART if isinstance(entry, Why) and "matcher" in entry.reason else entry
@@ -175,6 +186,8 @@ _ADVERSARIAL: dict[str, Entry] = {
     "state_nodes": Turned(
         lambda value: {} if value in _AUTO else _NO_PART, f"`auto`: {AS_HERE}, all nodes", _NO_PART
     ),
+    "matcher_type": _KIND,
+    "birnn": only(False, "a matcher reads its window once, oldest step first"),
     "matcher_sample": only((1, True), "matchers learn from venv.learner.batch rows at a time"),
     "fix_std": Why("nodes keep their own noise in the game; it belongs to the likelihood alone"),
     **dict.fromkeys(
@@ -211,7 +224,7 @@ BASE_OF: dict[str, dict[str, Entry]] = {
 NETWORKS_OF: dict[str, dict[str, str]] = {
     "adversarial": {**NETWORKS["venv"], "matcher": "venv.learner.hidden", "value": "venv.learner.ppo.hidden"}
 }
-_TURNED = ("matching_nodes", "mix_sample", "generator_sup_cof")
+_TURNED = ("matching_nodes", "matcher_type", "mix_sample", "generator_sup_cof")
 _GAME = frozenset(
     {
         *(

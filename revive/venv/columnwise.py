@@ -32,7 +32,11 @@ def _residual(graph: DecisionGraph, name: str) -> set[str] | None:
     principles = graph[name].principles
     if principles is None or principles.residual is None:
         return None
-    return {s for s in graph[name].inputs if s in principles.residual or _of_history(graph, s) in principles.residual}
+    return {
+        s
+        for s in graph[name].inputs
+        if s in principles.residual or _of_history(graph, s) in principles.residual
+    }
 
 
 def _of_history(graph: DecisionGraph, name: str) -> str:

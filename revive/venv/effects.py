@@ -3,13 +3,14 @@
 For a declared effect of input column i on output column o a hinge is laid on the slope between two points that
 differ in i alone: `relu(-sign * slope + margin)` and `relu(|slope| - max_slope)`, slopes in model space. The points
 are drawn over the whole observed and declared box, not near the data: a sign that only holds where the logs were
-is what an optimiser walks around. A node whose network is `monotone` cannot contradict a sign, and is charged for slopes
-that are too steep alone.
+is what an optimiser walks around. A node whose network is `monotone` cannot contradict a sign, and is only charged for
+slopes that are too steep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+
 import torch
 from torch import Tensor
 
@@ -81,7 +82,9 @@ class EffectPenalty:
             return None
         codec = self.venv.codec
         source = codec[effect.source].scale[effect.source_dimension]
-        return effect.largest * float(source / codec[effect.node].scale[effect.output % codec[effect.node].width])
+        return effect.largest * float(
+            source / codec[effect.node].scale[effect.output % codec[effect.node].width]
+        )
 
     def _from_current(self, effect: DeclaredEffect) -> float:
         """1 where the input column is the very value that the change is added to, else 0."""

@@ -1,10 +1,10 @@
 """What is known of a node: a function of the user whose free parameters are fitted, and to which a network only adds.
 
-`x' = f(parents, theta) + s r(parents)`, f in physical units, r the node's network in units of the change. r could say all
-that f says, so theta would be anything; it is held small, `w mean r^2` beside the likelihood, so that of all pairs that fit the
-logs alike the one is learned in which f says most (Yin et al. 2021, Augmenting physical models with deep networks,
-arXiv:2010.04456). Training starts from the least squares of f alone. A parameter lies between its bounds by
-`theta = low + (high - low) sigmoid(free)`.
+`x' = f(parents, theta) + s r(parents)`, f in physical units, r the node's network in units of the change. r could say
+all that f says, and theta would be anything. So r is held small, `w mean r^2` beside the likelihood: of all pairs that
+fit the logs alike, the one is learned in which f says most (Yin et al. 2021, Augmenting physical models with deep
+networks, arXiv:2010.04456). Training starts from the least squares of f; after each round of one-step updates theta is
+fitted again to what r leaves. A parameter lies between its bounds by `theta = low + (high - low) sigmoid(free)`.
 """
 
 from __future__ import annotations
@@ -92,13 +92,18 @@ class Principles(nn.Module):
         def missed(free: Tensor) -> Tensor:
             return ((target - self(x, free)[..., :width]) * weight.sqrt()).flatten(1).double()
 
-        free, damping = self.free.double(), torch.full((len(x), 1), 1e-3, dtype=torch.float64, device=x.device)
+        free, damping = (
+            self.free.double(),
+            torch.full((len(x), 1), 1e-3, dtype=torch.float64, device=x.device),
+        )
         wrong = missed(free)
         for _ in range(ITERATIONS):
             slopes = self._slopes(missed, free)  # (M, N d, P)
             gram = slopes.mT @ slopes
             diagonal = gram.diagonal(dim1=-2, dim2=-1)
-            damped = gram + torch.diag_embed(damping * diagonal + 1e-9 * diagonal.amax(-1, keepdim=True) + 1e-30)
+            damped = gram + torch.diag_embed(
+                damping * diagonal + 1e-9 * diagonal.amax(-1, keepdim=True) + 1e-30
+            )
             step = torch.linalg.solve(damped, -(slopes.mT @ wrong.unsqueeze(-1))).squeeze(-1)
             tried = (free + step.clamp(-2.0, 2.0)).clamp(-7.0, 7.0)
             after = missed(tried)
@@ -116,7 +121,9 @@ class Principles(nn.Module):
         return torch.stack(columns, dim=-1)
 
 
-def principles_of(graph: DecisionGraph, codec: Codec, code: UserCode, node: str, members: int) -> Principles | None:
+def principles_of(
+    graph: DecisionGraph, codec: Codec, code: UserCode, node: str, members: int
+) -> Principles | None:
     """What is known of a node; None where nothing is."""
     said = graph[node].principles
     if said is None:
@@ -169,7 +176,10 @@ def try_principles(code: UserCode, graph: DecisionGraph, data: dict[str, Tensor]
         if said is None or len(inputs) < len(graph[name].inputs):
             continue
         rows = len(next(iter(inputs.values())))
-        start = {p.name: torch.full((rows, 1), p.start, dtype=torch.float64, requires_grad=True) for p in said.parameters}
+        start = {
+            p.name: torch.full((rows, 1), p.start, dtype=torch.float64, requires_grad=True)
+            for p in said.parameters
+        }
         try:
             out = function(inputs, start or None)
             some = torch.linspace(0, rows - 1, min(8, rows)).long().tolist()

@@ -21,13 +21,13 @@ from revive.venv.custom import MakeNetwork, load_networks
 class ExpertFunction:
     """A function node's code: dict of its inputs (N, d) to the node (N, width), numpy or torch."""
 
-    def __init__(
-        self, function: Callable[..., Any], path: Path, reference: CodeRef, width: int
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], path: Path, reference: CodeRef, width: int) -> None:
         self.function, self.path, self.name, self.width = function, path, reference.name, width
         self.uses_torch = reference.library == "torch"
 
-    def __call__(self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Tensor] | None = None) -> Tensor:
+    def __call__(
+        self, inputs: Mapping[str, Tensor], parameters: Mapping[str, Tensor] | None = None
+    ) -> Tensor:
         """inputs: node -> (..., d) -> (..., width). A numpy function passes on no gradient.
 
         parameters: name -> (..., 1), a second argument of torch functions that have parameters.

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from revive.data.codec import Codec
 from revive.data.declared import declared_effects
-from revive.graph.decision_graph import DecisionGraph
 from revive.data.layout import Frames
+from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import LinearSkipNet
 from revive.nn.monotone import MonotoneNet
 from revive.venv.columnwise import seen_dimensions
@@ -127,7 +127,7 @@ class GraphModels(nn.Module):
         return sum(self.codec.width(name) for name in self.graph[node].inputs)
 
     def current_name(self, node: str) -> str | None:
-        """The state node that a transition node's change is added to; None where a function of the user stands there."""
+        """The state node that a transition's change is added to; None where a function of the user stands there."""
         adds = node in self.graph.transitions and self.network(node).transition == "residual"
         adds = adds and self.graph[node].principles is None
         return self.graph.state_of(node) if adds else None

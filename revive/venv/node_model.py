@@ -233,7 +233,11 @@ class NodeModel(nn.Module):
     def _start_principles(self, x: Tensor, target: Tensor, known: Tensor) -> None:
         """Fit the parameters of the user's function; in turn with the linear part, where that sees other inputs."""
         assert self.principles is not None
-        principles, wanted, weight = self.principles, target[..., : self.layout.ordered], known / self.scale.square()
+        principles, wanted, weight = (
+            self.principles,
+            target[..., : self.layout.ordered],
+            known / self.scale.square(),
+        )
         principles.fit(x, wanted, weight)
         apart = self.seen is not None and principles.adds and isinstance(self.net, SkipNet)
         for _ in range(IN_TURN if apart else 0):
@@ -265,9 +269,7 @@ class NodeModel(nn.Module):
         self.free_log_std.add_(wider)
 
 
-def _shift(
-    effects: Sequence[DeclaredEffect], inputs: int, outputs: int, scale: Sequence[float]
-) -> Tensor:
+def _shift(effects: Sequence[DeclaredEffect], inputs: int, outputs: int, scale: Sequence[float]) -> Tensor:
     """What the present value, to which the change is added, adds to the network's slopes: (inputs, outputs)."""
     shift = torch.zeros(inputs, outputs)
     for effect in effects:

@@ -65,12 +65,24 @@ class VenvProblem:
             self.graph, self.codec, 2 * self.members, network, self.scales, self.code, nodes=self.nodes
         )
         taken = venv.take_over(self.earlier) if self.earlier is not None else set()
-        frozen = [name for name in self.graph.learned if self.graph[name].freeze and name not in taken]
-        if frozen:
-            what = f"'{frozen[0]}' is to be kept as it was learned before, but no earlier venv holds it"
-            remedy = "name that venv: venv_path=RUN_FOLDER/venv"
-            raise UserError(Problem(what, place="nodes.freeze", remedy=remedy))
+        frozen = [name for name in self.graph.learned if self.graph[name].freeze]
+        if missing := [self._lost(name) for name in frozen if name not in taken]:
+            raise UserError(*missing)
+        for name in frozen:  # rollouts pass gradients through it, which must not reach it
+            venv.model(name).requires_grad_(False)
         return venv.to(self.device), taken
+
+    def _lost(self, name: str) -> Problem:
+        """Why a frozen node cannot be kept."""
+        what = f"'{name}' is to be kept as it was learned before, but "
+        if self.earlier is None or name not in self.earlier.models:
+            remedy = "name that venv: venv_path=RUN_FOLDER/venv"
+            return Problem(f"{what}no earlier venv holds it", place="nodes.freeze", remedy=remedy)
+        own = self.earlier.network(name)
+        shape = "x".join(map(str, own.layers)) or "linear"
+        what += f"that of the earlier venv has other inputs, columns or network ({own.backbone}, {shape})"
+        remedy = f"describe '{name}' as it was then, and give it that network: venv.nodes.{name}"
+        return Problem(what, place="nodes.freeze", remedy=remedy)
 
 
 def change_scales(rows: Rows, codec: Codec, graph: DecisionGraph) -> dict[str, list[float]]:

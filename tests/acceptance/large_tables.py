@@ -101,7 +101,9 @@ def main() -> int:
             flush=True,
         )
         for name, command, (code, seconds, held, said) in courses(folder, given.bytes, given.columns):
-            bad += code not in (0, 2)
+            bad += code not in (
+                (0, 2, 3) if command == "train" else (0, 2)
+            )  # noise teaches nothing: the gate fails
             print(f"| {name} | {command} | {code} | {seconds:.0f} | {held:.2f} | {said[:160]} |", flush=True)
     return 1 if bad else 0
 

@@ -26,13 +26,13 @@ import numpy as np
 
 ROOT = Path(__file__).parents[2]
 Kept = TypeVar("Kept")
-POOL = ("clones", "td3_bc", "first_order", "ppo")  # of `auto`
 NEAR, OFTEN = 0.03, 0.8
 
 
 @dataclass(frozen=True)
 class Row:
-    """One policy. truth, logged: per episode where the logs hold some, else per step. seconds: of the policy stage."""
+    """One policy. truth, logged: per episode where the logs hold some, else per step. seconds: of the policy stage.
+    pool: of `auto`, the learners that it could choose from on this plant."""
 
     plant: str
     learner: str
@@ -45,6 +45,7 @@ class Row:
     source: str
     fallback: bool
     seconds: float
+    pool: Sequence[str] = ()
 
     def told(self) -> str:
         fqe = "" if self.fqe is None else f"{self.fqe:.4g}"
@@ -147,6 +148,7 @@ def row_of(summary: dict, plant: str, learner: str, seed: int, seconds: float) -
         chosen["source"],
         bool(chosen["fallback"]),
         spent,
+        list(policy["learning"]) if learner == "auto" else (),
     )
 
 
@@ -170,9 +172,10 @@ def table(rows: Sequence[Row]) -> str:
 def keeps_up(rows: Sequence[Row], plant: str) -> bool | None:
     """Whether `auto` is within 3 % of the best of its pool, of the scale of what is between it and the logs or of its
     own size, whichever is larger; None where rows are missing."""
+    pool = {learner for row in rows if (row.plant, row.learner) == (plant, "auto") for learner in row.pool}
     means = {
         learner: float(np.mean(found))
-        for learner in ("auto", *POOL)
+        for learner in ("auto", *sorted(pool))
         if (found := [row.truth for row in rows if (row.plant, row.learner) == (plant, learner)])
     }
     if len(means) <= 1 or "auto" not in means:

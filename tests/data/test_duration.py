@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from revive.data.duration import duration, in_time, seconds_per_step, steps_told
+from revive.data.duration import duration, in_time, seconds_per_step, steps_of, steps_told
 from revive.data.readers import ReadOptions, read_trajectories
 from revive.data.scaffold import guess
 from revive.graph.description import parse_description
@@ -26,6 +26,9 @@ ENDS = np.array([4, 8])
         (129600, "36 h"),
         (362880, "4.2 days"),
         (1e7, "116 days"),
+        (1.09e8, "3.45 years"),
+        (5e7, "579 days"),
+        (1e12, "31688 years"),
     ],
 )
 def test_time_is_told_in_the_unit_that_one_would_use(seconds: float, said: str) -> None:
@@ -36,6 +39,10 @@ def test_steps_are_told_with_their_time_only_where_it_is_known() -> None:
     assert steps_told(20, 60.0) == "20 steps (20 min)"
     assert steps_told(1, None) == "1 step"
     assert in_time(3, None) == ""
+    assert [steps_of("steps ahead", step) for step in (None, 60)] == [
+        "steps ahead",
+        "steps ahead, 1 min each",
+    ]
 
 
 def test_a_step_is_what_most_rows_take_inside_trajectories() -> None:

@@ -16,6 +16,7 @@ from revive.graph.description import read_description
 from revive.pipeline.new import new
 from tests.data import (  # noqa: F401 - they register their tables
     array_exports,
+    domain_exports,
     historian_exports,
     logger_exports,
     number_exports,

@@ -46,10 +46,21 @@ def test_two_of_them_are_found() -> None:
     assert {sentinel.value for sentinel in sentinels(values)} == {1e30, -9999}
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, 40.0])
+def test_a_state_that_drops_out_for_a_row_is_found(value: float) -> None:
+    values = SMOOTH.copy()
+    values[[30, 31, 90, 200, 201, 202, 310]] = value
+    assert [(s.value, s.count, s.first) for s in sentinels(values)] == [(value, 7, 30)]
+    found = sentinels(values, leaps=True)
+    assert [s.value for s in found] == ([] if value == 0 else [value]), "an action may be set to 0 for a row"
+
+
 @pytest.mark.parametrize(
     "values",
     [
         SMOOTH,
+        np.where(np.arange(400) % 80 < 20, 0, SMOOTH),  # off for long
+        np.maximum(SMOOTH - 19.5, 0),  # an empty tank
         np.where(RNG.random(400) < 0.96, 0, RNG.uniform(20, 85, 400)),  # a valve that is nearly always closed
         np.where(RNG.random(400) < 0.5, 0, RNG.uniform(2900, 3000, 400)),  # a motor that is off
         RNG.choice([0, 25, 50, 75, 100], 400),

@@ -70,7 +70,7 @@ def test_signs_that_members_or_halves_disagree_about() -> None:
         in found[0].sentence
     )
     assert "The members of the venv disagree" in found[1].sentence
-    assert "after one step" in found[1].sentence
+    assert "after 1 step" in found[1].sentence
     assert {verdict.severity for verdict in found} == {"distrust"}
 
 

@@ -59,6 +59,7 @@ def mixer() -> tuple[VirtualEnv, Rows]:
 
 
 CATEGORY: dict[str, Any] = {"type": "category", "values": (1.0, 2.0, 3.0), "min": None, "max": None}
+LEVELS: dict[str, Any] = {"type": "discrete", "num": 3}
 
 
 def pair(**second: Any) -> tuple[VirtualEnv, Rows, str]:

@@ -33,7 +33,10 @@ class Compiled:
         self.library.pump_reset(self.state)
 
     def call(self, name: str, values: np.ndarray, *first: object) -> tuple[int, np.ndarray]:
-        row, out = np.ascontiguousarray(values, dtype=float), np.zeros(self.policy.graph["u"].width)
+        row, out = (
+            np.ascontiguousarray(values, dtype=float),
+            np.zeros(self.policy.graph[self.policy.target].width),
+        )
         pointers = [array.ctypes.data_as(ctypes.POINTER(ctypes.c_double)) for array in (row, out)]
         if name == "pump_begin":
             return self.library.pump_begin(*first, pointers[0]), out

@@ -281,6 +281,7 @@ def test_the_command_line_names_nodes_as_they_are() -> None:
     [
         ("next_y", {"head": "mixture"}, r"(?s)'next_y' is no node that is learned.*did you mean 'next_x'"),
         ("next_x", {"head": "zero_inflated"}, "'zero_inflated' is for nodes that are no transitions"),
+        ("u", {"norm": "layer", "backbone": "lstm"}, "a backbone 'lstm' has no norm to choose"),
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(node: str, own: dict[str, str], said: str) -> None:

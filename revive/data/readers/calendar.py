@@ -52,7 +52,7 @@ def calendar_parts(names: Sequence[str], days: str | None = None) -> dict[str, s
         if part is not None and found.setdefault(part, name) != name:
             return {}  # two of a kind
     if days is not None:
-        clock = {part: found[part] for part in ("hour", "minute") if part in found}
+        clock: dict[str, str] = {part: found[part] for part in ("hour", "minute") if part in found}
         return {"date": days, **clock} if "hour" in clock else {}
     if "year" not in found or not ("doy" in found or {"month", "day"} <= {*found}):
         return {}

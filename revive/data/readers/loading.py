@@ -12,6 +12,7 @@ import numpy as np
 from revive.data.checks import ValueChecks
 from revive.data.derive import is_read, with_derived
 from revive.data.duration import seconds_per_step
+from revive.data.machine import shown
 from revive.data.missing import Filler
 from revive.data.readers.container import UNUSED, Container, Loaded, MemoryArrays, Plan
 from revive.data.readers.dividing import divided
@@ -169,9 +170,10 @@ def load_within(
             raise MemoryError
         return container.load(plan, labels, problems, limit)
     except MemoryError:
-        shown = f"{size / 2**30:.3g} GiB" if size > 0 else "more than there is"
-        what = f"its arrays would take {shown} of memory, the limit is {limit / 2**30:.3g} GiB"
-        remedy = "raise size_limit_bytes if that is right, or describe fewer columns"
+        needed = shown(size) if size > 0 else "more than there is"
+        what = f"its arrays would take {needed} of memory ({rows} rows of {width} columns), "
+        what += f"the limit is {shown(limit)}: what is done with them takes three times as much"
+        remedy = "describe fewer columns, or read a file of fewer rows"
         raise UserError(Problem(what, container.name, remedy=remedy)) from None
 
 

@@ -11,6 +11,7 @@ from revive.data.readers.container import Container
 from revive.data.readers.dialect import TableOptions
 from revive.data.readers.frames import FRAME, FrameTable, is_frame
 from revive.data.readers.h5 import MinariFile, open_h5
+from revive.data.readers.lists import ListTables
 from revive.data.readers.npz import NpzFile
 from revive.data.readers.parquet import Parquet
 from revive.data.readers.tables import TableFiles, TableFormat
@@ -58,6 +59,7 @@ _CONVERTED_AS: Final = {
 }
 _REMARKS: Final = re.compile(r"(?:readme|licen[cs]e|notes?|changelog|liesmich|lisezmoi)\b", re.I)
 _BROKEN: Final = (OSError, ValueError, RuntimeError, KeyError, TypeError)  # what damaged files end in
+_LOOKED_AT: Final = 1000  # folders in a folder
 _MINARI: Final = ("main_data.hdf5", "data/main_data.hdf5")
 
 
@@ -106,7 +108,7 @@ def _suffix(path: Path) -> str:
 
 
 def _format(suffix: str, options: TableOptions) -> TableFormat:
-    return CalendarTables(Parquet(options) if suffix == ".parquet" else TextTables(options))
+    return CalendarTables(ListTables(Parquet(options)) if suffix == ".parquet" else TextTables(options))
 
 
 def _folder(path: Path, options: TableOptions) -> Container:
@@ -122,11 +124,31 @@ def _folder(path: Path, options: TableOptions) -> Container:
         for entry in files:
             _require_file(entry)
         return TableFiles(sorted(files, key=_natural), _format(kinds[0], options), path)
+    if not kinds and (below := _below(path)):
+        raise UserError(below)
     what = (
         f"is a folder with both {' and '.join(kinds)} files" if kinds else "is a folder without tables in it"
     )
     remedy = "a folder is read as one csv or parquet file for each trajectory, or as a Minari dataset"
     raise UserError(Problem(what, path, remedy=remedy))
+
+
+def _below(path: Path) -> Problem | None:
+    """What to say of a folder whose tables lie in folders in it; None where there are none."""
+    folders = sorted((entry for entry in path.iterdir() if entry.is_dir()), key=_natural)[:_LOOKED_AT]
+    minari = [f for f in folders if any((f / name).is_file() for name in _MINARI)]
+    holding = [f for f in folders if any(_suffix(e) in _TABLES and not _is_beside(e) for e in f.iterdir())]
+    if minari:
+        return Problem("is a folder of Minari datasets", path, remedy=f"name one: {minari[0]}")
+    if not holding:
+        return None
+    shown = ", ".join(f"'{folder.name}'" for folder in holding[:3])
+    more = f" and {len(holding) - 3} more" if len(holding) > 3 else ""
+    what = f"is a folder without tables in it; they lie in folders in it: {shown}{more}"
+    remedy = f"name one of them ({holding[0]}), or put the files into one folder: a file for each trajectory"
+    if all("=" in folder.name for folder in holding):
+        remedy = f"in Python: pd.read_parquet({path.name!r}).to_parquet('{path.name}.parquet')"
+    return Problem(what, path, remedy=remedy)
 
 
 def _is_beside(path: Path) -> bool:

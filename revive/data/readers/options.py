@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from revive.data.machine import machine_memory
 from revive.data.readers.dialect import KEYS, TableOptions
 from revive.data.readers.where import where_problems
 from revive.data.resample import HOWS, How, period_of
 from revive.errors import Problems, suggestion
 
+_COPIES: Final = 3  # times the memory of the arrays that a check takes
 _INDEX: Final = ("ends", "starts")
 _MISSING: Final = ("error", "mask")
 
@@ -41,7 +42,8 @@ class ReadOptions:
                 unit of its own, as 5min
     resample_how: column -> last, mean or linear (`revive.data.resample`), where the usual way does not fit
     ignore_check: whether a next_X that is not X of the next row is said instead of refused
-    size_limit_bytes: what the arrays may take in memory; None for nine tenths of this machine's
+    size_limit_bytes: what the arrays may take in memory; None for a third of this machine's, because what is done with
+                them takes three times as much (`tests/acceptance/large_tables.py` measures it)
     Raises UserError for options that contradict each other.
     """
 
@@ -164,7 +166,7 @@ class ReadOptions:
         """Bytes that the arrays may take."""
         if self.size_limit_bytes is not None:
             return self.size_limit_bytes
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * 9 // 10
+        return machine_memory() // _COPIES
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +13,7 @@ from revive.data.readers.dialect import BLANKS
 from revive.data.readers.time_forms import is_time
 from revive.data.readers.words import is_missing, is_number, is_unit, plain, with_unit
 
+_QUOTED: Final = re.compile(r'"([^"]*)"|(\S+)')
 TYPED: Final = 0.6  # share of cells that say something from which a column holds numbers or times
 
 
@@ -30,7 +32,7 @@ class Row:
 def split_lines(lines: Sequence[str], separator: str) -> Iterator[Row]:
     """The cells of each line; a cell in quotes may go over several."""
     if separator == BLANKS:
-        yield from (Row(number, line.split()) for number, line in enumerate(lines, 1))
+        yield from (Row(number, _apart(line)) for number, line in enumerate(lines, 1))
         return
     reader = csv.reader((line + "\n" for line in lines), delimiter=separator)
     begin = 1
@@ -40,6 +42,13 @@ def split_lines(lines: Sequence[str], separator: str) -> Iterator[Row]:
             begin = reader.line_num + 1
     except csv.Error:  # a line that is too long or broken; what comes before it is enough to look at
         return
+
+
+def _apart(line: str) -> list[str]:
+    """The words of a line; those between quotes are one, as R writes them."""
+    if '"' not in line:
+        return line.split()
+    return [plain(quoted or word) for quoted, word in _QUOTED.findall(line)]
 
 
 @lru_cache(1 << 16)

@@ -10,7 +10,9 @@ from typing import Any, Final, Protocol, Self
 
 import numpy as np
 
+from revive.data.readers.alike import spelt_otherwise, units_differ
 from revive.data.readers.container import TRAJECTORY, UNUSED, WORD, WRITE_NUMBERS, Info, Loaded, Plan
+from revive.data.readers.said import say_once
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems, UserError
 
@@ -49,8 +51,18 @@ class TableFiles:
         self._paths, self._kind = list(paths), kind
         self._ends: list[int] = []
         self._known: dict[Path, dict[str, Info]] = {}
+        self._spell_alike()
         self._leave_out_others()
         self.infos = self._columns(self._paths[0])
+
+    def _spell_alike(self) -> None:
+        """Names that differ from those of most files in capitals and blanks alone are the same ones."""
+        self._spelt = spelt_otherwise({path: self._columns(path) for path in self._paths})
+        for path, spelt in self._spelt.items():
+            back = {theirs: ours for ours, theirs in spelt.items()}
+            self._known[path] = {back.get(name, name): info for name, info in self._known[path].items()}
+            shown = ", ".join(f"{theirs!r} for {ours!r}" for theirs, ours in back.items())
+            say_once(f"{path.name}: names spelt otherwise: {shown[:200]}")
 
     def _leave_out_others(self) -> None:
         """Drops files that share hardly a column with most of the others: a summary, or parameters."""
@@ -113,10 +125,13 @@ class TableFiles:
 
     def _add_file(self, table: _Growing, path: Path, wanted: list[str]) -> None:
         begin, ends = table.rows, set()
-        for run in self._kind.runs(path, wanted):
+        spelt = self._spelt.get(path, {})
+        back = {theirs: ours for ours, theirs in spelt.items()}
+        for run in self._kind.runs(path, [spelt.get(name, name) for name in wanted]):
             row = begin
             for batch in run:
-                table.add(batch, row, str(path))
+                named = [back.get(name, name) for name in batch.schema.names]
+                table.add(batch.rename_columns(named) if back else batch, row, str(path))
                 row += batch.num_rows
             ends.add(row)
         if len(ends) > 1:
@@ -135,6 +150,12 @@ class TableFiles:
                     f"'{name}' holds {here[name].holds}, in '{self._paths[0].name}' {self.infos[name].holds}"
                 )
                 raise UserError(Problem(what, path, name, "the files of a folder need the same columns"))
+            units = here[name].unit, self.infos[name].unit
+            if units_differ(*units):
+                what = f"'{name}' is in {units[0]}, in '{self._paths[0].name}' in {units[1]}"
+                raise UserError(
+                    Problem(what, path, name, "write it in one unit, and correct what says the unit")
+                )
 
     def __enter__(self) -> Self:
         return self

@@ -36,7 +36,7 @@ from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
 
 _COLUMNS: Final = 100_000  # of a table
-_SHOWN: Final = 8  # columns named in one line
+_SHOWN: Final = 8  # columns, or words of a column, named in one line
 _SNIFFED: Final = 150  # lines that are looked at as text
 
 
@@ -207,6 +207,9 @@ class _TextTable:
         """Runs of blanks as one mark between values, where blanks separate."""
         if self._dialect.separator != BLANKS:
             return text
+        if b'"' in text:  # blanks between quotes belong to a value
+            text = re.sub(rb'"[^"\n]*"|[ \t\r]+', lambda m: m[0] if m[0][:1] == b'"' else b"\t", text)
+            return re.sub(rb"(?m)^\t|\t$", b"", text)
         return re.sub(rb"(?m)^\t|\t$", b"", re.sub(rb"[ \t\r]+", b"\t", text))
 
     def _rows_of(self, text: bytes) -> bytes:
@@ -259,13 +262,20 @@ class _TextTable:
         parts += [f"times {', '.join(sorted(forms))}"] if forms else []
         coded = [(name, kind.words) for name, kind in self.kinds.items() if kind.words]
         coded = [(name, words) for name, words in coded if name not in self._types]
-        parts += [f"{n} " + ", ".join(f"{w}={i}" for i, w in enumerate(ws)) for n, ws in coded[:_SHOWN]]
+        parts += [f"{name} {_numbered(words)}" for name, words in coded[:_SHOWN]]
         if parts:
             say_once(f"{name}: {'; '.join(parts)}")
         fresh = [text for column, text in reader.words.said() if is_new(key, column, text)]
         if fresh:
             more = f"; and {len(fresh) - _SHOWN} more columns" if len(fresh) > _SHOWN else ""
             say_once(f"{name}: no value: {'; '.join(fresh[:_SHOWN])}{more}")
+
+
+def _numbered(words: Sequence[str]) -> str:
+    """Words with the numbers that they are read as."""
+    more = f", and so on to {words[-1]}={len(words) - 1}" if len(words) > _SHOWN else ""
+    shown = words[: _SHOWN - 2] if more else words
+    return ", ".join(f"{word}={number}" for number, word in enumerate(shown)) + more
 
 
 def _line_behind(places: Places, before: int, row: int) -> int:

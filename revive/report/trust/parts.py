@@ -12,9 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from revive.data.duration import duration
 from revive.graph.units import with_unit
 from revive.report.data_page import svg
+from revive.report.tables import LEAST_SHARE
 
 Array = NDArray[np.float64]
 BAND, SHADE = "#cc79a7", "#ead9b0"
@@ -111,6 +111,8 @@ def percent(value: float | None) -> str:
     """A share to read."""
     if value is None or not np.isfinite(value):
         return "–"
+    if 0 < value < LEAST_SHARE:
+        return f"under {100 * LEAST_SHARE:g} %"
     return f"{100 * value:.0f} %" if value == 0 or value >= 0.02 else f"{100 * value:.1f} %"
 
 
@@ -121,8 +123,3 @@ def valued(values: Mapping[str, float], units: Mapping[str, str], most: int = 12
         for name, value in list(values.items())[:most]
     )
     return escape(", ".join(told))
-
-
-def steps_axis(said: str, seconds: float | None) -> str:
-    """The label of an axis in steps, with what a step takes where that is known: `steps ahead (1 step: 20 s)`."""
-    return said if seconds is None else f"{said} (1 step: {duration(seconds)})"

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from revive.data.duration import steps_of
 from revive.report.figures import DATA, FAINT, MODEL
-from revive.report.trust.parts import Array, grid, named, numbers, steps_axis
+from revive.report.trust.parts import Array, grid, named, numbers
 
 MOST_ROWS = 6  # of panels
 Study = Mapping[str, Any]
@@ -34,7 +35,7 @@ def before_and_after(study: Study, seconds: float | None) -> Figure | None:
                 axis.set_title(f"from row {start['row']}", fontsize=8)
             if s == 0:
                 axis.set_ylabel(named(column["name"], column["units"], "\n"), fontsize=7)
-        axes[(len(columns) - 1) * len(starts) + s].set_xlabel(steps_axis("steps", seconds), fontsize=8)
+        axes[(len(columns) - 1) * len(starts) + s].set_xlabel(steps_of("steps", seconds), fontsize=8)
     axes[0].legend(fontsize=6, framealpha=0.7, loc="best")
     return figure
 

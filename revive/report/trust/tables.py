@@ -25,7 +25,7 @@ def context_of_use(summary: Study) -> str:
             "action" if use["is_action"] else "state",
             f"{number(use['logged'][0])} to {number(use['logged'][1])}",
             f"{number(use['visited'][0])} to {number(use['visited'][1])}",
-            "under 0.1 %" if 0 < use["outside"] < 0.001 else percent(use["outside"]),
+            percent(use["outside"]),
             f"{use['moves']:.1f} x" if use.get("moves") is not None else "",
         )
         for use in uses

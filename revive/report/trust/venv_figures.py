@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from revive.data.duration import steps_of, steps_told
 from revive.graph.units import with_unit
 from revive.report.figures import DATA, FAINT, MODEL, MOST_PANELS, OTHER
-from revive.report.trust.parts import BAND, SHADE, grid, named, numbers, steps_axis
+from revive.report.trust.parts import BAND, SHADE, grid, named, numbers
 
 Study = Mapping[str, Any]
 
@@ -46,7 +47,7 @@ def errors(study: Study, seconds: float | None) -> Figure:
         axis.set_ylabel(f"error of\n{named(name, entry['units'])}")
     axes[0].legend(fontsize=7, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     axes[-1].set_xlabel(
-        f"{steps_axis('steps ahead', seconds)}; solid: judged on the validation half, dotted: on the training half"
+        f"{steps_of('steps ahead', seconds)}; solid: judged on the validation half, dotted: on the training half"
     )
     return figure
 
@@ -66,7 +67,7 @@ def windows(study: Study, seconds: float | None) -> Figure:
             )
             if i == 0:
                 axis.set_ylabel(named(column["name"], column["units"]), fontsize=9)
-            axis.set_xlabel(steps_axis("steps ahead", seconds), fontsize=8)
+            axis.set_xlabel(steps_of("steps ahead", seconds), fontsize=8)
     axes[0].legend(fontsize=6, frameon=False)
     return figure
 
@@ -155,7 +156,7 @@ def responses(study: Study, seconds: float | None) -> Figure:
         one, after, step = axes[3 * row : 3 * row + 3]
         for axis, key, title in (
             (one, "one_step", "next step"),
-            (after, "after", f"after {study['after']} steps with the input held"),
+            (after, "after", f"after {steps_told(study['after'], seconds)} with the input held"),
         ):
             _response(axis, entry, numbers(entry[key]))
             axis.set_title(title, fontsize=8)
@@ -211,7 +212,7 @@ def _step(axis: Axes, entry: Mapping[str, Any], seconds: float | None) -> None:
         f"{entry['input']['name']} from {step['from']:.3g} to {to} at step 1".replace("$", r"\$"),
         fontsize=8,
     )
-    axis.set_xlabel(steps_axis("steps", seconds), fontsize=8)
+    axis.set_xlabel(steps_of("steps", seconds), fontsize=8)
     axis.set_ylabel(f"change of {named(**entry['output'])}", fontsize=8)
 
 

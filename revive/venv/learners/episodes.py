@@ -65,6 +65,11 @@ def cut(series: Tensor, begins: Tensor, length: int) -> Tensor:
     return torch.cat([series[t : t + length] for t in begins.tolist()], dim=2)
 
 
+def before(series: Tensor, begins: Tensor, steps: int) -> Tensor:
+    """The steps before pieces, (T, M, B, d) -> (steps, M, pieces * B, d); the first stands for earlier ones."""
+    return torch.cat([series[(torch.arange(t - steps, t)).clamp_min(0)] for t in begins.tolist()], dim=2)
+
+
 def _beside(parts: list[Tensor]) -> Tensor:
     return torch.cat(parts, dim=1)
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from revive.nn import heads
 from revive.nn.ensemble import LinearSkipNet, clip_gradient_by_member, keep_where
 from revive.venv.learners.bc import BehaviourCloning
-from revive.venv.learners.episodes import Episodes, cut, misses, pieces
+from revive.venv.learners.episodes import Episodes, before, cut, misses, pieces
 from revive.venv.learners.matching import Matchers, flat, reward
 from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
@@ -83,12 +83,16 @@ class Arena:
         return found
 
     def earned(
-        self, values: Mapping[str, Tensor], data: Mapping[str, Tensor], known: Mapping[str, Tensor]
+        self,
+        values: Mapping[str, Tensor],
+        data: Mapping[str, Tensor],
+        known: Mapping[str, Tensor],
+        earlier: Mapping[str, Tensor] | None = None,
     ) -> Tensor:
-        """The reward of every step of rollouts, node -> (T, M, B, d): (T, M, B)."""
+        """The reward of every step of rollouts, node -> (T, M, B, d): (T, M, B). earlier: as of `Matchers.seen`."""
         first = next(iter(data.values()))
         steps, members, branches = first.shape[:3]
-        logits = self.matchers.logits(self.matchers.features(flat(values)), self.past)
+        logits = self.matchers.logits(self.matchers.seen(values, earlier), self.past)
         said = reward(logits, self.ends).view(members, steps, branches).transpose(0, 1)
         missed = misses(values, data, known, self.start.objective.sigma)
         return (1.0 - self.mae_weight) * said - self.mae_weight * missed
@@ -156,7 +160,9 @@ class Pathwise(Generator):
         length = min(self.truncate, episodes.steps)
         data = {name: cut(value, begins, length) for name, value in episodes.data.items()}
         known = {name: cut(value, begins, length) for name, value in arena.known(episodes).items()}
-        earned = arena.earned(rolled, data, known)
+        steps = arena.matchers.window - 1
+        earlier = {n: before(value, begins, steps) for n, value in episodes.rolled.items()} if steps else None
+        earned = arena.earned(rolled, data, known, earlier)
         loss = -earned.nan_to_num().mean((0, 2)).sum() + arena.anchored()
         arena.step(optimizers[0], loss, arena.parameters())
         return loss.detach()

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any, Final, Literal, TypedDict, get_args
 
 import torch
 from torch import Tensor, nn
 
+from revive.errors import Problem, UserError, suggestion
 from revive.venv.learners.episodes import Episodes
-from revive.venv.learners.matching import Matchers, energy, flat, groups_of, known_rows
+from revive.venv.learners.matching import Matchers, energy, groups_of, known_windows
 from revive.venv.problem import VenvProblem
+
+MatcherBackbone = Literal["mlp", "residual", "gru", "lstm", "transformer"]
+BACKBONES: Final[tuple[str, ...]] = get_args(MatcherBackbone)
 
 
 class MatcherArguments(TypedDict):
@@ -18,6 +22,8 @@ class MatcherArguments(TypedDict):
 
     matchers: Sequence[Sequence[str]] | None
     hidden: Sequence[int]
+    matcher_backbone: MatcherBackbone
+    matcher_window: int
     matcher_lr: float
     matcher_steps: int
     batch: int
@@ -33,7 +39,7 @@ class MatcherTraining(nn.Module):
     Args:
         problem: what is to be learned.
         matchers: nodes that each matcher sees, a list of lists; None for one that sees all of them.
-        hidden: layers of matchers.
+        hidden: layers of matchers. matcher_backbone: their kind. matcher_window: steps that those over time see.
         matcher_lr, matcher_steps: Adam's step size, and updates for each rollout.
         batch: rows per member of an update.
         penalty: c of the gradient penalty. smoothing: share of logged rows that count as false.
@@ -47,6 +53,8 @@ class MatcherTraining(nn.Module):
         *,
         matchers: Sequence[Sequence[str]] | None,
         hidden: Sequence[int],
+        matcher_backbone: MatcherBackbone,
+        matcher_window: int,
         matcher_lr: float,
         matcher_steps: int,
         batch: int,
@@ -59,7 +67,8 @@ class MatcherTraining(nn.Module):
         self.problem, self.lr, self.steps, self.batch = problem, matcher_lr, matcher_steps, batch
         self.penalty, self.smoothing, self.replay, self.pause_below = penalty, smoothing, replay, pause_below
         torch.manual_seed(problem.seed + 1)
-        self.nets = Matchers(problem, groups_of(problem, matchers), hidden)
+        groups = groups_of(problem, matchers)
+        self.nets = Matchers(problem, groups, hidden, _backbone(matcher_backbone), _window(matcher_window))
         self.replayed: list[list[Tensor]] = []
 
     def optimizer(self) -> torch.optim.Optimizer:
@@ -67,7 +76,7 @@ class MatcherTraining(nn.Module):
 
     def update(self, episodes: Episodes, optimizer: Any, rng: torch.Generator) -> Tensor:
         """Teach the matchers; how well they told rollouts from logs before, (M,)."""
-        real, fake = (self.nets.features(flat(part)) for part in (episodes.data, episodes.rolled))
+        real, fake = (self.nets.seen(part) for part in (episodes.data, episodes.rolled))
         weight = self._known(episodes)
         count, told = real[0].shape[1], None
         for _ in range(self.steps):
@@ -104,8 +113,26 @@ class MatcherTraining(nn.Module):
 
     def energy(self, episodes: Episodes) -> Tensor:
         """The energy distance between rollouts and logs in what matchers see, at most 10: (M,)."""
-        real, fake = (self.nets.features(flat(part)) for part in (episodes.data, episodes.rolled))
+        real, fake = (self.nets.seen(part) for part in (episodes.data, episodes.rolled))
         return energy(real, fake, self._known(episodes)).nan_to_num(10.0).clamp(0.0, 10.0)
 
     def _known(self, episodes: Episodes) -> list[Tensor]:
-        return [known_rows(self.problem, group, episodes.index, episodes.valid) for group in self.nets.groups]
+        inside, window = (episodes.index, episodes.valid), self.nets.window
+        return [known_windows(self.problem, group, *inside, window) for group in self.nets.groups]
+
+
+def _backbone(asked: str) -> MatcherBackbone:
+    """Raises UserError for a kind of matcher that there is not."""
+    if asked not in BACKBONES:
+        what = f"there are no matchers of the kind '{asked}'"
+        remedy = suggestion(str(asked), BACKBONES)
+        raise UserError(Problem(what, place="venv.learner.matcher_backbone", remedy=remedy))
+    return asked  # type: ignore[return-value]
+
+
+def _window(steps: int) -> int:
+    """Raises UserError where a matcher would see nothing."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        what = f"matchers see at least one step, not {steps!r}"
+        raise UserError(Problem(what, place="venv.learner.matcher_window", remedy="2 or more"))
+    return steps

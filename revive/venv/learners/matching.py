@@ -4,22 +4,27 @@
 arXiv:1406.2661; the penalty about zero: Mescheder et al. 2018, arXiv:1801.04406). At the optimum D is the logarithm of
 the ratio of the two densities: nothing, where they are the same. A generator earns `softplus(D)` for a step, which is
 `-log(1 - sigmoid(D))` (Ho and Ermon 2016, arXiv:1606.03476).
+
+A matcher of single steps cannot see how steps hang together. One over time sees a window of the last ones; at the start
+of a rollout its first step stands for earlier ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import softplus
 
+from revive.data.layout import Frames
 from revive.data.windows import Rows
-from revive.errors import Problem, Problems, UserError, suggestion
+from revive.errors import Problems, suggestion
 from revive.graph.decision_graph import DecisionGraph, NodeKind
-from revive.nn.ensemble import LinearSkipNet
+from revive.nn.backbones import OVER_TIME, Backbone, make_net
 from revive.venv.judging import with_data
 
 NO_EVIDENCE = (
@@ -74,10 +79,20 @@ class Matchers(nn.Module):
 
     What a matcher sees of its nodes is their values and, of transitions, the change of their state, all standardised by
     the logs.
+
+    backbone: mlp, residual, gru, lstm or transformer. window: steps that the last three of them see.
     """
 
-    def __init__(self, problem: Evidence, groups: Sequence[Sequence[str]], hidden: Sequence[int]) -> None:
+    def __init__(
+        self,
+        problem: Evidence,
+        groups: Sequence[Sequence[str]],
+        hidden: Sequence[int],
+        backbone: Backbone = "mlp",
+        window: int = 1,
+    ) -> None:
         super().__init__()
+        self.window = window if backbone in OVER_TIME else 1
         self.graph, self.groups, members = (
             problem.graph,
             [list(group) for group in groups],
@@ -94,7 +109,20 @@ class Matchers(nn.Module):
             raw = self._raw(group, rows)[0][known if known.any() else ~known]  # (N, F)
             self.register_buffer(f"center_{number}", raw.mean(0))
             self.register_buffer(f"spread_{number}", raw.std(0, correction=0).clamp_min(1e-3))
-            nets.append(LinearSkipNet(members, raw.shape[-1], 1, hidden))
+            width = raw.shape[-1]
+            frames = [Frames(0, self.window, width)] if self.window > 1 else []
+            nets.append(
+                make_net(
+                    backbone,
+                    members,
+                    self.window * width,
+                    1,
+                    hidden=hidden,
+                    activation="silu",
+                    norm=False,
+                    frames=frames,
+                )
+            )
         self.nets = nn.ModuleList(nets).to(problem.device)
 
     def _raw(self, group: Sequence[str], values: Mapping[str, Tensor]) -> Tensor:
@@ -105,12 +133,24 @@ class Matchers(nn.Module):
         return torch.cat(parts, dim=-1)
 
     def features(self, values: Mapping[str, Tensor]) -> list[Tensor]:
-        """Node -> (M, N, d) in model space -> what each matcher sees, (M, N, F)."""
+        """Node -> (M, N, d) in model space -> what each matcher sees of single steps, (M, N, F)."""
         found = []
         for number, group in enumerate(self.groups):
             center, spread = self.get_buffer(f"center_{number}"), self.get_buffer(f"spread_{number}")
             found.append((self._raw(group, values) - center) / spread)
         return found
+
+    def seen(self, values: Mapping[str, Tensor], earlier: Mapping[str, Tensor] | None = None) -> list[Tensor]:
+        """Node -> (T, M, B, d) in model space -> what each matcher sees, (M, T * B, window * F), oldest step first.
+
+        earlier: the window - 1 steps before these, where they begin in the middle of a rollout.
+        """
+        before = 0 if earlier is None else self.window - 1
+        if before:
+            values = {name: torch.cat([earlier[name], value]) for name, value in values.items()}  # type: ignore[index]
+        steps = len(next(iter(values.values())))
+        parts = [one.unflatten(1, (steps, -1)) for one in self.features(flat(values))]  # (M, T, B, F)
+        return [framed(one, self.window)[:, before:].flatten(1, 2) for one in parts]
 
     def logits(self, features: Sequence[Tensor], past: Sequence[Mapping[str, Tensor]] = ()) -> Tensor:
         """What matchers say, and those of earlier iterations whose weights are `past`: (matchers, M, N)."""
@@ -144,7 +184,8 @@ class Matchers(nn.Module):
             one = right.sum(1) / share + softplus(told).mean(1)
             mix = torch.rand(*made.shape[:2], 1, generator=generator, device=generator.device)
             between = torch.lerp(logged, made, mix).detach().requires_grad_()
-            (slope,) = torch.autograd.grad(net(between).sum(), between, create_graph=True)
+            with sdpa_kernel(SDPBackend.MATH):  # of attention this alone can be differentiated twice
+                (slope,) = torch.autograd.grad(net(between).sum(), between, create_graph=True)
             steep = (slope.square().sum(-1) * known).sum(1) / share
             total, apart = total + one + 0.5 * penalty * steep, apart + one.detach()
         return total / len(self.nets), apart / len(self.nets)
@@ -169,6 +210,23 @@ def reward(logits: Tensor, ends: bool) -> Tensor:
 def flat(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """(T, M, B, d) -> (M, T * B, d)."""
     return {name: value.transpose(0, 1).flatten(1, 2) for name, value in values.items()}
+
+
+def framed(steps: Tensor, window: int) -> Tensor:
+    """(M, T, B, F) -> (M, T, B, window * F): each step with those before it; the first stands for earlier ones."""
+    if window == 1:
+        return steps
+    now = torch.arange(steps.shape[1], device=steps.device)
+    return torch.cat([steps[:, (now - back).clamp_min(0)] for back in reversed(range(window))], dim=-1)
+
+
+def known_windows(
+    problem: Evidence, group: Sequence[str], index: Tensor, valid: Tensor, window: int
+) -> Tensor:
+    """`known_rows` of all steps of a window: (M, T * B)."""
+    known = known_rows(problem, group, index, valid)
+    by_step = known.unflatten(1, (len(index), -1)).unsqueeze(-1)
+    return framed(by_step, window).amin(-1).flatten(1)
 
 
 def known_rows(problem: Evidence, group: Sequence[str], index: Tensor, valid: Tensor) -> Tensor:

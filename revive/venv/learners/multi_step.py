@@ -225,7 +225,8 @@ class MultiStepLearner(MemberLearner):
         if late:
             self.course.end(f"the limit of {self.max_seconds:g} seconds was reached")
         self._prepare(self.course.stage)
-        self.note("held_out_error", self.best.error.mean())
+        # behind a filter it is an error of one step, no longer one of rollouts
+        self.note("filter_error" if self.observed else "held_out_error", self.best.error.mean())
         self.note("hidden_width", float(max(self.best.hidden, default=0)))
 
     def _diverged(self, stage: Stage, updates: int) -> None:

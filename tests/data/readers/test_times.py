@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +45,13 @@ GRAPH = DecisionGraph.build(
         ("Sat, 09 Mar 2024 08:07:06 CET", "2024-03-09T07:07:06"),
         ("29.02.2024", "2024-02-29"),
         ("31.12.2024 24:00", "2025-01-01"),
+        ("09MAR2024:08:07:06", "2024-03-09T08:07:06"),
+        ("09mar2024", "2024-03-09"),
+        ("09-MAR-24 08.07.06.500000 PM", "2024-03-09T20:07:06.500"),
+        ("2024-W10-6", "2024-03-09"),
+        ("2020-W53", "2020-12-28"),
+        ("2024-03", "2024-03-01"),
+        ("2024-Q2", "2024-04-01"),
     ],
 )
 def test_times_are_read_as_they_are_meant(text: str, meant: str) -> None:
@@ -123,6 +131,23 @@ def test_a_clock_that_is_put_forward_leaves_no_gap(tmp_path: Path) -> None:
     logs = logged(tmp_path / "a.csv", shown(clock("2024-03-31 00:00", 8) + clock("2024-03-31 03:00", 20)))
     assert logs.time is not None
     assert (np.diff(logs.time) == 900).all()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_hourly_rows_of_a_year_with_both_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, copied: bool
+) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    utc = [datetime(2024, 3, 29, tzinfo=UTC) + timedelta(hours=k) for k in range(5200)]
+    local = [f"{t.astimezone(zone):%d.%m.%Y %H:%M}" for t in utc]
+    if copied:  # a row that stands twice on a Tuesday: then it may be so in autumn
+        local.insert(100, local[100])
+    read = logged(tmp_path / "year.csv", local)
+    assert read.time is not None
+    steps = np.diff(read.time)
+    assert "put forward" in caplog.text
+    assert ("put back" in caplog.text) is not copied
+    assert (steps == 3600).sum() == len(steps) - 2 * copied
 
 
 def test_midnight_that_carries_the_day_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -226,7 +226,9 @@ def test_two_nodes_can_be_decided_together(
         assert set(values[..., 1].flatten().tolist()) <= {1.0, 2.0, 3.0}
     save_policy(policy, tmp_path / "policy", {})
     read = read_policy(tmp_path / "policy")(x)
-    torch.testing.assert_close(read, policy(x).detach(), rtol=0, atol=1e-6)  # choices pass a gradient straight through
+    torch.testing.assert_close(
+        read, policy(x).detach(), rtol=0, atol=1e-6
+    )  # choices pass a gradient straight through
     numpy = load_policy(tmp_path / "policy").act({"x": x[0, :, :1].numpy(), "y": x[0, :, 1:].numpy()})
     told = np.concatenate([numpy["a"], numpy["b"]], axis=1)
     np.testing.assert_allclose(told, values[0].numpy(), rtol=0, atol=1e-5)

@@ -193,6 +193,15 @@ def test_the_density_of_a_category_is_its_probability() -> None:
     torch.testing.assert_close(often, logits.softmax(-1).mean((0, 1)).detach(), rtol=0, atol=0.03)
 
 
+def test_before_the_first_update_ratios_are_one(plant: Plant) -> None:
+    learner = Ppo(problem_of(plant), **{**ARGUMENTS, "entropy": 0.0})
+    batch, _ = learner._collect()
+    loss, moved = learner._policy_loss(batch)
+    torch.testing.assert_close(moved, torch.zeros_like(moved), rtol=0, atol=1e-6)
+    mean = (batch.advantage * batch.weight).sum(1) / batch.weight.sum(1)
+    torch.testing.assert_close(-loss.detach(), mean, rtol=1e-4, atol=1e-5)
+
+
 def test_a_copy_that_has_moved_far_enough_waits(plant: Plant) -> None:
     learner = Ppo(problem_of(plant), **{**ARGUMENTS, "target_kl": -1.0})
     batch, _ = learner._collect()

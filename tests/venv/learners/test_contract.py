@@ -33,7 +33,11 @@ from tests.venv.plants import answers, equal_weights, rows_of, train, weights_of
 from tests.venv.problems import problem_of
 
 LEARNERS = sorted(shipped_learners("venv"))
-VARIANTS = ["adversarial venv.learner.generator=ppo", "adversarial venv.learner.generator=td3"]
+VARIANTS = [
+    "adversarial venv.learner.generator=ppo",
+    "adversarial venv.learner.generator=td3 venv.learner.matcher_backbone=transformer venv.learner.matcher_window=3",
+    "adversarial venv.learner.matcher_backbone=gru venv.learner.matcher_window=3",
+]
 METRICS = ("held_out_error", "other_half_error")
 Make = Callable[..., VenvLearner]
 

@@ -15,9 +15,18 @@ from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.nn.ensemble import clip_gradient_by_member
 from revive.venv.learners.bc import BehaviourCloning
-from revive.venv.learners.episodes import closed_loop, pieces
+from revive.venv.learners.episodes import before, closed_loop, pieces
 from revive.venv.learners.generators import PPO, Arena, Generator, Pathwise, advantages, clipped
-from revive.venv.learners.matching import Matchers, energy, flat, groups_of, reward
+from revive.venv.learners.matcher_training import MatcherTraining
+from revive.venv.learners.matching import (
+    Matchers,
+    energy,
+    flat,
+    framed,
+    groups_of,
+    known_windows,
+    reward,
+)
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem
 from tests.venv.learners.test_bc import BC
@@ -131,6 +140,106 @@ def test_a_ratio_of_one_earns_the_advantage_and_a_large_one_no_more_than_the_cli
     assert torch.equal(clipped([one, one], gain, 0.2), gain)
     torch.testing.assert_close(clipped([two], gain, 0.2), torch.tensor([[1.2, -4.0]]))
     torch.testing.assert_close(clipped([two, one, one, one], gain, 0.2)[0, 0], torch.tensor((1.2 + 3) / 4))
+
+
+# -- matchers over time --------------------------------------------------------------------------
+
+
+def series(rows: int, seed: int, memory: float) -> dict[str, np.ndarray]:
+    """u with a standard normal distribution whose values hang together by `memory`; x plays no part."""
+    rng = np.random.default_rng(seed)
+    u = rng.normal(size=rows)
+    for t in range(1, rows):
+        u[t] = memory * u[t - 1] + np.sqrt(1 - memory**2) * u[t]
+    x = rng.normal(size=(rows + 1, 1))
+    return {"x": x[:-1], "u": u[:, None], "next_x": x[1:]}
+
+
+@pytest.fixture(scope="module")
+def persistent() -> VenvProblem:
+    """Logs whose u persists, for nodes that draw it anew at every step: the right margin, the wrong memory."""
+    graph = DecisionGraph.build(columns(x=1, u=1), {"u": ["x"], "next_x": ["x"]})
+    codec = Codec.empty(graph)
+    rows = rows_of(graph, codec, series(2000, 1, 0.9), series(2000, 2, 0.9))
+    return problem_of(graph, codec, rows, members=1, keep=1, network=NetworkSpec(hidden=(4,)))
+
+
+def told_apart(problem: VenvProblem, backbone: str, steps: int = 80) -> float:
+    """The loss of matchers of u after so many updates; 2 log 2 of one that can tell nothing."""
+    start = BehaviourCloning(problem, **BC)
+    start.objective.start_linear((), start.generator)
+    with torch.no_grad():  # u ~ N(0, 1) whatever x is, which is its margin in the logs
+        model = start.venv.model("u")
+        for parameter in (*model.net.parameters(), model.free_log_std):
+            parameter.zero_()
+    torch.manual_seed(0)
+    matchers = Matchers(problem, [["u"]], [16], backbone, window=4)  # type: ignore[arg-type]
+    optimizer = torch.optim.Adam(matchers.parameters(), lr=1e-2, betas=(0.5, 0.9))
+    last = []
+    for _ in range(steps):
+        episodes = closed_loop(start.venv, problem.rows, start.seen, 8, 64, start.generator)
+        real, fake = (matchers.seen(part) for part in (episodes.data, episodes.rolled))
+        known = [torch.ones(part.shape[:2]) for part in real]
+        loss, apart = matchers.loss(real, fake, known, penalty=0.1, smoothing=0.0, generator=start.generator)
+        optimizer.zero_grad()
+        loss.sum().backward()
+        optimizer.step()
+        last.append(float(apart.mean()))
+    return float(np.mean(last[-20:]))
+
+
+@pytest.mark.parametrize("backbone", ["gru", "lstm", "transformer"])
+def test_a_matcher_over_time_sees_a_wrong_memory_and_one_of_single_steps_does_not(
+    persistent: VenvProblem, backbone: str
+) -> None:
+    assert told_apart(persistent, "mlp", 40) > 2 * np.log(2.0) - 0.04
+    assert told_apart(persistent, backbone) < 2 * np.log(2.0) - 0.2
+
+
+def test_windows_begin_with_the_first_step_again_and_again() -> None:
+    steps = torch.arange(4.0).view(1, 4, 1, 1)
+    assert framed(steps, 3)[0, :, 0].tolist() == [[0, 0, 0], [0, 0, 1], [0, 1, 2], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("backbone", ["gru", "transformer"])
+def test_a_piece_from_the_middle_is_seen_with_what_was_before_it(
+    persistent: VenvProblem, backbone: str
+) -> None:
+    start = BehaviourCloning(persistent, **BC)
+    torch.manual_seed(0)
+    matchers = Matchers(persistent, [["u", "next_x"]], [8], backbone, window=5)  # type: ignore[arg-type]
+    episodes = closed_loop(start.venv, persistent.rows, start.seen, 12, 3, start.generator)
+    whole = matchers.logits(matchers.seen(episodes.rolled)).unflatten(2, (12, 3))
+    rolled, begins = pieces(start.venv, episodes, 4)
+    earlier = {name: before(value, begins, 4) for name, value in episodes.rolled.items()}
+    found = matchers.logits(matchers.seen(rolled, earlier)).unflatten(2, (4, 9))
+    wanted = torch.cat([whole[:, :, t : t + 4] for t in (0, 4, 8)], dim=3)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_a_window_with_a_step_that_was_not_logged_does_not_count(persistent: VenvProblem) -> None:
+    index = torch.arange(6).view(6, 1, 1)
+    valid = torch.ones(6, 1, 1)
+    valid[4] = 0.0
+    assert known_windows(persistent, ["u"], index, valid, 2)[0].tolist() == [1, 1, 1, 1, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"matcher_backbone": "gruu"}, "(?s)no matchers of the kind 'gruu'.*did you mean 'gru'"),
+        ({"matcher_window": 0}, "matchers see at least one step, not 0"),
+    ],
+)
+def test_matchers_that_there_are_not_are_refused(
+    persistent: VenvProblem, changed: dict[str, Any], said: str
+) -> None:
+    usual: dict[str, Any] = {
+        "matchers": None, "hidden": [4], "matcher_backbone": "mlp", "matcher_window": 4, "matcher_lr": 1e-3,
+        "matcher_steps": 1, "batch": 8, "penalty": 0.1, "smoothing": 0.0, "replay": 0, "pause_below": 0.0,
+    }  # fmt: skip
+    with pytest.raises(UserError, match=said):
+        MatcherTraining(persistent, **{**usual, **changed})
 
 
 def test_pieces_are_the_episode_itself_also_where_nodes_see_a_history() -> None:
