@@ -47,9 +47,10 @@ def numbers(values: Any) -> Array:
     return np.array(values, dtype=np.float64)
 
 
-def named(name: str, units: str | None) -> str:
+def named(name: str, units: str | None, between: str = " ") -> str:
     """A column with its unit, for an axis; dollar signs are no mathematics."""
-    return labelled(name, units).replace("$", r"\$")
+    label = f"{between}[".join(labelled(name, units).rsplit(" [", 1))
+    return label.replace("$", r"\$")
 
 
 def picture(figure: Figure, caption: str = "") -> str:

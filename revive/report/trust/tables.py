@@ -140,7 +140,7 @@ def band_table(bands: Study, units: Mapping[str, str | None], step: float | None
         "band of 90 %",
         "typical width",
         "windows",
-        "worth",
+        "worth so many independent ones",
         "covers, nine times in ten",
         "counted on one half, tested on the other",
     )
@@ -156,7 +156,7 @@ def band_table(bands: Study, units: Mapping[str, str | None], step: float | None
 
 _BANDS: Final = (
     "Typical width: how far the band reaches above and below the foretold value, on average. Windows: stretches of the "
-    "logs that it was counted on; they overlap, so they are <i>worth</i> fewer independent ones. Covers: the share of "
+    "logs that it was counted on; they overlap, so they are worth fewer independent ones. Covers: the share of "
     "new values (or whole paths) that the band will hold lies between these two, nine times in ten. Last: the band was "
     "counted on the windows of one half, and this share of those of the other half lay inside, either way round; 90 % "
     "is wanted."
@@ -165,7 +165,7 @@ _BANDS: Final = (
 
 def _band_cells(band: Study) -> tuple[str, ...]:
     across = " and ".join(percent(share) for share in band["across"])
-    worth = f"{band['blocks']:.0f} independent windows"
+    worth = f"{band['blocks']:.0f}"
     if band["q"] is None:
         return (str(band["windows"]), worth, "no band can be promised", across)
     low, high = band["between"]
@@ -231,8 +231,14 @@ def gap_table(gaps: Sequence[Study], units: Mapping[str, str]) -> str:
     rows = [
         (
             labelled(gap["column"], gap["units"]),
-            f"{number(gap['gain'])} ± {number(gap['error'])}",
-            f"{gap['action']} moves by {number(gap['slope'])} {_slope(gap, units)}",
+            *(
+                (
+                    f"{number(gap['gain'])} ± {number(gap['error'])}",
+                    f"{gap['action']} moves by {number(gap['slope'])} {_slope(gap, units)}",
+                )
+                if gap["gain"] > 0
+                else ("none found", "")
+            ),
             "yes" if gap["certain"] else "no",
         )
         for gap in gaps
