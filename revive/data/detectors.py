@@ -17,7 +17,7 @@ from revive.data.dynamics_detectors import cumulative_columns, exogenous_columns
 from revive.data.effect_detectors import Effects, dead_times
 from revive.data.exact import arrivals, exact_bound, exact_circle, exact_copy
 from revive.data.extremes import ties
-from revive.data.finding import Evidence
+from revive.data.finding import Evidence, counted
 from revive.data.proposal import Proposal, quoted
 from revive.data.trajectories import FloatArray, IntArray
 from revive.graph.columns import Column
@@ -211,7 +211,7 @@ def exact_shifts(evidence: Evidence) -> Iterator[Proposal]:
             "shift",
             (f"{found.node}.{found.name}", f"{source.node}.{source.name}"),
             float(steps),
-            f"the first is exactly the second, {steps} rows before; a network would learn it only nearly",
+            f"the first is exactly the second, {counted(steps, 'row')} before; a network would learn it only nearly",
             f"nodes: {{{quoted(source.node)}: {{ts: {steps + 1}}}}}  "
             f"# take ts_{source.node} as input, drop the column {found.name}",
             exact_copy(evidence, found.node, found.number, source.node, source.number, steps),

@@ -19,6 +19,7 @@ from revive.data.finding import Evidence, Finding, counted, first_of_each
 from revive.data.parallel import one_blas_thread
 from revive.data.split import Split
 from revive.data.trajectories import FloatArray, Trajectories
+from revive.data.wrapping import wrapping_columns
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 
@@ -201,6 +202,7 @@ def _told_by_values(
         *column_checks.duplicated_columns(evidence),
         *column_checks.outliers(evidence),
         *column_checks.number_for_nothing(evidence),
+        *wrapping_columns(evidence),
         *column_checks.category_values(evidence),
         *column_checks.missing_values(evidence),
         *row_checks.duplicated_rows(evidence),

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from revive.data.derive import is_read
+from revive.data.duration import duration
 from revive.data.finding import Evidence, Finding, counted, sample_windows, warning
 from revive.data.parallel import each, spans
 from revive.data.split import Split
@@ -22,6 +23,8 @@ _REPEATED: Final = 1e-3  # share of repeated rows from which they are mentioned
 _DISTINCT: Final = 0.5  # share of distinct values from which a column tells rows apart
 _GAP: Final = 3.0  # times the usual step
 _IRREGULAR: Final = 0.02  # share of such steps from which rows are sampled irregularly
+_UNEVEN: Final = 0.5  # of the usual step: what differs by more is another step
+_UNEVEN_SHARE: Final = 0.2  # share of such steps from which none is usual
 _DRIFT: Final = 0.3  # distance of two distribution functions
 _PART_ROWS: Final = 5000
 _FEWEST: Final = 50
@@ -95,16 +98,31 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
     still = np.flatnonzero(inside & (steps <= 0))
     if len(long) and usual > 0:
         longer = counted(len(long), "step is", "steps are")
-        what = f"{longer} longer than {_GAP:g} times the usual {usual:.4g}, "
-        what += f"e.g. {steps[long].max():.4g} after row {long[np.argmax(steps[long])]}"
+        scale = None if data.step_seconds is None else data.step_seconds / usual
+        most = float(steps[long].max())
+        shown = [f"{length:.4g}" if scale is None else duration(length * scale) for length in (usual, most)]
+        what = f"{longer} longer than {_GAP:g} times the usual {shown[0]}, "
+        what += f"e.g. {shown[1]} after row {long[np.argmax(steps[long])]}"
         remedy = f"cut trajectories there: dataset.gap={_GAP * usual:.4g}"
         if len(long) > _IRREGULAR * len(steps):
             remedy = f"rows that come irregularly can be put on an even grid: dataset.resample={usual:.4g} "
             remedy += "(in the unit of the time, or with one: 60s, 5min; docs/tables.md)"
         yield warning("time-gap", what, remedy)
+    elif usual > 0:
+        yield from _uneven(steps[inside], usual)
     if len(still):
         what = f"{counted(len(still), 'row has', 'rows have')} the time of the row before, e.g. row {still[0] + 1}"
         yield warning("time-stands", what, "drop the copies, or correct the times")
+
+
+def _uneven(steps: FloatArray, usual: float) -> Iterator[Finding]:
+    """Steps in time that have no usual length: what happens in a step differs from row to row."""
+    if len(steps) < _FEWEST or (np.abs(steps - usual) > _UNEVEN * usual).mean() <= _UNEVEN_SHARE:
+        return
+    low, high = np.quantile(steps, [0.05, 0.95])
+    what = f"rows come irregularly: nine steps in ten take {low:.4g} to {high:.4g}, and a model takes them for equal"
+    remedy = f"put them on an even grid: dataset.resample={usual:.4g} (in the unit of the time, or with one: 60s, 5min)"
+    yield warning("irregular", what, remedy)
 
 
 def time_not_used(evidence: Evidence) -> Iterator[Finding]:

@@ -27,6 +27,7 @@ from revive.graph.description import parse_description, read_description
 from revive.graph.found import Amendment, StandIn
 from revive.graph.target import led_by
 from revive.pipeline.applied import to_apply
+from revive.pipeline.holdable import require_holdable
 from revive.pipeline.logs import derived, logs_of, parts_of, validation_logs
 from revive.pipeline.task import Task, asked_targets, columns_of, decision, task_of, task_told
 from revive.policy.reward import Reward
@@ -70,6 +71,8 @@ class Inputs:
 def gather(settings: Settings) -> Inputs:
     """Read and check everything. Raises UserError with all the problems of the first file that has any."""
     graph, folder = describe(settings)
+    described = settings.dataset.description
+    require_holdable(graph, described if isinstance(described, Path) else settings.experiment)
     truth = GroundTruth.load(settings.simulator) if settings.simulator else None
     code = UserCode.load(graph, folder)
     raw, made = logs_of(settings, graph, truth)

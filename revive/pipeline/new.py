@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from revive.config.experiments import FILE
+from revive.data.duration import duration
 from revive.data.readers import ReadOptions, read_trajectories
 from revive.data.readers.container import UNUSED
 from revive.data.roles import Role
@@ -28,6 +29,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
 from revive.pipeline.drafts import PLACEHOLDER
 
+PAUSE = 10.0  # times the usual step, from which a step is worth a word of its own
 REWARD = '''"""The reward of experiment `{name}`: fill it in. Larger is better."""
 
 
@@ -107,6 +109,7 @@ def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
     for role, names, why in rows:
         yield f"  {role:<{first}}  {names:<{second}}  {f'({why})' if why else ''}".rstrip()
     yield from (f"    {doubt}" for doubt in guessed.doubts())
+    yield from _pauses(logs)
     shortest, longest = int(logs.lengths.min()), int(logs.lengths.max())
     length = f"{shortest}" if shortest == longest else f"{shortest} to {longest}"
     if logs.count == 1 and not logs.told_by:
@@ -116,6 +119,21 @@ def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
         return
     count = "1 trajectory" if logs.count == 1 else f"{logs.count} trajectories"
     yield f"  {count} of {length} steps, told {logs.told_by}"
+
+
+def _pauses(logs: Trajectories) -> Iterator[str]:
+    """Steps in time inside trajectories that are far longer than usual, where a step has a usual time."""
+    if logs.time is None or logs.step_seconds is None:
+        return
+    steps = np.diff(logs.time)
+    steps[logs.ends[:-1] - 1] = 0
+    usual = float(np.median(steps[steps > 0]))
+    long = np.flatnonzero(steps > PAUSE * usual)
+    if len(long):
+        told = duration(float(steps[long].max()) / usual * logs.step_seconds)
+        count = "a pause" if len(long) == 1 else f"{len(long)} pauses"
+        cut = f"to cut trajectories there: dataset.gap={PAUSE * usual:.4g}"
+        yield f"  {count} of up to {told}, e.g. after row {long[np.argmax(steps[long])]}; {cut}"
 
 
 @contextmanager

@@ -137,21 +137,19 @@ def asked_targets(settings: Settings, graph: DecisionGraph) -> tuple[str, ...]:
 
 def _seen_by_policy(settings: Settings, graph: DecisionGraph, targets: Sequence[str]) -> DecisionGraph:
     """The graph in which the targets see what the policy is to see; of each other those that are decided before."""
+    place = {name: number for number, name in enumerate(graph.order)}
     try:
-        for name in sorted(targets, key=graph.order.index):
+        for name in sorted(targets, key=place.__getitem__):
             wanted = settings.policy.inputs or graph[name].inputs
-            before = [other for other in wanted if other in targets and _is_before(graph, other, name)]
+            before = [other for other in wanted if other in targets and place[other] < place[name]]
             others = [other for other in wanted if other not in targets or len(targets) == 1]
-            graph = graph.with_inputs(name, others, settings.policy.window)
+            if others or not before:
+                graph = graph.with_inputs(name, others, settings.policy.window)
             if before:
-                graph = graph.with_inputs(name, (*graph[name].inputs, *before))
+                graph = graph.with_inputs(name, (*(graph[name].inputs if others else ()), *before))
     except UserError as error:
         raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
     return graph
-
-
-def _is_before(graph: DecisionGraph, one: str, other: str) -> bool:
-    return graph.order.index(one) < graph.order.index(other)
 
 
 def columns_of(graph: DecisionGraph) -> dict[str, list[str]]:

@@ -37,35 +37,20 @@ _SECTIONS: Sequence[tuple[Section, str, _Columns]] = (
 )
 
 
-class Reasons:
-    """Reasons why names have no counterpart, numbered as they come."""
-
-    def __init__(self) -> None:
-        self.known: dict[str, int] = {}
-
-    def number(self, why: Why) -> str:
-        return f"none ({self.known.setdefault(why.reason, len(self.known) + 1)})"
-
-    def lines(self) -> list[str]:
-        return [f"{number}. {reason}" for reason, number in self.known.items()]
-
-
 def page_lines() -> list[str]:
-    """Markdown: a table for each section, and the reasons that they refer to."""
-    reasons, lines = Reasons(), []
+    """Markdown: a table for each section. Every row says for itself why there is no counterpart."""
+    lines: list[str] = []
     for section, title, columns in _SECTIONS:
         lines += [f"#### {title}", ""]
-        lines += [_row(["name", *(head for head, _ in columns)]), "|---" * (len(columns) + 1) + "|"]
-        found = [_cells(section, chosen, reasons) for _, chosen in columns]
-        for name in sorted({name for cells in found for name in cells}):
-            told = [cells.get(name, "") for cells in found]
-            same = [
-                SAME if i and len(told[i]) > len(SAME) and told[i] == told[i - 1] else told[i]
-                for i in range(len(told))
-            ]
-            lines.append(_row([_named(name), *same]))
+        lines += [
+            _row(["name", *(head for head, _ in columns), "why none"]),
+            "|---" * (len(columns) + 2) + "|",
+        ]
+        found = [_entries(section, chosen) for _, chosen in columns]
+        for name in sorted({name for entries in found for name in entries}):
+            lines.append(_row([_named(name), *_cells([entries.get(name, "") for entries in found])]))
         lines.append("")
-    return [*lines, "Why there is none:", "", *reasons.lines()]
+    return lines[:-1]
 
 
 def written(page: str) -> str:
@@ -77,23 +62,34 @@ def written(page: str) -> str:
     return "\n".join([before + BEGIN, "", *page_lines(), "", END]) + after
 
 
-def _cells(section: Section, chosen: Mapping[str, str], reasons: Reasons) -> dict[str, str]:
-    """What every name of a section becomes where these learners are chosen."""
+def _entries(section: Section, chosen: Mapping[str, str]) -> dict[str, Entry]:
+    """The entries of a section where these learners are chosen."""
     learner, venv = chosen.get("learner", "auto"), chosen.get("venv", "multi_step")
-    table = tables(learner, venv)[section]
-    cells = {name: _cell(entry, reasons) for name, entry in table.items()}
+    found = dict(tables(learner, venv)[section])
     sizes = networks(learner, venv)[section] if section != "base" else {}
-    for who, key in sizes.items():
-        cells |= {f"{who}_hidden_{what}": f"`{key}`, with the other one" for what in ("features", "layers")}
-    return cells
+    return found | {
+        f"{who}_hidden_{what}": key for who, key in sizes.items() for what in ("features", "layers")
+    }
 
 
-def _cell(entry: Entry, reasons: Reasons) -> str:
+def _cells(entries: Sequence[Entry]) -> list[str]:
+    """What a name becomes, learner by learner, and why for some of them it becomes nothing."""
+    told = [_told(entry) for entry in entries]
+    same = [SAME if i and told[i] == told[i - 1] != "none" else told[i] for i in range(len(told))]
+    return [*same, "; ".join(dict.fromkeys(reason for entry in entries if (reason := _reason(entry))))]
+
+
+def _told(entry: Entry) -> str:
     if isinstance(entry, Why):
-        return reasons.number(entry)
+        return "none"
     if isinstance(entry, str):
         return f"`{entry}`"
-    return entry.told if entry.why is None else f"{entry.told}; else {reasons.number(entry.why)}"
+    return entry.told if entry.why is None else f"{entry.told}; else none"
+
+
+def _reason(entry: Entry) -> str:
+    why = entry if isinstance(entry, Why) else None if isinstance(entry, str) else entry.why
+    return "" if why is None else why.reason
 
 
 def _named(name: str) -> str:

@@ -27,10 +27,7 @@ LEARNERS = ("ppo", "sac", "auto", "first_order", "td3_bc", "iql", "awac", "edac"
 LOOKS_BACK = 16
 """Steps that a recurrent network looks back where nobody says how many: nothing hidden is carried along here."""
 
-ADVERSARIAL = Why(
-    "no matcher judges this venv, it is fitted by likelihood and, with venv=multi_step, through rollouts; "
-    "venv_algo=revive_p has the game"
-)
+ADVERSARIAL = Why("no matcher judges this venv; venv_algo=revive_p has the game with matchers")
 DOUBT = Why(
     "where policies are compared, a standard deviation over the members is taken off their gain, and more for what "
     "the members disagree about more than about the logs' controller"

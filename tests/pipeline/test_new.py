@@ -189,3 +189,11 @@ def test_the_reward_that_is_written_names_the_columns_whatever_they_are_called(t
     compile(text, "reward.py", "exec")
     assert "state: 0 a/N'''b" in text
     assert "action: 0 valve" in text
+
+
+def test_a_pause_in_the_logs_is_said_with_what_cuts_there(tmp_path: Path) -> None:
+    rows = [f"{60 * n + (172_800 if n > 200 else 0)},{n % 7 / 10},{n % 11}.5" for n in range(400)]
+    (tmp_path / "logs.csv").write_text("\n".join(["time [s],level,valve", *rows]) + "\n")
+    made = make("paused", tmp_path / "logs.csv", tmp_path / "experiments")
+    told = "a pause of up to 2 days, e.g. after row 200; to cut trajectories there: dataset.gap=600"
+    assert any(told in line.replace("48 h", "2 days") for line in made.lines)

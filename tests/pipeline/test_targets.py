@@ -6,10 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import revive
 from revive.__main__ import main
 from revive.errors import UserError
+from revive.graph.description import parse_description
+from revive.graph.joint import apart
+from revive.pipeline.task import decision
+from tests.contract import small_settings
 from tests.pipeline.conftest import DESCRIPTION, Write
 
 FAST = ("experiment=tank", "debug=fast", "policy=first_order", "tracking=none", "report=false")
@@ -87,6 +92,26 @@ def test_two_nodes_go_through_a_whole_run(tank: Write, capsys: pytest.CaptureFix
         _ = numpy.network
     assert main([*both, limits, "run_id=both"]) == 0  # what is finished is taken as it is
     assert main(["show", bundle]) == 0
+
+
+@pytest.mark.parametrize(
+    ("inputs", "first", "second"),
+    [(None, ("ts3_tank",), ("inlet",)), (["tank", "inlet"], ("ts3_tank",), ("ts3_tank", "inlet"))],
+)
+def test_a_target_sees_those_that_are_decided_before(
+    inputs: list[str] | None, first: tuple[str, ...], second: tuple[str, ...]
+) -> None:
+    graph = parse_description(
+        yaml.safe_load(TWO_VALVES.replace("[tank, inlet]\n    next", "[inlet]\n    next")), "test"
+    )
+    settings = small_settings("policy", "clones")
+    changed = {"target": ["outlet", "inlet"], "history": 3, "inputs": inputs}
+    policy = settings.policy.model_copy(update=changed)
+    target, seen = decision(settings.model_copy(update={"policy": policy}), graph)
+    assert target == "inlet + outlet"
+    assert seen[target].parts == (("inlet", first), ("outlet", second))
+    assert seen[target].inputs == ("ts3_tank",)
+    assert apart(seen).decisions == ("inlet", "outlet")
 
 
 def test_a_node_between_two_targets_is_named(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:

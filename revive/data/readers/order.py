@@ -105,8 +105,13 @@ class TimeOrder:
     def _turn_clock(self, time: FloatArray, step: float) -> None:
         """Takes back the changes of the clock that show as a step of an hour more or less on a Sunday morning."""
         shown = time.copy()
-        for row, change in clock_changes(shown, step):
-            if not _is_change_time(float(shown[row])):
+        changes = [
+            (row, change, _is_change_time(float(shown[row]))) for row, change in clock_changes(shown, step)
+        ]
+        # of rows an hour apart, the one that comes twice in autumn looks like a copy: elsewhere there must be none
+        copies = step > 0.99 * HOUR and not all(on_time for _, change, on_time in changes if change < 0)
+        for row, change, on_time in changes:
+            if not on_time or (copies and change < 0):
                 continue
             time[row:] -= change
             moved = "back" if change < 0 else "forward"
@@ -127,7 +132,7 @@ def usual_step(time: FloatArray) -> float:
 
 def clock_changes(time: FloatArray, step: float) -> Iterator[tuple[int, float]]:
     """The rows (N,) of a rising time before which it makes a step of an hour more or less, and that hour."""
-    if not 0 < step < HOUR:
+    if not 0 < step <= 1.01 * HOUR:
         return
     steps = np.diff(time)
     for change in (-HOUR, HOUR):

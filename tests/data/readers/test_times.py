@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -130,6 +131,23 @@ def test_a_clock_that_is_put_forward_leaves_no_gap(tmp_path: Path) -> None:
     logs = logged(tmp_path / "a.csv", shown(clock("2024-03-31 00:00", 8) + clock("2024-03-31 03:00", 20)))
     assert logs.time is not None
     assert (np.diff(logs.time) == 900).all()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_hourly_rows_of_a_year_with_both_changes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, copied: bool
+) -> None:
+    zone = ZoneInfo("Europe/Berlin")
+    utc = [datetime(2024, 3, 29, tzinfo=UTC) + timedelta(hours=k) for k in range(5200)]
+    local = [f"{t.astimezone(zone):%d.%m.%Y %H:%M}" for t in utc]
+    if copied:  # a row that stands twice on a Tuesday: then it may be so in autumn
+        local.insert(100, local[100])
+    read = logged(tmp_path / "year.csv", local)
+    assert read.time is not None
+    steps = np.diff(read.time)
+    assert "put forward" in caplog.text
+    assert ("put back" in caplog.text) is not copied
+    assert (steps == 3600).sum() == len(steps) - 2 * copied
 
 
 def test_midnight_that_carries_the_day_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
