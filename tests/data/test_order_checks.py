@@ -30,6 +30,13 @@ def test_a_dead_time_is_found_with_the_lines_that_declare_it(steps: int) -> None
     assert found[0].yaml == wanted
 
 
+@pytest.mark.parametrize("seed", [9014, 9042, 9054])
+def test_a_dead_time_is_told_where_a_shorter_one_fits_a_little_better(seed: int) -> None:
+    report = report_of(logged(drawn(seed, dead_time=seed % 21), seed))
+    found = [p.evidence for p in report.proposals if p.kind == "dead_time" and p.columns[1] == "state.level"]
+    assert found == [seed % 21]
+
+
 def test_a_level_behind_a_hidden_tank_is_not_called_exogenous() -> None:
     assert said_about(logged(Plant(hidden=True, alone=True, noise=0.02, control="waves"), 3)) == set()
 
