@@ -77,7 +77,6 @@ def test_plots_and_tables_carry_units(finished: Path) -> None:
         "temperature [degC]",
         "<td>power [degC per step]</td>",
         "degC per step on average",
-        "degC per step per unit of door_open",
     ):
         assert said in page
     held = page.partition("Held at (row ")[2].partition("</p>")[0]
