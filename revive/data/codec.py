@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -44,8 +46,9 @@ class NodeCodec(nn.Module):
         known = [None if values is None else finite(values[:, i]) for i in range(len(columns))]
         self.transforms: list[Transform] = [transform_of(columns[i], known[i]) for i in self.order]
         self.learned_transforms = nn.ModuleList(t for t in self.transforms if isinstance(t, nn.Module))
-        stops = np.cumsum([t.width for t in self.transforms]).tolist()
-        self.slices = [slice(stop - t.width, stop) for t, stop in zip(self.transforms, stops, strict=True)]
+        self._stops: list[int] = np.cumsum([t.width for t in self.transforms]).tolist()
+        widths = (t.width for t in self.transforms)
+        self.slices = [slice(stop - width, stop) for width, stop in zip(widths, self._stops, strict=True)]
         place = {column: self.slices[k].start for k, column in enumerate(self.order)}
         self.circles = tuple((place[x], place[y]) for x, y in circles)
         turning = zip(self.transforms, self.slices, strict=True)
@@ -78,13 +81,13 @@ class NodeCodec(nn.Module):
         clamped = bool((self.low.isfinite() | self.high.isfinite()).any())
         return clamped or bool(self.circles)
 
-    @property
+    @cached_property
     def terms(self) -> tuple[int, ...]:
         """The column that each term of a loss is about: ordered dimensions one by one, then category columns."""
         kinds = zip(self.transforms, self.order, strict=True)
         return tuple(i for t, i in kinds for _ in range(1 if self.columns[i].type == "category" else t.width))
 
-    @property
+    @cached_property
     def term_of_dimension(self) -> list[int]:
         """Model-space dimension -> the term of a loss that it belongs to."""
         layout = self.layout
@@ -93,7 +96,7 @@ class NodeCodec(nn.Module):
 
     def bound(self, dimension: int, value: float) -> Tensor:
         """A declared bound of the column that `dimension` belongs to, in model space."""
-        where = next(k for k, part in enumerate(self.slices) if part.start <= dimension < part.stop)
+        where = bisect_right(self._stops, dimension)
         latent = self.transforms[where].to_latent(scalar(value))[0]
         return ((latent - self.center[dimension]) / self.scale[dimension]).to(torch.float32)
 

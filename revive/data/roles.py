@@ -207,7 +207,7 @@ def _acting(name: str) -> set[str]:
 
 
 def _command(name: str) -> str | None:
-    if _OUTPUT.search(name):
+    if _OUTPUT.search(_UNIT.sub("", name)):
         return "OUT"
     said = tokens(name)
     words = [word for word in said if word in _COMMANDS]

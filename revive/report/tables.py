@@ -81,7 +81,7 @@ def venv_table(summary: Summary) -> Table:
     venv, other = summary.venv, summary.venv["other_half"]
     at_step = "at_step" in venv
     step = summary.data.get("step_seconds")
-    long = f"; a step is {duration(step)}" if step else ""
+    long = f" of {duration(step)}" if step else ""
     table = Table(
         title=f"Open-loop rollout error (mean absolute error {'at' if at_step else 'over the first'} steps{long})",
         **PLAIN,
@@ -162,7 +162,7 @@ def sentences(summary: Summary) -> list[str]:
         *_prediction(policy, failed),
         *_terms(policy),
         *_limits(policy),
-        *_by_the_logs(policy),
+        *_by_the_logs(policy, failed),
         _choice(policy),
         *_conduct(policy),
     ]
@@ -216,16 +216,15 @@ def _terms(policy: Mapping[str, Any]) -> list[str]:
     return [f"terms      {', '.join(told)}, per step"] if told else []
 
 
-def _by_the_logs(policy: Mapping[str, Any]) -> list[str]:
-    """What the logs alone say of the policy, beside the venv in the same measure."""
+def _by_the_logs(policy: Mapping[str, Any], failed: bool) -> list[str]:
+    """What the logs alone say of the policy, beside the venv in the same measure. failed: whether the gate fails."""
     fqe = policy.get("fqe", {})
     if "halves" not in fqe:
         return [f"logs alone cannot say what it is worth: {fqe['reason']}"] if "reason" in fqe else []
     of = fqe["halves"][fqe["half"]]
     gain, foretold = gains(of)
-    lines = [
-        "           they disagree, so one of them is wrong: try the policy before you rely on it (report.html)"
-    ]
+    remedy = "" if failed else ": try the policy before you rely on it (report.html)"
+    lines = [f"           they disagree, so one of them is wrong{remedy}"]
     return [
         f"logs alone {of['policy']:.4g} per step, {gain:+.4g} against their controller; the venv says "
         f"{of['venv_policy']:.4g} and {foretold:+.4g} (fitted Q evaluation, discount {fqe['gamma']:g})",

@@ -58,6 +58,11 @@ def log_model(client: MlflowClient, experiment_id: str, run_id: str, mark: str, 
     return str(model.model_id)
 
 
+def allowed(key: str) -> str:
+    """A name, such as that of a column with its unit, in the characters that MLflow allows."""
+    return "".join(char if char.isalnum() or char in "_-. /" else "_" for char in key)[:250]
+
+
 def show_model(client: MlflowClient, run_id: str, model_id: str) -> None:
     """Say that a run brought forth a model; a search's trial does as well as the command."""
     shown = client.get_run(run_id).outputs
@@ -68,12 +73,13 @@ def show_model(client: MlflowClient, run_id: str, model_id: str) -> None:
 def model_metrics(client: MlflowClient, model_id: str, job: Job) -> list[Metric]:
     """The figures of a job's model that it does not have yet, each with the data that it was found on."""
     data = job["dataset"]
+    points = [(allowed(key), float(value), when, step) for key, value, when, step in job["points"]]
     known = {(metric.key, metric.value) for metric in client.get_logged_model(model_id).metrics or ()}
     on = {"dataset_name": data["name"], "dataset_digest": data["digest"][:_DIGEST]} if data else {}
     return [
-        Metric(key, float(value), when, step, model_id=model_id, **on)
-        for key, value, when, step in job["points"]
-        if (key, float(value)) not in known
+        Metric(key, value, when, step, model_id=model_id, **on)
+        for key, value, when, step in points
+        if (key, value) not in known
     ]
 
 

@@ -16,7 +16,7 @@ from mlflow.exceptions import MlflowException
 from revive.tracking.fetching import fetch
 from revive.tracking.ids import Ids
 from revive.tracking.journal import Job
-from revive.tracking.models import RECORD, log_dataset, log_model, model_metrics, show_model
+from revive.tracking.models import RECORD, allowed, log_dataset, log_model, model_metrics, show_model
 from revive.tracking.registry import register
 from revive.tracking.view import TAGS
 
@@ -143,16 +143,16 @@ class Store:
         if run_id not in self._reopened:
             return points
         known = self._reopened[run_id]
-        for key in {_name(point[0]) for point in points} - set(known):
+        for key in {allowed(point[0]) for point in points} - set(known):
             known[key] = {(point.step, point.value) for point in client.get_metric_history(run_id, key)}
         # At step 0 are results, of which the last one counts.
-        return [p for p in points if p[3] == 0 or (p[3], float(p[1])) not in known[_name(p[0])]]
+        return [p for p in points if p[3] == 0 or (p[3], float(p[1])) not in known[allowed(p[0])]]
 
     @staticmethod
     def _log_points(client: MlflowClient, run_id: str, points: Points) -> None:
         for start in range(0, len(points), _METRICS):
             part = [
-                Metric(_name(key), float(value), when, step)
+                Metric(allowed(key), float(value), when, step)
                 for key, value, when, step in points[start:][:_METRICS]
             ]
             client.log_batch(run_id, metrics=part)
@@ -160,7 +160,7 @@ class Store:
     def _log_params(self, client: MlflowClient, run_id: str, values: Mapping[str, str]) -> None:
         """MLflow takes a parameter once; what differs when a run goes on becomes a tag `changed.NAME`."""
         before = client.get_run(run_id).data.params
-        cut = {_name(key): _cut(value, _PARAM_LENGTH) for key, value in values.items()}
+        cut = {allowed(key): _cut(value, _PARAM_LENGTH) for key, value in values.items()}
         new = [Param(key, value) for key, value in cut.items() if key not in before]
         for start in range(0, len(new), _PARAMS):
             client.log_batch(run_id, params=new[start:][:_PARAMS])
@@ -169,7 +169,7 @@ class Store:
 
     @staticmethod
     def _log_tags(client: MlflowClient, run_id: str, values: Mapping[str, str]) -> None:
-        tags = [RunTag(_name(key), _cut(value, _TAG_LENGTH)) for key, value in values.items()]
+        tags = [RunTag(allowed(key), _cut(value, _TAG_LENGTH)) for key, value in values.items()]
         for start in range(0, len(tags), _TAGS):
             client.log_batch(run_id, tags=tags[start:][:_TAGS])
 
@@ -246,15 +246,10 @@ def _missing(client: MlflowClient, run: Run, points: Points) -> Points:
     """The points at whose step a run knows no value."""
     known = {
         key: {point.step for point in client.get_metric_history(run.info.run_id, key)}
-        for key in {_name(point[0]) for point in points} & set(run.data.metrics)
+        for key in {allowed(point[0]) for point in points} & set(run.data.metrics)
     }
-    return [point for point in points if point[3] not in known.get(_name(point[0]), ())]
+    return [point for point in points if point[3] not in known.get(allowed(point[0]), ())]
 
 
 def _cut(value: str, length: int) -> str:
     return value if len(value) <= length else value[: length - 3] + "..."
-
-
-def _name(key: str) -> str:
-    """A key in the characters that MLflow allows."""
-    return "".join(char if char.isalnum() or char in "_-. /" else "_" for char in key)[:250]

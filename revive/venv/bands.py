@@ -3,15 +3,16 @@
 Of every window the score at step k is `|y_k - mean_k| / std_k`, `std_k` that of sampled rollouts (noise and members).
 The band of a step, `mean +- q std`, has as `q` a quantile of the scores of all windows at that step: split conformal
 prediction (Lei et al. 2018, arXiv:1604.04173), the scores of the two halves pooled as in cross-conformal prediction
-(Vovk 2015, arXiv:1208.0806). For a whole path of a node the score is the largest of `|y_k - mean_k| / (c_k std_k)` over its
-steps and columns, and the band is `mean +- q c_k std_k`. The shape `c_k` is how the mean score goes over the steps in the other half's
-windows, so that no window shapes the band that it calibrates (modulation: Diquigiovanni et al. 2022, arXiv:2102.06746).
+(Vovk 2015, arXiv:1208.0806). For a whole path of a node the score is the largest of `|y_k - mean_k| / (c_k std_k)`
+over its steps and columns, and the band is `mean +- q c_k std_k`. The shape `c_k` is how the mean score goes over the
+steps in the other half's windows, so that no window shapes the band that it calibrates (modulation: Diquigiovanni et
+al. 2022, arXiv:2102.06746).
 
 Windows of one trajectory are no independent witnesses. How many independent ones they are worth follows from the
-correlation of their ranks: `n_eff = N / (1 + 2 sum_k (pairs_k / N) rho_k)`, pairs within a trajectory that lie k windows
-apart, correlations about the mean of all, up to the first that is not clear of nothing; of whole paths no more than stand
-side by side without overlapping. The quantile is taken at the level
-`0.9 (n_eff + 1) / n_eff`. Below nine blocks that is more than one, and no band can be promised.
+correlation of their ranks: `n_eff = N / (1 + 2 sum_k (pairs_k / N) rho_k)`, pairs within a trajectory that lie k
+windows apart, correlations about the mean of all, up to the first that is not clear of nothing; of whole paths no more
+than stand side by side without overlapping. The quantile is taken at the level `0.9 (n_eff + 1) / n_eff`. Below nine
+blocks that is more than one, and no band can be promised.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ class Calibrated:
     """q: half the width of a band in predicted standard deviations; None where none can be promised.
 
     windows: that were scored. stretches: trajectories, or parts of a cut one, that they come from. blocks: independent
-    windows they are worth. between: what the coverage of this very band lies in nine times in ten, the calibration being
-    one draw. across: by half, how many of its windows the band holds that the other half's windows alone would give; NaN
-    where they are too few.
+    windows they are worth. between: what the coverage of this very band lies in nine times in ten, the calibration
+    being one draw. across: by half, how many of its windows the band holds that the other half's windows alone would
+    give; NaN where they are too few.
     """
 
     q: float | None
@@ -200,7 +201,7 @@ def quantile(score: Array, blocks: float, covered: float = COVERED) -> float | N
 
 @dataclass(frozen=True)
 class Bands:
-    """steps: column -> of every step. paths: node -> length of the path -> its band. shapes: column -> (T, h), see above."""
+    """steps: column -> of every step. paths: node -> length of the path -> its band. shapes: column -> (T, h)."""
 
     steps: dict[str, list[Calibrated]]
     paths: dict[str, dict[int, Calibrated]]

@@ -1,4 +1,4 @@
-"""Branches of a venv that are stepped one time step at a time, a decision from outside between the two halves of a step.
+"""Branches of a venv, stepped one time step at a time, a decision from outside between the two halves of a step.
 
 Everything here is in model space. What branches carry from step to step goes in and out as a `Carried`, so that some of
 them can begin anew while the others go on.

@@ -1,8 +1,8 @@
 """Whether the venv's spread is right: probability integral transform, coverage, CRPS, distributions per step.
 
-All from sampled rollouts (S draws) beside what the logs held, see `unseen.py`. PIT (Dawid 1984): the share of draws below
-the truth is uniform where the spread is right; a hump says too wide, a trough too narrow. CRPS (Gneiting and Raftery
-2007): `E|X - y| - E|X - X'| / 2`, an absolute error for distributions, in units of the column.
+All from sampled rollouts (S draws) beside what the logs held, see `unseen.py`. PIT (Dawid 1984): the share of draws
+below the truth is uniform where the spread is right; a hump says too wide, a trough too narrow. CRPS (Gneiting and
+Raftery 2007): `E|X - y| - E|X - X'| / 2`, an absolute error for distributions, in units of the column.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ SHOWN = (1, 10, 50)
 def calibration_of(unseen: Unseen) -> dict[str, Any]:
     """Column -> {pit: {step: shares of ten bins}, p: {step: of uniformity}, cover: {50, 90: by step}, crps: by step}.
 
-    crps holds {step: {venv, still, usual}}: also of "nothing changes" (its absolute error) and of the logs' distribution.
+    crps holds {step: {venv, still, usual}}: also of "nothing changes" (its absolute error) and of the logs'
+    distribution.
     """
     return {column.column: _of_column(column, unseen.trajectory) for column in unseen.columns}
 

@@ -2,8 +2,8 @@
 
     x_{t+1} = A0 x_t + A1 x_{t-1} + B0 u_t + B1 u_{t-1} + c
 
-by ridge regression on the rows of the half that the venv learned from, in model space (Ljung, System Identification, 1999).
-u is all that is recorded: decisions and exogenous values. A venv that is no better is not worth its networks.
+by ridge regression on the rows of the half that the venv learned from, in model space (Ljung, System Identification,
+1999). u is all that is recorded: decisions and exogenous values. A venv that is no better is not worth its networks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """What a reading says about the state behind it, where sensors are noisy.
 
-A state node is then a reading; behind it stands a latent state that transitions start from. With the gain g of a column:
+A state node is then a reading; behind it stands a latent state that transitions start from. With the gain g of a
+column:
 
     y(t+1) = f(x(t), a(t)) + e(t+1),        x(t+1) = f(x(t), a(t)) + g e(t+1)
 

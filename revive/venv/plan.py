@@ -61,8 +61,8 @@ def held(decide: Callable[[Tensor], Tensor], repeat: int) -> Callable[[Tensor], 
 class LearnedStep:
     """A network: concatenated `inputs`, the slot of the value its change is added to, noise by name.
 
-    copies: (slot, what puts a column of it into the network's value). latent: slot of the latent state that follows, where
-    the value is a reading of it (see `observer`).
+    copies: (slot, what puts a column of it into the network's value). latent: slot of the latent state that follows,
+    where the value is a reading of it (see `observer`).
     """
 
     slot: int

@@ -1,9 +1,10 @@
 """Where and when the venv is wrong: one-step residuals against inputs, trajectories and time, and whether they drift.
 
-Residuals are those of half 0's members on the rows of half 1 and the reverse, in standard deviations that the members state.
-Drift: the largest excursion of the CUSUM of residuals, over their long-run standard deviation (Bartlett weights) and the
-square root of their number; the limit law is that of a Brownian bridge (Kolmogorov), so that correlated residuals raise no
-alarm by themselves (Ploberger and Kraemer 1992); nor do trajectories that differ from one another without order. Change points: binary segmentation by the same test, at most three.
+Residuals are those of half 0's members on the rows of half 1 and the reverse, in standard deviations that the members
+state. Drift: the largest excursion of the CUSUM of residuals, over their long-run standard deviation (Bartlett
+weights) and the square root of their number; the limit law is that of a Brownian bridge (Kolmogorov), so that
+correlated residuals raise no alarm by themselves (Ploberger and Kraemer 1992); nor do trajectories that differ from
+one another without order. Change points: binary segmentation by the same test, at most three.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def one_step_residuals(venv: VirtualEnv, rows: Rows) -> tuple[NDArray[np.int64],
 def residual_map(
     venv: VirtualEnv, rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]
 ) -> dict[str, Any]:
-    """Column -> input -> {edges, mean, error: standard error of it, size: root mean square}, physical units of the input."""
+    """Column -> input -> {edges, mean, error: its standard error, size: root mean square}, physical units."""
     inputs = {
         name: (value, _edges(value))
         for name, value in _inputs(venv, rows, where).items()
@@ -132,7 +133,8 @@ def by_trajectory(
 def drift_of(rows: Rows, where: NDArray[np.int64], residuals: dict[str, Array]) -> dict[str, Any]:
     """Column -> part of the logs by part: {rows, cusum, statistic, p, alarm, changes: rows at which the level changes}.
 
-    Each half is a series of its own, because another half's members judge it. The alarm holds over all columns together.
+    Each half is a series of its own, because another half's members judge it. The alarm holds over all columns
+    together.
     """
     table: dict[str, Any] = {}
     level = ALARM / max(1, len(residuals) * len(rows.parts))

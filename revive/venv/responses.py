@@ -1,10 +1,10 @@
 """What the venv says an input does: response curves and step responses about an operating point.
 
-The operating point is the logged row that is nearest to the medians of all columns, so that it is a state that the plant
-was in. All other inputs are held there. `one_step`: the next state against the input. `after`: the state so many steps
-later with the input held at the new value. `steps`: the way there after a step of one spread of the logs, from which
-gain (final change over step), dead time (first step above a twentieth of the final change) and settling time (last step
-outside a twentieth of it) are read, as process engineers do.
+The operating point is the logged row that is nearest to the medians of all columns, so that it is a state that the
+plant was in. All other inputs are held there. `one_step`: the next state against the input. `after`: the state so many
+steps later with the input held at the new value. `steps`: the way there after a step of one spread of the logs, from
+which gain (final change over step), dead time (first step above a twentieth of the final change) and settling time
+(last step outside a twentieth of it) are read, as process engineers do.
 """
 
 from __future__ import annotations

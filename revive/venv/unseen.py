@@ -2,8 +2,9 @@
 
 Half 0's members are asked about the rows of half 1 and the reverse. No weight and no choice of a member was made with
 them: members are fitted on their own half, and judged and stopped on blocks of their own half that they left out. Two
-things are shared: the scales are those of the training half, and one course decides for the members of both halves when
-to stop, by a mean over all of them. Where a search chose by the error on the other half, use a part that was kept aside.
+things are shared: the scales are those of the training half, and one course decides for the members of both halves
+when to stop, by a mean over all of them. Where a search chose by the error on the other half, use a part that was kept
+aside.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ class Unseen:
     """What the venv said about windows that it never saw.
 
     columns: the continuous and discrete ones of the judged transitions. first: (h, B) the first row of each window.
-    trajectory: (h, B) the number of its trajectory, over all of `rows`. lengths: (n,) the steps of every trajectory that
-    windows could be taken from.
+    trajectory: (h, B) the number of its trajectory, over all of `rows`. lengths: (n,) the steps of every trajectory
+    that windows could be taken from.
     """
 
     columns: list[ColumnPaths]
@@ -132,7 +133,7 @@ def roll_unseen(
 def _columns(
     venv: VirtualEnv, rows: Rows, windows: Windows, mean: Tensor, drawn: Tensor, node: str
 ) -> Iterator[ColumnPaths]:
-    """Of every column of a transition that is no category; mean (T, M, B, d), drawn (T, M, draws * B, d), model space."""
+    """Of every column of a transition but categories; mean (T, M, B, d), drawn (T, M, draws * B, d), model space."""
     codec, halves, per_half = venv.codec[node], venv.halves, venv.members // venv.halves
     steps, _, count = windows.valid.shape
     # (T, M, B, d) each, physical: in the precision of the rollouts, because draws are many

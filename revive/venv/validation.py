@@ -106,7 +106,8 @@ class RolloutError:
 class Windows:
     """Windows of the other half's rows under each member: rows (T, M, B), data (T, M, B, d), validity (T, M, B).
 
-    past: of histories, before them. latent: what observers make of the state that they begin in (see `VirtualEnv.rollout`).
+    past: of histories, before them. latent: what observers make of the state that they begin in (see
+    `VirtualEnv.rollout`).
     """
 
     index: Tensor

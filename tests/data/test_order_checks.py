@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from revive.data.order_checks import _standstill
+from revive.data.readers import ReadOptions, from_arrays
+from revive.data.report import check_data
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 from tests.acceptance.made_plants import Plant, drawn, logged, shuffled, stuck
 from tests.acceptance.proposals import Said, report_of, said_about
 
@@ -23,6 +28,13 @@ def test_a_dead_time_is_found_with_the_lines_that_declare_it(steps: int) -> None
     assert f"{steps} steps later" in found[0].message
     wanted = f"nodes: {{action: {{ts: {steps + 1}}}}}  # and under graph: next_state: [state, ts_action]"
     assert found[0].yaml == wanted
+
+
+@pytest.mark.parametrize("seed", [9014, 9042, 9054])
+def test_a_dead_time_is_told_where_a_shorter_one_fits_a_little_better(seed: int) -> None:
+    report = report_of(logged(drawn(seed, dead_time=seed % 21), seed))
+    found = [p.evidence for p in report.proposals if p.kind == "dead_time" and p.columns[1] == "state.level"]
+    assert found == [seed % 21]
 
 
 def test_a_level_behind_a_hidden_tank_is_not_called_exogenous() -> None:
@@ -45,6 +57,22 @@ def test_a_stuck_sensor_is_named_with_its_rows() -> None:
 def test_a_sensor_that_often_rests_is_stuck_where_it_rests_far_longer_than_ever(seed: int) -> None:
     logs = stuck(logged(drawn(seed), seed), seed)
     assert said_about(logs) == {Said("stuck", logs.truth["column"])}
+
+
+def test_a_gap_that_was_filled_is_no_sensor_that_is_stuck() -> None:
+    logs = stuck(logged(PLANT, 5), 5)
+    state, number, start = (
+        logs.arrays["state"].copy(),
+        logs.names.index(logs.truth["column"]),
+        logs.truth["start"],
+    )
+    stands = np.flatnonzero(state[start:, number] != state[start, number])[0]
+    state[start + 1 : start + stands, number] = np.nan
+    columns = [Column(name, "state", "continuous") for name in logs.names]
+    columns.append(Column("valve", "action", "continuous"))
+    graph = DecisionGraph.build(columns, {"action": ["state"], "next_state": ["state", "action"]})
+    read = from_arrays({**logs.arrays, "state": state}, graph, "made", ReadOptions(missing="mask"))
+    assert "stuck" not in {finding.code for finding in check_data(read, graph).findings}
 
 
 def test_what_follows_a_stuck_column_is_not_called_exogenous() -> None:

@@ -8,6 +8,7 @@ from revive.data.windows import Rows
 from revive.graph.decision_graph import DecisionGraph
 from tests.venv.plants import columns, rows_of
 
+
 def noisy_plant(rows: int, seed: int) -> dict[str, np.ndarray]:
     """x' = 0.9 x + 0.5 u, u random, x measured with noise as large as half of its spread."""
     rng = np.random.default_rng(seed)

@@ -19,7 +19,7 @@ Array = np.ndarray
 
 
 class LinearPlant:
-    """`x' = A x + B u + process noise`, stable, seen with sensor noise; `u = -K x + exploration`, all drawn from a seed."""
+    """`x' = A x + B u + process noise`, stable, seen with sensor noise; `u = -K x + exploration`, all from a seed."""
 
     def __init__(self, seed: int, states: int = 2, sensor: float = 0.0) -> None:
         rng = np.random.default_rng(seed)

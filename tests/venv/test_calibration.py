@@ -10,7 +10,7 @@ from revive.venv.unseen import ColumnPaths, Unseen
 
 
 def _unseen(stated: float, draws: int = 30, windows: int = 300) -> Unseen:
-    """The plant's values are normal; the venv states a spread `stated` times the right one. Two halves, twelve steps."""
+    """The plant's values are normal; the venv states `stated` times the right spread. Two halves, twelve steps."""
     rng = np.random.default_rng(0)
     shape = (12, 2, windows)
     column = ColumnPaths(

@@ -110,6 +110,7 @@ def still_problem() -> PolicyProblem:
         horizon=horizon_of(6),
     )
 
+
 def test_steps_after_the_end_count_as_zero_where_a_policy_is_chosen() -> None:
     for score in Court(still_problem()).clone_scores():
         assert score.per_member == pytest.approx([0.3])

@@ -11,10 +11,18 @@ from torch import Tensor
 
 from revive.data.layout import Layout
 from revive.errors import UserError
+from revive.graph.description import parse_description
 from revive.nn.heads import Outputs
-from revive.venv.losses import NodeLoss
+from revive.venv.losses import NodeLoss, load_losses
 
 LAYOUT = Layout(2)
+DESCRIBED: dict[str, Any] = {
+    "metadata": {
+        "columns": [{name: {"dim": name[0], "type": "continuous"}} for name in ("x0", "x1", "u0", "u1")],
+        "graph": {"u": ["x"], "next_x": ["x", "u"]},
+        "nodes": {"next_x": {"loss_type": "user_module.mine"}},
+    }
+}
 
 
 def outputs(members: int = 3, rows: int = 4) -> Outputs:
@@ -66,6 +74,36 @@ def test_it_sees_one_member_and_all_nodes() -> None:
 def test_another_shape_is_refused(function: Any) -> None:
     with pytest.raises(UserError, match=r"the loss of 'next_x' is .* for 4 rows"):
         loss_of(function)(outputs(), LAYOUT, batch())
+
+
+def test_a_loss_that_raises_is_named_with_its_file_and_line(tmp_path: Path) -> None:
+    file = tmp_path / "user_module.py"
+    file.write_text("def mine(data):\n    return data['expert_data']['next_z']\n")
+    graph = parse_description(DESCRIBED, "test")
+    loss = load_losses(graph, file)["next_x"]
+    with pytest.raises(UserError, match="KeyError: 'next_z'") as caught:
+        loss(outputs(), LAYOUT, batch())
+    (problem,) = caught.value.problems
+    assert (problem.file, problem.place) == (file, "line 2")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def other(data):\n    pass\n", "no function 'mine'"),
+        ("import nowhere_at_all\n", "ModuleNotFoundError"),
+        (None, "no such file"),
+    ],
+)
+def test_a_loss_that_is_not_there_is_one_message(tmp_path: Path, text: str | None, said: str) -> None:
+    file = tmp_path / "user_module.py"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UserError, match=said) as caught:
+        load_losses(parse_description(DESCRIBED, "test"), file)
+    assert len(caught.value.problems) == 1
+    with pytest.raises(UserError, match=r"loss_type of next_x is a function of the user"):
+        load_losses(parse_description(DESCRIBED, "test"), None)
 
 
 def test_a_loss_without_a_gradient_is_refused() -> None:

@@ -20,6 +20,7 @@ from revive.data.windows import Rows
 from revive.deploy.bundle import read_venv, save_venv
 from revive.errors import UserError
 from revive.graph.amend import amended
+from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.declaration import Declaration, EffectRule, NodeOptions
 from revive.nn import heads
@@ -274,6 +275,18 @@ def test_the_command_line_names_nodes_as_they_are() -> None:
     assert venv.nodes["next_temperature"].head == "student_t"
     with pytest.raises(UserError, match=r"venv\.nodes\.action\.head"):
         load_settings(["experiment=refrigerator", "venv.nodes.action.head=studentt"])
+
+
+@pytest.mark.parametrize("head", ["student_t", "mixture", "zero_inflated"])
+def test_a_head_of_continuous_columns_is_refused_where_there_are_none(head: str) -> None:
+    columns = [Column("x", "x", "continuous"), Column("u", "u", "category", values=(1.0, 2.0))]
+    graph = DecisionGraph.build(columns, {"u": ["x"], "next_x": ["x", "u"]})
+    shared = {"hidden": None, "activation": "silu", "std": "constant", "head": "normal", "backbone": "mlp"}
+    with pytest.raises(
+        UserError, match=f"a head '{head}' is for continuous columns: u is category"
+    ) as caught:
+        own_networks(graph, shared, {"u": OwnNetwork(head=head)})  # type: ignore[arg-type]
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,9 @@ def test_observers_travel_with_subsets_and_bundles() -> None:
 
 
 def test_a_venv_that_was_saved_before_there_were_observers_has_none() -> None:
-    spec = hand_set(plant_graph(), {"next_x": ([[0.0], [0.0], [0.0]], [0.0]), "u": ([[0.0]], [0.0])}).to_json()
+    spec = hand_set(
+        plant_graph(), {"next_x": ([[0.0], [0.0], [0.0]], [0.0]), "u": ([[0.0]], [0.0])}
+    ).to_json()
     del spec["observed"]
     assert VirtualEnv.from_json(spec).observed == ()
 

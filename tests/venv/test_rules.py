@@ -231,7 +231,10 @@ def test_a_rule_sees_nodes_distributions_and_functions(write: Write, tmp_path: P
         ("def get_reward(data, graph):\n    return data['x'].mean()\n", r"shape \(\) for 128 rows"),
         ("def get_reward(data, graph):\n    return 1.0\n", "a float"),
         ("def get_reward(data, graph):\n    return data['x'] / 0.0\n", "not finite"),
-        ("def get_reward(data, graph):\n    return graph.compute_node('next_u', data)\n", "did you mean 'next_x'"),
+        (
+            "def get_reward(data, graph):\n    return graph.compute_node('next_u', data)\n",
+            "did you mean 'next_x'",
+        ),
         (
             "def get_reward(data, graph):\n"
             "    return graph.compute_node('u', {k: v[:9] for k, v in data.items()}).mode\n",

@@ -24,7 +24,9 @@ def plant_logs(rows: int, seed: int) -> dict[str, np.ndarray]:
 
 def test_a_perfect_venv_has_no_error_and_persistence_has_one() -> None:
     venv = hand_set(plant_graph(), LINEAR, members=4)
-    errors = rollout_error(venv, rows_of(venv.graph, venv.codec, plant_logs(120, 0), plant_logs(120, 1)), horizon=50)
+    errors = rollout_error(
+        venv, rows_of(venv.graph, venv.codec, plant_logs(120, 0), plant_logs(120, 1)), horizon=50
+    )
     assert errors.horizon == 50
     assert errors.venv["next_x"].shape == (2, 50, 1)
     assert errors.mean_until(50, half=None) < 1e-5

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from revive.graph.units import with_unit
+from revive.graph.units import labelled, with_unit
 from revive.report.data_page import svg
 from revive.report.tables import LEAST_SHARE
 
@@ -49,7 +49,8 @@ def numbers(values: Any) -> Array:
 
 def named(name: str, units: str | None, between: str = " ") -> str:
     """A column with its unit, for an axis; dollar signs are no mathematics."""
-    return (f"{name}{between}[{units}]" if units else name).replace("$", r"\$")
+    label = f"{between}[".join(labelled(name, units).rsplit(" [", 1))
+    return label.replace("$", r"\$")
 
 
 def picture(figure: Figure, caption: str = "") -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from revive.data.duration import in_time, steps_told
-from revive.graph.units import effect_units
+from revive.graph.units import effect_units, labelled
 from revive.report.trust.parts import escape, listed, number, paragraph, percent, table
 
 MOST_ROWS = 60  # of a table
@@ -21,7 +21,7 @@ def context_of_use(summary: Study) -> str:
     units = summary["data"].get("units", {})
     rows = [
         (
-            _unit(use["column"], units.get(use["column"])),
+            labelled(use["column"], units.get(use["column"])),
             "action" if use["is_action"] else "state",
             f"{number(use['logged'][0])} to {number(use['logged'][1])}",
             f"{number(use['visited'][0])} to {number(use['visited'][1])}",
@@ -50,7 +50,7 @@ def parameter_table(parameters: Study) -> str:
     rows = [
         (
             node,
-            f"{name} [{own['units']}]" if own["units"] else name,
+            labelled(name, own["units"]),
             number(own["value"], 4),
             f"{number(own['low'], 4)} to {number(own['high'], 4)}",
             " and ".join(number(half, 4) for half in own["halves"]),
@@ -104,7 +104,7 @@ def error_table(errors: Study, step: float | None) -> str:
         ):
             if key in entry:
                 at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
-                rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
+                rows.append((f"{labelled(name, entry['units'])}: {said}", *(number(value) for value in at)))
     heads = (steps_told(1, step), *(f"{k}{in_time(k, step)}" for k in (10, 50, 100)))
     return table(("mean absolute error, both halves", *heads), rows[:MOST_ROWS])
 
@@ -115,15 +115,11 @@ def _mean(table_: Sequence[Sequence[float | None]], step: int) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _unit(name: str, units: str | None) -> str:
-    return f"{name} [{units}]" if units else name
-
-
 def band_table(bands: Study, units: Mapping[str, str | None], step: float | None) -> str:
     """Widths of the bands, and what they were counted on. step: seconds that one takes, where that is known."""
     rows = [
         (
-            f"{_unit(name, units.get(name))}, at step {k}{in_time(int(k), step)}",
+            f"{labelled(name, units.get(name))}, at step {k}{in_time(int(k), step)}",
             f"± {number(band['width'])}",
             *_band_cells(band),
         )
@@ -132,7 +128,7 @@ def band_table(bands: Study, units: Mapping[str, str | None], step: float | None
     ]
     rows += [
         (
-            f"{_unit(name, units.get(name))}, whole paths of {steps_told(int(k), step)}",
+            f"{labelled(name, units.get(name))}, whole paths of {steps_told(int(k), step)}",
             f"± {number(width)}",
             *_band_cells(band),
         )
@@ -234,7 +230,7 @@ def gap_table(gaps: Sequence[Study], units: Mapping[str, str]) -> str:
     """What each column that the policy does not see would gain. units: of columns."""
     rows = [
         (
-            _unit(gap["column"], gap["units"]),
+            labelled(gap["column"], gap["units"]),
             *(
                 (
                     f"{number(gap['gain'])} ± {number(gap['error'])}",

@@ -195,11 +195,8 @@ class Course:
             self.place = (ROUNDS, which + 1)
             return
         if not enough:
-            did = (
-                f"lowered the held-out error by {fall:.0%}"
-                if fall > 0
-                else "did not lower the held-out error"
-            )
+            lowered = f"lowered the held-out error by {100.0 * fall:.2g}%"
+            did = lowered if fall > 0 else "did not lower the held-out error"
             why = f"the last one {did}, wanted is {self.least_fall:.0%}"
         else:
             why = "that was as many as there may be" if last else "the budget of updates left no more"

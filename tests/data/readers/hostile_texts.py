@@ -22,8 +22,8 @@ def sound_text(arrays: Arrays, separator: str = ",") -> bytes:
     )
 
 
-def _packed(folder: Path, text: bytes, rng: random.Random) -> Path:
-    ending = rng.choice(("", "", ".gz", ".zst"))
+def packed(folder: Path, text: bytes, ending: str) -> Path:
+    """Writes a csv, packed as its ending says."""
     path = folder / f"logs.csv{ending}"
     if ending == ".zst":
         with pa.CompressedOutputStream(str(path), "zstd") as file:
@@ -31,6 +31,10 @@ def _packed(folder: Path, text: bytes, rng: random.Random) -> Path:
     else:
         path.write_bytes(gzip.compress(text, 1) if ending else text)
     return path
+
+
+def _packed(folder: Path, text: bytes, rng: random.Random) -> Path:
+    return packed(folder, text, rng.choice(("", "", ".gz", ".zst")))
 
 
 def spoilt_text(folder: Path, arrays: Arrays, rng: random.Random) -> Path:

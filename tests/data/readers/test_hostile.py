@@ -15,11 +15,13 @@ from revive.data.readers.checksum import require_sha256, sha256_of
 from revive.data.trajectories import Trajectories
 from revive.errors import UserError
 from tests.data.readers.hostile_files import MAKERS, WRITERS, Arrays, write_h5, write_npz
+from tests.data.readers.hostile_texts import packed, sound_text
 from tests.hostile import drawn_seed, judged
 from tests.venv.plants import plant_graph
 
 ROWS = 200
-DAMAGED = {"flip", "cut", "scramble"}
+DAMAGED = {"flip", "cut", "scramble", "torn_text"}
+CHECKED = {".npz", ".gz", ".xlsx"}  # containers with checksums of their own; all others need dataset.sha256
 UNALTERED = {*DAMAGED, "zip_bomb", "linked_h5"}
 
 
@@ -37,14 +39,14 @@ def attack(home: Path, count: int, rng: random.Random) -> list[str]:
         make, folder = rng.choice(MAKERS), home / str(number)
         folder.mkdir()
         options = ReadOptions(missing=rng.choice(("error", "mask")))
-        sound = {path.suffix: sha256_of(path) for path in (write(folder, arrays) for write in WRITERS)}
+        files = [write(folder, arrays) for write in WRITERS] + [packed(folder, sound_text(arrays), ".zst")]
+        sound = {path.suffix: sha256_of(path) for path in files}
         for file in folder.iterdir():
             file.unlink()
         path = make(folder, arrays, rng)
 
         def read() -> Trajectories:
-            # npz has checksums of its own; the others need dataset.sha256
-            if make.__name__ in DAMAGED and path.suffix != ".npz":  # noqa: B023
+            if make.__name__ in DAMAGED and path.suffix not in CHECKED:  # noqa: B023
                 require_sha256(path, sound[path.suffix])  # noqa: B023
             return read_trajectories(path, graph, options)  # noqa: B023
 
@@ -66,6 +68,13 @@ def attack(home: Path, count: int, rng: random.Random) -> list[str]:
 
 def _same(read: Trajectories, arrays: Arrays) -> bool:
     return all(np.array_equal(read.arrays[name], arrays[name]) for name in read.arrays)
+
+
+def _checked(path: Path, wanted: str) -> Trajectories:
+    """Reads a file, by its SHA-256 where it has no checksum of its own."""
+    if path.suffix not in CHECKED:
+        require_sha256(path, wanted)
+    return read_trajectories(path, plant_graph())
 
 
 def test_some_hostile_files(tmp_path: Path) -> None:
@@ -124,6 +133,18 @@ def test_a_mask_hides_values_and_one_that_hides_all_is_refused(tmp_path: Path) -
     assert "'wind0' of 'wind' holds no value at all" in refused(path, ReadOptions(missing="mask"))
     path = write_npz(tmp_path, {**logs(), "wind_isnan_index_": np.ones(3)})
     assert "does not hold 0 or 1 for each value of 'wind'" in refused(path, ReadOptions(missing="mask"))
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst"])
+def test_a_packed_table_that_was_damaged(tmp_path: Path, ending: str) -> None:
+    path = packed(tmp_path, sound_text(logs()), ending)
+    content, wanted = path.read_bytes(), sha256_of(path)
+    for at in range(20, len(content), 97):
+        damaged = bytearray(content)
+        damaged[at] ^= 1
+        path.write_bytes(damaged)
+        with pytest.raises(UserError):
+            _checked(path, wanted)
 
 
 def test_a_checksum_tells_a_damaged_file(tmp_path: Path) -> None:

@@ -141,7 +141,9 @@ def test_filters_take_the_place_of_rollouts_and_are_done_again_while_they_help()
     resumed.resume(json.loads(json.dumps(made.state())))
     for one in (made, resumed):
         assert walk(one, [0.3, 0.03, 0.01, 0.5]) == [(40, 30, (4, 4))] * 3
-        assert one.summary()["stopped"].endswith("readings are noisy, and filtering them better helped no more")
+        assert one.summary()["stopped"].endswith(
+            "readings are noisy, and filtering them better helped no more"
+        )
         assert [entry["filtered"] for entry in one.summary()["tried"]] == [False, False, True, True, True]
 
 
@@ -153,7 +155,9 @@ def test_nodes_that_rollouts_do_not_test_go_on_alone_before_longer_rollouts() ->
     second = made.stage
     assert second is not None
     assert not second.alone
-    made.note(second, error=1.0, fall=0.0, kept=0.0, widened=True, alone=True)  # the wider network is given up
+    made.note(
+        second, error=1.0, fall=0.0, kept=0.0, widened=True, alone=True
+    )  # the wider network is given up
     for updates, better in ((400, True), (800, False)):
         stage = made.stage
         assert stage is not None

@@ -88,7 +88,9 @@ def test_filters_undo_the_bias_and_find_the_gain_of_the_steady_kalman_filter(
     assert max(made.notes()["reading_gains"]["next_x"]) < 0.2
 
 
-def test_readings_without_noise_get_no_observer(bent: tuple[DecisionGraph, Codec, Rows], tmp_path: Path) -> None:
+def test_readings_without_noise_get_no_observer(
+    bent: tuple[DecisionGraph, Codec, Rows], tmp_path: Path
+) -> None:
     problem = problem_of(*bent, network=NetworkSpec(hidden=(16, 16)))
     made = multi_step(problem, one_step_updates=400, lr=1e-2, filter_updates=20)
     train(made, tmp_path)
