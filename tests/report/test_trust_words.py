@@ -18,7 +18,11 @@ STUDY: dict[str, Any] = {
 
 
 def said(
-    gate: str = "pass", low: float = -0.3, fallback: str | None = None, truth: float = -0.2
+    gate: str = "pass",
+    low: float = -0.3,
+    fallback: str | None = None,
+    truth: float = -0.2,
+    bands: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The words of a run that foretells -0.2 (low .. -0.1) where -0.5 was logged."""
     policy = {
@@ -34,7 +38,7 @@ def said(
         "gate": {"status": gate},
         "verdicts": [],
     }
-    return words(summary, STUDY)
+    return words(summary, {**STUDY, **({"bands": bands} if bands else {})})
 
 
 @pytest.mark.parametrize(
@@ -51,6 +55,7 @@ def test_a_copy_is_never_called_a_success(gate: str, fallback: str | None, headl
     told = said(gate, fallback=fallback)
     assert told["headline"].startswith(headline)
     assert any(todo in line for line in told["todo"])
+    assert fallback is None or any(line.endswith(f"Why: {fallback}.") for line in told["short"])
     assert ("trial-plan" in " ".join(told["todo"])) == (fallback is None)
 
 
@@ -63,6 +68,17 @@ def test_an_interval_below_the_logs_promises_nothing() -> None:
         "does as well as the controller that it copies" in line
         for line in said(low=-6.7, fallback="x")["may_not"]
     )
+
+
+def test_bands_that_hold_in_one_half_alone_are_not_to_be_relied_on() -> None:
+    band = {"q": 1.6, "blocks": 240.0, "across": [0.63, 0.99]}
+    told = said(bands={"steps": {"level": {"100": band}}, "paths": {}})
+    assert any("hold only 63 % of the other half" in line for line in told["may_not"])
+    assert not any("bands around 'level'" in line for line in told["may"])
+    few = {"q": 1.6, "blocks": 20.0, "across": [0.63, 0.99]}  # so few windows may differ by chance
+    told = said(bands={"steps": {"level": {"100": few}}, "paths": {}})
+    assert any("bands around 'level'" in line for line in told["may"])
+    assert not any("of the other half" in line for line in told["may_not"])
 
 
 def test_a_truth_outside_the_interval_is_said() -> None:

@@ -181,7 +181,7 @@ def calibration_table(calibration: Study) -> str:
             cells = (
                 percent(entry["cover"]["50"][k]),
                 percent(entry["cover"]["90"][k]),
-                number(entry["p"][k], 2),
+                "under 0.001" if (entry["p"][k] or 1.0) < 0.001 else number(entry["p"][k], 2),
                 number(crps["venv"]),
                 number(crps["still"]),
                 number(crps["usual"]),

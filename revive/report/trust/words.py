@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,7 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     if is_copy(summary):
         lines.append(
             "No learned policy could be relied on. What is handed over is a copy of a controller that is in the logs. "
-            f"Why: {policy['chosen']['fallback']}"
+            f"Why: {policy['chosen']['fallback'].rstrip('.')}."
         )
     else:
         lines.append("In it a controller was searched that earns more than the one in the logs.")
@@ -101,7 +102,7 @@ def _may_venv(study: Mapping[str, Any], long: float | None) -> list[str]:
         )
     held: dict[str, list[str]] = {}
     for name, steps in study["bands"]["steps"].items():
-        promised = [k for k, band in steps.items() if band["q"] is not None]
+        promised = [k for k, band in steps.items() if band["q"] is not None and not unlike(band)]
         if promised:
             held.setdefault(promised[-1], []).append(name)
     for steps_ahead, names in held.items():
@@ -160,11 +161,43 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         f"Whole paths of '{node.removeprefix('next_')}': {why}."
         for node, why in _no_paths(study, summary["data"].get("step_seconds"))
     ]
+    lines += [
+        f"That the bands around '{name}' hold: counted on one half of the logs, they hold only {percent(share)} of the "
+        "other half."
+        for name, share in _unlike(study)
+    ]
     drifting = [name for name, parts in study["drift"].items() if any(part["alarm"] for part in parts)]
     if drifting:
         what = f"what the venv gets wrong about {_listed(drifting)} shifts within the logs"
         lines.append(f"That the plant stays as it was: {what}.")
     return lines
+
+
+def unlike(band: Mapping[str, Any]) -> bool:
+    """Whether a band counted on one half holds less of the other than chance explains (three standard errors).
+
+    Both halves are samples of about half of the independent windows n, so that the share that the band of one holds of
+    the other has a variance of 2 * .9 * .1 / (n / 2).
+    """
+    shares = [share for share in band.get("across", ()) if share is not None]
+    chance = 3.0 * math.sqrt(4.0 * COVERED * (1.0 - COVERED) / max(band["blocks"], 1.0))
+    return bool(shares) and min(shares) < COVERED - chance
+
+
+def _unlike(study: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Columns with such a band, and the least share that it holds of a half."""
+    found = []
+    for name, steps in study["bands"]["steps"].items():
+        bad = [
+            share
+            for band in steps.values()
+            if band["q"] is not None and unlike(band)
+            for share in band["across"]
+            if share is not None
+        ]
+        if bad:
+            found.append((name, min(bad)))
+    return found
 
 
 def _left_the_logs(summary: Mapping[str, Any]) -> list[str]:
