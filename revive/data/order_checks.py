@@ -20,6 +20,7 @@ _ALONE: Final = 5  # times as long as any other time, where it changes so often
 _STEPS: Final = 100  # times that it changes
 _USUAL: Final = 0.95  # quantile of the other standstills, and of steps, that counts as usual
 _DISTINCT: Final = 50  # values from which a column is not made of levels
+_FILLED: Final = 0.5  # share of missing values from which a standstill is no sensor's
 _MOVES: Final = 0.3  # of its usual rate that something else has to go on changing at
 _FORGETS: Final = 0.97  # share of the variance of all states that their past must leave
 _CHANCE: Final = 2.8  # white noise: the least of q columns in N rows is about 1 - 2.6 log(q) / N
@@ -36,6 +37,9 @@ def stuck_sensors(evidence: Evidence) -> Iterator[Finding]:
             continue
         values = data.arrays[node][:, number]
         span = _standstill(values, data.ends)
+        filled = None if data.missing is None or node not in data.missing else data.missing[node][:, number]
+        if span is not None and filled is not None and filled[slice(*span)].mean() > _FILLED:
+            continue  # nothing was logged there, and the value before was taken
         if span is not None and _others_move(evidence, node, number, *span):
             first, behind = span
             what = f"'{column.name}' stands still at {values[first]:g} in rows {first} to {behind - 1} "

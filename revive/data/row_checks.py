@@ -23,6 +23,8 @@ _REPEATED: Final = 1e-3  # share of repeated rows from which they are mentioned
 _DISTINCT: Final = 0.5  # share of distinct values from which a column tells rows apart
 _GAP: Final = 3.0  # times the usual step
 _IRREGULAR: Final = 0.02  # share of such steps from which rows are sampled irregularly
+_UNEVEN: Final = 0.5  # of the usual step: what differs by more is another step
+_UNEVEN_SHARE: Final = 0.2  # share of such steps from which none is usual
 _DRIFT: Final = 0.3  # distance of two distribution functions
 _PART_ROWS: Final = 5000
 _FEWEST: Final = 50
@@ -106,9 +108,21 @@ def time_gaps(evidence: Evidence) -> Iterator[Finding]:
             remedy = f"rows that come irregularly can be put on an even grid: dataset.resample={usual:.4g} "
             remedy += "(in the unit of the time, or with one: 60s, 5min; docs/tables.md)"
         yield warning("time-gap", what, remedy)
+    elif usual > 0:
+        yield from _uneven(steps[inside], usual)
     if len(still):
         what = f"{counted(len(still), 'row has', 'rows have')} the time of the row before, e.g. row {still[0] + 1}"
         yield warning("time-stands", what, "drop the copies, or correct the times")
+
+
+def _uneven(steps: FloatArray, usual: float) -> Iterator[Finding]:
+    """Steps in time that have no usual length: what happens in a step differs from row to row."""
+    if len(steps) < _FEWEST or (np.abs(steps - usual) > _UNEVEN * usual).mean() <= _UNEVEN_SHARE:
+        return
+    low, high = np.quantile(steps, [0.05, 0.95])
+    what = f"rows come irregularly: nine steps in ten take {low:.4g} to {high:.4g}, and a model takes them for equal"
+    remedy = f"put them on an even grid: dataset.resample={usual:.4g} (in the unit of the time, or with one: 60s, 5min)"
+    yield warning("irregular", what, remedy)
 
 
 def time_not_used(evidence: Evidence) -> Iterator[Finding]:

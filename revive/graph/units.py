@@ -12,6 +12,12 @@ def units_of(graph: DecisionGraph) -> dict[str, str]:
     return {c.name: c.units for node in graph.nodes for c in graph.columns(node) if c.units}
 
 
+def labelled(name: str, unit: str | None) -> str:
+    """`level [m]`; the name alone where there is no unit, and where it says the unit itself: `Biomass [g/L]`."""
+    said = not unit or name.rstrip().endswith((f"[{unit}]", f"({unit})"))
+    return name if said else f"{name} [{unit}]"
+
+
 def effect_units(units: Mapping[str, str], source: str, output: str) -> str:
     """The unit of an effect of `source` on `output`: `K per %`, `K per (kg/s)`; empty where neither has one.
 

@@ -53,30 +53,13 @@ def evaluate(
         truth = _truth(context, learned)
         policy, verdicts = _policy_summary(context, venv, errors, learned, truth)
         gate = gate_of(verdicts, context.settings.gate.override)
-        summary = Summary(
-            experiment=context.settings.experiment,
-            run_id=context.folder.run_id,
-            seed=context.settings.seed,
-            data={
-                "sha256": context.data_hash,
-                "rows": context.inputs.logs.rows,
-                "trajectories": context.inputs.logs.count,
-                "step_seconds": context.inputs.logs.step_seconds,
-                "units": units_of(context.inputs.graph),
-            },
-            venv={
-                **_venv_summary(venv, errors),
-                **_test_summary(context, venv),
-                **_parameters(venv),
-                "learning": context.learning("venv"),
-            },
+        summary = replace(
+            _without_policy(context, venv, errors),
             policy=policy,
-            seconds={},
             tuning=tuned or {},
             backtest=backtested or {},
             search=search_summary(context, venv, errors, learned),
             verdicts=[verdict.to_json() for verdict in verdicts],
-            causal=_causal(context),
             gate=gate.model_dump(mode="json"),
             tipping=learned.tipping if learned else [],
         )
@@ -89,17 +72,48 @@ def evaluate(
             shown["evaluation"] = plain({k: policy[k] for k in ("fqe", "terms", "compared") if k in policy})
             write_report(context.folder.path, summary.to_json(), shown)
     summary = replace(summary, seconds=context.seconds)
+    _publish(context, summary, gate)
+    context.terminal.table(summary)
+    require_finite(summary)
+    return gate
+
+
+def _without_policy(context: Context, venv: VirtualEnv, errors: RolloutError) -> Summary:
+    """What is known before anybody asks for a policy: the data, the venv, and what the logs say of causes."""
+    logs = context.inputs.logs
+    return Summary(
+        experiment=context.settings.experiment,
+        run_id=context.folder.run_id,
+        seed=context.settings.seed,
+        data={
+            "sha256": context.data_hash,
+            "rows": logs.rows,
+            "trajectories": logs.count,
+            "step_seconds": logs.step_seconds,
+            "units": units_of(context.inputs.graph),
+        },
+        venv={
+            **_venv_summary(venv, errors),
+            **_test_summary(context, venv),
+            **_parameters(venv),
+            "learning": context.learning("venv"),
+        },
+        policy={},
+        seconds={},
+        causal=_causal(context),
+    )
+
+
+def _publish(context: Context, summary: Summary, gate: Gate) -> None:
+    """Write the summary, note the gate in the bundles, and record all of it."""
     context.tracker.metrics(summary.metrics())
     context.folder.write_json("summary.json", summary.to_json())
     for name in ("summary.json", PAGE, FIGURES) if context.settings.report else ("summary.json",):
         context.tracker.artifact(context.folder.path / name)
-    codes = ", ".join(sorted({v.code for v in verdicts})) or "none"
+    codes = ", ".join(sorted({verdict["code"] for verdict in summary.verdicts})) or "none"
     context.tracker.tags({"verdicts": codes, "gate": gate.status, NOTE: note(summary.to_json())})
     note_in_bundles(context.folder.path, gate)
     _keep_models(context)
-    context.terminal.table(summary)
-    require_finite(summary)
-    return gate
 
 
 def _keep_models(context: Context) -> None:

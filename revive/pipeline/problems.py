@@ -98,51 +98,49 @@ def own_networks(
 
     Raises UserError with every node that is not learned, and every head that does not fit its columns.
     """
-    problems, found = Problems(), {}
-    if shared["head"] == "zero_inflated":
-        remedy = "venv.nodes.NODE.head=zero_inflated"
-        problems.add("'zero_inflated' is a head for single nodes", place="venv.network.head", remedy=remedy)
-    kind = shared["backbone"]
-    if kind in RUNS and not any(_has_history(graph, name) for name in graph.learned):
-        what = f"no node has a history for the backbone '{kind}'"
-        problems.add(what, place="venv.network.backbone", remedy=_GIVE_HISTORY)
-    if kind == "monotone" and not any(is_signed(graph, name) for name in graph.learned):
-        problems.add(
-            "no node has an effect whose direction is declared",
-            place="venv.network.backbone",
-            remedy=_DECLARE,
-        )
+    problems, found = Problems(_of_all(graph, shared)), {}
     for name, own in nodes.items():
-        place = f"venv.nodes.{name}"
         if name not in graph.learned:
             what = f"'{name}' is no node that is learned"
-            problems.add(what, place=place, remedy=suggestion(name, graph.learned))
+            problems.add(what, place=f"venv.nodes.{name}", remedy=suggestion(name, graph.learned))
             continue
-        said = own.model_dump(exclude_none=True)
-        found[name] = NetworkSpec.from_json({**shared, **said})
-        if own.backbone in RUNS and not _has_history(graph, name):
-            what = f"'{name}' has no history for the backbone '{own.backbone}'"
-            problems.add(what, place=f"{place}.backbone", remedy=_GIVE_HISTORY)
-        if own.backbone == "monotone" and not is_signed(graph, name):
-            what = f"no direction of an effect on '{name}' is declared, so it has nothing to be monotone in"
-            problems.add(what, place=f"{place}.backbone", remedy=_DECLARE)
-        if own.norm is not None and found[name].backbone not in NORMALISED:
-            what = (
-                f"'norm' is for layers of an mlp; a backbone '{found[name].backbone}' has no norm to choose"
-            )
-            problems.add(what, place=f"{place}.norm", remedy=f"take {place}.norm away")
-        columns = graph.columns(name)
-        if said.get("head", "normal") != "normal" and all(c.type != "continuous" for c in columns):
-            types = ", ".join(f"{c.name} is {c.type}" for c in columns)
-            problems.add(f"a head '{own.head}' is for continuous columns: {types}", place=f"{place}.head")
-        if found[name].head == "zero_inflated" and (name in graph.transitions or _never_zero(columns)):
-            what = (
-                "a head 'zero_inflated' is for nodes that are no transitions, and for columns that can be 0"
-            )
-            problems.add(what, place=f"{place}.head")
+        found[name] = NetworkSpec.from_json({**shared, **own.model_dump(exclude_none=True)})
+        problems.extend(_of_one(graph, name, own, found[name]))
     problems.extend(_not_monotone(graph, {name: found.get(name, shared) for name in graph.learned}))
     problems.raise_if_any()
     return found
+
+
+def _of_all(graph: DecisionGraph, shared: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the network that nodes share."""
+    if shared["head"] == "zero_inflated":
+        remedy = "venv.nodes.NODE.head=zero_inflated"
+        yield Problem("'zero_inflated' is a head for single nodes", place="venv.network.head", remedy=remedy)
+    kind, place = shared["backbone"], "venv.network.backbone"
+    if kind in RUNS and not any(_has_history(graph, name) for name in graph.learned):
+        yield Problem(f"no node has a history for the backbone '{kind}'", place=place, remedy=_GIVE_HISTORY)
+    if kind == "monotone" and not any(is_signed(graph, name) for name in graph.learned):
+        yield Problem("no node has an effect whose direction is declared", place=place, remedy=_DECLARE)
+
+
+def _of_one(graph: DecisionGraph, name: str, own: OwnNetwork, network: NetworkSpec) -> Iterator[Problem]:
+    """What is wrong with the network that a node has for itself."""
+    place, columns = f"venv.nodes.{name}", graph.columns(name)
+    if own.backbone in RUNS and not _has_history(graph, name):
+        what = f"'{name}' has no history for the backbone '{own.backbone}'"
+        yield Problem(what, place=f"{place}.backbone", remedy=_GIVE_HISTORY)
+    if own.backbone == "monotone" and not is_signed(graph, name):
+        what = f"no direction of an effect on '{name}' is declared, so it has nothing to be monotone in"
+        yield Problem(what, place=f"{place}.backbone", remedy=_DECLARE)
+    if own.norm is not None and network.backbone not in NORMALISED:
+        what = f"'norm' is for layers of an mlp; a backbone '{network.backbone}' has no norm to choose"
+        yield Problem(what, place=f"{place}.norm", remedy=f"take {place}.norm away")
+    if own.head not in (None, "normal") and all(c.type != "continuous" for c in columns):
+        types = ", ".join(f"{c.name} is {c.type}" for c in columns)
+        yield Problem(f"a head '{own.head}' is for continuous columns: {types}", place=f"{place}.head")
+    if network.head == "zero_inflated" and (name in graph.transitions or _never_zero(columns)):
+        what = "a head 'zero_inflated' is for nodes that are no transitions, and for columns that can be 0"
+        yield Problem(what, place=f"{place}.head")
 
 
 def _not_monotone(
@@ -161,8 +159,6 @@ def _not_monotone(
 NORMALISED = ("mlp", "residual", "transformer")  # the last two always
 RUNS = ("gru", "lstm", "any_step")  # over the frames of histories
 _GIVE_HISTORY = "write nodes: {NODE: {history: 10}} in the description, or, for transitions, venv.history=10"
-
-
 _DECLARE = "write nodes: {NODE: {effects: {INPUT: increasing}}} in the description"
 
 

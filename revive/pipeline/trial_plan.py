@@ -75,7 +75,7 @@ def _planned(given: RunArguments, folder: Path, error: float, power: float) -> t
     rows = schedule(courses, blocks, int(given.number("seed", 0, 0, 2**31)))
     limits = {"moves": moves(summary, inputs), "states": states(inputs)}
     plan = _json(courses, blocks, limits, rows, error, power)
-    return {**plan, "step_seconds": inputs.logs.step_seconds}, rows
+    return {**plan, "step_seconds": inputs.logs.step_seconds, "gate_failed": _refused(summary)}, rows
 
 
 def _logged_rewards(inputs: Inputs, folder: Path) -> FloatArray:
@@ -92,8 +92,7 @@ def _candidates(folder: Path, summary: Mapping[str, Any]) -> list[Row]:
         listed = read_shortlist(folder)
     except ValueError as error:
         raise UserError(Problem(f"is damaged: {error}", folder / FOLDER / "list.json")) from error
-    gate = summary.get("gate", {})
-    refused = gate.get("status") == "fail" and not gate.get("overridden")
+    refused = _refused(summary)
     found: list[Row] = [
         {"name": c.name, "source": c.source, "bundle": f"{FOLDER}/{c.name}", "gain": c.gain, "sure": c.sure}
         for c in listed
@@ -114,6 +113,12 @@ def _candidates(folder: Path, summary: Mapping[str, Any]) -> list[Row]:
         remedy = "do what the report asks for; design-experiment says how to move the actions"
         raise UserError(Problem(why, folder, remedy=remedy))
     return sorted(found, key=lambda c: -float(c["sure"]))
+
+
+def _refused(summary: Mapping[str, Any]) -> bool:
+    """Whether the gate fails and nobody accepted that."""
+    gate = summary.get("gate", {})
+    return gate.get("status") == "fail" and not gate.get("overridden")
 
 
 def _of_summary(policy: Mapping[str, Any]) -> list[Row]:

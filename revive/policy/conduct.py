@@ -13,6 +13,7 @@ from revive.graph.columns import Column
 from revive.venv.virtual_env import VirtualEnv
 
 AT = 1e-3  # of the declared range, within which a value is at its limit
+SMALLEST = 1e-6  # of the larger bound of a range: what is less is zero
 WIDER = 0.05  # of the logged range, that a state may lie outside by
 
 
@@ -64,8 +65,8 @@ def conduct(
                 Use(
                     column.name,
                     node == target,
-                    (low, high),
-                    (float(seen.min()), float(seen.max())),
+                    _plain(low, high),
+                    _plain(float(seen.min()), float(seen.max())),
                     float(outside[going].float().mean()),
                     moves,
                     (column.min, column.max),
@@ -73,6 +74,12 @@ def conduct(
                 )
             )
     return found
+
+
+def _plain(low: float, high: float) -> tuple[float, float]:
+    """A range without what decoding in single precision leaves of a zero."""
+    least = SMALLEST * max(abs(low), abs(high))
+    return tuple(0.0 if abs(bound) < least else bound for bound in (low, high))  # type: ignore[return-value]
 
 
 def _at_limits(column: Column, seen: Tensor) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from revive.data.duration import steps_of
 from revive.data.windows import Rows
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph, NodeKind
+from revive.graph.units import labelled
 from revive.venv.validation import RolloutError, judged_transitions, replay, unseen_windows
 from revive.venv.virtual_env import VirtualEnv
 
@@ -37,8 +38,7 @@ def save(figure: Figure, path: Path) -> None:
 
 def label(column: Column) -> str:
     """A column's name, with its unit where the description says it; dollar signs are no mathematics."""
-    text = f"{column.name} [{column.units}]" if column.units else column.name
-    return text.replace("$", r"\$")
+    return labelled(column.name, column.units).replace("$", r"\$")
 
 
 def panels(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from revive.report.trust.parts import number
-from revive.report.trust.words import HEADLINES, level_of, reward_of
+from revive.report.trust.verdict import headline, reward_of
 
 
 def note(summary: Mapping[str, Any]) -> str:
@@ -17,7 +17,7 @@ def note(summary: Mapping[str, Any]) -> str:
 def _paragraphs(summary: Mapping[str, Any]) -> Iterator[str]:
     gate, policy = summary["gate"], summary["policy"]
     accepted = ", accepted by hand" if gate.get("overridden") else ""
-    yield f"**{HEADLINES[level_of(summary)]}** (gate: {gate.get('status', 'not judged')}{accepted})"
+    yield f"**{headline(summary)}** (gate: {gate.get('status', 'not judged')}{accepted})"
     if "predicted" in policy:
         mean, low, high, logged, unit = reward_of(policy)
         truth = policy.get("episodes", {}).get("truth", {}).get("return")

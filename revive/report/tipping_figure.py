@@ -43,5 +43,7 @@ def _contour(axis: Axes, pair: Mapping[str, Any]) -> None:
         )
     if pair["at"]:
         axis.plot(pair["strength"], pair["strength"], "*", color=MODEL, markersize=12)
-    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"explains of the operator's own moves of {pair['action']}")
-    axis.set_ylabel(f"explains of the rest of {pair['output']}")
+    axis.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel=f"share of the own moves of {pair['action']} that the cause explains"
+    )
+    axis.set_ylabel(f"share of the unexplained {pair['output']} that the cause explains")

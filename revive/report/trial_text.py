@@ -46,6 +46,8 @@ def trial_lines(plan: Mapping[str, Any], worth: float, file: Path) -> Iterator[s
     yield ""
     yield "chance  that the planned gain, if it is real, is found by then; as a rule it takes half as many pairs"
     yield "load    a candidate by revive.load_policy from its folder in candidates/, or write it as code: export BUNDLE"
+    if plan.get("gate_failed"):
+        yield "        with accept_failed_gate=True: the run failed its gate, and these only copy a logged controller"
     yield f"play    the present controller and the candidate in turn, in pairs of blocks; {how}"
     yield "        the order within a pair is drawn and stands in the file: keep to it, the error rate rests on it"
     for move in limits["moves"]:

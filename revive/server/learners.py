@@ -26,7 +26,7 @@ _NO_MATCHERS = Why(
 
 def _charges(prefix: str, weighed: str, variants: Callable[[float], list[Any]]) -> dict[str, Entry]:
     """What a step is charged for. weighed: the key below `prefix` of the weights that `variants` makes of one."""
-    key, matched = f"{prefix}.measure", {f"{prefix}.measure": "morec"}
+    key = f"{prefix}.measure"
     return {
         "reward_uncertainty_weight": Turned(
             lambda value: (
@@ -34,11 +34,8 @@ def _charges(prefix: str, weighed: str, variants: Callable[[float], list[Any]]) 
             ),
             f"`{prefix}.{weighed}` with `measure=mopo`, whose unit is its 90 % quantile in the logs; 0: {AS_HERE}",
         ),
-        "penalty_type": Turned(
-            lambda value: dict(matched) if value == "filter" else _NO_MATCHERS,
-            f"`{key}`: `filter` -> `morec`",
-        ),
-        "filter": Turned(lambda value: dict(matched) if value else {}, f"`{key}`: true -> `morec`"),
+        "penalty_type": some(key, {"filter": "morec"}, "measure is doubt, mopo, mobile or morec"),
+        "filter": Turned(lambda value: {key: "morec"} if value else {}, f"`{key}`: true -> `morec`"),
         **dict.fromkeys(_MATCHERS, _NO_MATCHERS),
     }
 

@@ -86,12 +86,13 @@ def evidence_for(question: Question, ends: IntArray) -> Evidence:
     kept = question.known & inside(s, blocks)
     s, a, y = (np.where(question.known[:, None], x, x[question.known].mean(axis=0)) for x in (s, a, y))
     plain = features(np.column_stack([s, question.before]) if question.before.size else s)
-    told = crossfitted(plain, np.column_stack([a, y]), blocks)
+    told = crossfitted(plain, np.column_stack([a, y]), blocks, kept)
     moves, wide = a - told[:, :k], clipped(y - told[:, k:], 8.0)
-    remembered = crossfitted(np.column_stack([plain, _past(question, ends)]), np.column_stack([a, y]), blocks)
+    longer = np.column_stack([plain, _past(question, ends)])
+    remembered = crossfitted(longer, np.column_stack([a, y]), blocks, kept)
     own, narrow = a - remembered[:, :k], clipped(y - remembered[:, k:], 8.0)
-    fresh = own - crossfitted(_own_past(own, ends), own, blocks)
-    rest = clipped(y - crossfitted(_with_moves(plain, s, a), y, blocks))
+    fresh = own - crossfitted(_own_past(own, ends), own, blocks, kept)
+    rest = clipped(y - crossfitted(_with_moves(plain, s, a), y, blocks, kept))
     return Evidence(
         question,
         ends,
@@ -173,7 +174,7 @@ def _earlier(
     if not question.earlier:
         return None
     every = np.column_stack([question.before, a])
-    told = crossfitted(features(s), np.column_stack([every, y]), blocks)
+    told = crossfitted(features(s), np.column_stack([every, y]), blocks, kept)
     count = every.shape[1]
     moves = every - told[:, :count]
     found = _estimate(moves, moves, y - told[:, count:], kept, blocks)

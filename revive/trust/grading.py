@@ -124,7 +124,7 @@ def _card(evidence: Evidence, graph: DecisionGraph, pairs: int, i: int, j: int) 
         *hidden,
         *contradiction(move.column, output, declared, low, high, units),
         *([] if hidden else late(evidence, pairs, i, j)),
-        *noise(evidence, j),
+        *noise(evidence, j, units_of(graph).get(output, "")),
         *disturbance(evidence, j),
         *controller_memory(evidence, i),
     ]
@@ -196,7 +196,7 @@ def _grade(
     reasons = [r.sentence for r in remarks if r.code == "dead-time"]
     if overlap < NARROW:
         reasons.append(
-            f"only {overlap:.2g} of its variance is its own, the rest follows from what was logged"
+            f"only {100 * overlap:.2g} % of its variance is its own, the rest follows from what was logged"
         )
     nil = max(abs(low), abs(high)) * scale < NIL
     if low <= 0 <= high and not nil:

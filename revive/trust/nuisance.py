@@ -84,10 +84,13 @@ def standard(inputs: FloatArray) -> FloatArray:
     return (inputs[:, varies] - center[varies]) / spread[varies]
 
 
-def crossfitted(design: FloatArray, targets: FloatArray, blocks: Blocks) -> FloatArray:
+def crossfitted(
+    design: FloatArray, targets: FloatArray, blocks: Blocks, judged: BoolArray | None = None
+) -> FloatArray:
     """Predictions (N, q) of the targets (N, q) from features (N, p), each by a fit without the row's fold.
 
-    The strength of the ridge is that which predicts best, for each target on its own.
+    The strength of the ridge is that which predicts best, for each target on its own. judged: (N,) the rows by which
+    that is told, all of them without; a single row far outside the others (the start of a plant) would decide it.
     """
     center, scale = design.mean(axis=0), np.maximum(design.std(axis=0), 1e-9)
     x = (design - center) / scale
@@ -106,7 +109,8 @@ def crossfitted(design: FloatArray, targets: FloatArray, blocks: Blocks) -> Floa
         for number, ridge in enumerate(RIDGES):
             weights = rotated / (np.maximum(values, 0.0) + ridge * len(x))[:, None]
             predicted[number][out] = rows @ weights
-    error = np.square(np.clip(y - predicted, -20, 20)).mean(axis=1)  # (ridges, q)
+    asked = slice(None) if judged is None or not judged.any() else judged
+    error = np.square(np.clip(y - predicted, -20, 20))[:, asked].mean(axis=1)  # (ridges, q)
     best = error.argmin(axis=0)
     return level + spread * predicted[best, :, np.arange(y.shape[1])].T
 

@@ -125,7 +125,7 @@ def noise_sd(evidence: Evidence, j: int) -> float:
     return float(np.sqrt(max(0.0, -products.mean())))
 
 
-def noise(evidence: Evidence, j: int) -> list[Remark]:
+def noise(evidence: Evidence, j: int, unit: str) -> list[Remark]:
     rest = evidence.rest[:, [j]]
     before = lagged(rest, 1, evidence.ends)
     limit = critical(ALARM, len(evidence.question.outputs), evidence.blocks.count)
@@ -137,8 +137,8 @@ def noise(evidence: Evidence, j: int) -> list[Remark]:
     return [
         Remark(
             "measurement-noise",
-            f"'{output}' is measured with noise of about {noise_sd(evidence, j):.2g} (sd): what one step "
-            "overshoots, the next one takes back.",
+            f"'{output}' is measured with noise of about {with_unit(f'{noise_sd(evidence, j):.2g}', unit)} (standard "
+            "deviation): what one step overshoots, the next one takes back.",
             "An observer keeps a policy from chasing it; a history of the column helps.",
         )
     ]

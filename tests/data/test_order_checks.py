@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from revive.data.order_checks import _standstill
+from revive.data.readers import ReadOptions, from_arrays
+from revive.data.report import check_data
+from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 from tests.acceptance.made_plants import Plant, drawn, logged, shuffled, stuck
 from tests.acceptance.proposals import Said, report_of, said_about
 
@@ -52,6 +57,22 @@ def test_a_stuck_sensor_is_named_with_its_rows() -> None:
 def test_a_sensor_that_often_rests_is_stuck_where_it_rests_far_longer_than_ever(seed: int) -> None:
     logs = stuck(logged(drawn(seed), seed), seed)
     assert said_about(logs) == {Said("stuck", logs.truth["column"])}
+
+
+def test_a_gap_that_was_filled_is_no_sensor_that_is_stuck() -> None:
+    logs = stuck(logged(PLANT, 5), 5)
+    state, number, start = (
+        logs.arrays["state"].copy(),
+        logs.names.index(logs.truth["column"]),
+        logs.truth["start"],
+    )
+    stands = np.flatnonzero(state[start:, number] != state[start, number])[0]
+    state[start + 1 : start + stands, number] = np.nan
+    columns = [Column(name, "state", "continuous") for name in logs.names]
+    columns.append(Column("valve", "action", "continuous"))
+    graph = DecisionGraph.build(columns, {"action": ["state"], "next_state": ["state", "action"]})
+    read = from_arrays({**logs.arrays, "state": state}, graph, "made", ReadOptions(missing="mask"))
+    assert "stuck" not in {finding.code for finding in check_data(read, graph).findings}
 
 
 def test_what_follows_a_stuck_column_is_not_called_exogenous() -> None:

@@ -141,6 +141,15 @@ def test_short_trajectories_are_held_against_the_horizon() -> None:
     assert "20 of 20 trajectories" in of.findings[0].message
 
 
+def test_steps_without_a_usual_length() -> None:
+    rng = np.random.default_rng(0)
+    time = np.cumsum(rng.uniform(5, 200, 2000))
+    of = report(logs() | {"t": time}, time="t")
+    assert found(of) == {("irregular", "")}
+    assert "dataset.resample=" in of.findings[0].remedy
+    assert found(report(logs() | {"t": np.cumsum(rng.uniform(90, 110, 2000))}, time="t")) == set()
+
+
 def test_gaps_in_time() -> None:
     time = np.arange(2000.0)
     time[50:] += 100

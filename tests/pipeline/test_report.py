@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from revive.__main__ import main
+from revive.report.trust.tables import gap_table
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +78,17 @@ def test_plots_and_tables_carry_units(finished: Path) -> None:
         "temperature [degC]",
         "<td>power [degC per step]</td>",
         "degC per step on average",
-        "degC per step per unit of door_open",
     ):
         assert said in page
     held = page.partition("Held at (row ")[2].partition("</p>")[0]
     assert re.search(r"temperature = [-\d.]+ degC[,.]", held)
+
+
+def test_what_a_column_would_gain_is_told_in_units() -> None:
+    gap = {"column": "door", "units": None, "action": "power", "error": 0.1, "slope": 2.0, "certain": True}
+    page = gap_table([{**gap, "gain": 0.3}, {**gap, "gain": -0.3}], {"power": "W"})
+    assert "W per unit of door" in page
+    assert page.count("none found") == 1
 
 
 def test_axes_in_steps_say_how_long_a_step_takes(run: Path) -> None:

@@ -113,6 +113,22 @@ def test_bad_arguments_end_in_one_message(
     assert any(word in text for word in said.split("|"))
 
 
+def test_a_failed_gate_leaves_copies_and_says_how_they_load(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = run / "summary.json"
+    kept = file.read_text()
+    summary = json.loads(kept)
+    summary["gate"] = {"status": "fail", "reasons": ["a cause"], "overridden": False}
+    file.write_text(json.dumps(summary))
+    try:
+        plan = plan_of(run)
+        assert all("clone" in c["name"] for c in plan["candidates"])
+        assert "accept_failed_gate=True" in capsys.readouterr().out
+    finally:
+        file.write_text(kept)
+
+
 def test_tuned_parameters_are_a_candidate_too(run: Path) -> None:
     file = run / "summary.json"
     kept = file.read_text()

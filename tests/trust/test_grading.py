@@ -13,7 +13,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
 from revive.trust.card import Cards
 from revive.trust.grading import causal_cards
-from tests.acceptance.trust_logs import Logs, arm, refrigerator
+from tests.acceptance.trust_logs import Logs, arm, load_module, refrigerator
 
 
 def graph_of(logs: Logs) -> DecisionGraph:
@@ -46,6 +46,17 @@ def test_a_healthy_effect_is_known_and_told_right(healthy: Cards) -> None:
 def test_measurement_noise_is_named_with_its_size(healthy: Cards) -> None:
     assert codes(healthy) == {"measurement-noise"}
     assert healthy.cards[0].noise == pytest.approx(0.1, abs=0.03)
+
+
+def test_the_start_of_a_plant_does_not_decide_how_well_the_rest_is_explained() -> None:
+    made = load_module(
+        Path(__file__).parents[2] / "experiments" / "refrigerator" / "simulator.py"
+    ).make_data()
+    assert (
+        made["temperature"][0, 0] > 9 > np.sort(made["temperature"][:, 0])[-3]
+    )  # a single row or two far outside
+    (card,) = cards_of(Logs(made, refrigerator(0, rows=10).description, made["door_open"])).cards
+    assert abs(card.cross[10]) < 0.05  # nothing of the present move is left over
 
 
 def test_moves_that_follow_from_the_state_teach_nothing() -> None:

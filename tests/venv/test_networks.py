@@ -20,9 +20,9 @@ from revive.data.windows import Rows
 from revive.deploy.bundle import read_venv, save_venv
 from revive.errors import UserError
 from revive.graph.amend import amended
+from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.declaration import Declaration, EffectRule, NodeOptions
-from revive.graph.columns import Column
 from revive.nn import heads
 from revive.pipeline.late import histories
 from revive.pipeline.problems import RUNS, own_networks

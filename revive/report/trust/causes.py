@@ -39,6 +39,13 @@ GRADES = {
     "-": "not asked",
 }
 MOST_CARDS, MOST_DRAWN = 30, 4
+_LAGS = (
+    "Left: whether the action's own moves go together with what neither the logged columns nor the present action "
+    "explain of the output. To the left of 0 there should be nothing: a tall bar there, an output that moves before "
+    "the action, hints at a cause that nobody logged. A tall bar to the right is a response that comes so many steps "
+    "later. Right: how long own moves last, and whether what is left lasts; a first point far below 0 is noise of the "
+    "sensor."
+)
 EARLIEST = -10  # lag at which `cross` begins
 
 
@@ -57,6 +64,7 @@ def causes(summary: Study) -> str:
         _cards(cards[:MOST_CARDS], summary["data"].get("step_seconds")),
         _remarks(cards),
         listed([escape(said) for said in causal.get("skipped", [])]),
+        paragraph(_LAGS) if any(card.get("cross") for card in cards[:MOST_DRAWN]) else "",
         picture(_drawn(cards[:MOST_DRAWN])) if any(card.get("cross") for card in cards[:MOST_DRAWN]) else "",
         paragraph("How strong a hidden cause would have to be to cancel the gain:") if tipping else "",
         listed([escape(pair["sentence"]) for pair in tipping]),
@@ -76,7 +84,13 @@ def _cards(cards: list[Study], step: float | None) -> str:
         )
         for card in cards
     ]
-    heads = ("action → output", "grade", "effect (interval)", "the action's own moves", "shows after")
+    heads = (
+        "action → output",
+        "grade",
+        "effect (interval)",
+        "own moves (share of its variance)",
+        "shows after",
+    )
     return table(heads, rows)
 
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from revive.graph.units import with_unit
+from revive.graph.units import labelled, with_unit
 from revive.report.data_page import svg
 from revive.report.tables import LEAST_SHARE
 
@@ -47,9 +47,10 @@ def numbers(values: Any) -> Array:
     return np.array(values, dtype=np.float64)
 
 
-def named(name: str, units: str | None) -> str:
+def named(name: str, units: str | None, between: str = " ") -> str:
     """A column with its unit, for an axis; dollar signs are no mathematics."""
-    return (f"{name} [{units}]" if units else name).replace("$", r"\$")
+    label = f"{between}[".join(labelled(name, units).rsplit(" [", 1))
+    return label.replace("$", r"\$")
 
 
 def picture(figure: Figure, caption: str = "") -> str:

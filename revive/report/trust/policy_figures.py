@@ -34,9 +34,9 @@ def before_and_after(study: Study, seconds: float | None) -> Figure | None:
             if row == 0:
                 axis.set_title(f"from row {start['row']}", fontsize=8)
             if s == 0:
-                axis.set_ylabel(named(column["name"], column["units"]), fontsize=8)
+                axis.set_ylabel(named(column["name"], column["units"], "\n"), fontsize=7)
         axes[(len(columns) - 1) * len(starts) + s].set_xlabel(steps_of("steps", seconds), fontsize=8)
-    axes[0].legend(fontsize=6, frameon=False)
+    axes[0].legend(fontsize=6, framealpha=0.7, loc="best")
     return figure
 
 

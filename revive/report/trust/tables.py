@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from revive.data.duration import in_time, steps_told
-from revive.graph.units import effect_units
+from revive.graph.units import effect_units, labelled
 from revive.report.trust.parts import escape, listed, number, paragraph, percent, table
 
 MOST_ROWS = 60  # of a table
@@ -21,7 +21,7 @@ def context_of_use(summary: Study) -> str:
     units = summary["data"].get("units", {})
     rows = [
         (
-            _unit(use["column"], units.get(use["column"])),
+            labelled(use["column"], units.get(use["column"])),
             "action" if use["is_action"] else "state",
             f"{number(use['logged'][0])} to {number(use['logged'][1])}",
             f"{number(use['visited'][0])} to {number(use['visited'][1])}",
@@ -50,7 +50,7 @@ def parameter_table(parameters: Study) -> str:
     rows = [
         (
             node,
-            f"{name} [{own['units']}]" if own["units"] else name,
+            labelled(name, own["units"]),
             number(own["value"], 4),
             f"{number(own['low'], 4)} to {number(own['high'], 4)}",
             " and ".join(number(half, 4) for half in own["halves"]),
@@ -104,7 +104,7 @@ def error_table(errors: Study, step: float | None) -> str:
         ):
             if key in entry:
                 at = [_mean(entry[key], k) for k in (1, 10, 50, 100)]
-                rows.append((f"{_unit(name, entry['units'])}: {said}", *(number(value) for value in at)))
+                rows.append((f"{labelled(name, entry['units'])}: {said}", *(number(value) for value in at)))
     heads = (steps_told(1, step), *(f"{k}{in_time(k, step)}" for k in (10, 50, 100)))
     return table(("mean absolute error, both halves", *heads), rows[:MOST_ROWS])
 
@@ -115,15 +115,11 @@ def _mean(table_: Sequence[Sequence[float | None]], step: int) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _unit(name: str, units: str | None) -> str:
-    return f"{name} [{units}]" if units else name
-
-
 def band_table(bands: Study, units: Mapping[str, str | None], step: float | None) -> str:
     """Widths of the bands, and what they were counted on. step: seconds that one takes, where that is known."""
     rows = [
         (
-            f"{_unit(name, units.get(name))}, at step {k}{in_time(int(k), step)}",
+            f"{labelled(name, units.get(name))}, at step {k}{in_time(int(k), step)}",
             f"± {number(band['width'])}",
             *_band_cells(band),
         )
@@ -132,7 +128,7 @@ def band_table(bands: Study, units: Mapping[str, str | None], step: float | None
     ]
     rows += [
         (
-            f"{_unit(name, units.get(name))}, whole paths of {steps_told(int(k), step)}",
+            f"{labelled(name, units.get(name))}, whole paths of {steps_told(int(k), step)}",
             f"± {number(width)}",
             *_band_cells(band),
         )
@@ -144,7 +140,7 @@ def band_table(bands: Study, units: Mapping[str, str | None], step: float | None
         "band of 90 %",
         "typical width",
         "windows",
-        "worth",
+        "worth so many independent ones",
         "covers, nine times in ten",
         "counted on one half, tested on the other",
     )
@@ -160,7 +156,7 @@ def band_table(bands: Study, units: Mapping[str, str | None], step: float | None
 
 _BANDS: Final = (
     "Typical width: how far the band reaches above and below the foretold value, on average. Windows: stretches of the "
-    "logs that it was counted on; they overlap, so they are <i>worth</i> fewer independent ones. Covers: the share of "
+    "logs that it was counted on; they overlap, so they are worth fewer independent ones. Covers: the share of "
     "new values (or whole paths) that the band will hold lies between these two, nine times in ten. Last: the band was "
     "counted on the windows of one half, and this share of those of the other half lay inside, either way round; 90 % "
     "is wanted."
@@ -169,7 +165,7 @@ _BANDS: Final = (
 
 def _band_cells(band: Study) -> tuple[str, ...]:
     across = " and ".join(percent(share) for share in band["across"])
-    worth = f"{band['blocks']:.0f} independent windows"
+    worth = f"{band['blocks']:.0f}"
     if band["q"] is None:
         return (str(band["windows"]), worth, "no band can be promised", across)
     low, high = band["between"]
@@ -185,7 +181,7 @@ def calibration_table(calibration: Study) -> str:
             cells = (
                 percent(entry["cover"]["50"][k]),
                 percent(entry["cover"]["90"][k]),
-                number(entry["p"][k], 2),
+                "under 0.001" if (entry["p"][k] or 1.0) < 0.001 else number(entry["p"][k], 2),
                 number(crps["venv"]),
                 number(crps["still"]),
                 number(crps["usual"]),
@@ -234,9 +230,15 @@ def gap_table(gaps: Sequence[Study], units: Mapping[str, str]) -> str:
     """What each column that the policy does not see would gain. units: of columns."""
     rows = [
         (
-            _unit(gap["column"], gap["units"]),
-            f"{number(gap['gain'])} ± {number(gap['error'])}",
-            f"{gap['action']} moves by {number(gap['slope'])} {_slope(gap, units)}",
+            labelled(gap["column"], gap["units"]),
+            *(
+                (
+                    f"{number(gap['gain'])} ± {number(gap['error'])}",
+                    f"{gap['action']} moves by {number(gap['slope'])} {_slope(gap, units)}",
+                )
+                if gap["gain"] > 0
+                else ("none found", "")
+            ),
             "yes" if gap["certain"] else "no",
         )
         for gap in gaps

@@ -40,6 +40,7 @@ def errors(study: Study, seconds: float | None) -> Figure:
                     line,
                     color=colour,
                     ls="-:"[half],
+                    zorder=3 if key == "venv" else 2,  # never hidden by a guess that is as good
                     label=label if half == 0 else None,
                 )
         axis.set_ylim(0, top * 1.15 or 1.0)  # a linear model may run away
@@ -160,7 +161,7 @@ def responses(study: Study, seconds: float | None) -> Figure:
             _response(axis, entry, numbers(entry[key]))
             axis.set_title(title, fontsize=8)
         _step(step, entry, seconds)
-    axes[0].legend(fontsize=6, frameon=False)
+    axes[0].legend(fontsize=6, framealpha=0.85)
     return figure
 
 
@@ -228,12 +229,17 @@ def residual_map(study: Study) -> Figure | None:
         axis.errorbar(
             middle, mean, yerr=2.0 * error, color=MODEL, lw=1, elinewidth=0.8, label="mean, 2 standard errors"
         )
-        axis.plot(middle, size, color=OTHER, lw=0.8, ls="--", label="typical size (1 is as stated)")
+        axis.plot(middle, size, color=OTHER, lw=0.8, ls="--", label="typical size")
         axis.axhline(0.0, color=FAINT, lw=0.6)
         axis.set_xlabel(name.replace("$", r"\$"), fontsize=8)
-        axis.set_ylabel(f"{column}: residual /\nstated spread".replace("$", r"\$"), fontsize=7)
-    axes[0].legend(fontsize=6, frameon=False)
+        axis.set_ylabel(f"{column}: error /\nusual error".replace("$", r"\$"), fontsize=7)
+    _legend_above(axes[0])
     return figure
+
+
+def _legend_above(axis: Axes) -> None:
+    """Where it hides no line."""
+    axis.legend(fontsize=6, frameon=False, ncols=3, loc="lower left", bbox_to_anchor=(0.0, 0.97))
 
 
 def _largest(pairs: list[Any], most: int) -> list[Any]:
@@ -260,7 +266,7 @@ def by_trajectory(study: Study) -> Figure | None:
         axis.bar(at, numbers(entry["size"]), 0.8, color=MODEL, alpha=0.5, label="typical size")
         axis.plot(at, numbers(entry["mean"]), ".", color=OTHER, ms=4, label="mean")
         axis.axhline(1.0, color=DATA, lw=0.6, ls="--")
-        axis.set_ylabel(f"{name}:\nresidual / stated".replace("$", r"\$"), fontsize=7)
+        axis.set_ylabel(f"{name}:\nerror / usual".replace("$", r"\$"), fontsize=7)
     axes[0].legend(fontsize=6, frameon=False)
     axes[-1].set_xlabel("trajectory of the logs", fontsize=8)
     return figure

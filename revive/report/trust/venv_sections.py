@@ -95,7 +95,7 @@ def _responses(study: Study, units: Mapping[str, str], step: float | None) -> It
     for target, entry in study["responses"].items():
         yield section(
             f"response-{escape(target)}",
-            f"What does '{target}' do?",
+            f"What does {_moved(entry) or repr(target)} do?",
             "One input is moved, all others are held where the plant usually was. Left: the next step; middle: after "
             f"{steps_told(entry['after'], step)}; right: the way there. Each line is a model; where they part, or "
             f"where the ground is shaded, the logs do not say. Held at (row {entry['row']}): "
@@ -105,13 +105,20 @@ def _responses(study: Study, units: Mapping[str, str], step: float | None) -> It
         )
 
 
+def _moved(entry: Study) -> str:
+    """The columns of an input, in quotes."""
+    names = list(dict.fromkeys(pair["input"]["name"] for pair in entry["of"]))
+    return ", ".join(f"'{name}'" for name in names[:4])
+
+
 def _residuals(study: Study) -> str:
     residuals = study["residuals"]
     return section(
         "residuals",
         "Where is it wrong?",
-        "What one step got wrong, by the value of each input: the line should lie at zero everywhere, and the dashed "
-        "one at 1.",
+        "What one step got wrong, over the value of each input; 1 is the error that the venv states as usual. The "
+        "solid line, the mean, should lie at 0 everywhere: where it lies above, the plant went higher than foretold. "
+        "The dashed line, the typical size, should lie at 1.",
         picture_or_nothing(venv_figures.residual_map(residuals["map"])),
         picture_or_nothing(venv_figures.by_trajectory(residuals["by_trajectory"])),
     )
@@ -121,8 +128,9 @@ def _drift(study: Study) -> str:
     return section(
         "drift",
         "Does the plant stay the same?",
-        "Errors added up in time. A curve that leaves the dashed lines says that the plant was not the same "
-        "throughout; dotted lines stand where it probably changed.",
+        "One-step errors, less their mean, added up in time (CUSUM). A curve that leaves the dashed lines says "
+        "that the plant was not the same throughout; dotted lines stand where it probably changed. Where it rises, the "
+        "plant ran higher than foretold, where it falls, lower.",
         picture_or_nothing(venv_figures.drift(study["drift"])),
     )
 

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
-from revive.data.duration import duration, in_time, steps_told
+from revive.data.duration import in_time, steps_told
 from revive.data.finding import MOST_ALIKE, first_of_each
+from revive.report.trust.glossary import glossary, standing
 from revive.report.trust.parts import number, percent
+from revive.report.trust.verdict import headline, is_copy, level_of, reward_of
 from revive.venv.bands import COVERED, fewest_blocks
 
-Level = Literal["good", "care", "stop"]
-HEADLINES: dict[str, str] = {
-    "good": "Nothing was found that speaks against the estimate",
-    "care": "Use with care",
-    "stop": "Do not use the learned policy on the plant",
-}
 MOST_CHANGES = 6  # rows that are told
 FAR = 0.01  # share of the steps outside what was logged, from which it is said
 
@@ -25,57 +22,13 @@ def words(summary: Mapping[str, Any], study: Mapping[str, Any]) -> dict[str, Any
     level = level_of(summary)
     return {
         "level": level,
-        "headline": HEADLINES[level] if "predicted" in summary["policy"] else _without_policy(level),
+        "headline": headline(summary),
         "short": _short(summary, study),
         "may": [*_may_venv(study, summary["data"].get("step_seconds")), *_may_policy(summary)],
-        "may_not": [*_may_not(summary, study), *_always()],
+        "may_not": [*_may_not(summary, study), *_no_better(summary), *_always()],
         "todo": _todo(summary, study),
-        "words": _glossary(summary),
+        "words": glossary(summary),
     }
-
-
-def _glossary(summary: Mapping[str, Any]) -> list[str]:
-    """What the words of this page mean, one sentence each."""
-    long = summary["data"].get("step_seconds")
-    lines = [
-        "Venv: the virtual plant that was learned from the logs.",
-        "Half: the logs are cut in two; each half teaches a venv of its own, which is tested on the other.",
-        "Member: one of the models that make up a venv; where they disagree, the logs did not say enough.",
-        "Policy: the learned controller.",
-        "Clone: a copy of the controller in the logs.",
-        "Reward: what the policy is to make large, as the reward file says.",
-        f"Step: one row of the logs{', ' + duration(long) if long else ''}.",
-        "Fresh moves: changes of an action that neither the logged columns nor its own past foretell.",
-        "Band: what holds nine values in ten, counted on steps that were not learned from.",
-    ]
-    lines += [
-        f"{name}: no sensor, but a stand-in for a cause that nobody logged, reckoned from what lasts in the operator's "
-        "moves; 0 is usual."
-        for name in _standing(summary)
-    ]
-    return lines
-
-
-def _standing(summary: Mapping[str, Any]) -> list[str]:
-    return list((summary.get("causal") or {}).get("stand_ins", []))
-
-
-def level_of(summary: Mapping[str, Any]) -> Level:
-    """The gate's word where there is one, else what the verdicts say."""
-    gate = summary.get("gate")
-    said = gate.get("status", gate.get("verdict")) if isinstance(gate, Mapping) else gate
-    if isinstance(said, str) and said in ("pass", "warn", "fail"):
-        return {"pass": "good", "warn": "care", "fail": "stop"}[said]  # type: ignore[return-value]
-    severities = {verdict["severity"] for verdict in summary.get("verdicts", [])}
-    return "stop" if "distrust" in severities else "care" if severities else "good"
-
-
-def _without_policy(level: Level) -> str:
-    return {
-        "good": "Nothing was found that speaks against the virtual plant",
-        "care": "Use the virtual plant with care",
-        "stop": "Do not use the virtual plant",
-    }[level]
 
 
 def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
@@ -92,20 +45,27 @@ def _short(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         )
     if "predicted" not in policy:
         return lines
-    if policy.get("chosen", {}).get("fallback"):
+    if is_copy(summary):
         lines.append(
             "No learned policy could be relied on. What is handed over is a copy of a controller that is in the logs. "
-            f"Why: {policy['chosen']['fallback']}"
+            f"Why: {policy['chosen']['fallback'].rstrip('.')}."
         )
     else:
         lines.append("In it a controller was searched that earns more than the one in the logs.")
     lines.append(_promise(summary))
     truth = policy.get("truth")
     if truth:
+        outside = ", outside that interval" if _misses(policy, truth["mean"]) else ""
         lines.append(
-            f"In the simulator that this experiment has, it earns {number(truth['mean'], 4)} per step."
+            f"In the simulator that this experiment has, it earns {number(truth['mean'], 4)} per step{outside}."
         )
     return lines
+
+
+def _misses(policy: Mapping[str, Any], truth: float) -> bool:
+    """Whether the true reward lies outside of what was foretold; both are told per step."""
+    _, low, high, _, unit = reward_of(policy)
+    return unit == "per step" and low is not None and high is not None and not low <= truth <= high
 
 
 def _promise(summary: Mapping[str, Any]) -> str:
@@ -118,26 +78,10 @@ def _promise(summary: Mapping[str, Any]) -> str:
             f"{earned}. In the virtual plant what is handed over earns {number(mean, 4)}; that promises nothing about "
             "the plant, for the reasons below."
         )
-    who = "the copy" if policy.get("chosen", {}).get("fallback") else "the learned controller"
+    who = "the copy" if is_copy(summary) else "the learned controller"
     return (
         f"{earned}; {who} is expected to earn {number(mean, 4)}, and its true mean to lie between {number(low, 4)} and "
         f"{number(high, 4)} nine times in ten, if the plant is as the virtual plant says."
-    )
-
-
-def reward_of(policy: Mapping[str, Any]) -> tuple[float, float | None, float | None, float, str]:
-    """What is foretold of a policy: mean, low, high, what the logs earned, and per what that is counted."""
-    if "episodes" in policy:
-        episodes = policy["episodes"]
-        foretold = episodes["predicted"]
-        return foretold["mean"], foretold["low"], foretold["high"], episodes["logs"]["return"], "per episode"
-    interval = policy["predicted"].get("interval", {})
-    return (
-        policy["predicted"]["mean"],
-        interval.get("low"),
-        interval.get("high"),
-        policy["logged"],
-        "per step",
     )
 
 
@@ -158,7 +102,7 @@ def _may_venv(study: Mapping[str, Any], long: float | None) -> list[str]:
         )
     held: dict[str, list[str]] = {}
     for name, steps in study["bands"]["steps"].items():
-        promised = [k for k, band in steps.items() if band["q"] is not None]
+        promised = [k for k, band in steps.items() if band["q"] is not None and not unlike(band)]
         if promised:
             held.setdefault(promised[-1], []).append(name)
     for steps_ahead, names in held.items():
@@ -177,7 +121,7 @@ def _both(table: Any, step: int) -> float | None:
 
 def _may_policy(summary: Mapping[str, Any]) -> list[str]:
     policy = summary["policy"]
-    if "predicted" not in policy or level_of(summary) == "stop" or policy.get("chosen", {}).get("fallback"):
+    if "predicted" not in policy or level_of(summary) == "stop" or is_copy(summary):
         return []
     _, low, _, logged, unit = reward_of(policy)
     if low is None or low <= logged:
@@ -187,6 +131,23 @@ def _may_policy(summary: Mapping[str, Any]) -> list[str]:
         f"{number(low, 4)} {unit}, is above {number(logged, 4)}. It was worked out in the half that it did not "
         "learn in."
     ]
+
+
+def _no_better(summary: Mapping[str, Any]) -> list[str]:
+    """That a gain is not certain, where no verdict says so already."""
+    policy, said = summary["policy"], {verdict["code"] for verdict in summary.get("verdicts", [])}
+    if "predicted" not in policy or level_of(summary) == "stop" or said & {"gain", "no-gain"}:
+        return []
+    _, low, high, logged, unit = reward_of(policy)
+    if low is None or low > logged:
+        return []
+    what = (
+        "the copy does as well as the controller that it copies"
+        if is_copy(summary)
+        else "the learned controller does better than the logged one"
+    )
+    between = f"{number(low, 4)} to {number(high, 4)} {unit}"
+    return [f"That {what}: its interval, {between}, reaches below the {number(logged, 4)} that was logged."]
 
 
 def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
@@ -200,11 +161,43 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         f"Whole paths of '{node.removeprefix('next_')}': {why}."
         for node, why in _no_paths(study, summary["data"].get("step_seconds"))
     ]
+    lines += [
+        f"That the bands around '{name}' hold: counted on one half of the logs, they hold only {percent(share)} of the "
+        "other half."
+        for name, share in _unlike(study)
+    ]
     drifting = [name for name, parts in study["drift"].items() if any(part["alarm"] for part in parts)]
     if drifting:
         what = f"what the venv gets wrong about {_listed(drifting)} shifts within the logs"
         lines.append(f"That the plant stays as it was: {what}.")
     return lines
+
+
+def unlike(band: Mapping[str, Any]) -> bool:
+    """Whether a band counted on one half holds less of the other than chance explains (three standard errors).
+
+    Both halves are samples of about half of the independent windows n, so that the share that the band of one holds of
+    the other has a variance of 2 * .9 * .1 / (n / 2).
+    """
+    shares = [share for share in band.get("across", ()) if share is not None]
+    chance = 3.0 * math.sqrt(4.0 * COVERED * (1.0 - COVERED) / max(band["blocks"], 1.0))
+    return bool(shares) and min(shares) < COVERED - chance
+
+
+def _unlike(study: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Columns with such a band, and the least share that it holds of a half."""
+    found = []
+    for name, steps in study["bands"]["steps"].items():
+        bad = [
+            share
+            for band in steps.values()
+            if band["q"] is not None and unlike(band)
+            for share in band["across"]
+            if share is not None
+        ]
+        if bad:
+            found.append((name, min(bad)))
+    return found
 
 
 def _left_the_logs(summary: Mapping[str, Any]) -> list[str]:
@@ -240,10 +233,16 @@ def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     shown, _ = first_of_each(summary.get("verdicts", []), lambda verdict: verdict["code"])
     lines = list(dict.fromkeys(verdict["remedy"] for verdict in shown))
     lines += _dither(summary)
-    lines += _gap(study, _standing(summary))
+    lines += _gap(study, standing(summary))
     lines += _more_steps(study, summary["data"].get("step_seconds"))
     lines += _changes(study)
-    if level_of(summary) != "stop" and "predicted" in summary["policy"]:
+    if "predicted" not in summary["policy"]:
+        return lines
+    if level_of(summary) == "stop":
+        lines.append("Until then keep the controller that runs now.")
+    elif is_copy(summary):
+        lines.append("Keep the controller that runs now: what is handed over does no more than copy it.")
+    else:
         lines.append(
             "Try it first where a mistake costs little, with the logged controller ready to take over, and compare: "
             f"'python -m revive trial-plan run={summary['run_id']}' says for how long, and when to stop."
@@ -282,11 +281,11 @@ def _listed(names: list[str], most: int = 4) -> str:
     return told if len(names) <= most else f"{told} and {len(names) - most} more"
 
 
-def _gap(study: Mapping[str, Any], standing: list[str]) -> list[str]:
+def _gap(study: Mapping[str, Any], stand_ins: list[str]) -> list[str]:
     found = [gap for gap in study.get("policy", {}).get("input_gap", []) if gap["certain"]]
     lines = []
     for gap in found[:2]:
-        hidden = gap["column"] in standing
+        hidden = gap["column"] in stand_ins
         what = (
             f"Log the cause that '{gap['column']}' stands in for, and let the controller see it"
             if hidden

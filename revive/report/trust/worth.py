@@ -21,7 +21,8 @@ def worth(summary: Study, study: Study) -> list[str]:
             "What does every model say of every policy?",
             "Mean reward per step of each learner's best policy in the models of either half, all from the same "
             "starts under the same noise: the lowest and the highest member, and the gain over the logs' controller "
-            "with its spread over members. The half that a policy learned in (*) flatters it.",
+            "with its spread over members. The half that a policy learned in (*) flatters it. A policy is named after "
+            "the method that found it, and its settings.",
             compared_table(found.get("compared", [])),
         ),
         section(
@@ -60,12 +61,19 @@ def _fqe(fqe: Study) -> str:
     if "reason" in fqe:
         return paragraph(f"The logs cannot say: {fqe['reason']}.")
     rows = []
+    heads = (
+        "half",
+        "policy, by the logs",
+        "its gain, by the logs",
+        "policy, by the models",
+        "its gain, by the models",
+    )
     for half, of in enumerate(fqe.get("halves", [])):
         unseen = "" if half == fqe["half"] else " (in which it learned)"
         logs_gain, venv_gain = gains(of)
         figures = (of["policy"], logs_gain, of["venv_policy"], venv_gain)
         rows.append((f"{HALVES[half]}{unseen}", *(number(value) for value in figures)))
-    return table(("half", "logs: policy", "logs: gain", "models: policy", "models: gain"), rows)
+    return table(heads, rows)
 
 
 def terms_table(terms: Study) -> str:

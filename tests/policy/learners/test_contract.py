@@ -9,11 +9,13 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import numpy as np
 import pytest
 import torch
 
+from revive.config.networks import PolicyNetwork
 from revive.config.settings import Settings
 from revive.deploy.bundle import read_policy, save_policy
 from revive.policy.candidate import Candidate
@@ -38,6 +40,11 @@ Make = Callable[..., PolicyLearner]
 
 def test_every_learner_can_be_chosen_and_has_tiny_limits() -> None:
     check_files("policy")
+
+
+def test_every_network_of_policies_has_a_row() -> None:
+    options = get_type_hints(PolicyNetwork)["backbone"]
+    assert {PERCEPTRON.backbone, RECURRENT.backbone} == set(get_args(options))
 
 
 @pytest.fixture(scope="module", params=LEARNERS)

@@ -22,6 +22,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.late import histories
 from revive.training import Standing
 from revive.venv.functions import UserCode
+from revive.venv.learners.adversarial import GENERATORS
 from revive.venv.learners.base import VenvLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem
@@ -44,6 +45,14 @@ Make = Callable[..., VenvLearner]
 
 def test_every_learner_can_be_chosen_and_has_tiny_limits() -> None:
     check_files("venv")
+
+
+def test_every_generator_of_the_game_has_a_row() -> None:
+    usual = small_settings("venv", "adversarial").venv.learner["generator"]
+    asked = {
+        word.rpartition("=")[2] for variant in VARIANTS for word in variant.split() if ".generator=" in word
+    }
+    assert {usual, *asked} == set(GENERATORS)
 
 
 @pytest.fixture(scope="module", params=[*LEARNERS, *VARIANTS])
