@@ -14,6 +14,7 @@ _SINCE_1970: Final = (1e9, 2.2e9)  # seconds, from 2001 to 2039
 _UNITS: Final = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
 _FEWEST: Final = 20  # rows from which an even rise is no chance
 _UNEVEN: Final = 0.05  # of a step: how far the steps of a clock are from each other
+_ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
 _FALLS: Final = 0.05  # share of the rows in which a clock may begin again
 
 
@@ -55,3 +56,9 @@ def clock_by_content(values: FloatArray) -> str:
     begins = np.append(values[0], values[1:][steps <= 0])
     again = bool((begins <= low + 2 * usual).all()) or bool((steps > 0).all())
     return "it rises as evenly as a clock" if spread <= _UNEVEN * usual and again and not counts else ""
+
+
+def counts_rows(values: FloatArray) -> bool:
+    """Whether a column (N, 1) rises by 1 from row to row."""
+    with np.errstate(invalid="ignore"):  # infinite values
+        return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))

@@ -28,6 +28,11 @@ _JUDGEMENTS: Final = vocabulary("""
     good bad uncertain questionable gut schlecht gültig ungültig unsicher valid invalid bon bonne mauvais mauvaise
     ok bueno malo buena mala bom ruim boa god bra dålig fel goed slecht interpolated substituted annotated stale
     """)
+_AMOUNTS: Final = vocabulary("""
+    bolus dose doses dosage carb carbs carbohydrates cho meal meals insulin injection discount promo promotion
+    rain rainfall precipitation dosis gabe repas repasto
+    """)
+_BLANK: Final = 0.5  # share of blanks from which an amount is one of single moments
 _LEVELS: Final = 6  # numbers up to which a column of them can be a code of quality
 _APART: Final = 0.1  # share of the rows in which a second time has to be another one
 
@@ -108,6 +113,23 @@ def refuse_unread_times(container: Container) -> None:
             what = f"'{name}' is called a time, but '{told[0]}' is written like none that is known"
             remedy = "write it as 2024-03-04 22:00:00; or give the column another name, where it is no time"
             raise UserError(Problem(what, container.name, name, remedy))
+
+
+def refuse_blank_amounts(
+    container: Container, arrays: Mapping[str, FloatArray], names: Sequence[str]
+) -> None:
+    """Raises UserError for doses and the like that most rows have none of: a blank is 0, not the last one again."""
+    for name in names:
+        blank = float(np.isnan(arrays[name]).mean())
+        if not container.is_table or not {*tokens(name)} & _AMOUNTS or not _BLANK < blank < 1:
+            continue
+        count = int((~np.isnan(arrays[name])).sum())
+        what = f"'{name}' has a value in {count} of {len(arrays[name])} rows: an amount, of which a blank "
+        what += "says that there was none? A blank is taken for a value that is not known"
+        call = getattr(container, "pandas_call", "pd.read_csv(...)")
+        remedy = f"write 0 there, in Python: d = {call}; d[{name!r}] = d[{name!r}].fillna(0); "
+        remedy += "d.to_csv('filled.csv', index=False); where the last value goes on, .ffill() instead"
+        raise UserError(Problem(what, container.name, name, remedy))
 
 
 def refuse_events(

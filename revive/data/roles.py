@@ -45,7 +45,7 @@ _ACTUATORS: Final = _words(
     "gate dosing dose compressor blower agitator stirrer stirr chiller burner pitch igv vanes vfd louver blind blinds "
     "shutter discount promo promotion "
     "ventil pumpe heizung klappe lüfter stellgrad ventilstellung stellwert stellgröße verdichter kompressor gebläse "
-    "rührer brenner stufe jalousie raam brander "
+    "rührer brenner stufe jalousie fällmittel flockungsmittel dosierung dosiermenge raam brander "
     "vanne pompe chauffage volet ventilateur consigne válvula valvula bomba calefactor compuerta ventilador "
     "aquecedor valvola pompa riscaldatore pump fläkt värmare spjäll klep verwarming pomp zawór pompa клапан насос"
 )

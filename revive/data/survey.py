@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from revive.data.clocks import clock_among
-from revive.data.companions import qualities, refuse_events, refuse_own_times, refuse_unread_times
+from revive.data import companions
+from revive.data.clocks import clock_among, counts_rows
 from revive.data.readers.container import AND, TRAJECTORY, Container, Part
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
@@ -25,7 +25,6 @@ _log = logging.getLogger("revive")
 LAST: Final = "nothing reads like an action, so the last column that could be one is taken for it"
 LEFT: Final = "what is left"
 BY_NAME: Final = "its name"
-_ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
 
 
 @dataclass(frozen=True)
@@ -94,9 +93,10 @@ class _Surveyor:
         marks.find()
         nodes = [name for name in usable if name not in found.roles]
         if time := found.dataset.get("time"):
-            refuse_events(self._container, found.arrays, nodes, time)
+            companions.refuse_events(self._container, found.arrays, nodes, time)
+        companions.refuse_blank_amounts(self._container, found.arrays, nodes)
         free = [name for name in nodes if name not in self._named]
-        judged = qualities(self._container, found.arrays, free)
+        judged = companions.qualities(self._container, found.arrays, free)
         found.roles.update({name: (NO_NODE, why) for name, why in judged.items()})
         nodes = [name for name in nodes if name not in judged]
         self._mark_nodes(nodes)
@@ -190,9 +190,9 @@ class _Surveyor:
             for part in name.split(AND):
                 if part != name and self._infos[part].numeric:
                     found.roles[part] = (NO_NODE, "a part of the time")
-            refuse_own_times(self._container, name)
+            companions.refuse_own_times(self._container, name)
         else:
-            refuse_unread_times(self._container)
+            companions.refuse_unread_times(self._container)
             if told := clock_among(free, found.arrays):
                 found.roles[told[0]], found.dataset["time"] = (Role.TIME, told[1]), told[0]
 
@@ -240,7 +240,7 @@ class _Surveyor:
             known = values[~np.isnan(values)]
             if not len(known):
                 found.roles[name] = (NO_NODE, "no value in any row")
-            elif _counts_rows(values):
+            elif counts_rows(values):
                 found.roles[name] = (NO_NODE, "it counts the rows")
             elif (known == known[0]).all() and not self._is_followed(name):
                 where = "in all rows" if len(known) == len(values) else "wherever it has a value"
@@ -261,7 +261,8 @@ class _Surveyor:
         if wishes.action is None:
             acting = dict(sets)
             if not acting and names:
-                acting = {likely_last(names): LAST}
+                filled = [name for name in names if np.isnan(self._found.arrays[name]).mean() < 0.5]
+                acting = {likely_last(filled or names): LAST}
             roles.update({name: (Role.ACTION, why) for name, why in acting.items()})
         names = [name for name in names if name not in roles]
         followed = any(self._is_followed(name) for name in self._infos if self._is_usable(name))
@@ -292,8 +293,3 @@ class _Surveyor:
 
 _PARTIAL: Final = ("", "days", "times of day")
 _NODES: Final = (Role.STATE, Role.ACTION, Role.OUTSIDE)
-
-
-def _counts_rows(values: FloatArray) -> bool:
-    with np.errstate(invalid="ignore"):  # infinite values
-        return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))

@@ -1,6 +1,6 @@
 """Registered models as bundles again: a version, found by its number or an alias, copied out of the registry.
 
-`fetch` alone is called in the clerk's process.
+`fetch` alone is called in the worker process.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from revive.errors import Problem, UserError, suggestion
-from revive.tracking.journal import Job
+from revive.tracking.outbox import Job
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -15,9 +15,9 @@ from pydantic import Field
 
 from revive.runs import readable_name
 from revive.tracking.base import Curves, DataRecord, ModelRecord, Status, status_of
-from revive.tracking.clerk import ClerkProcess
-from revive.tracking.journal import Job, points
+from revive.tracking.outbox import Job, points
 from revive.tracking.sender import Sender
+from revive.tracking.worker import WorkerProcess
 
 ExperimentName = Annotated[str, Field(pattern=r"^(/?[A-Za-z0-9][A-Za-z0-9_ .@-]*)+$", max_length=250)]
 """Folders of it start with a letter or digit: MLflow keeps trying where a name has `..` in it."""
@@ -126,7 +126,7 @@ class MlflowTracker(MlflowRun):
         patience: float = 60.0,
     ) -> None:
         where = {"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment or name}
-        super().__init__(Sender(ClerkProcess(where), patience), COMMAND)
+        super().__init__(Sender(WorkerProcess(where), patience), COMMAND)
         self._patience = patience
         self._uri = uri or f"sqlite:///{log_dir.absolute() / 'mlflow.db'}"
 
@@ -190,7 +190,7 @@ class MlflowTracker(MlflowRun):
 
 
 def model_job(record: ModelRecord) -> Job:
-    """What the clerk is asked for to log a model with the command's run."""
+    """What the worker is asked for to log a model with the command's run."""
     when = _now()
     told = [(key, float(value), when, 0) for key, value in record.metrics.items()]
     of = None

@@ -1,4 +1,4 @@
-"""Bundles as MLflow models, and the data that they were learned from; only the clerk's process makes these calls.
+"""Bundles as MLflow models, and the data that they were learned from; only the worker process makes these calls.
 
 A model is a folder: the bundle, a script that loads it ("models from code", no pickle), the columns that go in and come
 out, and the versions that it needs. It is written here and handed to MLflow; nothing is inferred, and nothing is run.
@@ -23,7 +23,7 @@ from mlflow.entities import (
     Metric,
 )
 
-from revive.tracking.journal import Job
+from revive.tracking.outbox import Job
 
 RECORD = "revive.record"
 CONTEXT = "mlflow.data.context"
@@ -31,7 +31,7 @@ _DIGEST = 32  # characters; MLflow takes 36
 
 
 def log_model(client: MlflowClient, experiment_id: str, run_id: str, mark: str, job: Job) -> str:
-    """Log the model of a job (see `journal`), unless that was done; returns its id.
+    """Log the model of a job (see `outbox`), unless that was done; returns its id.
 
     mark: of this record of this run; with the digest of the bundle it says which model was logged before.
     """

@@ -9,11 +9,11 @@ from typing import Any
 
 from revive.errors import Problem, UserError
 from revive.tracking.base import NOTE, ModelRecord
-from revive.tracking.clerk import ClerkProcess
 from revive.tracking.fetching import Fetched, Reference
 from revive.tracking.ids import FILE
-from revive.tracking.journal import Job
 from revive.tracking.mlflow import COMMAND, model_job
+from revive.tracking.outbox import Job
+from revive.tracking.worker import WorkerProcess
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,9 @@ class Registry:
         self.uri = uri or f"sqlite:///{log_dir.absolute() / 'mlflow.db'}"
         self._file = None if uri else log_dir.absolute() / "mlflow.db"
         self._connects = experiment is not None
-        self._clerk = ClerkProcess({"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment})
+        self._worker = WorkerProcess(
+            {"log_dir": str(log_dir.absolute()), "uri": uri, "experiment": experiment}
+        )
 
     def __enter__(self) -> Registry:
         if self._file is not None and not self._file.is_file():
@@ -54,7 +56,7 @@ class Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._clerk.dismiss(now=False)
+        self._worker.dismiss(now=False)
 
     def promote(
         self, folder: Path, record: ModelRecord, name: str, alias: str, texts: Mapping[str, str]
@@ -92,7 +94,7 @@ class Registry:
         self._ask({"do": "tags", "key": COMMAND, "values": {"promoted": told}}, folder)
 
     def _ask(self, job: Job, folder: Path | None) -> Any:
-        reply = self._clerk.ask(job, folder)
+        reply = self._worker.ask(job, folder)
         if reply.state == "done":
             return reply.result
         error = " ".join(reply.error.split())[:500]

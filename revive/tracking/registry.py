@@ -1,4 +1,4 @@
-"""The registry: versions, and the aliases that they are served by; only the clerk's process makes these calls."""
+"""The registry: versions, and the aliases that they are served by; only the worker process makes these calls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 
-from revive.tracking.journal import Job
+from revive.tracking.outbox import Job
 
 _VERSIONS = "mlflow.modelVersions"
 

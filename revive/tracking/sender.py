@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from revive.tracking.journal import Job, Journal
+from revive.tracking.outbox import Job, Outbox
 
 _GATHER = 3.0  # seconds between two sendings of metrics; each costs as much as a thousand points
 _POINTS = 1000  # MLflow's limit for one request
@@ -38,7 +38,7 @@ class Reply:
     result: Any = None
 
 
-class Clerk(Protocol):
+class Worker(Protocol):
     """Does jobs."""
 
     def ask(self, job: Job, folder: Path | None) -> Reply:
@@ -49,17 +49,17 @@ class Clerk(Protocol):
 
 
 class Sender:
-    """Queues jobs and has the clerk do them.
+    """Queues jobs and has the worker do them.
 
     patience: how many seconds `finish` waits without anything being done. While a slow store does one record after the
     other, it waits on, for `_LONGEST` times as long in all.
     """
 
-    def __init__(self, clerk: Clerk, patience: float) -> None:
-        self._clerk, self._patience = clerk, patience
+    def __init__(self, worker: Worker, patience: float) -> None:
+        self._worker, self._patience = worker, patience
         self._change = threading.Condition()
         self._queue: list[Job] = []
-        self._journal: Journal | None = None
+        self._outbox: Outbox | None = None
         self._thread: threading.Thread | None = None
         self._closing = self._given_up = self._closed = self._dead = False
         self._errors: list[str] = []
@@ -68,7 +68,7 @@ class Sender:
         self._sent_metrics = self._done_last = float("-inf")
 
     def begin(self) -> None:
-        """Start the thread, which makes the clerk ready."""
+        """Start the thread, which makes the worker ready."""
         if self._thread is None and not self._closed:
             self._thread = threading.Thread(target=self._work, name="revive-tracking", daemon=True)
             self._thread.start()
@@ -76,11 +76,11 @@ class Sender:
     def use(self, folder: Path) -> None:
         """Keep the jobs of this run folder in it; those that are left from before come first."""
         with self._change:
-            self._journal = Journal(folder)
+            self._outbox = Outbox(folder)
             try:
-                self._queue[:0] = self._journal.load()
+                self._queue[:0] = self._outbox.load()
             except OSError as error:
-                self._errors.append(f"{self._journal.path}: {error}")
+                self._errors.append(f"{self._outbox.path}: {error}")
             self._change.notify()
 
     def submit(self, job: Job) -> None:
@@ -90,11 +90,11 @@ class Sender:
         self.begin()
         with self._change:
             self._queue.append(job)
-            if self._journal is not None:
+            if self._outbox is not None:
                 try:
-                    self._journal.add(job)
+                    self._outbox.add(job)
                 except OSError as error:  # a full disk: training has other ways to find out
-                    self._errors.append(f"{self._journal.path}: {error}")
+                    self._errors.append(f"{self._outbox.path}: {error}")
             self._change.notify()
 
     def finish(self) -> None:
@@ -110,7 +110,7 @@ class Sender:
             with self._change:
                 self._given_up = True
                 self._change.notify()
-            self._clerk.dismiss(now=bool(self._queue))
+            self._worker.dismiss(now=bool(self._queue))
             if self._thread is not None:
                 self._thread.join(10)
             self._settle()
@@ -148,7 +148,7 @@ class Sender:
                 more = f" (and {len(self._errors) - 1} more)" if len(self._errors) > 1 else ""
                 found.append(f"not everything could be recorded: {_one_line(self._errors[0])}{more}")
             if self._left:
-                kept = f"; {self._journal.path} keeps them" if self._journal else ""
+                kept = f"; {self._outbox.path} keeps them" if self._outbox else ""
                 found.append(
                     f"{self._left} records could not be sent: {_one_line(self._away) or _TOO_SLOW}{kept}, and the next"
                     " command with this run_id sends them"
@@ -158,12 +158,12 @@ class Sender:
     def _settle(self) -> None:
         with self._change:
             self._left = len(self._queue)
-            if self._journal is None:
+            if self._outbox is None:
                 return
             try:
-                self._journal.keep(self._queue)
+                self._outbox.keep(self._queue)
             except OSError as error:
-                self._errors.append(f"{self._journal.path}: {error}")
+                self._errors.append(f"{self._outbox.path}: {error}")
 
     def _work(self) -> None:
         if not self._deliver({"do": "connect"}):
@@ -174,9 +174,9 @@ class Sender:
             done = {id(job) for job in batch}
             with self._change:
                 self._queue = [job for job in self._queue if id(job) not in done]
-                if not self._queue and self._journal is not None:
+                if not self._queue and self._outbox is not None:
                     with contextlib.suppress(OSError):
-                        self._journal.clear()
+                        self._outbox.clear()
 
     def _next(self) -> list[Job]:
         """The jobs to do next, as one; empty when there are none and there will be none."""
@@ -197,7 +197,7 @@ class Sender:
         """Have a job done, or dropped because it never can be; False where nothing more can be done at all."""
         pause, doubts = _PAUSES[0], 0
         while not self._given_up:
-            reply = self._clerk.ask(job, self._journal.path.parent if self._journal else None)
+            reply = self._worker.ask(job, self._outbox.path.parent if self._outbox else None)
             doubts += reply.state == "doubtful"
             with self._change:
                 if reply.state == "done":

@@ -1,4 +1,4 @@
-"""The calls to MLflow itself; only the clerk's process makes them."""
+"""The calls to MLflow itself; only the worker process makes them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mlflow.exceptions import MlflowException
 
 from revive.tracking.fetching import fetch
 from revive.tracking.ids import Ids
-from revive.tracking.journal import Job
 from revive.tracking.models import RECORD, allowed, log_dataset, log_model, model_metrics, show_model
+from revive.tracking.outbox import Job
 from revive.tracking.registry import register
 from revive.tracking.view import TAGS
 
@@ -44,7 +44,7 @@ class Store:
         self._reopened: dict[str, dict[str, set[tuple[int, float]]]] = {}  # run -> metric -> points it has
 
     def do(self, job: Job, folder: Path | None) -> Any:
-        """Do a job (see `journal`) for the run in `folder`. Doing it again changes nothing.
+        """Do a job (see `outbox`) for the run in `folder`. Doing it again changes nothing.
 
         Returns what comes of it, plain values, where that is worth knowing.
         """

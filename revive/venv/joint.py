@@ -57,11 +57,8 @@ class JointModel(NodeModel):
     def __init__(self, venv: GraphModels, graph: DecisionGraph, joint: str) -> None:
         nn.Module.__init__(self)
         own, where = apart(graph), places_of(graph, joint)
-        self.names, self.layout, self.spec = (
-            tuple(where),
-            venv.codec.for_graph(graph).layout(joint),
-            venv.spec,
-        )
+        self.names, self.spec = tuple(where), venv.spec
+        self.layout = venv.codec.for_graph(graph).layout(joint)
         self.inputs = {name: own[name].inputs for name in where}
         self.parts = nn.ModuleList(venv.model(name) for name in where)
         self.slices = input_slices(venv.codec, graph[joint].inputs)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from revive.config.compose import load_settings
 from tests.acceptance import choice, learners, venv_learners
 from tests.acceptance.learners import Row, keeps_up, table
 
@@ -102,3 +103,9 @@ def test_every_venv_learner_is_among_those_that_are_measured() -> None:
         file.stem for file in (venv_learners.ROOT / "conf" / "venv").glob("*.yaml")
     }
     assert set(venv_learners.BARS) < set(names)
+
+
+@pytest.mark.parametrize("name", ["adm", "adversarial ppo", "bc gru"])
+def test_variants_are_what_the_command_line_takes(name: str) -> None:
+    settings = load_settings(["experiment=refrigerator", *venv_learners.VARIANTS[name]])
+    assert settings.venv.learner["_target_"].startswith("revive.venv.learners.")

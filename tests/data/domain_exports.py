@@ -199,6 +199,20 @@ def h5_with_a_group_for_each_machine(folder: Path) -> Path:
     return folder / "machines.h5"
 
 
+@export(refused="'Bolus .U.' has a value in 4 of 96 rows.*fillna\\(0\\)")
+def doses_of_single_moments(folder: Path) -> Path:
+    rows = [row + (f",{k / 10}" if k % 30 == 5 else ",") for k, row in enumerate(body(ISO, "level", "valve"))]
+    return write(folder, "pump.csv", ["time,Glucose,Basal (U/h),Bolus (U)"], rows)
+
+
+@export(
+    "Trübung=level|Temp=temp|Fällmittel [l/h]=valve", "Fällmittel [l/h]", "time", others=["Labor P [mg/l]"]
+)
+def a_waterworks_and_its_laboratory(folder: Path) -> Path:
+    rows = [row + (f",{k / 10}" if k % 24 == 5 else ",") for k, row in enumerate(body(ISO, *THREE))]
+    return write(folder, "works.csv", ["time,Trübung,Temp,Fällmittel [l/h],Labor P [mg/l]"], rows)
+
+
 def _runs(folder: Path, heads: list[str], sub: str = "run{}.csv") -> Path:
     """A folder of two files, with these lines above the rows of each."""
     for number, head in enumerate(heads):

@@ -191,6 +191,18 @@ def test_the_reward_that_is_written_names_the_columns_whatever_they_are_called(t
     assert "action: 0 valve" in text
 
 
+@pytest.mark.parametrize(("between", "said"), [(60, True), (4 * 3600, False)])
+def test_files_that_follow_each_other_may_be_one_run(tmp_path: Path, between: int, said: bool) -> None:
+    folder = tmp_path / "days"
+    folder.mkdir()
+    for day in range(4):
+        begin = day * (99 * 60 + between)
+        rows = [f"{begin + 60 * n},{n % 7 / 10},{n % 11}.5" for n in range(100)]
+        (folder / f"day{day}.csv").write_text("\n".join(["time [s],level,valve", *rows]) + "\n")
+    lines = make("days", folder, tmp_path / "experiments").lines
+    assert any("follow each other without a pause" in line for line in lines) is said
+
+
 def test_a_pause_in_the_logs_is_said_with_what_cuts_there(tmp_path: Path) -> None:
     rows = [f"{60 * n + (172_800 if n > 200 else 0)},{n % 7 / 10},{n % 11}.5" for n in range(400)]
     (tmp_path / "logs.csv").write_text("\n".join(["time [s],level,valve", *rows]) + "\n")

@@ -11,7 +11,7 @@ import pytest
 
 from revive.__main__ import main
 from revive.outcome import DONE, WRONG
-from revive.tracking.clerk import _ENVIRONMENT
+from revive.tracking.worker import _ENVIRONMENT
 from tests.pipeline.made_run import BAD, made_run, record
 from tests.tracking.in_process import InProcess, copy_database
 
@@ -19,7 +19,7 @@ from tests.tracking.in_process import InProcess, copy_database
 @pytest.fixture
 def log_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("revive.tracking.promotion.ClerkProcess", InProcess.of)
+    monkeypatch.setattr("revive.tracking.promotion.WorkerProcess", InProcess.of)
     for name, value in _ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     return tmp_path / "runs"

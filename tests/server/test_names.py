@@ -408,6 +408,29 @@ def test_heads_and_norms_of_revive_are_heads_and_norms_here() -> None:
     assert named.values == {"venv.network.norm": "layer", "venv.network.activation": "leaky_relu"}
 
 
+@pytest.mark.parametrize(
+    ("kind", "ours"),
+    [
+        ("mlp", "mlp"),
+        ("res", "residual"),
+        ("gru", "gru"),
+        ("lstm", "lstm"),
+        ("ft_transformer", "transformer"),
+    ],
+)
+def test_matchers_are_of_the_kind_that_is_named(kind: str, ours: str) -> None:
+    found = translate({"matcher_type": kind, "birnn": False}, section="venv", venv="adversarial")
+    assert found.values == {"venv.learner.matcher_backbone": ours}
+    assert not found.missing
+    load_settings(["experiment=refrigerator", "venv=adversarial", f"venv.learner.matcher_backbone={ours}"])
+
+
+def test_kinds_of_matchers_that_there_are_not_are_told() -> None:
+    for name, value in (("matcher_type", "birnn"), ("birnn", True)):
+        found = translate({name: value}, section="venv", venv="adversarial")
+        assert list(found.missing.values()) == [[name]]
+
+
 def test_an_algorithm_of_venvs_that_there_is_not() -> None:
     with pytest.raises(UserError, match=r"no algorithm of venvs is called 'revive_x'"):
         from_config({"base_config": {"venv_algo": "revive_x"}})

@@ -1,4 +1,4 @@
-"""A clerk without a process of its own, and new databases: MLflow is imported once for all tests of a process."""
+"""A worker without a process of its own, and new databases: MLflow is imported once for all tests of a process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from revive.tracking.clerk import state_of
 from revive.tracking.sender import Reply
 from revive.tracking.store import Store
+from revive.tracking.worker import state_of
 
 
 class InProcess:
@@ -21,7 +21,7 @@ class InProcess:
 
     @classmethod
     def of(cls, where: dict[str, Any]) -> InProcess:
-        """Takes what a `ClerkProcess` takes."""
+        """Takes what a `WorkerProcess` takes."""
         return cls(Store(Path(where["log_dir"]), where["uri"], where["experiment"]))
 
     def ask(self, job: dict[str, Any], folder: Path | None) -> Reply:

@@ -25,13 +25,13 @@ def home(new_database: Path, tmp_path: Path) -> Path:
 
 def command(home: Path, patience: float = 30, uri: str | None = None, **params: Any) -> MlflowTracker:
     tracker = MlflowTracker(home, "demo", uri, patience=patience)
-    tracker._sender._clerk = InProcess(Store(home, uri, "demo"))
+    tracker._sender._worker = InProcess(Store(home, uri, "demo"))
     tracker.start(home / "r", {"seed": 0}, params)
     return tracker
 
 
 def killed(tracker: MlflowTracker) -> None:
-    """As kill -9 leaves it: nothing more is sent, what was not sent is in the journal."""
+    """As kill -9 leaves it: nothing more is sent, what was not sent is in the outbox."""
     with tracker._sender._change:
         tracker._sender._closed = tracker._sender._given_up = True
         tracker._sender._change.notify()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from revive.tracking import sender as module
-from revive.tracking.journal import FILE, Journal
+from revive.tracking.outbox import FILE, Outbox
 from revive.tracking.sender import Reply, Sender
 
 DONE = Reply("done")
@@ -103,7 +103,7 @@ def test_a_receiver_that_hangs_is_ended(tmp_path: Path) -> None:
     sender.submit(tag(0))
     sender.finish()
     assert receiver.stop.is_set()
-    assert Journal(tmp_path).load() == [tag(0)]
+    assert Outbox(tmp_path).load() == [tag(0)]
 
 
 def test_a_refused_job_is_dropped_alone_and_told_once() -> None:
@@ -184,12 +184,12 @@ def test_a_slow_store_is_not_waited_for_without_end(tmp_path: Path, monkeypatch:
 
 
 def test_a_killed_command_leaves_its_jobs_and_a_torn_line_is_none(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.add(tag(0))
-    journal.add({**points("a"), "points": [["loss", "nan", 1, 0]]})
+    outbox = Outbox(tmp_path)
+    outbox.add(tag(0))
+    outbox.add({**points("a"), "points": [["loss", "nan", 1, 0]]})
     with (tmp_path / FILE).open("a") as file:
         file.write('{"do": "ta')
-    again = Journal(tmp_path)
+    again = Outbox(tmp_path)
     assert [job["do"] for job in again.load()] == ["tags", "metrics"]
     again.add(tag(1))
     assert [json.loads(line)["do"] for line in (tmp_path / FILE).read_text().splitlines()] == [

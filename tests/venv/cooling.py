@@ -69,6 +69,7 @@ def problem_with(
 
 FAST: dict[str, Any] = {
     "one_step_updates": 400, "curriculum": [[5, 50]], "lr": 3e-3, "multi_step_lr": 1e-3, "block": 20,
+    "effect_weight": 50.0,  # as shipped
 }  # fmt: skip
 
 

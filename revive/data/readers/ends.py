@@ -14,6 +14,7 @@ from revive.data.readers.rows import finished
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems
 
+EACH_FILE = "a file for each"  # what tells the trajectories of a folder of tables
 _ENDS = "index holds, for each trajectory, the row behind its last one"
 _STARTS = "with index: starts it holds the first row of each trajectory"
 
@@ -74,11 +75,7 @@ class Ends:
 
     def _base(self, labels: Mapping[str, np.ndarray], names: IntArray | None, timed: bool) -> Found | None:
         own = None if self.pieces is None or (self.is_table and len(self.pieces) == 1) else self.pieces
-        told = (
-            []
-            if own is None
-            else [Found(own, "a file for each" if self.is_table else "episodes of the file")]
-        )
+        told = [] if own is None else [Found(own, EACH_FILE if self.is_table else "episodes of the file")]
         if names is not None:
             ends = self._by_name(own, names)
             told = [Found(ends, f"by '{', '.join(self.options.trajectories)}'")] if ends is not None else told

@@ -83,7 +83,9 @@ class TimeOrder:
             midnights = np.diff(time) < -DAY / 2
             time[1:] += DAY * np.cumsum(midnights)
             if midnights.any():
-                self._say(f"times of day without a date; {int(midnights.sum())} midnights were counted")
+                count = int(midnights.sum())
+                told = "1 midnight was counted" if count == 1 else f"{count} midnights were counted"
+                self._say(f"times of day without a date; {told}")
             return
         if len(time) < 3:
             return
@@ -92,9 +94,8 @@ class TimeOrder:
         late = [row for row in falls if _carries_the_day_before(time, row, step)]
         if late:
             time[late] += DAY
-            self._say(
-                f"00:00 carries the day before in {len(late)} rows; it is taken for the end of that day"
-            )
+            rows = "1 row" if len(late) == 1 else f"{len(late)} rows"
+            self._say(f"00:00 carries the day before in {rows}; it is taken for the end of that day")
         if self.info.holds == ZONED:
             return
         if self.zone is not None:

@@ -177,7 +177,7 @@ def told_apart(problem: VenvProblem, backbone: str, steps: int = 80) -> float:
     optimizer = torch.optim.Adam(matchers.parameters(), lr=1e-2, betas=(0.5, 0.9))
     last = []
     for _ in range(steps):
-        episodes = closed_loop(start.venv, problem.rows, start.seen, 8, 64, start.generator)
+        episodes = closed_loop(start.venv, problem.rows, start.seen, 8, 32, start.generator)
         real, fake = (matchers.seen(part) for part in (episodes.data, episodes.rolled))
         known = [torch.ones(part.shape[:2]) for part in real]
         loss, apart = matchers.loss(real, fake, known, penalty=0.1, smoothing=0.0, generator=start.generator)

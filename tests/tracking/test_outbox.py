@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from revive.tracking.journal import Job, Journal
+from revive.tracking.outbox import Job, Outbox
 
 
 def _job(text: str) -> Job:
@@ -15,10 +15,10 @@ def _job(text: str) -> Job:
 
 @pytest.mark.parametrize("cut", range(1, 9))
 def test_a_line_that_a_kill_tore_costs_no_other_one(cut: int, tmp_path: Path) -> None:
-    journal, whole = Journal(tmp_path), [_job("zu heiß \u2028 und mehr"), _job("ü" * 4)]
+    outbox, whole = Outbox(tmp_path), [_job("zu heiß \u2028 und mehr"), _job("ü" * 4)]
     for job in [*whole, _job("torn €")]:
-        journal.add(job)
-    journal.close()
-    journal.path.write_bytes(journal.path.read_bytes()[:-cut])
-    assert Journal(tmp_path).load()[:2] == whole
-    assert Journal(tmp_path).load()[:2] == whole  # and the file was mended
+        outbox.add(job)
+    outbox.close()
+    outbox.path.write_bytes(outbox.path.read_bytes()[:-cut])
+    assert Outbox(tmp_path).load()[:2] == whole
+    assert Outbox(tmp_path).load()[:2] == whole  # and the file was mended

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from revive.tracking.journal import Job
+from revive.tracking.outbox import Job
 from revive.tracking.sender import Reply, State
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _ENVIRONMENT = {
 _NICE = 5  # training goes first
 
 
-class ClerkProcess:
+class WorkerProcess:
     """Starts the process at the first job, and again should it die.
 
     where: what `Store` is made with.
@@ -89,7 +89,7 @@ class ClerkProcess:
         with self._lock:
             if self._dismissed or self._process is not None:
                 return None if self._dismissed else self._process
-            code = "from revive.tracking.clerk import main; main()"
+            code = "from revive.tracking.worker import main; main()"
             paths = os.pathsep.join(path for path in sys.path if path)
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", code],

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from revive.tracking.clerk import ClerkProcess, state_of, text_of
+from revive.tracking.worker import WorkerProcess, state_of, text_of
 
 
 def raised(make: Any) -> BaseException:
@@ -71,18 +71,18 @@ def test_the_reason_is_told_without_what_is_wrapped_around_it() -> None:
 
 
 def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
-    clerk = ClerkProcess({"log_dir": str(tmp_path), "uri": "htp://nowhere", "experiment": "demo"})
-    assert clerk.ask({"do": "connect"}, None).state != "done"
-    assert clerk._process
-    first = clerk._process.pid
+    worker = WorkerProcess({"log_dir": str(tmp_path), "uri": "htp://nowhere", "experiment": "demo"})
+    assert worker.ask({"do": "connect"}, None).state != "done"
+    assert worker._process
+    first = worker._process.pid
     os.kill(first, signal.SIGKILL)
-    reply = clerk.ask({"do": "connect"}, None)
+    reply = worker.ask({"do": "connect"}, None)
     assert (reply.state, "-9" in reply.error) == ("doubtful", True)
-    assert "nowhere" in clerk.ask({"do": "connect"}, None).error
-    assert clerk._process
-    second = clerk._process.pid
+    assert "nowhere" in worker.ask({"do": "connect"}, None).error
+    assert worker._process
+    second = worker._process.pid
     assert second != first
-    clerk.dismiss(now=True)
+    worker.dismiss(now=True)
     with pytest.raises(ProcessLookupError):
         os.kill(second, 0)
-    assert clerk.ask({"do": "connect"}, None).state == "dead"
+    assert worker.ask({"do": "connect"}, None).state == "dead"

@@ -28,7 +28,7 @@ Job = dict[str, Any]
 FILE = "unsent.jsonl"
 
 
-class Journal:
+class Outbox:
     """The file of one run folder. Call it from one thread at a time."""
 
     def __init__(self, folder: Path) -> None:
