@@ -13,7 +13,7 @@ import numpy as np
 from revive.config.run_arguments import RunArguments
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, UserError
-from revive.pipeline.finished import finished_file, settings_of
+from revive.pipeline.finished import finished_file, require_finished, settings_of
 from revive.pipeline.inputs import Inputs, gather
 from revive.pipeline.shortlist import FOLDER, read_shortlist
 from revive.pipeline.trial_results import results
@@ -64,6 +64,7 @@ def trial_plan(arguments: Sequence[str]) -> None:
 
 def _planned(given: RunArguments, folder: Path, error: float, power: float) -> tuple[Row, list[Row]]:
     """What trial_plan.json holds, and the blocks one by one."""
+    require_finished(folder)
     summary = finished_file(folder, "summary.json")
     candidates = _candidates(folder, summary)
     inputs = gather(settings_of(folder))

@@ -113,6 +113,17 @@ def test_bad_arguments_end_in_one_message(
     assert any(word in text for word in said.split("|"))
 
 
+def test_a_run_that_is_not_finished_is_no_basis(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = run / "state.json"
+    kept = file.read_text()
+    file.write_text(json.dumps({**json.loads(kept), "state": "interrupted"}))
+    try:
+        assert main(["trial-plan", "run=run", f"log_dir={run.parent}"]) == WRONG
+        assert "this run is interrupted" in capsys.readouterr().err
+    finally:
+        file.write_text(kept)
+
+
 def test_a_failed_gate_leaves_copies_and_says_how_they_load(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -56,7 +56,7 @@ def test_a_copy_is_never_called_a_success(gate: str, fallback: str | None, headl
     assert told["headline"].startswith(headline)
     assert any(todo in line for line in told["todo"])
     assert fallback is None or any(line.endswith(f"Why: {fallback}.") for line in told["short"])
-    assert ("trial-plan" in " ".join(told["todo"])) == (fallback is None)
+    assert ("trial-plan run=r" in " ".join(told["todo"])) == (gate != "fail")
 
 
 def test_an_interval_below_the_logs_promises_nothing() -> None:

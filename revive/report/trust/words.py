@@ -241,7 +241,10 @@ def _todo(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
     if level_of(summary) == "stop":
         lines.append("Until then keep the controller that runs now.")
     elif is_copy(summary):
-        lines.append("Keep the controller that runs now: what is handed over does no more than copy it.")
+        lines.append(
+            "Keep the controller that runs now: what is handed over does no more than copy it. Whether a learned one "
+            f"is worth a trial on the plant, 'python -m revive trial-plan run={summary['run_id']}' says."
+        )
     else:
         lines.append(
             "Try it first where a mistake costs little, with the logged controller ready to take over, and compare: "
