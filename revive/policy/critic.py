@@ -63,7 +63,7 @@ class Logged:
 
     @classmethod
     def of(cls, problem: PolicyProblem, policy: Policy) -> Logged | None:
-        """None where a leaf or the action was not logged.
+        """None where a leaf or the action was not logged, or never all of it in one row of a half.
 
         The last row of a trajectory that no `done` ended is a time-out: its state follows from its `next_X`, its
         exogenous values are held.
@@ -89,6 +89,8 @@ class Logged:
         for name in (*names, *following, policy.target):
             if name in rows.weights:
                 usable = usable & (rows.weights[name] > 0).all(-1)
+        if not all(usable[part.start : part.stop].any() for part in rows.parts):
+            return None
         return cls(
             torch.cat([values[name] for name in names], -1),
             values[policy.target],
