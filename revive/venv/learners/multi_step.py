@@ -132,7 +132,10 @@ class MultiStepLearner(StagedLearner):
             return self.objective.one_step(self.rows.at(index), index, self.live)
         names = [name for name in self.objective.fitted if name in self.live or name not in self.alone]
         names = [name for name in names if name not in self.venv.observed]  # the filter's loss is theirs
-        loss = self.objective.one_step(self.rows.at(index), index, names)
+        rows = self.rows.at(index)
+        loss = self.objective.one_step(rows, index, names)
+        if stage.filtered:
+            loss = loss + self.objective.starting(rows, index, stage.horizon)
         if not stage.is_round:
             rolled = self.objective.filtered if stage.filtered else self.objective.multi_step
             loss = rolled(stage.horizon, self.generator) + self.likelihood_weight * loss

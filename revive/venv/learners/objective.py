@@ -26,6 +26,7 @@ from revive.venv.problem import VenvProblem
 from revive.venv.virtual_env import VirtualEnv
 
 LossKind = Literal["log_prob", "mae", "mse"]
+TRIFLE = 0.02  # share of the rows
 COST_ROWS = 8192  # per member: what seldom happens must be among them
 
 
@@ -68,13 +69,18 @@ class Objective:
 
     def mean_cost(self, name: str, batch: dict[str, Tensor], index: Tensor) -> Tensor:
         """A node's one-step cost, averaged over what is known, rows by their weights: (M,)."""
+        cost, weight = self._weighed(name, batch, index)
+        if weight is None:
+            return cost.mean((1, 2))
+        return (cost * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1.0)
+
+    def _weighed(self, name: str, batch: dict[str, Tensor], index: Tensor) -> tuple[Tensor, Tensor | None]:
+        """A node's one-step cost and what it counts, (M, B, terms) each; None where all rows count alike."""
         cost, weight = self._cost(name, batch), self.rows.weight(name, index)
         if name in self.problem.row_weights:
             counts = self.problem.row_weights[name][index].unsqueeze(-1)
             weight = counts.expand_as(cost) if weight is None else weight * counts
-        if weight is None:
-            return cost.mean((1, 2))
-        return (cost * weight).sum((1, 2)) / weight.sum((1, 2)).clamp_min(1.0)
+        return cost, weight
 
     def _cost(self, name: str, batch: dict[str, Tensor]) -> Tensor:
         """What a node's one-step loss averages, (M, B, terms)."""
@@ -121,6 +127,23 @@ class Objective:
             self.venv, self.rows, self.judged, windows, horizon - start, burn_in=start, filtered=True
         )
         return self._huber({name: (e[start:], weight[start:]) for name, (e, weight) in errors.items()})
+
+    def starting(self, batch: dict[str, Tensor], index: Tensor, horizon: int) -> Tensor:
+        """The one-step loss of observed nodes in the first rows of trajectories, which `filtered` leaves out.
+
+        It counts by their share of the rows; where that is a trifle, it is 0.
+        """
+        start = horizon // 4
+        loss = torch.zeros((), device=self.venv.device)
+        if start * len(self.rows.starts) < TRIFLE * self.rows.count:
+            return loss
+        early = (index - self.rows.start_of(index) < start).to(torch.float32).unsqueeze(-1)  # (M, B, 1)
+        batch = self.venv.completed(batch)
+        for name in self.venv.observed:
+            cost, weight = self._weighed(name, batch, index)
+            counts = early.expand_as(cost) if weight is None else early * weight
+            loss = loss + (cost * counts).mean((1, 2)).sum()
+        return loss
 
     def _huber(self, errors: Mapping[str, tuple[Tensor, Tensor]]) -> Tensor:
         loss = torch.zeros((), device=self.venv.device)
