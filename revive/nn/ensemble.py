@@ -169,15 +169,21 @@ def ridge(x: Tensor, y: Tensor, strength: float = 1e-3, rows: Tensor | None = No
     """Least squares with an unpunished intercept, per member.
 
     x (M, N, i), y (M, N, o), rows (M, N, 1) weights of the rows or None -> weight (M, i, o), bias (M, 1, o);
-    `strength` is relative to the number of rows.
+    `strength` is relative to the number of rows. With more inputs than rows it is solved in rows, which gives the same
+    weights and takes (M, N, N) of memory in place of (M, i, i).
     """
     share = torch.ones_like(x[..., :1]) if rows is None else rows
     share = share / share.sum(1, keepdim=True).clamp_min(1.0)
     x_mean, y_mean = (x * share).sum(1, keepdim=True), (y * share).sum(1, keepdim=True)
     xc, yc = (x - x_mean).double(), (y - y_mean).double()
-    gram = xc.mT @ (xc * share)
+    if x.shape[-1] > x.shape[-2]:
+        root = share.sqrt()
+        a, gram, moment = xc * root, (xc * root) @ (xc * root).mT, yc * root
+    else:
+        a, gram, moment = None, xc.mT @ (xc * share), xc.mT @ (yc * share)
     gram.diagonal(dim1=-2, dim2=-1).add_(strength)
-    weight = torch.linalg.solve(gram, xc.mT @ (yc * share)).to(x.dtype)
+    solved = torch.linalg.solve(gram, moment)
+    weight = (solved if a is None else a.mT @ solved).to(x.dtype)
     return weight, y_mean - x_mean @ weight
 
 

@@ -20,6 +20,7 @@ from revive.pipeline.context import Context, use_threads
 from revive.pipeline.evaluate import evaluate
 from revive.pipeline.gate import failed
 from revive.pipeline.hidden import stood_in
+from revive.pipeline.holdable import require_memory
 from revive.pipeline.inputs import Inputs, gather
 from revive.pipeline.late import looking_back, shown_earlier_values
 from revive.pipeline.models import data_record
@@ -49,6 +50,7 @@ def run(
     require_venv(settings)
     require_search(settings)
     inputs = gather(settings)
+    require_memory(inputs.graph, settings)
     question = prepare_tuning(settings, inputs)
     held_out = prepare_backtest(settings, inputs)
     report = report_on(inputs, settings)

@@ -94,6 +94,19 @@ def test_ridge_is_least_squares_up_to_its_strength() -> None:
         np.testing.assert_allclose(bias[m, 0], solution[3], atol=2e-3)
 
 
+def test_ridge_with_more_inputs_than_rows_is_the_same() -> None:
+    rng = torch.Generator().manual_seed(0)
+    x, y = torch.randn(2, 30, 50, generator=rng), torch.randn(2, 30, 3, generator=rng)
+    rows = torch.rand(2, 30, 1, generator=rng)
+    weight, bias = ridge(x, y, rows=rows)
+    copies = [
+        torch.cat([value, value]) for value in (x[0], y[0], rows[0])
+    ]  # the same rows twice: 60 for 50 inputs
+    twice, level = ridge(*(copy.unsqueeze(0) for copy in copies[:2]), rows=copies[2].unsqueeze(0))
+    torch.testing.assert_close(weight[:1], twice, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(bias[:1], level, rtol=1e-3, atol=1e-4)
+
+
 def test_ridge_shrinks_the_slope_but_not_the_intercept() -> None:
     x = torch.linspace(-1, 1, 101).view(1, -1, 1) + 4.0
     y = 2.0 * x + 1.0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from revive.errors import UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
-from revive.pipeline.holdable import require_holdable
+from revive.pipeline.holdable import require_holdable, require_memory
 
 
 def graph_of(*names: str) -> DecisionGraph:
@@ -33,3 +36,14 @@ def test_what_is_too_large_is_named_before_anything_is_learned(graph: DecisionGr
         require_holdable(graph, "description.yaml")
     assert str(caught.value).startswith("description.yaml, nodes.state.columns")
     assert "leave columns out, or give them shorter names" in str(caught.value)
+
+
+def test_a_venv_that_no_memory_holds_is_refused() -> None:
+    def learning(members: int, mode: str = "once") -> Any:
+        return SimpleNamespace(venv=SimpleNamespace(mode=mode, members=members))
+
+    many = graph_of(*(f"s{number}" for number in range(5000)))
+    with pytest.raises(UserError, match=r"takes .* of memory at least \(10000 members .*, this machine has"):
+        require_memory(many, learning(5000))
+    require_memory(many, learning(5000, "none"))
+    require_memory(graph_of("level"), learning(7))
