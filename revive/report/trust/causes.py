@@ -43,9 +43,10 @@ _LAGS = (
     "Left: whether the action's own moves go together with what neither the logged columns nor the present action "
     "explain of the output. To the left of 0 there should be nothing: a tall bar there, an output that moves before "
     "the action, hints at a cause that nobody logged. A tall bar to the right is a response that comes so many steps "
-    "later. Right: how long own moves last, and whether what is left lasts; a first point far below 0 is noise of the "
-    "sensor."
+    "later; small ones that die away behind 0 come from noise of the sensor. Right: how long own moves last, and "
+    "whether what is left lasts; a first point far below 0 is noise of the sensor."
 )
+SMALL = 0.3  # correlation that an axis holds at least, so that small ones look small
 EARLIEST = -10  # lag at which `cross` begins
 
 
@@ -116,6 +117,7 @@ def _drawn(cards: list[Study]) -> Figure:
         across, own = axes[2 * i : 2 * i + 2]
         cross = numbers(card["cross"])
         across.bar(EARLIEST + np.arange(len(cross)), cross, 0.8, color=MODEL)
+        across.set_ylim(min(-SMALL, 1.1 * cross.min()), max(SMALL, 1.1 * cross.max()))
         across.set_xlabel("steps that the response comes after the move", fontsize=8)
         across.set_title(f"{_pair(card)}: own moves and what is left".replace("$", r"\$"), fontsize=8)
         for key, colour, label in (("moves_acf", OTHER, "own moves"), ("rest_acf", MODEL, "what is left")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import takewhile
 from typing import Any
 
 from revive.data.duration import in_time, steps_told
@@ -102,7 +103,8 @@ def _may_venv(study: Mapping[str, Any], long: float | None) -> list[str]:
         )
     held: dict[str, list[str]] = {}
     for name, steps in study["bands"]["steps"].items():
-        promised = [k for k, band in steps.items() if band["q"] is not None and not unlike(band)]
+        alike = takewhile(lambda item: not unlike(item[1]), steps.items())
+        promised = [k for k, band in alike if band["q"] is not None]
         if promised:
             held.setdefault(promised[-1], []).append(name)
     for steps_ahead, names in held.items():
@@ -162,9 +164,9 @@ def _may_not(summary: Mapping[str, Any], study: Mapping[str, Any]) -> list[str]:
         for node, why in _no_paths(study, summary["data"].get("step_seconds"))
     ]
     lines += [
-        f"That the bands around '{name}' hold: counted on one half of the logs, they hold only {percent(share)} of the "
-        "other half."
-        for name, share in _unlike(study)
+        f"That the bands around '{name}' hold from {steps_told(int(first), summary['data'].get('step_seconds'))} ahead "
+        f"on: counted on one half of the logs, they hold only {percent(share)} of the other half."
+        for name, first, share in _unlike(study)
     ]
     drifting = [name for name, parts in study["drift"].items() if any(part["alarm"] for part in parts)]
     if drifting:
@@ -184,19 +186,14 @@ def unlike(band: Mapping[str, Any]) -> bool:
     return bool(shares) and min(shares) < COVERED - chance
 
 
-def _unlike(study: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Columns with such a band, and the least share that it holds of a half."""
+def _unlike(study: Mapping[str, Any]) -> list[tuple[str, str, float]]:
+    """Columns with such bands: the first step of one, and the least share that any of them holds of a half."""
     found = []
     for name, steps in study["bands"]["steps"].items():
-        bad = [
-            share
-            for band in steps.values()
-            if band["q"] is not None and unlike(band)
-            for share in band["across"]
-            if share is not None
-        ]
+        bad = {k: band for k, band in steps.items() if band["q"] is not None and unlike(band)}
         if bad:
-            found.append((name, min(bad)))
+            least = min(share for band in bad.values() for share in band["across"] if share is not None)
+            found.append((name, next(iter(bad)), least))
     return found
 
 
