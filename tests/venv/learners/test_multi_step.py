@@ -311,3 +311,26 @@ def test_a_filter_whose_rollouts_run_away_is_not_kept(
     train(made, tmp_path)
     assert made.kept["filtered_24"] == [False] * 4
     assert not learner().judge.stay_near().isnan().any()
+
+
+def test_a_filter_leaves_the_first_rows_of_trajectories_to_the_one_step_loss(
+    noisy: tuple[DecisionGraph, Codec, Rows],
+) -> None:
+    graph, codec, rows = noisy
+    data = codec.decode(rows.values)
+    half = rows.parts[0].stop
+    halves = [
+        {name: value[part] for name, value in data.items()} for part in (slice(half), slice(half, None))
+    ]
+    ends = [[*range(50, len(part["x"]), 50), len(part["x"])] for part in halves]
+    made = multi_step(problem_of(graph, codec, rows_of(graph, codec, *halves, ends=ends)))
+    whole = multi_step(problem_of(graph, codec, rows))
+    for one in (made, whole):
+        one.venv.observe(["next_x"])
+    index = torch.arange(0, 200).expand(made.venv.members, -1)
+    found = made.objective.starting(made.rows.at(index), index, 24)
+    cost = made.objective._cost("next_x", made.rows.at(index))
+    early = (torch.arange(200) % 50 < 6).view(1, -1, 1)  # a quarter of 24 rows
+    torch.testing.assert_close(found, (cost * early).mean((1, 2)).sum())
+    assert found > 0
+    assert whole.objective.starting(whole.rows.at(index), index, 24) == 0  # a trifle in two long trajectories
