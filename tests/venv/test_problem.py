@@ -79,7 +79,7 @@ def test_a_frozen_node_comes_from_an_earlier_venv_or_there_is_an_error(noisy: No
     with pytest.raises(UserError, match="'next_x' is to be kept as it was learned before") as caught:
         problem(None).make(SMALL)
     assert "venv_path" in str(caught.value)
-    with pytest.raises(UserError, match="no earlier venv holds it"):
+    with pytest.raises(UserError, match="that of the earlier venv has other inputs, columns or network"):
         problem(hand_set(graph, LINEAR, members=4, codec=codec)).make(NetworkSpec(hidden=(9,)))
 
 
