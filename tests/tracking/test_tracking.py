@@ -138,7 +138,9 @@ def test_mlflow_stays_out_of_the_process_of_the_run(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
     )
-    said = [line for line in done.stderr.splitlines() if not line.startswith("MLflow is slow")]  # a busy machine
+    said = [
+        line for line in done.stderr.splitlines() if not line.startswith("MLflow is slow")
+    ]  # a busy machine
     assert (done.returncode, done.stdout, said) == (0, "", [])
     assert {path.name for path in tmp_path.iterdir()} == {"runs"}
 
