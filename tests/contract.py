@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 import torch
+from torch import Tensor
 
 from revive.config.compose import load_settings
 from revive.config.instantiate import instantiate
@@ -72,3 +73,19 @@ def interrupted(make: Callable[[], Made], folder: Path, stop: int) -> Made:
 def check_notes(notes: Mapping[str, Any]) -> None:
     """They are plain JSON: what is read back is what was written."""
     assert json.loads(json.dumps(notes)) == notes
+
+
+def check_gradients(loss: Callable[[], Tensor], parameters: Iterable[Tensor]) -> None:
+    """What autograd says of each parameter is the slope of the loss along it, by central differences."""
+    loss().backward()
+    for parameter in parameters:
+        assert parameter.grad is not None
+        direction, step = parameter.grad / parameter.grad.norm(), 1e-2
+        slope = float((parameter.grad * direction).sum())
+        with torch.no_grad():
+            parameter.add_(step * direction)
+            above = float(loss())
+            parameter.sub_(2 * step * direction)
+            below = float(loss())
+            parameter.add_(step * direction)
+        assert slope == pytest.approx((above - below) / (2 * step), rel=0.02)

@@ -185,17 +185,23 @@ def keeps_up(rows: Sequence[Row], plant: str) -> bool | None:
     return means["auto"] >= best - NEAR * max(abs(best), abs(best - logged))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+def chosen_by(
+    arguments: Sequence[str] | None, told: str | None, known: list[str]
+) -> tuple[argparse.Namespace, Path]:
+    """What the command line asks for, and the folder of --keep. told: of --help; known: the learners."""
+    parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plants", nargs="*", default=plants(), choices=plants())
-    parser.add_argument("--learners", nargs="*", default=learners(), choices=learners())
+    parser.add_argument("--learners", nargs="*", default=known, choices=known)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--keep", type=Path, default=None)
     chosen = parser.parse_args(arguments)
     keep = (chosen.keep or Path(tempfile.mkdtemp(prefix="revive-learners-"))).resolve()
     keep.mkdir(parents=True, exist_ok=True)
+    return chosen, keep
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    chosen, keep = chosen_by(arguments, __doc__, learners())
     print(f"--keep {keep}\n\n{HEAD}", flush=True)
     rows = []
     for plant in chosen.plants:

@@ -12,11 +12,9 @@ learner x plant, and the refrigerator's bars; exits with 1 where one was missed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import resource
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # a plain script: the packag
 
 import numpy as np
 
-from tests.acceptance.learners import ROOT, command, kept, plants
+from tests.acceptance.learners import ROOT, chosen_by, command, kept
 
 LOOKS_BACK = ("venv.history=8",)
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -141,16 +139,7 @@ def missed(rows: Sequence[Row]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--plants", nargs="*", default=plants(), choices=plants())
-    parser.add_argument("--learners", nargs="*", default=learners(), choices=learners())
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--keep", type=Path, default=None)
-    chosen = parser.parse_args(arguments)
-    keep = (chosen.keep or Path(tempfile.mkdtemp(prefix="revive-venv-learners-"))).resolve()
-    keep.mkdir(parents=True, exist_ok=True)
+    chosen, keep = chosen_by(arguments, __doc__, learners())
     print(f"--keep {keep}\n\n{HEAD}", flush=True)
     rows = []
     for plant in chosen.plants:

@@ -21,7 +21,7 @@ from revive.venv.learners.generators import PPO
 from revive.venv.learners.multi_step import MultiStepLearner
 from revive.venv.node_model import NetworkSpec
 from revive.venv.problem import VenvProblem
-from tests.contract import made_by, small_settings
+from tests.contract import check_gradients, made_by, small_settings
 from tests.venv.learners.test_bc import BC
 from tests.venv.learners.test_matching import PPO_SMALL, arena_of, gaussian
 from tests.venv.plants import columns, rows_of, train
@@ -57,19 +57,8 @@ def test_the_gradient_of_rollouts_is_that_of_finite_differences(started: MultiSt
     def loss() -> Tensor:
         return started.objective.multi_step(8, torch.Generator().manual_seed(3))
 
-    loss().backward()
     net = started.venv.model("next_x").net
-    for parameter in (net.skip.weight, net.skip.bias, net.last):
-        assert parameter.grad is not None
-        direction, step = parameter.grad / parameter.grad.norm(), 1e-2
-        slope = float((parameter.grad * direction).sum())
-        with torch.no_grad():
-            parameter.add_(step * direction)
-            above = float(loss())
-            parameter.sub_(2 * step * direction)
-            below = float(loss())
-            parameter.add_(step * direction)
-        assert slope == pytest.approx((above - below) / (2 * step), rel=0.02)
+    check_gradients(loss, (net.skip.weight, net.skip.bias, net.last))
 
 
 def gaussian_problem(**changed: Any) -> VenvProblem:
