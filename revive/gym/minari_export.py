@@ -143,11 +143,11 @@ def _decider(
     if seed is not None:
         venv.reset()
     sees = {source: None for name in plants.decided for source in venv.graph[name].inputs}
-    known = [source for source in sees if source not in plants.decided]
+    before = [source for source in sees if source not in plants.decided]
 
     def logged() -> Arrays:
         """One after the other, as a later one may answer an earlier one."""
-        found = plants.observe(known)
+        found = plants.observe(before)
         for name in plants.decided:
             found[name] = venv.node_infer(name, found, deterministic=False)
         return {name: found[name] for name in plants.decided}
