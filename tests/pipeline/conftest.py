@@ -42,16 +42,20 @@ def tank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.setenv("REVIVE_EXPERIMENTS", str(folder))
 
     def write(logs: dict[str, np.ndarray] | None = None, **files: str) -> Path:
-        home = folder / "tank"
-        home.mkdir(parents=True, exist_ok=True)
-        texts = {"description.yaml": DESCRIPTION, "reward.py": REWARD, "experiment.yaml": EXPERIMENT}
-        texts |= {name.replace("_", "."): text for name, text in files.items()}
-        for name, text in texts.items():
-            (home / name).write_text(text)
-        np.savez(home / "logs.npz", **(logs if logs is not None else tank_logs()))  # type: ignore[arg-type]
-        return home
+        return write_tank(folder / "tank", logs, **files)
 
     return write
+
+
+def write_tank(home: Path, logs: dict[str, np.ndarray] | None = None, **files: str) -> Path:
+    """Write the experiment `tank` into a folder, its files replaced by what is given; returns the folder."""
+    home.mkdir(parents=True, exist_ok=True)
+    texts = {"description.yaml": DESCRIPTION, "reward.py": REWARD, "experiment.yaml": EXPERIMENT}
+    texts |= {name.replace("_", "."): text for name, text in files.items()}
+    for name, text in texts.items():
+        (home / name).write_text(text)
+    np.savez(home / "logs.npz", **(logs if logs is not None else tank_logs()))  # type: ignore[arg-type]
+    return home
 
 
 def contents(folder: Path) -> dict[str, bytes]:
