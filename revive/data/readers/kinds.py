@@ -41,7 +41,9 @@ def kinds_of(
     for name, cells in whole.items():
         if kinds[name].holds != "numbers" or not is_named(name) or (form := clock_form(cells)) is None:
             continue
-        if days or (is_time(name) and runs_like_a_clock(cells)):  # figures beside a column of days, or no even numbers
+        if days or (
+            is_time(name) and runs_like_a_clock(cells)
+        ):  # figures beside a column of days, or no even numbers
             kinds[name], types[name] = Kind("times", form=form), None
     return kinds, {name: kind for name, kind in types.items() if kind is not None}
 
