@@ -145,8 +145,17 @@ class MinariFile(ArrayContainer):
 def open_h5(path: Path) -> ArrayContainer:
     """The reader for the layout that the file has. Raises UserError where it is no HDF5 file."""
     with _opened(path) as file:
-        minari = any(_EPISODE.match(key) for key in file)
+        episodes = [key for key in file if _EPISODE.match(key)]
+        minari = bool(episodes) and not all(_is_short(file, key) for key in episodes)
     return MinariFile(path) if minari else H5File(path)
+
+
+def _is_short(file: Any, key: str) -> bool:
+    """Whether an episode has as many observations as actions; those of Minari have one more."""
+    try:
+        return len(file[key][_OBSERVATIONS]) == len(file[key]["actions"])
+    except _BROKEN:
+        return False
 
 
 def _opened(path: Path) -> Any:
