@@ -219,9 +219,9 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise UserError(
-                Problem("holds no JSON, so the run cannot be continued", self.path / name)
-            ) from error
+            what = "holds no JSON, so the run cannot be continued"
+            remedy = "restore it, or begin another run, under another run_id"
+            raise UserError(Problem(what, self.path / name, remedy=remedy)) from error
 
     def close(self) -> None:
         """Let go of the folder."""
