@@ -135,7 +135,7 @@ def _loader(text: str) -> yaml.SafeLoader:
 def _read_text(path: Path) -> str:
     if not path.is_file():
         if path.is_dir():
-            raise UserError(Problem("is a folder, not a YAML file", path))
+            raise UserError(Problem("is a folder, not a YAML file", path, remedy="name the file in it"))
         close = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else None
         remedy = f"did you mean '{close}'?" if close else None
         what = "does not exist" if path.parent.is_dir() else "neither the file nor its folder exists"
@@ -146,7 +146,9 @@ def _read_text(path: Path) -> str:
             raise UserError(Problem(f"is no description: {size / 1e6:.0f} MB", path))
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(Problem(f"is no UTF-8 text (byte {error.start})", path)) from None
+        raise UserError(
+            Problem(f"is no UTF-8 text (byte {error.start})", path, remedy="save it as UTF-8")
+        ) from None
     except OSError as error:
         raise UserError(Problem(f"cannot be read: {error.strerror}", path)) from None
 
