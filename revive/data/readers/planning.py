@@ -86,7 +86,7 @@ class Planner:
             for name in names:
                 if key == "resample_how" or name not in self.container.infos:
                     what = f"'{key}' speaks of '{name}', which is not there"
-                    remedy = self._similar(name) or "correct the name"
+                    remedy = self._near(name, [*self.container.infos]) or "correct the name"
                     self.problems.add(what, file=self.container.name, place=f"dataset.{key}", remedy=remedy)
 
     def _sources(self, name: str) -> Sequence[str] | None:
@@ -215,7 +215,11 @@ class Planner:
         return (self._similar(name) or "add it") + none
 
     def _similar(self, name: str) -> str | None:
-        free = [source for source in self.container.infos if source not in self.graph][:_COMPARED]
+        return self._near(name, [source for source in self.container.infos if source not in self.graph])
+
+    @staticmethod
+    def _near(name: str, choices: Sequence[str]) -> str | None:
+        free = choices[:_COMPARED]
         return suggestion(name, free[:_SHOWN]) or None if len(free) <= _SHOWN else _nearest_only(name, free)
 
     def labels(self) -> dict[str, str]:
