@@ -21,12 +21,16 @@ DITHER = 1.2  # N m
 
 
 class Simulator:
-    """A batch of independent pendulums; `states` (B, 3): cos, sin, speed; `actions` (B, 1): torque."""
+    """A batch of pendulums; `states` (B, 3): cos, sin, speed; `actions` (B, 1): torque.
+
+    Returns differ by the start far more than by the policy. So the starts are a Latin hypercube (McKay, Beckman and
+    Conover, Technometrics 21, 1979): each is uniform, and together they are spread evenly over angles and speeds.
+    """
 
     def __init__(self, batch: int, seed: int) -> None:
         random = np.random.default_rng(seed)
-        self.angle = random.uniform(-np.pi, np.pi, (batch, 1))
-        self.speed = random.uniform(-1.0, 1.0, (batch, 1))
+        self.angle = evenly(random, batch) * np.pi
+        self.speed = evenly(random, batch)
 
     def observe(self) -> dict[str, np.ndarray]:
         """What the controller can read before it acts."""
@@ -40,6 +44,11 @@ class Simulator:
         self.speed = np.clip(self.speed + acceleration * DT, -MOST_SPEED, MOST_SPEED)
         self.angle = self.angle + self.speed * DT
         return {"next_states": self.observe()["states"]}
+
+
+def evenly(random: np.random.Generator, count: int) -> np.ndarray:
+    """Uniform on [-1, 1), one in each of `count` equal parts, in any order: (count, 1)."""
+    return 2.0 * ((random.permutation(count) + random.uniform(size=count)) / count)[:, None] - 1.0
 
 
 def energy(states: np.ndarray) -> np.ndarray:
@@ -62,7 +71,9 @@ def swing_up(states: np.ndarray, stiffness: float, damping: float) -> np.ndarray
 
 def make_data(episodes: int = 100, seed: int = 0) -> dict[str, np.ndarray]:
     """The logs: `episodes` of EPISODE steps of a limp swing-up controller with dither; (rows, columns)."""
-    plant = Simulator(episodes, seed)
+    plant, starts = Simulator(episodes, seed), np.random.default_rng(seed)
+    plant.angle = starts.uniform(-np.pi, np.pi, (episodes, 1))  # logs start anywhere
+    plant.speed = starts.uniform(-1.0, 1.0, (episodes, 1))
     hand = np.random.default_rng([seed, 1])
     logs: dict[str, list[np.ndarray]] = {}
     for _ in range(EPISODE):

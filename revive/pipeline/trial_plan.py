@@ -32,7 +32,6 @@ from revive.report.trial_text import trial_lines, trial_table
 from revive.runs import write_json
 from revive.trust.trial import LENGTHS, WORTH, Rule, chance, rule_for, spread_of_pairs
 
-KEYS = ("error", "power", "steps", "seed", "results")
 FLOOR = 0.01  # share of the logged blocks below which a block of the trial ends it
 
 
@@ -44,7 +43,7 @@ def trial_plan(arguments: Sequence[str]) -> None:
     Raises UserError for arguments that cannot be understood, a run that is not there or not finished, and one with
     nothing to try.
     """
-    given = RunArguments.parse("trial-plan", arguments, KEYS)
+    given = RunArguments.parse("trial-plan", arguments)
     folder = given.folders[0]
     error, power = given.number("error", 0.05, 1e-6, 0.5), given.number("power", 0.9, 0.5, 0.999)
     terminal = Terminal()

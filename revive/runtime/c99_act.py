@@ -34,7 +34,7 @@ class Acting:
         return name
 
     def network(self) -> Iterator[str]:
-        return network_source(self.policy.networks, self.constant)
+        return network_source(self.policy.network, self.constant)
 
     def act(self) -> Iterator[str]:
         policy, name, dimensions = self.policy, self.name, self.policy.layout.width

@@ -57,7 +57,6 @@ def _joint(net: JointNetwork) -> Iterator[str]:
     """Lines of `network(z, y)`: the parts in their order, each with what it sees of z and of earlier ones."""
     yield "static void network(const double *z, double *y) {"
     numbers = {part.name: number for number, part in enumerate(net.parts)}
-    later = {name for part in net.parts for name in part.inputs if name in numbers}
     for number, part in enumerate(net.parts):
         width = part.layout.width
         yield f"  double x{number}[{len(part.network.skip)}], y{number}[{width}];"
@@ -70,7 +69,7 @@ def _joint(net: JointNetwork) -> Iterator[str]:
             at += size
         yield f"  network_{number}(x{number}, y{number});"
         yield from (f"  y[{to}] = y{number}[{k}];" for k, to in enumerate(part.place.tolist()))
-        if part.name in later:
+        if part.name in net.seen_later:
             yield from _decided(part, number)
     yield "}\n"
 

@@ -60,6 +60,8 @@ class JointNetwork:
     def __init__(self, parts: Sequence[Part], slices: Mapping[str, slice]) -> None:
         self.parts, self.slices = tuple(parts), dict(slices)
         self.width = sum(part.layout.width for part in parts)
+        names = {part.name for part in parts}
+        self.seen_later = {name for part in parts for name in part.inputs if name in names}
 
     @classmethod
     def of(
@@ -88,7 +90,8 @@ class JointNetwork:
             seen = [decided[n] if n in decided else x[:, self.slices[n]] for n in part.inputs]
             said = part.network(np.concatenate(seen, axis=1))
             out[:, part.place] = said
-            decided[part.name] = likeliest(said, part.layout, part.bounds)
+            if part.name in self.seen_later:
+                decided[part.name] = likeliest(said, part.layout, part.bounds)
         return out
 
 

@@ -8,14 +8,18 @@ remembers goes in and comes out: `past_X` holds the frames of a history before t
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from revive.data.layout import Layout
 from revive.errors import Problem, UserError
+from revive.graph.joint import side_by_side, split
 from revive.runtime.codec import Array
-from revive.runtime.network import SOFTNESS
+from revive.runtime.joint import JointNetwork, Part
+from revive.runtime.network import SOFTNESS, Bounds, Network
 from revive.runtime.onnx_graph import OnnxGraph, columns_json, require_onnx, run
 from revive.runtime.policy import Policy
 from revive.runtime.vectors import test_vector
@@ -63,12 +67,12 @@ def feed(policy: Policy, full: Array) -> dict[str, Array]:
 
 def _checked(policy: Policy, content: bytes) -> str:
     full, action = test_vector(policy)
-    told = run(content, [policy.target], feed(policy, full))
+    told = run(content, policy.decided, feed(policy, full))
     if told is None:
         return "not run at export: onnxruntime is not installed"
-    found, version = told
-    codec = policy.codecs[policy.target]
-    error = float(np.abs(codec.encode(found[policy.target]) - codec.encode(action)).max())
+    nodes, version = told
+    codec, found = policy.codecs[policy.target], side_by_side(policy.graph, policy.target, nodes)
+    error = float(np.abs(codec.encode(found) - codec.encode(action)).max())
     if not error <= TOLERANCE:
         raise UserError(
             Problem(f"onnxruntime differs from numpy by {error:.2g} in model space", policy.target)
@@ -82,7 +86,7 @@ class _Builder(OnnxGraph):
     def __init__(self, policy: Policy) -> None:
         super().__init__()
         self.policy, self.graph, self.memory = policy, policy.graph, policy.memory()
-        sources = [spec.source for spec in self.memory.specs.values() if spec.source != policy.target]
+        sources = [spec.source for spec in self.memory.specs.values() if spec.source not in policy.decided]
         seen = [name for name in policy.inputs if name not in self.memory.specs]
         self.plain = list(dict.fromkeys([*seen, *sources]))
         self.kept = {f"past_{name}": self._kept(name) for name in self.memory.specs if self._kept(name)}
@@ -96,27 +100,46 @@ class _Builder(OnnxGraph):
         """The model."""
         policy = self.policy
         z = self.joined([self._seen(name) for name in policy.inputs])
-        net = policy.network
-        x = self.single(z)
-        y = self.network(
-            x,
-            net.layers,
-            (net.skip, net.bias),
-            net.last,
-            net.activation,
-            None if net.recurrent is None else self.recurrent(x, net.recurrent),
-        )
-        physical = self.decoded(policy.codecs[policy.target], self.double(y), self._shaped)
-        self.between(physical, policy.least, policy.most, out=policy.target)
+        y = self.double(self._said(policy.network, self.single(z)))
+        physical = self.decoded(policy.codecs[policy.target], y, self._shaped(policy.layout, policy.bounds))
+        for name, at in split(self.graph, policy.target, np.arange(len(policy.least))).items():
+            own = self.part(physical, int(at[0]), int(at[-1]) + 1) if len(policy.decided) > 1 else physical
+            self.between(own, policy.least[at], policy.most[at], out=name)
         inputs = [self.value(name, self.graph.columns(name)) for name in self.plain]
         inputs += [self.value(name, (), width) for name, width in self.kept.items()]
-        outputs = [self.value(policy.target, self.graph.columns(policy.target))]
+        outputs = [self.value(name, self.graph.columns(name)) for name in policy.decided]
         outputs += [self.value(name, (), width) for name, width in self._remembered()]
         return self.model("policy", inputs, outputs)
 
+    def _said(self, nets: Network | JointNetwork, x: str) -> str:
+        """What the network says of x (B, inputs), or several one after the other: (B, width), single precision."""
+        if isinstance(nets, Network):
+            again = None if nets.recurrent is None else self.recurrent(x, nets.recurrent)
+            return self.network(x, nets.layers, (nets.skip, nets.bias), nets.last, nets.activation, again)
+        said, decided = [], dict[str, str]()
+        for part in nets.parts:
+            seen = [decided[n] if n in decided else self._cut(x, nets.slices[n]) for n in part.inputs]
+            said.append(self._said(part.network, self.joined(seen)))
+            if part.name in nets.seen_later:
+                decided[part.name] = self._likeliest(part, self.double(said[-1]))
+        order = np.argsort(np.concatenate([part.place for part in nets.parts]))
+        return self.op("Gather", self.joined(said), self.const(order, np.int64), axis=-1)
+
+    def _likeliest(self, part: Part, y: str) -> str:
+        """What a node is decided to be, as later ones see it: double in, single out, both in model space."""
+        layout, shaped = part.layout, self._shaped(part.layout, part.bounds)
+        found = [shaped(self.part(y, k, k + 1), k) for k in range(layout.ordered)]
+        for start, stop in layout.blocks:
+            largest = self.op("ArgMax", self.part(y, start, stop), axis=-1, keepdims=1)
+            found.append(self.double(self.one_hot(largest, stop - start)))
+        return self.single(self.joined(found))
+
+    def _cut(self, x: str, where: slice) -> str:
+        return self.part(x, where.start, where.stop)
+
     def notes(self) -> dict[str, str]:
         """What stands in the file's metadata."""
-        said = {node: columns_json(self.graph.columns(node)) for node in (*self.plain, self.policy.target)}
+        said = {node: columns_json(self.graph.columns(node)) for node in (*self.plain, *self.policy.decided)}
         inputs = [*self.plain, *self.kept]
         return {"revive.columns": json.dumps(said), "revive.inputs": json.dumps(inputs)}
 
@@ -132,17 +155,17 @@ class _Builder(OnnxGraph):
             full = self.part(past, 0, width)
         return self.encoded(codec, full, width)
 
-    def _shaped(self, y: str, k: int) -> str:
-        """What the network says of an ordered dimension, within its bounds or on its levels."""
-        layout = self.policy.layout
-        return (
-            self._bounded(y, k)
-            if k < layout.continuous
-            else self.level(y, layout.levels[k - layout.continuous])
-        )
+    def _shaped(self, layout: Layout, bounds: Bounds) -> Callable[[str, int], str]:
+        """What is made of what the network says of an ordered dimension: within its bounds, or on its levels."""
 
-    def _bounded(self, y: str, k: int) -> str:
-        low, high = float(self.policy.bounds.low[k]), float(self.policy.bounds.high[k])
+        def shaped(y: str, k: int) -> str:
+            if k < layout.continuous:
+                return self._bounded(y, float(bounds.low[k]), float(bounds.high[k]))
+            return self.level(y, layout.levels[k - layout.continuous])
+
+        return shaped
+
+    def _bounded(self, y: str, low: float, high: float) -> str:
         soft = float(np.clip((high - low) / 10.0, 1e-6, SOFTNESS))
 
         def softplus(edge: float) -> str:

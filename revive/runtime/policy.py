@@ -68,7 +68,7 @@ class Policy:
         self.decided = decided_by(graph, target)
         own = (target, *self.decided, *self.inputs)
         self.codecs = {name: codec_of(graph, name, tensors) for name in dict.fromkeys(own)}
-        self.networks = self._networks(activation, tensors)
+        self.network = self._network(activation, tensors)
         self.bounds = Bounds(tensors["low"], tensors["high"])
         self.layout = self.codecs[target].layout
         self.width = sum(
@@ -85,21 +85,10 @@ class Policy:
             self._center = np.concatenate([np.tile(c.center, n) for c, n in zip(codecs, frames, strict=True)])
             self._scale = np.concatenate([np.tile(c.scale, n) for c, n in zip(codecs, frames, strict=True)])
 
-    def _networks(self, activation: str, tensors: Mapping[str, np.ndarray]) -> Network | JointNetwork:
+    def _network(self, activation: str, tensors: Mapping[str, np.ndarray]) -> Network | JointNetwork:
         if len(self.decided) > 1:
             return JointNetwork.of(self.graph, self.target, activation, tensors, self.codecs)
         return Network(below("net.", tensors), activation, frames_of(self.graph, self.target, self.codecs))
-
-    @property
-    def network(self) -> Network:
-        """Of a policy of one node. Raises UserError for one of several nodes, which has a network for each."""
-        if isinstance(self.networks, JointNetwork):
-            what = (
-                f"this policy decides several nodes, each by a network of its own: {', '.join(self.decided)}"
-            )
-            remedy = "export it as C99, use it in Python (revive.load_policy, revive.runtime.load_policy), or serve it"
-            raise UserError(Problem(what, remedy=remedy))
-        return self.networks
 
     def act(self, observation: Any) -> Any:
         """node -> (B, d) or (d,), in physical units; returns the same of what is decided.
@@ -146,7 +135,7 @@ class Policy:
 
     def decide(self, z: Array) -> Array:
         """(B, width) -> the likeliest action inside its bounds, (B, dimensions), both in model space."""
-        return likeliest(self.networks(z), self.layout, self.bounds)
+        return likeliest(self.network(z), self.layout, self.bounds)
 
     def _refused(self, observation: Mapping[str, ArrayLike]) -> UserError:
         """Everything that is wrong with an observation."""

@@ -13,13 +13,19 @@ _ROWS: Final = 16
 
 
 def test_vector(policy: Policy) -> tuple[Array, Array]:
-    """Inputs around the logged values, (rows, columns), and what numpy makes of them, both in physical units."""
-    rng, parts = np.random.default_rng(0), []
+    """Inputs around the logged values, (rows, columns), and what numpy makes of them, both in physical units.
+
+    A node that is seen beside its own history has one present value in both.
+    """
+    rng, parts, present = np.random.default_rng(0), [], dict[str, Array]()
     for node in policy.inputs:
-        codec = policy.codecs[node]
-        frames = policy.graph[node].width // len(codec.columns)
-        z = rng.normal(size=(_ROWS, frames * codec.layout.width))
-        parts.append(codec.decode(z))
+        codec, kept = policy.codecs[node], policy.graph[node].history
+        frames, one = policy.graph[node].width // len(codec.columns), len(codec.columns)
+        part = codec.decode(rng.normal(size=(_ROWS, frames * codec.layout.width)))
+        if kept is None or kept.delay == 0:
+            now = present.setdefault(node if kept is None else kept.source, part[:, -one:])
+            part[:, -one:] = now
+        parts.append(part)
     full = np.concatenate(parts, axis=1)
     return full, policy.answer(full)
 

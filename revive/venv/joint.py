@@ -36,8 +36,13 @@ class JointEnv(VirtualEnv):
         )
         self.observers = plain.observers
 
+    @property
+    def plain(self) -> VirtualEnv:
+        """The venv in whose graph each of the targets is a decision of its own."""
+        return self._plain[0]
+
     def subset(self, members: Tensor) -> Self:
-        return type(self)(self._plain[0].subset(members), self.targets)
+        return type(self)(self.plain.subset(members), self.targets)
 
 
 def decided_together(venv: VirtualEnv, targets: tuple[str, ...]) -> VirtualEnv:

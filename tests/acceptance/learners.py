@@ -1,11 +1,13 @@
 """Every policy learner on every plant: what its policy is worth in the simulator, and whether `auto` keeps up.
 
     python tests/acceptance/learners.py [--plants NAME ...] [--learners NAME ...] [--seeds 5] [--keep DIR]
+                                        [--runs DIR]
 
 For each plant and seed the venv is learned once, with the defaults; every learner then learns in that one. Plants are
 the folders of experiments/ that have a simulator, learners those of conf/policy. Each row is a JSON file in the folder
-of --keep as soon as it is there, so that the same command goes on where it was stopped. Prints one row at a time, then
-the table learner x plant, and how often `auto` is within 3 % of the best of its pool; exits with 1 below 8
+of --keep as soon as it is there, so that the same command goes on where it was stopped. --runs: the folder of --keep of
+plants.py; its whole runs of the default are taken for `auto`, and the others learn in their venvs. Prints one row at a
+time, then the table learner x plant, and how often `auto` is within 3 % of the best of its pool; exits with 1 below 8
 times in 10. Of what it is compared with only the mean over the seeds counts.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import subprocess
 import sys
 import tempfile
@@ -109,12 +112,18 @@ def kept(stored: Path, kind: Callable[..., Kept], make: Callable[[], Kept]) -> K
     return row
 
 
-def measure(plant: str, learner: str, seed: int, keep: Path) -> Row:
+def measure(plant: str, learner: str, seed: int, keep: Path, runs: Path | None = None) -> Row:
     """One learner in the venv of that plant and seed; taken from `keep` where it is there."""
     name = f"{plant}-{seed}-{learner}"
+    whole = runs / "runs" / f"{plant}-{seed}" if runs else None
+    if whole and not (whole / "summary.json").is_file():
+        whole = None
 
     def made() -> Row:
-        venv = command(keep, plant, seed, f"{plant}-{seed}-venv", "policy.mode=none") / "venv"
+        if whole and learner == "auto":
+            return row_of(json.loads((whole / "summary.json").read_text()), plant, learner, seed, math.nan)
+        learned = whole or command(keep, plant, seed, f"{plant}-{seed}-venv", "policy.mode=none")
+        venv = learned / "venv"
         started = time.perf_counter()
         folder = command(keep, plant, seed, name, f"policy={learner}", "venv.mode=none", f"venv_path={venv}")
         seconds = time.perf_counter() - started
@@ -185,15 +194,20 @@ def keeps_up(rows: Sequence[Row], plant: str) -> bool | None:
     return means["auto"] >= best - NEAR * max(abs(best), abs(best - logged))
 
 
-def chosen_by(
-    arguments: Sequence[str] | None, told: str | None, known: list[str]
-) -> tuple[argparse.Namespace, Path]:
-    """What the command line asks for, and the folder of --keep. told: of --help; known: the learners."""
+def asks(told: str | None, known: list[str]) -> argparse.ArgumentParser:
+    """The command line. told: of --help; known: the learners."""
     parser = argparse.ArgumentParser(description=told, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--plants", nargs="*", default=plants(), choices=plants())
     parser.add_argument("--learners", nargs="*", default=known, choices=known)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--keep", type=Path, default=None)
+    return parser
+
+
+def chosen_by(
+    parser: argparse.ArgumentParser, arguments: Sequence[str] | None
+) -> tuple[argparse.Namespace, Path]:
+    """What the command line asks for, and the folder of --keep."""
     chosen = parser.parse_args(arguments)
     keep = (chosen.keep or Path(tempfile.mkdtemp(prefix="revive-learners-"))).resolve()
     keep.mkdir(parents=True, exist_ok=True)
@@ -201,13 +215,16 @@ def chosen_by(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen, keep = chosen_by(arguments, __doc__, learners())
+    parser = asks(__doc__, learners())
+    parser.add_argument("--runs", type=Path, default=None)
+    chosen, keep = chosen_by(parser, arguments)
+    runs = chosen.runs.resolve() if chosen.runs else None
     print(f"--keep {keep}\n\n{HEAD}", flush=True)
     rows = []
     for plant in chosen.plants:
         for seed in range(chosen.seeds):
             for learner in chosen.learners:
-                rows.append(measure(plant, learner, seed, keep))
+                rows.append(measure(plant, learner, seed, keep, runs))
                 print(rows[-1].told(), flush=True)
     print(f"\n{table(rows)}")
     judged = {plant: found for plant in chosen.plants if (found := keeps_up(rows, plant)) is not None}

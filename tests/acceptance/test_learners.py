@@ -35,6 +35,15 @@ def test_learners_and_plants_are_found_by_their_files() -> None:
     assert "refrigerator" in learners.plants()
 
 
+def finished(run: Path, truth: float) -> Path:
+    """What a finished run leaves in its folder, as far as rows are made of it."""
+    run.mkdir(parents=True, exist_ok=True)
+    policy = f'{{"logged": 1, "predicted": {{"mean": 2}}, "truth": {{"mean": {truth}, "se": 0.1}}, '
+    policy += '"chosen": {"source": "x", "fallback": null}, "learning": {"iql": {}}}'
+    (run / "summary.json").write_text(f'{{"policy": {policy}, "seconds": {{"policy": 1}}}}')
+    return run
+
+
 def test_a_row_that_is_there_is_not_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -42,12 +51,7 @@ def test_a_row_that_is_there_is_not_made_again(
 
     def command(keep: Path, plant: str, seed: int, run_id: str, *more: str) -> Path:
         asked.append(run_id)
-        folder = keep / run_id
-        folder.mkdir(exist_ok=True)
-        policy = '{"logged": 1, "predicted": {"mean": 2}, "truth": {"mean": 2, "se": 0.1}, '
-        policy += '"chosen": {"source": "x", "fallback": null}, "learning": {"iql": {}}}'
-        (folder / "summary.json").write_text(f'{{"policy": {policy}, "seconds": {{"policy": 1}}}}')
-        return folder
+        return finished(keep / run_id, 2)
 
     monkeypatch.setattr(learners, "command", command)
     arguments = [
@@ -67,6 +71,25 @@ def test_a_row_that_is_there_is_not_made_again(
     assert learners.main(arguments) == 0
     assert asked == first
     assert "| refrigerator | iql | 0 | 1 | 2 |" in capsys.readouterr().out
+
+
+def test_whole_runs_are_those_of_auto_and_lend_their_venv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def command(keep: Path, plant: str, seed: int, run_id: str, *more: str) -> Path:
+        asked.append((run_id, *more))
+        return finished(keep / run_id, 2)
+
+    monkeypatch.setattr(learners, "command", command)
+    whole = finished(tmp_path / "runs" / "reactor-0", 5)
+    assert learners.measure("reactor", "auto", 0, tmp_path, tmp_path).truth == 5
+    assert not asked
+    assert learners.measure("reactor", "iql", 0, tmp_path, tmp_path).truth == 2
+    assert asked == [("reactor-0-iql", "policy=iql", "venv.mode=none", f"venv_path={whole / 'venv'}")]
+    assert learners.measure("reactor", "auto", 1, tmp_path, tmp_path).truth == 2  # there is no such run
+    assert asked[1] == ("reactor-1-venv", "policy.mode=none")
 
 
 def test_a_perfect_score_has_no_regret() -> None:

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # a plain script: the packag
 
 import numpy as np
 
-from tests.acceptance.learners import ROOT, chosen_by, command, kept
+from tests.acceptance.learners import ROOT, asks, chosen_by, command, kept
 
 LOOKS_BACK = ("venv.history=8",)
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -139,7 +139,7 @@ def missed(rows: Sequence[Row]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    chosen, keep = chosen_by(arguments, __doc__, learners())
+    chosen, keep = chosen_by(asks(__doc__, learners()), arguments)
     print(f"--keep {keep}\n\n{HEAD}", flush=True)
     rows = []
     for plant in chosen.plants:

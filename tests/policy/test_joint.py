@@ -13,7 +13,6 @@ from torch import Tensor
 
 from revive import runtime
 from revive.deploy.bundle import load_policy, save_policy
-from revive.errors import UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
 from revive.graph.joint import apart, joint_name, together
@@ -21,7 +20,6 @@ from revive.policy.memory import controller
 from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.runtime.c99 import export_c99
-from revive.runtime.onnx_file import export_onnx
 from revive.venv.joint import JointModel, decided_together
 from revive.venv.node_model import NetworkSpec
 from tests.policy.problems import chosen_of, cloned_problem, first_order
@@ -142,5 +140,3 @@ def test_c_says_what_numpy_does(tmp_path: Path, second: dict[str, Any]) -> None:
     assert acting.decided == ("b", "a")
     said = export_c99(acting, tmp_path)
     assert "differs from numpy by at most" in said or "not compiled" in said
-    with pytest.raises(UserError, match="decides several nodes"):
-        export_onnx(acting, tmp_path / "policy.onnx")

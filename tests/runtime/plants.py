@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import parse_description
+from revive.graph.joint import joint_name, together
 from revive.policy.policy import Policy, action_range
 from revive.runtime.envelope import Envelope
 from revive.runtime.policy import Policy as NumpyPolicy
@@ -52,10 +54,12 @@ def graph_of(kind: Kind) -> DecisionGraph:
     return parse_description({"metadata": {"columns": COLUMNS[kind], "nodes": nodes, "graph": graph}}, "test")
 
 
-def arrays_of(graph: DecisionGraph, rows: int, rng: np.random.Generator) -> Arrays:
-    """Legal values of x and u, (rows, d)."""
+def arrays_of(
+    graph: DecisionGraph, rows: int, rng: np.random.Generator, nodes: Sequence[str] = ("x", "u")
+) -> Arrays:
+    """Legal values of the nodes, (rows, d)."""
     arrays = {}
-    for node in ("x", "u"):
+    for node in nodes:
         parts = []
         for column in graph.columns(node):
             if column.choices:
@@ -80,16 +84,60 @@ def policy_of(
     """A policy of one copy with random weights, `spread` wider than those that training begins with."""
     graph, rng = graph_of(kind), np.random.default_rng(seed)
     torch.manual_seed(seed)
-    arrays = arrays_of(graph, 500, rng)
-    codec = Codec.fit(graph, arrays)
-    encoded = codec["u"].encode(torch.as_tensor(arrays["u"]))
-    low, high = action_range(graph, codec, "u", encoded.amin(0), encoded.amax(0))
+    codec = Codec.fit(graph, arrays := arrays_of(graph, 500, rng))
     spec = NetworkSpec(hidden, activation, backbone="gru" if kind == "recurrent" else "mlp")
-    policy = Policy(graph, codec, "u", spec, 1, low, high, noise=0.1)
+    return _drawn(graph, codec, "u", arrays["u"], spec, spread)
+
+
+def joint_policy(backbone: Any = "mlp", activation: Any = "silu") -> Policy:
+    """One that decides u, then w, which sees u: values, levels and categories, histories of all, and the step."""
+    described = {
+        "columns": [
+            *COLUMNS["mixed"],
+            {"fan": {"dim": "w", "type": "category", "values": [1, 0]}},
+            {"heat": {"dim": "w", "type": "continuous", "min": 0.5, "max": 12, "scale": "log"}},
+            {"gate": {"dim": "w", "type": "discrete", "num": 3, "min": 0, "max": 2}},
+        ],
+        "nodes": {"x": {"ts": 3}, "u": {"ts": 2, "step_input": True}, "w": {"ts": 2}},
+        "graph": {"u": ["ts_x", "ts_u", "ts_w"], "w": ["u", "x", "ts_w"], "next_x": ["x", "u", "w"]},
+    }
+    plain, rng = parse_description({"metadata": described}, "test"), np.random.default_rng(0)
+    torch.manual_seed(0)
+    graph, target = together(plain, ("u", "w")), joint_name(plain, ("u", "w"))
+    arrays = arrays_of(plain, 500, rng, ("x", "u", "w"))
+    codec = Codec.fit(plain, arrays).for_graph(graph)
+    logged = np.hstack([arrays["u"], arrays["w"]])
+    return _drawn(graph, codec, target, logged, NetworkSpec((32, 32), activation, backbone=backbone), 0.1)
+
+
+def _drawn(
+    graph: DecisionGraph,
+    codec: Codec,
+    target: str,
+    logged: np.ndarray,
+    spec: NetworkSpec,
+    spread: float,
+) -> Policy:
+    encoded = codec[target].encode(torch.as_tensor(logged))
+    low, high = action_range(graph, codec, target, encoded.amin(0), encoded.amax(0))
+    policy = Policy(graph, codec, target, spec, 1, low, high, noise=0.1)
     with torch.no_grad():
         for weight in policy.net.parameters():
             weight.add_(torch.randn_like(weight) * spread)
     return policy.requires_grad_(False).eval()
+
+
+def remembered(graph: DecisionGraph, rows: int, seed: int) -> Arrays:
+    """Legal values of all that a policy sees, histories and the step counter as well."""
+    rng = np.random.default_rng(seed)
+    nodes = [name for name in ("x", "u", "w") if name in graph]
+    frames = [arrays_of(graph, rows, rng, nodes) for _ in range(3)]
+    looked = {
+        name: np.hstack([frame[spec.source] for frame in frames[: spec.length]])
+        for name in graph.histories
+        if (spec := graph[name].history) is not None
+    }
+    return {**frames[-1], **looked, "step_node_": rng.integers(0, 50, (rows, 1)).astype(float)}
 
 
 def envelope_of(policy: Policy) -> dict[str, Any]:
