@@ -89,6 +89,9 @@ def test_two_nodes_go_through_a_whole_run(tank: Write, capsys: pytest.CaptureFix
     told(capsys)
     assert main([*both, limits, "run_id=both"]) == 0  # what is finished is taken as it is
     assert main(["show", bundle]) == 0
+    said = capsys.readouterr().out
+    assert "decides   inlet, outlet together, in this order" in said
+    assert "  outlet <- tank, inlet\n" in said
 
 
 @pytest.mark.parametrize(
