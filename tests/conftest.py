@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import settings
+
+from tests.acceptance.pictures import blank_picture
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")  # --hypothesis-profile=default looks for new cases
@@ -27,6 +31,45 @@ def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tracking.in_process import make_database
 
     return make_database(tmp_path_factory.mktemp("database"))
+
+
+@contextmanager
+def records_written_here() -> Iterator[None]:
+    """Records are written in this process, in which MLflow is imported once for all tests."""
+    from revive.tracking.worker import _ENVIRONMENT
+    from tests.tracking.in_process import InProcess
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("revive.tracking.mlflow.WorkerProcess", InProcess.of)
+        patch.setattr("revive.tracking.promotion.WorkerProcess", InProcess.of)
+        for name, value in _ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def recorded_here() -> Iterator[None]:
+    """See `records_written_here`."""
+    with records_written_here():
+        yield
+
+
+@contextmanager
+def figures_not_rendered() -> Iterator[None]:
+    """Every figure is made, but what is written is an empty picture: rendering takes a third of a tiny run.
+
+    For tests that look at no picture, of runs whose figures are those of a test that renders them.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", blank_picture)
+        yield
+
+
+@pytest.fixture
+def unrendered() -> Iterator[None]:
+    """See `figures_not_rendered`."""
+    with figures_not_rendered():
+        yield
 
 
 @pytest.fixture

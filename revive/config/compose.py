@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import hydra
@@ -160,16 +161,22 @@ def _resolve(config: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def _base(choices: Mapping[str, Any]) -> dict[str, Any]:
+def _base(choices: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same groups without experiment and debug."""
-    chosen = [
-        f"{group}={option}" if isinstance(option, str) else f"{group}=[{','.join(option)}]"
-        for group, option in choices.items()
-        if option
-        and not group.startswith("hydra/")
-        and "@" not in group
-        and group not in (experiments.GROUP, "debug")
-    ]
-    base = OmegaConf.to_container(hydra.compose(CONFIG_NAME, overrides=chosen), resolve=False)
+    return _composed(
+        tuple(
+            f"{group}={option}" if isinstance(option, str) else f"{group}=[{','.join(option)}]"
+            for group, option in choices.items()
+            if option
+            and not group.startswith("hydra/")
+            and "@" not in group
+            and group not in (experiments.GROUP, "debug")
+        )
+    )
+
+
+@cache  # of conf/ alone, which is the same as long as a process lives; the combinations of a multirun share it
+def _composed(chosen: tuple[str, ...]) -> Mapping[str, Any]:
+    base = OmegaConf.to_container(hydra.compose(CONFIG_NAME, overrides=list(chosen)), resolve=False)
     assert isinstance(base, dict)
     return {str(key): value for key, value in base.items()}

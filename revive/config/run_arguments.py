@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from revive.config.verbs import verb
 from revive.errors import Problem, UserError, suggestion
 
 _JSON = "--json"
-_OWN = ("run", "log_dir")
 
 
 @dataclass(frozen=True)
@@ -22,34 +22,31 @@ class RunArguments:
     json: bool
 
     @classmethod
-    def parse(
-        cls, verb: str, arguments: Sequence[str], keys: Sequence[str] = (), fewest: int = 1, most: int = 1
-    ) -> Self:
-        """RUN or run=RUN, which is a name below log_dir or the path of a run folder; and `key=value` of `keys`.
+    def parse(cls, name: str, arguments: Sequence[str], fewest: int = 1, most: int = 1) -> Self:
+        """RUN or run=RUN, which is a name below log_dir or the path of a run folder; and what the verb `name` takes.
 
         Raises UserError for anything else, and for fewer or more runs.
         """
-        given, named, known = {}, [], (*_OWN, *keys)
+        given, named, flags = {}, [], verb(name).flags
+        known = [flag.removesuffix("=") for flag in flags]
         for text in arguments:
             key, is_pair, value = text.partition("=")
-            if text == _JSON:
+            if text == _JSON and _JSON in flags:
                 continue
             if key == "run" or not (is_pair or text.startswith("-")):
                 named.append(value if is_pair else text)
-            elif key in known and value:
+            elif f"{key}=" in flags and value:
                 given[key] = value
             else:
-                raise UserError(
-                    Problem(f"'{text}' is no argument of {verb}", remedy=suggestion(key, (*known, _JSON)))
-                )
+                raise UserError(Problem(f"'{text}' is no argument of {name}", remedy=suggestion(key, known)))
         if not fewest <= len(named) <= most or not all(named):
             wanted = "one run" if most == 1 else f"{fewest} runs or more"
             remedy = (
-                f"write: {verb} {' '.join(['RUN'] * fewest)}; RUN is the name or the path of a run folder"
+                f"write: {name} {' '.join(['RUN'] * fewest)}; RUN is the name or the path of a run folder"
             )
-            raise UserError(Problem(f"'{verb}' takes {wanted}, {len(named)} are named", remedy=remedy))
+            raise UserError(Problem(f"'{name}' takes {wanted}, {len(named)} are named", remedy=remedy))
         log_dir = Path(given.pop("log_dir", "runs")).expanduser()
-        folders = tuple(run_folder(name, log_dir) for name in named)
+        folders = tuple(run_folder(run, log_dir) for run in named)
         return cls(folders, given, _JSON in arguments)
 
     def number(self, key: str, usual: float, low: float, high: float) -> float:

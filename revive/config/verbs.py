@@ -44,10 +44,9 @@ _NAMED: Final = (
     Option("log_dir=", "DIR", "where runs and their registry are; ./runs otherwise"),
     Option("tracking.uri=", "URI", "the registry of models:/...; the database beside the runs otherwise"),
 )
-_FIGURES: Final = (
-    Option("power=", "0.9", "the chance to find an effect that matters"),
-    Option("steps=", "1000", "the time for it"),
-    Option("bound=", "0.5", "what it may add to an output, in spreads of that output"),
+_RUN: Final = (
+    Option("run=", "NAME", "a folder below log_dir, or a path"),
+    Option("log_dir=", "DIR", "where runs are; ./runs otherwise"),
 )
 
 VERBS: Final[tuple[Verb, ...]] = (
@@ -121,10 +120,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         "Makes report.html of the run's folder anew, from what it holds. NAME may be the path of a run folder too.",
         "run",
         (("report run=refrigerator-20261126-172012-calm-lynx", "runs/NAME/report.html"),),
-        (
-            Option("run=", "NAME", "a folder below log_dir, or a path"),
-            Option("log_dir=", "DIR", "where runs are; ./runs otherwise"),
-        ),
+        _RUN,
     ),
     Verb(
         "show",
@@ -188,7 +184,7 @@ VERBS: Final[tuple[Verb, ...]] = (
         ),
         (
             Option("alias=", "ALIAS", "says which version is in use; champion otherwise"),
-            Option("log_dir=", "DIR", "where runs are; ./runs otherwise"),
+            _RUN[1],
             _JSON,
         ),
     ),
@@ -223,16 +219,22 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb(
         "design-experiment",
         "how to move the actions so that logs tell what they do",
-        "run=NAME [power=0.9] [steps=1000] [bound=0.5]",
+        "run=NAME [power=0.9] [steps=1000] [bound=0.5] [seed=0] [log_dir=DIR]",
         "Says how the actions should be moved in new logs, so that they tell what the logs of this run do not.",
         "run",
         (("design-experiment run=NAME steps=2000", "with 2000 steps to do it in"),),
-        (Option("run=", "NAME", "a folder below log_dir, or a path"), *_FIGURES),
+        (
+            *_RUN,
+            Option("power=", "0.9", "the chance to find an effect that matters"),
+            Option("steps=", "1000", "the time for it"),
+            Option("bound=", "0.5", "what it may add to an output, in spreads of that output"),
+            Option("seed=", "0", "of the moves that are drawn"),
+        ),
     ),
     Verb(
         "trial-plan",
         "which policies to try on the plant, how long, when to stop",
-        "run=NAME [error=0.05] [power=0.9] [steps=N] [results=FILE] [log_dir=DIR]",
+        "run=NAME [error=0.05] [power=0.9] [steps=N] [results=FILE] [seed=0] [log_dir=DIR]",
         "Writes trial_plan.csv: blocks of candidate and controller in an order that is drawn. With its column\n"
         "`reward` filled in as far as the trial went, results=FILE says whether to go on. See docs/trust.md.",
         "run",
@@ -241,11 +243,12 @@ VERBS: Final[tuple[Verb, ...]] = (
             ("trial-plan run=NAME results=trial_plan.csv", "what the trial says so far"),
         ),
         (
-            Option("run=", "NAME", "a folder below log_dir, or a path"),
+            *_RUN,
             Option("error=", "0.05", "the chance of a wrong verdict"),
             Option("power=", "0.9", "the chance to see the promised gain"),
             Option("steps=", "N", "of a candidate, at most"),
             Option("results=", "FILE", "the plan's CSV with its rewards"),
+            Option("seed=", "0", "of the order that is drawn"),
         ),
     ),
     Verb(

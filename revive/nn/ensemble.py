@@ -93,16 +93,10 @@ class SkipNet(nn.Module):
 
     @torch.no_grad()
     def put_linear(self, weight: Tensor, bias: Tensor) -> None:
-        """Let the linear part of the first outputs be this one, and that of all others nothing."""
+        """Let the linear part of the first k outputs be (M, inputs, k) and (M, 1, k); all others get none."""
         self.skip.weight[..., : weight.shape[-1]] = weight
         self.skip.bias[..., : bias.shape[-1]] = bias
         self.skip.weight[..., weight.shape[-1] :] = 0.0
-
-    @torch.no_grad()
-    def set_linear(self, weight: Tensor, bias: Tensor) -> None:
-        """Put a linear solution, (M, inputs, outputs) and (M, 1, outputs), into the skip."""
-        self.skip.weight.copy_(weight)
-        self.skip.bias.copy_(bias)
 
     def linear_parameters(self) -> list[nn.Parameter]:
         """The parameters that weight decay must leave alone."""

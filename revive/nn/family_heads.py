@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from revive.nn.families import FREEDOM, TOUCHES, Family, Mixture, StudentT, ZeroInflated
 from revive.nn.gaussian import soft_clamp
+from revive.nn.heads import Outputs
 
 HeadName = Literal["normal", "student_t", "mixture", "zero_inflated"]
 
@@ -120,6 +121,37 @@ class ZeroInflatedHead(FamilyHead):
 
     def counts(self, target: Tensor) -> Tensor:
         return ((target - self.atom).abs() >= TOUCHES).to(target.dtype)
+
+
+def family_head(
+    name: HeadName, members: int, continuous: int, components: int, atom: Tensor | None
+) -> FamilyHead | None:
+    """The head of `continuous` dimensions; None for Gaussians, and where there are no such dimensions.
+
+    components: of a mixture. atom (continuous,): where the values of a zero-inflated head are stuck; 0 where None.
+    """
+    if name == "normal" or continuous == 0:
+        return None
+    if name == "student_t":
+        return StudentTHead()
+    if name == "mixture":
+        return MixtureHead(members, continuous, components)
+    return ZeroInflatedHead(torch.zeros(continuous) if atom is None else atom.to(torch.float32))
+
+
+def with_family(out: Outputs, head: FamilyHead, continuous: int, extra: Tensor | None) -> Outputs:
+    """Outputs (M, B, d) whose first `continuous` dimensions are what `head` makes of them and of `extra`."""
+    mean, log_std = out.mean[..., :continuous], out.log_std.expand_as(out.mean)
+    none = mean.new_zeros(*mean.shape[:-1], 0)
+    said = head.said(mean, log_std[..., :continuous], none if extra is None else extra)
+    if out.mean.shape[-1] == continuous:
+        return Outputs(said.mean, said.log_std, out.logits, said.family)
+    return Outputs(
+        torch.cat([said.mean, out.mean[..., continuous:]], dim=-1),
+        torch.cat([said.log_std, log_std[..., continuous:]], dim=-1),
+        out.logits,
+        said.family,
+    )
 
 
 def _mean(value: Tensor, weight: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ def compare(arguments: Sequence[str]) -> None:
     keys = dict(text.split("=", 1) for text in arguments if "=" in text)
     log_dir, uri = Path(keys.get("log_dir", "runs")).expanduser(), keys.get("tracking.uri")
     named = [named_run(text, log_dir, uri) for text in arguments]
-    given = RunArguments.parse("compare", named, keys=("tracking.uri",), fewest=2, most=MOST)
+    given = RunArguments.parse("compare", named, fewest=2, most=MOST)
     found = [finished_run(folder) for folder in given.folders]
     runs = [Compared(run.name, run.config, run.summary, run.figures) for run in found]
     if given.json:

@@ -24,8 +24,6 @@ from revive.runs import write_json
 from revive.trust.card import CausalCard
 from revive.trust.experiment import Column, Dither, dithers, played
 
-KEYS = ("power", "steps", "bound", "seed")
-
 
 def design_experiment(arguments: Sequence[str]) -> None:
     """Print a table, and leave design_experiment.json and .csv in the run folder.
@@ -33,7 +31,7 @@ def design_experiment(arguments: Sequence[str]) -> None:
     arguments: run=NAME [log_dir=DIR] [power=0.9] [steps=1000] [bound=0.5] [seed=0]; bound in spreads of each output.
     Raises UserError for arguments that cannot be understood, and for a run that is not there.
     """
-    given = RunArguments.parse("design-experiment", arguments, KEYS)
+    given = RunArguments.parse("design-experiment", arguments)
     folder = given.folders[0]
     inputs = gather(settings_of(folder))
     cards = cards_of(inputs).cards

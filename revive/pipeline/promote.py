@@ -29,7 +29,7 @@ def promote(arguments: Sequence[str]) -> None:
     Raises UserError, with nothing registered, where the gate failed and nobody has accepted that, for a run that is
     not finished or in no records, for bundles that were changed, and for a registry that is away.
     """
-    given = RunArguments.parse("promote", arguments, keys=("alias",))
+    given = RunArguments.parse("promote", arguments)
     alias = given.rest.get("alias", ALIAS)
     if not _ALIAS.fullmatch(alias):
         remedy = (

@@ -32,7 +32,6 @@ from revive.report.trial_text import trial_lines, trial_table
 from revive.runs import write_json
 from revive.trust.trial import LENGTHS, WORTH, Rule, chance, rule_for, spread_of_pairs
 
-KEYS = ("error", "power", "steps", "seed", "results")
 FLOOR = 0.01  # share of the logged blocks below which a block of the trial ends it
 
 
@@ -44,7 +43,7 @@ def trial_plan(arguments: Sequence[str]) -> None:
     Raises UserError for arguments that cannot be understood, a run that is not there or not finished, and one with
     nothing to try.
     """
-    given = RunArguments.parse("trial-plan", arguments, KEYS)
+    given = RunArguments.parse("trial-plan", arguments)
     folder = given.folders[0]
     error, power = given.number("error", 0.05, 1e-6, 0.5), given.number("power", 0.9, 0.5, 0.999)
     terminal = Terminal()
@@ -81,7 +80,8 @@ def _planned(given: RunArguments, folder: Path, error: float, power: float) -> t
 
 def _logged_rewards(inputs: Inputs, folder: Path) -> FloatArray:
     if inputs.task is None:
-        raise UserError(Problem("the run has no reward, so nothing can be tried for it", folder))
+        what = "the run has no reward, so nothing can be tried for it"
+        raise UserError(Problem(what, folder, remedy="reward=FILE with a run_id of its own"))
     return np.asarray(inputs.task.logged_reward.double().numpy()).reshape(-1)
 
 
@@ -92,7 +92,10 @@ def _candidates(folder: Path, summary: Mapping[str, Any]) -> list[Row]:
     try:
         listed = read_shortlist(folder)
     except ValueError as error:
-        raise UserError(Problem(f"is damaged: {error}", folder / FOLDER / "list.json")) from error
+        remedy = "restore it, or run the experiment again"
+        raise UserError(
+            Problem(f"is damaged: {error}", folder / FOLDER / "list.json", None, remedy)
+        ) from error
     refused = _refused(summary)
     found: list[Row] = [
         {"name": c.name, "source": c.source, "bundle": f"{FOLDER}/{c.name}", "gain": c.gain, "sure": c.sure}

@@ -32,10 +32,9 @@ DOUBT = Why(
     "where policies are compared, a standard deviation over the members is taken off their gain, and more for what "
     "the members disagree about more than about the logs' controller"
 )
-SHAPE = Why("every network is a linear map plus a network: venv.network.backbone, policy.network.backbone")
 RECURRENT = Why("a unit is as wide as the first entry of venv.network.hidden")
 ALWAYS = Why("always done")
-CPU = Why("everything runs on the CPU: the networks are small, and a trial has cpus_per_trial of them")
+CPU = Why("the networks are small, so the CPU is the default; trainer.accelerator=gpu puts a run on the GPU")
 DRAWN = Why("pictures are drawn once, at the end, and lie in the folder figures of the run")
 JUDGED = Why("the report always holds the rollout error by horizon and by column")
 EPOCHS = Why(

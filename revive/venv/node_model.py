@@ -15,7 +15,7 @@ from revive.data.layout import Frames, Layout
 from revive.nn import heads
 from revive.nn.backbones import USUAL_HIDDEN, Backbone, make_net
 from revive.nn.ensemble import Activation, SkipNet, ridge
-from revive.nn.family_heads import FamilyHead, HeadName, MixtureHead, Said, StudentTHead, ZeroInflatedHead
+from revive.nn.family_heads import HeadName, Said, family_head, with_family
 from revive.nn.gaussian import soft_clamp
 from revive.nn.heads import Outputs
 from revive.venv.custom import CustomNet, MakeNetwork
@@ -110,7 +110,7 @@ class NodeModel(nn.Module):
         self.layout, self.spec, self.principles = layout, spec, principles
         ordered = layout.ordered
         stds = ordered if spec.std == "conditioned" else 0
-        self.head = _head(members, layout.continuous, spec, atom)
+        self.head = family_head(spec.head, members, layout.continuous, spec.components, atom)
         self._sizes = [ordered, stds, layout.width - ordered, 0 if self.head is None else self.head.outputs]
         outputs = sum(self._sizes)
         self.net: SkipNet | CustomNet
@@ -146,7 +146,7 @@ class NodeModel(nn.Module):
         base = self._base(x, current)
         mean = out * self._unit if base is None else torch.addcmul(base, out, self._unit)
         said = Outputs(mean, log_std + self.scale.log(), logits)
-        return said if self.head is None else _with_family(said, self.head, self.layout.continuous, extra)
+        return said if self.head is None else with_family(said, self.head, self.layout.continuous, extra)
 
     def mean(self, x: Tensor) -> Tensor:
         """The ordered dimensions' mean (for a transition: of its change), (M, B, ordered), model space.
@@ -276,29 +276,3 @@ def _shift(effects: Sequence[DeclaredEffect], inputs: int, outputs: int, scale: 
         if effect.present and effect.sign:
             shift[effect.column, effect.output] = 1.0 / scale[effect.output]
     return shift
-
-
-def _head(members: int, continuous: int, spec: NetworkSpec, atom: Tensor | None) -> FamilyHead | None:
-    """What says the continuous dimensions of a node; None for Gaussians."""
-    if spec.head == "normal" or continuous == 0:
-        return None
-    if spec.head == "student_t":
-        return StudentTHead()
-    if spec.head == "mixture":
-        return MixtureHead(members, continuous, spec.components)
-    return ZeroInflatedHead(torch.zeros(continuous) if atom is None else atom.to(torch.float32))
-
-
-def _with_family(out: Outputs, head: FamilyHead, continuous: int, extra: Tensor | None) -> Outputs:
-    """Outputs whose continuous dimensions are what `head` makes of them."""
-    mean, log_std = out.mean[..., :continuous], out.log_std.expand_as(out.mean)
-    none = mean.new_zeros(*mean.shape[:-1], 0)
-    said = head.said(mean, log_std[..., :continuous], none if extra is None else extra)
-    if out.mean.shape[-1] == continuous:
-        return Outputs(said.mean, said.log_std, out.logits, said.family)
-    return Outputs(
-        torch.cat([said.mean, out.mean[..., continuous:]], dim=-1),
-        torch.cat([said.log_std, log_std[..., continuous:]], dim=-1),
-        out.logits,
-        said.family,
-    )

@@ -50,7 +50,19 @@ SECOND = (
     "turbine",
     "tracking",
 )
-KINDS = (*FIRST, *SECOND)
+THIRD = (
+    "fermenter",
+    "callcentre",
+    "zone",
+    "column",
+    "dosing",
+    "irrigation",
+    "sluice",
+    "recipe",
+    "drying",
+    "germs",
+)
+KINDS = (*FIRST, *SECOND, *THIRD)
 
 
 def write_experiment(kind: str, seed: int, folder: Path) -> None:

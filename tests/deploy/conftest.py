@@ -41,7 +41,7 @@ def policy() -> Policy:
     policy = Policy(graph, codec(), "u", NetworkSpec(hidden=(4,)), 1, -edge, edge, noise=0.3)
     with torch.no_grad():
         policy.net.last.zero_()
-    policy.net.set_linear(torch.full((1, 1, 1), -0.5 * X_SCALE / U_SCALE), torch.zeros(1, 1, 1))
+    policy.net.put_linear(torch.full((1, 1, 1), -0.5 * X_SCALE / U_SCALE), torch.zeros(1, 1, 1))
     return policy
 
 

@@ -127,7 +127,7 @@ def braking() -> PolicySession:
     with torch.no_grad():
         policy.net.last.zero_()
     gain = 4.0 * 2.0 / 5.0
-    policy.net.set_linear(torch.tensor([[[gain], [-gain]]]), torch.zeros(1, 1, 1))
+    policy.net.put_linear(torch.tensor([[[gain], [-gain]]]), torch.zeros(1, 1, 1))
     return PolicySession(policy)
 
 

@@ -45,7 +45,7 @@ def policy() -> PolicySession:
     )
     with torch.no_grad():
         made.net.last.zero_()
-    made.net.set_linear(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
+    made.net.put_linear(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
     return PolicySession(made)
 
 

@@ -68,7 +68,7 @@ def test_a_new_network_is_almost_a_line() -> None:
     net = LinearSkipNet(2, 3, 2, (32, 32))
     x, _ = data(2)
     weight, bias = torch.randn(2, 3, 2), torch.randn(2, 1, 2)
-    net.set_linear(weight, bias)
+    net.put_linear(weight, bias)
     difference = net(x) - (x @ weight + bias)
     assert difference.abs().max() < 0.1
     assert difference.abs().max() > 0

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from revive.__main__ import main
+
 DESCRIPTION = """\
 metadata:
   columns:
@@ -33,6 +35,21 @@ def tank_logs(rows: int = 240, seed: int = 0) -> dict[str, np.ndarray]:
     return {"tank": level[:-1, None], "valve": valve[:, None], "next_tank": level[1:, None], "index": ends}
 
 
+@pytest.fixture(scope="session")
+def refrigerator_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of the refrigerator, whose figures are rendered; to be read, or copied."""
+    log_dir = tmp_path_factory.mktemp("runs")
+    arguments = [
+        "experiment=refrigerator",
+        "debug=fast",
+        "tracking=none",
+        f"log_dir={log_dir}",
+        "run_id=first",
+    ]
+    assert main(arguments) == 0
+    return log_dir / "first"
+
+
 @pytest.fixture
 def tank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     """Writes the experiment `tank`, its files replaced by what is given; the working directory is empty."""
@@ -42,16 +59,20 @@ def tank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
     monkeypatch.setenv("REVIVE_EXPERIMENTS", str(folder))
 
     def write(logs: dict[str, np.ndarray] | None = None, **files: str) -> Path:
-        home = folder / "tank"
-        home.mkdir(parents=True, exist_ok=True)
-        texts = {"description.yaml": DESCRIPTION, "reward.py": REWARD, "experiment.yaml": EXPERIMENT}
-        texts |= {name.replace("_", "."): text for name, text in files.items()}
-        for name, text in texts.items():
-            (home / name).write_text(text)
-        np.savez(home / "logs.npz", **(logs if logs is not None else tank_logs()))  # type: ignore[arg-type]
-        return home
+        return write_tank(folder / "tank", logs, **files)
 
     return write
+
+
+def write_tank(home: Path, logs: dict[str, np.ndarray] | None = None, **files: str) -> Path:
+    """Write the experiment `tank` into a folder, its files replaced by what is given; returns the folder."""
+    home.mkdir(parents=True, exist_ok=True)
+    texts = {"description.yaml": DESCRIPTION, "reward.py": REWARD, "experiment.yaml": EXPERIMENT}
+    texts |= {name.replace("_", "."): text for name, text in files.items()}
+    for name, text in texts.items():
+        (home / name).write_text(text)
+    np.savez(home / "logs.npz", **(logs if logs is not None else tank_logs()))  # type: ignore[arg-type]
+    return home
 
 
 def contents(folder: Path) -> dict[str, bytes]:

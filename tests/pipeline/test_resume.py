@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from revive.__main__ import main
+from tests.conftest import figures_not_rendered
 
-from .conftest import REWARD, Write, contents, tank_logs
+from .conftest import REWARD, Write, contents, tank_logs, write_tank
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 
 def _run(*overrides: str) -> int:
@@ -29,11 +33,23 @@ def _weights(stage: str, folder: Path = Path("runs/r")) -> bytes:
     return (folder / stage / "model.safetensors").read_bytes()
 
 
+@pytest.fixture(scope="module")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the experiment, to be copied."""
+    home = tmp_path_factory.mktemp("once")
+    write_tank(home / "tank")
+    with pytest.MonkeyPatch.context() as patch, figures_not_rendered():
+        patch.chdir(home)
+        patch.setenv("REVIVE_EXPERIMENTS", str(home))
+        assert _run() == 0
+    return home / "runs"
+
+
 @pytest.fixture
-def finished(tank: Write) -> Write:
+def finished(once: Path, tank: Write) -> Write:
     """The experiment, and a finished run of it in runs/r."""
     tank()
-    assert _run() == 0
+    shutil.copytree(once, "runs")
     return tank
 
 

@@ -53,7 +53,7 @@ class Plant:
         edge = torch.tensor([20.0])
         spec = NetworkSpec(hidden=(8,))
         policy = Policy(venv.graph, venv.codec, "u", spec, len(gains), -edge, edge, noise)
-        policy.net.set_linear(torch.tensor(gains).view(-1, 1, 1), torch.zeros(len(gains), 1, 1))
+        policy.net.put_linear(torch.tensor(gains).view(-1, 1, 1), torch.zeros(len(gains), 1, 1))
         with torch.no_grad():
             policy.net.last.zero_()
         return policy

@@ -150,7 +150,7 @@ def doubtful(plant: Plant) -> PolicyProblem:
 def test_more_doubt_than_the_clones_costs_and_less_gains_nothing(plant: Plant) -> None:
     court = court_of(plant, doubtful(plant))
     pushing = plant.linear_policy(0.0, 0.0)
-    pushing.net.set_linear(torch.zeros(2, 1, 1), torch.full((2, 1, 1), 3.0))
+    pushing.net.put_linear(torch.zeros(2, 1, 1), torch.full((2, 1, 1), 3.0))
     jumpy = court.scores(candidates_of(pushing, "jumpy"))[0]
     still = court.scores(candidates_of(plant.linear_policy(0.0, 0.0), "still"))[0]
     assert jumpy.doubt > jumpy.clone_doubt > still.doubt
@@ -256,7 +256,7 @@ def test_a_policy_that_sees_other_nodes_than_the_controller_is_judged_by_what_it
         made = Policy(seeing, plant.venv.codec, "u", NetworkSpec(hidden=(4,)), 2, -edge, edge)
         with torch.no_grad():
             made.net.last.zero_()
-        made.net.set_linear(torch.tensor([[[wind], [-1.0]]] * 2), torch.zeros(2, 1, 1))
+        made.net.put_linear(torch.tensor([[[wind], [-1.0]]] * 2), torch.zeros(2, 1, 1))
         return made
 
     def reward(data: dict[str, Tensor]) -> Tensor:

@@ -28,7 +28,7 @@ def does(venv: VirtualEnv, gain: float, graph: DecisionGraph | None = None) -> P
     policy = Policy(graph, venv.codec.for_graph(graph), "u", NetworkSpec(hidden=(4,)), 1, -edge, edge)
     weight = torch.zeros_like(policy.net.skip.weight)
     weight[:, -1] = gain
-    policy.net.set_linear(weight, torch.zeros(1, 1, 1))
+    policy.net.put_linear(weight, torch.zeros(1, 1, 1))
     with torch.no_grad():
         policy.net.last.zero_()
     return policy.requires_grad_(False)

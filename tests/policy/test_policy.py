@@ -205,7 +205,7 @@ def test_a_policy_may_see_more_than_the_logs_controller_did(plant: Plant) -> Non
     assert policy.inputs == ("wind", "x")
     with torch.no_grad():
         policy.net.last.zero_()
-    policy.net.set_linear(torch.tensor([[[-1.0], [0.0]]]), torch.zeros(1, 1, 1))
+    policy.net.put_linear(torch.tensor([[[-1.0], [0.0]]]), torch.zeros(1, 1, 1))
     blows = torch.randn(6, 2, 3, 1)
     rolled = venv.rollout({"x": torch.zeros(2, 3, 1)}, {"wind": blows}, 6, actor=policy.actor())
     assert rolled["next_x"].abs().max() < 1e-3

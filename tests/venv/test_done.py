@@ -97,7 +97,7 @@ def still_problem() -> PolicyProblem:
     policy = Policy(venv.graph, venv.codec, "u", NetworkSpec(hidden=(4,)), 2, -edge, edge)
     with torch.no_grad():
         policy.net.last.zero_()
-    policy.net.set_linear(torch.zeros(2, 1, 1), torch.zeros(2, 1, 1))
+    policy.net.put_linear(torch.zeros(2, 1, 1), torch.zeros(2, 1, 1))
     starts = Starts(venv, rows, {"x": (torch.zeros(1), torch.zeros(1))}, 0.0, 0.0)
     return problem_in(
         venv,

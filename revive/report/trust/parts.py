@@ -124,3 +124,9 @@ def valued(values: Mapping[str, float], units: Mapping[str, str], most: int = 12
         for name, value in list(values.items())[:most]
     )
     return escape(", ".join(told))
+
+
+def quoted(names: Sequence[str], most: int = 4) -> str:
+    """Names in quotes, no more than so many."""
+    told = ", ".join(f"'{name}'" for name in names[:most])
+    return told if len(names) <= most else f"{told} and {len(names) - most} more"
