@@ -9,6 +9,7 @@ from typing import Any
 from revive.bundles.manifest import Gate, Kind
 from revive.bundles.opened import Bundle
 from revive.errors import Problem, UserError
+from revive.graph.joint import apart
 
 _KINDS: tuple[Kind, ...] = ("venv", "policy")
 
@@ -34,7 +35,7 @@ def told(folder: Path, called: str | None = None) -> list[dict[str, Any]]:
 
 def _fields(bundle: Bundle, called: str | None) -> dict[str, Any]:
     bundle.verify()
-    spec, manifest, graph = bundle.spec, bundle.manifest, bundle.graph
+    spec, manifest, graph = bundle.spec, bundle.manifest, apart(bundle.graph)
     leaves = [graph[name] for name in graph.leaves if graph[name].history is None]
     return {
         "kind": bundle.kind,
@@ -77,8 +78,11 @@ def _lines(bundle: Bundle, called: str | None) -> Iterator[str]:
     yield f"  data      sha256 {_made(made, 'data_sha256')}"
     yield f"  gate      {_gate(manifest.gate)}"
     yield f"  network   {'x'.join(map(str, hidden or ())) or 'linear'}, {spec['network']['activation']}"
-    for name in bundle.graph.order:
-        yield f"  {plain(name)} <- {', '.join(map(plain, bundle.graph[name].inputs))}"
+    if isinstance(spec.get("target"), list):
+        yield f"  decides   {', '.join(map(plain, spec['target']))} together, in this order"
+    graph = apart(bundle.graph)
+    for name in graph.order:
+        yield f"  {plain(name)} <- {', '.join(map(plain, graph[name].inputs))}"
     if (scenario := spec.get("scenario")) is not None:
         trusted = "not judged" if scenario["trusted"] is None else f"trusted for {scenario['trusted']} steps"
         yield f"  starts    {sum(scenario['lengths'])} logged rows; {trusted}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -10,10 +10,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from revive.data.joint import places_of
 from revive.deploy.distribution import MemberDistribution
 from revive.deploy.values import Form, Tensors, read, within
-from revive.errors import Problem, UserError
+from revive.errors import Problem, UserError, suggestion
 from revive.graph.joint import decided_by, split
+from revive.nn.heads import Outputs
 from revive.policy.memory import memory_of
 from revive.policy.policy import Policy
 from revive.runtime.session import Session
@@ -62,12 +64,23 @@ class PolicySession:
             answer = form.node(action)
         return answer if self.post_process is None else self.post_process(state, answer)
 
-    def node_dist(self, state: Mapping[str, ArrayLike]) -> MemberDistribution:
-        """What the action is drawn from where the policy explores. Raises UserError as `act` does."""
-        values, form = read(state, self.inputs, self.model.graph, lead=1)
+    def node_dist(self, state: Mapping[str, ArrayLike], node: str | None = None) -> MemberDistribution:
+        """What the action is drawn from where the policy explores; of one of several nodes with `node`.
+
+        A node sees what an earlier one was decided to be without exploration, so that it is drawn by itself. Raises
+        UserError as `act` does, and for a node that is not decided.
+        """
+        model, name = self.model, node or self.target
+        if name not in (self.target, *self.decided):
+            remedy = suggestion(name, self.decided)
+            raise UserError(Problem(f"this policy does not decide '{name}'", place="node", remedy=remedy))
+        values, form = read(state, self.inputs, model.graph, lead=1)
         with torch.set_grad_enabled(form.with_gradients and torch.is_grad_enabled()):
-            outputs = self.model.distribution(self._seen(values))
-        return MemberDistribution(outputs, self.model.layout, self.target, self.model.codec[self.target])
+            outputs = model.distribution(self._seen(values))
+        layout = model.layout if name == self.target else model.codec.layout(name)
+        if name != self.target:
+            outputs = _part_of(outputs, places_of(model.graph, self.target)[name], layout.ordered)
+        return MemberDistribution(outputs, layout, name, model.codec[name])
 
     def _decided(self, observation: Any, deterministic: bool, clip: bool) -> tuple[Tensor, Form]:
         """The action, (B, d), physical."""
@@ -139,3 +152,10 @@ class PolicySession:
 
     def __repr__(self) -> str:
         return f"PolicySession({', '.join(self.decided)} <- {', '.join(self.inputs)})"
+
+
+def _part_of(whole: Outputs, place: Sequence[int], ordered: int) -> Outputs:
+    """Those of one node out of a joint decision; place: of its dimensions, the first of which are `ordered`."""
+    first, rest = [*place[:ordered]], [at - whole.mean.shape[-1] for at in place[ordered:]]
+    logits = None if whole.logits is None or not rest else whole.logits[..., rest]
+    return Outputs(whole.mean[..., first], whole.log_std[..., first], logits)

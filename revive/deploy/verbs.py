@@ -115,10 +115,7 @@ class Verbs:
             what = f"'{name}' is no learned node"
             raise UserError(Problem(what, remedy=suggestion(name, self.graph.learned)))
         if self.policy is not None and name in self.policy.decided:
-            if len(self.policy.decided) > 1:
-                what = f"'{name}' is one of several nodes that the policy in place decides together"
-                raise UserError(Problem(what, remedy="ask the policy itself: policy.node_dist(state)"))
-            return self.policy.node_dist(nodes)
+            return self.policy.node_dist(nodes, name)
         wanted = [*self.graph[name].inputs]
         if name in self.graph.transitions:
             wanted.append(self.graph.state_of(name))

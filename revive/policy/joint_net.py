@@ -6,6 +6,8 @@ reaches a later one as it is before exploration is added, so that explored actio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -32,8 +34,15 @@ def net_of(
     high: Tensor,
 ) -> nn.Module:
     """(P, B, inputs) -> (P, B, width) of `target`. low, high: the legal range of its ordered dimensions."""
-    if graph[target].parts:
-        return JointNet(graph, codec, target, spec, copies, low, high)
+    if not graph[target].parts:
+        return _net_of_one(graph, codec, target, spec, copies)
+    own = apart(graph)
+    codec_of_parts = codec.for_graph(own)
+    nets = {name: _net_of_one(own, codec_of_parts, name, spec, copies) for name, _ in graph[target].parts}
+    return JointNet(graph, codec, target, nets, low, high)
+
+
+def _net_of_one(graph: DecisionGraph, codec: Codec, target: str, spec: NetworkSpec, copies: int) -> nn.Module:
     return make_net(
         spec.backbone,
         copies,
@@ -47,27 +56,26 @@ def net_of(
 
 
 class JointNet(nn.Module):
-    """The networks of the parts of a joint decision, in the order of decision; arguments as of `net_of`."""
+    """The networks of the parts of the joint decision `target`, in the order of decision.
+
+    nets: part -> its network. low, high: (ordered,) the legal range of `target`, in model space.
+    """
 
     def __init__(
         self,
         graph: DecisionGraph,
         codec: Codec,
         target: str,
-        spec: NetworkSpec,
-        copies: int,
+        nets: Mapping[str, nn.Module],
         low: Tensor,
         high: Tensor,
     ) -> None:
         super().__init__()
-        own, where = apart(graph), places_of(graph, target)
-        codec_of_parts = codec.for_graph(own)
+        seen, where = dict(graph[target].parts), places_of(graph, target)
         self.names = tuple(where)
-        self.inputs = tuple(own[name].inputs for name in self.names)
+        self.inputs = tuple(seen[name] for name in self.names)
         self.layouts = tuple(codec.layout(name) for name in self.names)
-        self.parts = nn.ModuleList(
-            net_of(own, codec_of_parts, name, spec, copies, low, high) for name in self.names
-        )
+        self.parts = nn.ModuleList(nets[name] for name in self.names)
         self.slices = input_slices(codec, graph[target].inputs)
         self.seen_later = {source for inputs in self.inputs for source in inputs if source in where}
         order = torch.tensor([i for name in self.names for i in where[name]], device=low.device)

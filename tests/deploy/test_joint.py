@@ -7,14 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from revive.data.scenario import Scenario, logged_ranges, sampled
 from revive.data.trajectories import Trajectories
-from revive.deploy import load_venv, save_venv
+from revive.deploy import PolicySession, load_venv, save_venv
 from revive.deploy.venv_session import VenvSession
 from revive.errors import UserError
+from revive.policy.policy import Policy
 from revive.policy.reward import Reward
 from revive.venv.joint import JointEnv
+from revive.venv.node_model import NetworkSpec
 from tests.policy.toys import CATEGORY, LEVELS, pair
 from tests.venv.plants import logs_of
 
@@ -94,6 +97,34 @@ def test_an_agent_decides_both(second: dict[str, Any]) -> None:
     assert env.observation_space.shape == (2,)
     assert isinstance(env.action_space, gymnasium.spaces.Dict if second else gymnasium.spaces.Box)
     check_env(env, skip_render_check=True)
+
+
+@pytest.mark.parametrize("second", KINDS, ids=["continuous", "discrete", "category"])
+def test_each_node_of_a_policy_has_a_distribution_of_its_own(second: dict[str, Any]) -> None:
+    venv, policy = session_of(**second), policy_session(**second)
+    seen = {"x": np.linspace(-1, 1, 5)[:, None], "y": np.linspace(1, 0, 5)[:, None]}
+    venv.replace_policy(policy)
+    a, b = (venv.node_dist(name, seen) for name in ("a", "b"))
+    done = policy.act(seen)
+    np.testing.assert_allclose(a.mode[0].numpy(), done["a"], atol=1e-5)
+    np.testing.assert_allclose(b.mode[0].numpy(), done["b"], atol=1e-5)
+    value = torch.cat([policy.model.codec[n].encode(torch.as_tensor(done[n])) for n in ("a", "b")], -1)[None]
+    apart = a.log_prob(value[..., :1]) + b.log_prob(value[..., 1:])
+    torch.testing.assert_close(policy.node_dist(seen).log_prob(value), apart)
+    with pytest.raises(UserError, match="does not decide 'x'"):
+        policy.node_dist(seen, "x")
+
+
+def policy_session(**second: Any) -> PolicySession:
+    """With random weights, far inside its bounds."""
+    joint, _, target = pair(**second)
+    edge = torch.full((joint.codec.layout(target).ordered,), 20.0)
+    policy = Policy(joint.graph, joint.codec, target, NetworkSpec(hidden=(4,)), 1, -edge, edge, noise=0.2)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in policy.net.parameters():
+            weight.normal_(0.0, 0.05)
+    return PolicySession(policy.requires_grad_(False))
 
 
 def test_columns_of_one_name_are_told_apart() -> None:

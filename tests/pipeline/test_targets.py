@@ -86,9 +86,13 @@ def test_two_nodes_go_through_a_whole_run(tank: Write, capsys: pytest.CaptureFix
     venv = revive.load_venv("runs/both/venv")
     rolled = venv.rollout({"tank": [[0.5]]}, horizon=5, policy=loaded)
     assert set(rolled) == {"tank", "inlet", "outlet", "next_tank"}
+    assert venv.start(3).decided == ("inlet", "outlet")  # what the run decided is what an agent decides
     told(capsys)
     assert main([*both, limits, "run_id=both"]) == 0  # what is finished is taken as it is
     assert main(["show", bundle]) == 0
+    said = capsys.readouterr().out
+    assert "decides   inlet, outlet together, in this order" in said
+    assert "  outlet <- tank, inlet\n" in said
 
 
 @pytest.mark.parametrize(
