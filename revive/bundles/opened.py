@@ -27,7 +27,7 @@ from revive.bundles.manifest import (
 )
 from revive.bundles.spec import SPECS
 from revive.bundles.tensors import Wanted, policy_tensors, read_tensors, scenario_tensors, venv_tensors
-from revive.data.scenario import Scenario
+from revive.data.scenario import Scenario, targets_of
 from revive.errors import Problem, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.joint import acting_graph
@@ -126,9 +126,9 @@ class Bundle:
 
     def _scenario_wanted(self, fields: Mapping[str, Any]) -> Wanted:
         """The tensors of the scenario. Raises UserError where it speaks of what the graph does not have."""
-        graph, target = self.graph, fields["target"]
+        graph = self.graph
         strange = [name for name in (*fields["nodes"], *(fields["seen"] or ())) if name not in graph]
-        strange += [n for n in (target, *fields["ranges"]) if n is not None and n not in graph.decisions]
+        strange += [n for n in (*targets_of(fields), *fields["ranges"]) if n not in graph.decisions]
         if strange:
             raise UserError(
                 Problem(f"the scenario speaks of '{strange[0]}', which the graph does not have", self.file)

@@ -27,6 +27,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Ends = Annotated[  # the least and the largest of each column
     list[Annotated[list[Number], Field(max_length=WIDEST)]], Field(min_length=2, max_length=2)
 ]
+Targets = Name | Annotated[list[Name], Field(min_length=2, max_length=_MOST_NODES)]
 Names = Annotated[list[Name], Field(max_length=_MOST_NODES)]
 Pairs = Annotated[list[Annotated[list[Name], Field(min_length=2, max_length=2)]], Field(max_length=WIDEST)]
 
@@ -228,7 +229,7 @@ class ScenarioFields(Strict):
     begins: Annotated[list[bool], Field(max_length=MOST_ROWS)]
     longest: Annotated[int, Field(ge=1)]
     trusted: Annotated[int, Field(ge=1)] | None
-    target: Name | None
+    target: Targets | None
     seen: Names | None
     history: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)]
     ranges: dict[Name, Ends]
@@ -280,7 +281,7 @@ class PolicySpec(_Spec):
     """policy.json."""
 
     kind: Literal["policy"]
-    target: Name | Annotated[list[Name], Field(min_length=2, max_length=_MOST_NODES)]
+    target: Targets
     repeat: Annotated[int, Field(ge=1, le=LONGEST_HISTORY)] = 1
     envelope: EnvelopeFields | None = None
 

@@ -12,6 +12,7 @@ from revive.data.trajectories import FloatArray
 
 _SINCE_1970: Final = (1e9, 2.2e9)  # seconds, from 2001 to 2039
 _UNITS: Final = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
+EVEN: Final = "it rises as evenly as a clock"
 _FEWEST: Final = 20  # rows from which an even rise is no chance
 _UNEVEN: Final = 0.05  # of a step: how far the steps of a clock are from each other
 _ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
@@ -27,8 +28,13 @@ def clock_among(names: Sequence[str], arrays: Mapping[str, FloatArray]) -> tuple
         values = arrays.get(name)
         if values is None or values.shape[1] != 1:
             continue
-        free = role_by_name(name) is None and not is_counter(name) and not actions_among([name])
-        if free and (why := clock_by_content(values[:, 0])):
+        if role_by_name(name) is not None or actions_among([name]):
+            continue
+        falls = bool((np.diff(values[:, 0]) < 0).any())
+        why = clock_by_content(values[:, 0])
+        if why and not (
+            is_counter(name) and falls and why == EVEN
+        ):  # a count that falls back tells trajectories
             return name, why
     return None
 
@@ -55,7 +61,7 @@ def clock_by_content(values: FloatArray) -> str:
     counts = np.ptp(steps) == 0 and usual == 1
     begins = np.append(values[0], values[1:][steps <= 0])
     again = bool((begins <= low + 2 * usual).all()) or bool((steps > 0).all())
-    return "it rises as evenly as a clock" if spread <= _UNEVEN * usual and again and not counts else ""
+    return EVEN if spread <= _UNEVEN * usual and again and not counts else ""
 
 
 def counts_rows(values: FloatArray) -> bool:

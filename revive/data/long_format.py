@@ -55,6 +55,9 @@ _TIMES: Final = frozenset(
         "tid",
     ]
 )
+_UNITS: Final = vocabulary(
+    "unit units uom einheit einheiten unité unite unidad unità unita enhet eenheid 单位 単位"
+)
 _MOST: Final = 10  # columns of such a table
 _FEW: Final = 6  # columns up to which names alone tell it
 _SHARED: Final = 0.75  # share of different times up to which rows of several quantities share them
@@ -78,7 +81,8 @@ def refuse_long_format(container: Container, path: Path) -> None:
     tags = [str(words[code]) for code in np.unique(codes).tolist() if words[code] is not None]
     if len(tags) < 2 or len(codes) < _REPEATED * len(tags):
         return
-    if (len(infos) > _FEW or not _is_called(tag, _TAGS)) and not _times_repeat(container, time):
+    told = _is_called(tag, _TAGS) and (len(infos) <= _FEW or _has_units(container))
+    if not told and not _times_repeat(container, time):
         return
     shown = ", ".join(tags[:6]) + (f" and {len(tags) - 6} more" if len(tags) > 6 else "")
     what = f"is in long format: a row for each '{time}' and '{tag}', with its '{value}' "
@@ -101,6 +105,11 @@ def refuse_long_format(container: Container, path: Path) -> None:
 
 def _is_called(name: str, words: frozenset[str]) -> bool:
     return bool(words & {*tokens(name)})
+
+
+def _has_units(container: Container) -> bool:
+    """Whether a column says in which unit the value of each row is; several units are several quantities."""
+    return any(_is_called(name, _UNITS) and len(info.words) > 1 for name, info in container.infos.items())
 
 
 def _times_repeat(container: Container, time: str) -> bool:

@@ -85,14 +85,14 @@ def guess(data: Any, wishes: Wishes | None = None, table: Mapping[str, Any] | No
             for name in container.infos
             if name not in found.roles and name not in given and name != "index"
         ]
-        why = {name: _unused(container.infos[name]) for name in rest}
+        why = {name: _unused(container.infos[name], container.is_table) for name in rest}
     if any(node.role == Role.STATE for node in nodes) and any(node.name == "outside" for node in nodes):
         given.add(transition_name("state"))
     if not nodes:
-        what = "holds no numbers that could be a state or an action"
+        what = f"holds no numbers that could be a state or an action{_seen(why)}"
         raise UserError(Problem(what, path, remedy="an array for each node, or a column for each quantity"))
     left_out = {name: why for name, (role, why) in found.roles.items() if role not in _NODES} | why
-    graph = _graph(nodes, path)
+    graph = _graph(nodes, path, _seen(why))
     return Guess(_text(path, nodes, graph, left_out), found.dataset, _taken(found, why))
 
 
@@ -100,10 +100,18 @@ _NODES: Final = (Role.ACTION, Role.STATE, Role.OUTSIDE)
 _WEAK: Final = (LAST, PERCENT)  # reasons to take a column for an action that are hardly any
 
 
-def _unused(info: Info) -> str:
+def _unused(info: Info, column: bool) -> str:
     if not info.numeric:
         return f"it holds {info.holds}"
+    if not column:
+        return f"its shape is {info.shape}"
     return "it is blank, or of another shape than the others"
+
+
+def _seen(rest: Mapping[str, str]) -> str:
+    """What is of no use and why, for a message that nothing is left."""
+    shown = [f"{name!r}: {why}" for name, why in rest.items()][:3]
+    return f" ({'; '.join(shown)})" if shown else ""
 
 
 def _taken(found: Survey, rest: Mapping[str, str]) -> list[tuple[str, list[str], str]]:
@@ -159,13 +167,14 @@ def _names(node: str, width: int) -> tuple[str, ...]:
     return (node,) if width == 1 else tuple(f"{node}_{number}" for number in range(width))
 
 
-def _graph(nodes: Sequence[_Node], path: Path) -> dict[str, list[str]]:
+def _graph(nodes: Sequence[_Node], path: Path, rest: str) -> dict[str, list[str]]:
     """Every action is decided from all others; every state follows from all."""
     actions = [node.name for node in nodes if node.role == Role.ACTION]
     others = [node.name for node in nodes if node.role != Role.ACTION]
     if not others:
-        what = f"holds nothing beside {', '.join(actions)}, so there is nothing to decide from"
-        raise UserError(Problem(what, path, remedy="add an array or a column of what the controller sees"))
+        what = f"holds nothing beside {', '.join(actions)} to decide from{rest}"
+        remedy = "add an array or a column of what the controller sees: numbers, a row for each time step"
+        raise UserError(Problem(what, path, remedy=remedy))
     states = [node.name for node in nodes if node.role == Role.STATE]
     graph = dict.fromkeys(actions, others)
     return graph | {transition_name(name): [*others, *actions] for name in states}

@@ -35,7 +35,7 @@ class Scenario:
     piece begins where its trajectory does.
     longest: steps of the longest trajectory. trusted: steps over which the venv is better than "nothing changes"; None
     where nobody has looked.
-    target: the node that an agent decides; None where there is no decision. seen, history: the nodes that it sees,
+    targets: the nodes that an agent decides; none where there is no decision. seen, history: the nodes that it sees,
     None for those that the graph names, and how many of their last values.
     ranges: decision node -> the least and the largest logged value of each column. reward: its source.
     worst: the lowest reward that was logged, which stands for one that is no number.
@@ -46,7 +46,7 @@ class Scenario:
     begins: BoolArray
     longest: int
     trusted: int | None = None
-    target: str | None = None
+    targets: tuple[str, ...] = ()
     seen: tuple[str, ...] | None = None
     history: int = 1
     ranges: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
@@ -107,7 +107,7 @@ class Scenario:
             "begins": self.begins.tolist(),
             "longest": self.longest,
             "trusted": self.trusted,
-            "target": self.target,
+            "target": self.targets[0] if len(self.targets) == 1 else list(self.targets) or None,
             "seen": None if self.seen is None else list(self.seen),
             "history": self.history,
             "ranges": {name: [list(low), list(high)] for name, (low, high) in self.ranges.items()},
@@ -127,7 +127,7 @@ class Scenario:
             begins=np.array(fields["begins"], dtype=bool),
             longest=fields["longest"],
             trusted=fields["trusted"],
-            target=fields["target"],
+            targets=targets_of(fields),
             seen=None if fields["seen"] is None else tuple(fields["seen"]),
             history=fields["history"],
             ranges={name: (tuple(low), tuple(high)) for name, (low, high) in fields["ranges"].items()},
@@ -137,6 +137,12 @@ class Scenario:
 
     def __repr__(self) -> str:
         return f"Scenario({self.rows} rows of {', '.join(self.arrays)}; {self.longest} steps, trusted {self.trusted})"
+
+
+def targets_of(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """The targets of a scenario as its JSON has them."""
+    told = fields["target"]
+    return (told,) if isinstance(told, str) else tuple(told or ())
 
 
 def needed_nodes(graph: DecisionGraph) -> tuple[str, ...]:

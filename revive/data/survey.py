@@ -197,8 +197,12 @@ class _Surveyor:
                 found.roles[told[0]], found.dataset["time"] = (Role.TIME, told[1]), told[0]
 
     def _mark_array_of_times(self) -> None:
-        """Among arrays, the one that is called so, and rises."""
+        """Among arrays, the one of dates, or the one that is called so, and rises."""
         found = self._found
+        for name, info in self._infos.items():
+            if info.kind == "dates" and info.width == 1 and name not in self._named:
+                found.roles[name], found.dataset["time"] = (Role.TIME, "it holds dates"), name
+                return
         for name in found.arrays:
             if role_by_name(name) is not Role.TIME or name in self._named or self._infos[name].width > 1:
                 continue

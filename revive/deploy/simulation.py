@@ -13,8 +13,9 @@ from torch import Tensor
 
 from revive.data.scenario import Scenario
 from revive.data.windows import Rows
-from revive.errors import Problem, UserError, suggestion
+from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
+from revive.graph.joint import decided_by, deciding, seen_by, side_by_side
 from revive.graph.limits import clipped
 from revive.policy.reward import Reward
 from revive.venv.branches import Branches, Carried
@@ -27,7 +28,7 @@ Arrays = dict[str, NDArray[np.float64]]
 
 @dataclass(frozen=True)
 class View:
-    """Who decides what from what. graph: in which `target` has the inputs that it sees."""
+    """Who decides what from what. graph: in which `target` has the inputs that it sees; see `revive.graph.joint`."""
 
     graph: DecisionGraph
     target: str
@@ -37,28 +38,40 @@ class View:
         cls,
         graph: DecisionGraph,
         scenario: Scenario,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         seen: Sequence[str] | None = None,
         history: int | None = None,
     ) -> View:
         """As asked, else as the run's policy, else as the graph has it. Raises UserError for unknown nodes."""
-        own = scenario.target if scenario.target is not None else next(iter(graph.decisions), None)
-        target = own if target is None else target
-        if target is None or target not in graph.decisions:
-            what = "this venv has no decision" if target is None else f"'{target}' is no decision node"
-            remedy = suggestion(target or "", graph.decisions) if graph.decisions else None
-            raise UserError(Problem(what, place="target", remedy=remedy))
-        is_own = target == scenario.target
-        if seen is None:
-            seen = (scenario.seen if is_own else None) or graph[target].inputs
+        own = scenario.targets or graph.decisions[:1]
+        targets = (
+            own if target is None else (target,) if isinstance(target, str) else (*dict.fromkeys(target),)
+        )
+        if not targets:
+            raise UserError(Problem("this venv has no decision", place="target"))
+        problems = Problems()
+        for name in targets:
+            if name not in graph.decisions:
+                remedy = suggestion(name, graph.decisions)
+                problems.add(f"'{name}' is no decision node", place="target", remedy=remedy)
+        problems.raise_if_any()
+        is_own = {*targets} == {*scenario.targets}
+        if seen is None and is_own:
+            seen = scenario.seen
         if history is None:
             history = scenario.history if is_own else 1
-        return cls(graph.with_inputs(target, list(seen), history), target)
+        decides, acting = deciding(seen_by(graph, targets, seen, history), targets)
+        return cls(acting, decides)
 
     @property
     def seen(self) -> tuple[str, ...]:
         """What is seen, in the order of the observation."""
         return self.graph[self.target].inputs
+
+    @property
+    def decided(self) -> tuple[str, ...]:
+        """The nodes that are decided: the target, or those of which it is the joint decision."""
+        return decided_by(self.graph, self.target)
 
 
 class Simulation:
@@ -95,7 +108,7 @@ class Simulation:
             raise UserError(Problem(f"cannot be {starts!r}", place="starts", remedy="'any' or 'first'"))
         self.venv, self.scenario, self.view = venv, scenario, view
         self.reward, self.plants = reward, plants
-        self.graph, self.target = view.graph, view.target
+        self.graph, self.target, self.decided = view.graph, view.target, view.decided
         self.codec = venv.codec.for_graph(view.graph)
         self.rows = Rows.of(self.codec, view.graph, scenario.trajectories).to(venv.device)
         self.starts = torch.as_tensor(scenario.starts(view.graph, starts), device=venv.device)
@@ -168,7 +181,7 @@ class Simulation:
         """
         asked = self.view.seen if nodes is None else tuple(nodes)
         if unknown := [name for name in asked if name not in self._branches.known()]:
-            what = f"'{unknown[0]}' is not known before '{self.target}' is decided"
+            what = f"'{unknown[0]}' is not known before '{', '.join(self.decided)}' is decided"
             raise UserError(Problem(what, remedy=suggestion(unknown[0], self._branches.known())))
         return self._physical(asked)
 
@@ -187,14 +200,15 @@ class Simulation:
 
     @torch.no_grad()
     def step(self, action: Mapping[str, ArrayLike]) -> Arrays:
-        """One time step of all plants. action: {target: (B, d)}, physical units; beyond a limit, the limit is taken.
+        """One time step of all plants. action: {node: (B, d)} of all that is decided, physical units; beyond a limit,
+        the limit is taken.
 
         Returns every node of this step, (B, d), and what was earned in it as `reward` (B, 1), where the reward is
         known. Raises UserError for an action of another shape, or one that is not finite.
         """
         decided = self._action(action)
         self._branches.act({self.target: decided}, self._draws)
-        found = self._physical(self._branches.known())
+        found = self._physical([n for n in self._branches.known() if not self.graph[n].parts])
         if self.reward is not None:
             data = {name: torch.as_tensor(value, dtype=torch.float32) for name, value in found.items()}
             found["reward"] = self._paid(self.reward(data).double().numpy())[:, None]
@@ -238,17 +252,23 @@ class Simulation:
         return found
 
     def _action(self, action: Mapping[str, ArrayLike]) -> Tensor:
-        place, columns = f"node '{self.target}'", self.graph.columns(self.target)
-        if self.target not in action:
-            raise UserError(Problem(f"{place} is missing", remedy=f"needed: {self.target}"))
-        try:
-            value = np.asarray(action[self.target], dtype=np.float64)
-        except (TypeError, ValueError):
-            raise UserError(Problem("holds values that are no numbers", place=place)) from None
-        if value.shape != (self.plants, len(columns)):
-            what = f"has shape {value.shape}, not ({self.plants}, {len(columns)})"
-            raise UserError(Problem(what, place=place))
-        if not np.isfinite(value).all():
-            raise UserError(Problem("holds values that are not finite", place=place))
-        legal = torch.as_tensor(clipped(columns, value), device=self.venv.device)
-        return self.codec[self.target].encode(legal)
+        """What is decided, (B, width) in model space."""
+        values, problems = {}, Problems()
+        for node in self.decided:
+            place, shape = f"node '{node}'", (self.plants, self.graph[node].width)
+            if node not in action:
+                problems.add(f"{place} is missing", remedy=f"needed: {', '.join(self.decided)}")
+                continue
+            try:
+                value = np.asarray(action[node], dtype=np.float64)
+            except (TypeError, ValueError):
+                problems.add("holds values that are no numbers", place=place)
+                continue
+            if value.shape != shape:
+                problems.add(f"has shape {value.shape}, not {shape}", place=place)
+            elif not np.isfinite(value).all():
+                problems.add("holds values that are not finite", place=place)
+            values[node] = value
+        problems.raise_if_any()
+        whole = clipped(self.graph.columns(self.target), side_by_side(self.graph, self.target, values))
+        return self.codec[self.target].encode(torch.as_tensor(whole, device=self.venv.device))

@@ -176,7 +176,7 @@ class VenvSession(Verbs):
         self,
         plants: int = 1,
         *,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         observe: Sequence[str] | None = None,
         history: int | None = None,
         starts: Starts = "any",
@@ -186,9 +186,9 @@ class VenvSession(Verbs):
     ) -> Simulation:
         """Plants that start from logged rows and keep their state: `observe()`, `step(action)`, `reset(rows)`.
 
-        target: the node that is decided from outside. observe, history: what is seen before, and how many of the last
-        values; both as the run's policy has them, else as the graph. reward: in place of the bundle's. For the rest see
-        `Simulation`. Raises UserError where the bundle carries nothing to start from.
+        target: the node that is decided from outside, or several nodes. observe, history: what is seen before, and how
+        many of the last values; all three as the run's policy has them, else as the graph. reward: in place of the
+        bundle's. For the rest see `Simulation`. Raises UserError where the bundle carries nothing to start from.
         """
         scenario = self._scenario()
         view = View.of(self.graph, scenario, target, observe, history)

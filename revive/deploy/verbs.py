@@ -153,8 +153,8 @@ class Verbs:
         """
         if self.policy is not None:
             return self.policy.target_policy_name
-        told = self.scenario.target if self.scenario is not None else None
-        return told if told is not None else self.graph.default_target
+        told = self.scenario.targets if self.scenario is not None else ()
+        return ",".join(told) or self.graph.default_target
 
     def reset(self) -> None:
         """Begin the random draws anew. What a plant remembers is kept by `start`."""

@@ -60,6 +60,36 @@ def together(graph: DecisionGraph, targets: Sequence[str]) -> DecisionGraph:
     return _ordered(graph, nodes)
 
 
+def deciding(graph: DecisionGraph, targets: Sequence[str]) -> tuple[str, DecisionGraph]:
+    """The node that decides `targets`, one or several different ones, and the graph in which it does.
+
+    Raises UserError as `together` does.
+    """
+    if len(targets) == 1:
+        return targets[0], graph
+    return joint_name(graph, targets), together(graph, targets)
+
+
+def seen_by(
+    graph: DecisionGraph, targets: Sequence[str], inputs: Sequence[str] | None, history: int = 1
+) -> DecisionGraph:
+    """The graph in which each of the decisions `targets` sees `inputs`; of each other those that are decided before.
+
+    inputs: None for what each of them sees in `graph`. history: how many of their last values.
+    Raises UserError as `DecisionGraph.with_inputs` does.
+    """
+    place = {name: number for number, name in enumerate(graph.order)}
+    for name in sorted(targets, key=lambda target: place.get(target, 0)):
+        wanted = inputs or graph[name].inputs
+        before = [other for other in wanted if other in targets and place[other] < place[name]]
+        others = [other for other in wanted if other not in targets or len(targets) == 1]
+        if others or not before:
+            graph = graph.with_inputs(name, others, history)
+        if before:
+            graph = graph.with_inputs(name, (*(graph[name].inputs if others else ()), *before))
+    return graph
+
+
 def joint_name(graph: DecisionGraph, targets: Sequence[str]) -> str:
     """What the node is called that decides `targets`."""
     return BETWEEN.join(name for name in graph.order if name in targets)

@@ -23,7 +23,8 @@ from revive.errors import Problem, UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
-from revive.gym.spaces import ActionSpace, action_space, observation_space
+from revive.graph.joint import apart, decided_by, deciding, seen_by, side_by_side
+from revive.gym.spaces import ActionSpace, actions_of, observation_space
 from revive.gym.world import Horizon, World
 from revive.policy.reward import Reward
 
@@ -38,7 +39,7 @@ def export_logs(
     description: str | Path,
     *,
     reward: RewardOf | None = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     observe: Sequence[str] | None = None,
     history: int = 1,
     options: ReadOptions | None = None,
@@ -56,25 +57,28 @@ def export_logs(
     """
     graph = read_description(Path(description))
     logs = read_trajectories(data, graph, options)
-    target = target or graph.default_target
-    graph = graph.with_inputs(target, list(observe or graph[target].inputs), history)
+    asked = target or (graph.default_target,)
+    targets = (asked,) if isinstance(asked, str) else (*dict.fromkeys(asked),)
+    whole, graph = deciding(seen_by(graph, targets, observe, history), targets)
     begins = np.ones(logs.count, dtype=bool)
     rows = Scenario(dict(logs.arrays), logs.ends, begins, int(logs.lengths.max()))
     paid = np.zeros(logs.rows) if reward is None else _rewards(Reward.of(reward), rows.arrays)
-    actions = action_space(graph.columns(target), logged_ranges(graph, [logs])[target])
+    nodes = decided_by(graph, whole)
+    actions = actions_of(graph, nodes, logged_ranges(apart(graph), [logs]))
+    done = side_by_side(graph, whole, {name: rows.arrays[name] for name in nodes})
 
     ends = graph.done if graph.done in rows.arrays else None
 
     def episodes() -> Iterator[tuple[Array, Array, Array, bool]]:
         for start, stop in zip(logs.starts, logs.ends, strict=True):
             index = np.arange(start, stop)
-            seen = [rows.values(graph, name, index) for name in graph[target].inputs]
-            last = [_after(rows, graph, name, start, stop - 1) for name in graph[target].inputs]
-            whole = np.vstack([np.hstack(seen), np.concatenate(last)])
+            seen = [rows.values(graph, name, index) for name in graph[whole].inputs]
+            last = [_after(rows, graph, name, start, stop - 1) for name in graph[whole].inputs]
+            sights = np.vstack([np.hstack(seen), np.concatenate(last)])
             over = ends is not None and bool(rows.arrays[ends][stop - 1, 0] > 0.5)
-            yield whole, rows.arrays[target][index], paid[index], over
+            yield sights, done[index], paid[index], over
 
-    return _written(dataset_id, graph, target, actions, episodes(), about)
+    return _written(dataset_id, graph, whole, actions, episodes(), about)
 
 
 def export_rollouts(
@@ -90,10 +94,13 @@ def export_rollouts(
 ) -> Any:
     """Episodes of a venv from its own starts.
 
-    policy: `revive.load_policy(...)`, or a function from what is seen, node -> (B, d), to {target: (B, d)}; without one
-    what the venv has learned of the logs' controller decides. seed: of starts, members and noise.
+    policy: `revive.load_policy(...)`, which decides what it was learned to, or a function from what is seen, node ->
+    (B, d), to the same of what is decided; without one what the venv has learned of the logs' controller decides. An
+    action holds the columns of all that is decided, side by side. seed: of starts, members and noise.
     about: as of `export_logs`. options: as of `World`. Returns the `MinariDataset`. Raises UserError as `World` does.
     """
+    if isinstance(policy, PolicySession):
+        options = {"target": policy.decided, **options}
     world = World(bundle, episodes, horizon=horizon, **options)
     plants = world.simulation
     plants.seed(seed)
@@ -103,9 +110,8 @@ def export_rollouts(
     acted: list[Array] = []
     paid: list[Array] = []
     while len(acted) < world.horizon and alive[-1].any():
-        action = np.asarray(decide()[plants.target])
-        found = plants.step({plants.target: action})
-        acted.append(found[plants.target])
+        found = plants.step(decide())
+        acted.append(side_by_side(plants.graph, plants.target, found))
         paid.append(found["reward"][:, 0])
         seen.append(world.observation())
         alive.append(alive[-1] & ~plants.ended(found))
@@ -125,9 +131,10 @@ def _decider(
     venv: VenvSession, plants: Simulation, policy: PolicySession | Decide | None, seed: int | None
 ) -> Callable[[], Mapping[str, Any]]:
     if isinstance(policy, PolicySession):
-        if policy.decided != (plants.target,):
-            what = f"the policy decides {', '.join(policy.decided)}, an episode here records '{plants.target}' alone"
-            raise UserError(Problem(what, place="policy", remedy="target=NODE says which node is decided"))
+        if policy.decided != plants.decided:
+            told = (", ".join(nodes) for nodes in (policy.decided, plants.decided))
+            what = "the policy decides {}, the episodes record {}".format(*told)
+            raise UserError(Problem(what, place="target", remedy="leave it out"))
         known = {name: past for name, past in plants.before().items() if name in policy.model.graph}
         session = policy.session(plants.plants, before=known)
         return lambda: session.act(plants.observe(session.seen))
@@ -135,8 +142,17 @@ def _decider(
         return lambda: policy(plants.observe())
     if seed is not None:
         venv.reset()
-    sees, name = venv.graph[plants.target].inputs, plants.target
-    return lambda: {name: venv.node_infer(name, plants.observe(sees), deterministic=False)}
+    sees = {source: None for name in plants.decided for source in venv.graph[name].inputs}
+    before = [source for source in sees if source not in plants.decided]
+
+    def logged() -> Arrays:
+        """One after the other, as a later one may answer an earlier one."""
+        found = plants.observe(before)
+        for name in plants.decided:
+            found[name] = venv.node_infer(name, found, deterministic=False)
+        return {name: found[name] for name in plants.decided}
+
+    return logged
 
 
 def _rewards(reward: Reward, arrays: Arrays | Mapping[str, Array]) -> Array:

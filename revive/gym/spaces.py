@@ -10,7 +10,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +20,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from revive.graph.columns import Column
+from revive.graph.decision_graph import DecisionGraph
 from revive.graph.limits import limits
 
 Array = NDArray[np.float64]
@@ -38,8 +41,22 @@ class ActionSpace(Protocol):
         """(B, d) -> a batch of `space`; the nearest there is."""
 
 
+def actions_of(graph: DecisionGraph, nodes: Sequence[str], logged: Mapping[str, Range]) -> ActionSpace:
+    """The space of all columns of the decisions `nodes`. logged: node -> the least and the largest value of each.
+
+    A column is called by its name, and where several nodes have one of that name `node.column`.
+    """
+    columns = [(node, column) for node in nodes for column in graph.columns(node)]
+    count = Counter(column.name for _, column in columns)
+    named = [replace(c, name=f"{node}.{c.name}") if count[c.name] > 1 else c for node, c in columns]
+    if any(node not in logged for node in nodes):
+        return action_space(named, None)
+    low, high = ([value for node in nodes for value in logged[node][end]] for end in (0, 1))
+    return action_space(named, (low, high))
+
+
 def action_space(columns: Sequence[Column], logged: Range | None) -> ActionSpace:
-    """The space of a decision node's columns. logged: the least and the largest value of each column."""
+    """The space of a decision's columns. logged: the least and the largest value of each column."""
     plain = [column.type == "continuous" for column in columns]
     if all(plain):
         return Continuous(*_edges(columns, logged))

@@ -15,7 +15,8 @@ from revive.deploy.bundle import load_venv
 from revive.deploy.sessions import RewardOf, VenvSession
 from revive.deploy.simulation import Starts
 from revive.errors import Problem, UserError
-from revive.gym.spaces import ActionSpace, action_space, observation_space
+from revive.graph.joint import split
+from revive.gym.spaces import ActionSpace, actions_of, observation_space
 
 Horizon = int | Literal["trusted", "episode"]
 
@@ -29,7 +30,7 @@ class World:
         trust: run the source that the bundle carries: its reward, and functions of the graph.
         code: a folder of yours with those files; they are run from there.
         reward: a file with get_reward, or such a function, in place of the bundle's.
-        target: the node that the agent decides; the run's, else the graph's first one.
+        target: the node, or the nodes, that the agent decides; the run's, else the graph's first one.
         observe: the nodes that it sees; the run's, else those that the graph names.
         history: how many of the last values of each; the run's.
         horizon: steps of an episode: as far as the venv is trusted, as long as the longest logged trajectory at most
@@ -49,7 +50,7 @@ class World:
         trust: bool = False,
         code: str | Path | None = None,
         reward: RewardOf | None = None,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         observe: Sequence[str] | None = None,
         history: int | None = None,
         horizon: Horizon = "trusted",
@@ -74,8 +75,7 @@ class World:
         if self.simulation.reward is None:
             raise UserError(_unpaid(scenario))
         self.horizon = _steps(horizon, scenario)
-        columns = view.graph.columns(view.target)
-        self.actions: ActionSpace = action_space(columns, scenario.ranges.get(view.target))
+        self.actions: ActionSpace = actions_of(view.graph, view.decided, scenario.ranges)
         self.sight: Box = observation_space([c for n in view.seen for c in view.graph.columns(n)])
         self.names = [column.name for n in view.seen for column in view.graph.columns(n)]
 
@@ -87,7 +87,7 @@ class World:
     def step(self, action: Any) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
         """action: a batch of the action's space. Returns reward, terminated, truncated, (B,) each."""
         physical = self.actions.physical(action)
-        found = self.simulation.step({self.simulation.target: physical})
+        found = self.simulation.step(split(self.simulation.graph, self.simulation.target, physical))
         ended = self.simulation.ended(found)
         steps = self.simulation.steps.cpu().numpy()
         return found["reward"][:, 0], ended, (steps >= self.horizon) & ~ended

@@ -19,16 +19,14 @@ def scenario_of(context: TrainingContext, venv: VirtualEnv) -> Scenario | None:
         return None
     errors = rollout_error(venv.to(context.device), context.rows(venv.codec, venv.graph))
     arrays, ends, begins = found
-    targets = () if task is None else task.targets
-    one = len(targets) == 1  # an agent in the venv decides one node
     return Scenario(
         arrays=arrays,
         ends=ends,
         begins=begins,
         longest=max(int(part.lengths.max()) for part in parts),
         trusted=max(1, trusted_steps(errors)) if errors.venv else None,
-        target=targets[0] if one else None,
-        seen=tuple(chosen.inputs) if one and chosen.inputs else None,
+        targets=() if task is None else task.targets,
+        seen=tuple(chosen.inputs) if task is not None and chosen.inputs else None,
         history=chosen.window,
         ranges=logged_ranges(venv.graph, parts),
         reward=None if task is None else Source(task.reward.path.name, task.reward.path.read_bytes()),

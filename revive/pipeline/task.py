@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from revive.data.joint import joint_arrays
 from revive.data.trajectories import Trajectories
 from revive.errors import Problem, Problems, UserError, suggestion
 from revive.graph.decision_graph import DecisionGraph
-from revive.graph.joint import decided_by, joint_name, together
+from revive.graph.joint import decided_by, deciding, seen_by
 from revive.policy.constraints import Constraints
 from revive.policy.gradient import leads_to_action
 from revive.policy.reward import Reward
@@ -113,8 +112,11 @@ def decision(settings: Settings, graph: DecisionGraph) -> tuple[str | None, Deci
     if not graph.decisions and chosen.target is None and chosen.mode == "none":
         return None, graph
     targets = asked_targets(settings, graph) or (graph.default_target,)
-    seen = _seen_by_policy(settings, graph, targets)
-    return (targets[0], seen) if len(targets) == 1 else (joint_name(seen, targets), together(seen, targets))
+    try:
+        seen = seen_by(graph, targets, chosen.inputs, chosen.window)
+    except UserError as error:
+        raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
+    return deciding(seen, targets)
 
 
 def asked_targets(settings: Settings, graph: DecisionGraph) -> tuple[str, ...]:
@@ -133,23 +135,6 @@ def asked_targets(settings: Settings, graph: DecisionGraph) -> tuple[str, ...]:
             problems.add(f"'{name}' is named twice{told}", place="policy.target", remedy="name it once")
     problems.raise_if_any()
     return tuple(names)
-
-
-def _seen_by_policy(settings: Settings, graph: DecisionGraph, targets: Sequence[str]) -> DecisionGraph:
-    """The graph in which the targets see what the policy is to see; of each other those that are decided before."""
-    place = {name: number for number, name in enumerate(graph.order)}
-    try:
-        for name in sorted(targets, key=place.__getitem__):
-            wanted = settings.policy.inputs or graph[name].inputs
-            before = [other for other in wanted if other in targets and place[other] < place[name]]
-            others = [other for other in wanted if other not in targets or len(targets) == 1]
-            if others or not before:
-                graph = graph.with_inputs(name, others, settings.policy.window)
-            if before:
-                graph = graph.with_inputs(name, (*(graph[name].inputs if others else ()), *before))
-    except UserError as error:
-        raise UserError(*(replace(p, place="policy.inputs") for p in error.problems)) from error
-    return graph
 
 
 def columns_of(graph: DecisionGraph) -> dict[str, list[str]]:

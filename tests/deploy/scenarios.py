@@ -23,4 +23,4 @@ def scenario(reward: bytes | None = REWARD, file: str = "reward.py") -> Scenario
     arrays, ends, begins = found
     source = None if reward is None else Source(file, reward)
     ranges = logged_ranges(plant_graph(), [logs()])
-    return Scenario(arrays, ends, begins, 20, 7, "u", ("x", "wind"), 2, ranges, source)
+    return Scenario(arrays, ends, begins, 20, 7, ("u",), ("x", "wind"), 2, ranges, source)

@@ -92,10 +92,10 @@ def test_a_bundle_brings_back_what_was_written(bundle: Path) -> None:
     assert loaded is not None
     for name, value in made.arrays.items():
         np.testing.assert_array_equal(loaded.arrays[name], value)
-    assert (loaded.longest, loaded.trusted, loaded.target, loaded.seen, loaded.history) == (
+    assert (loaded.longest, loaded.trusted, loaded.targets, loaded.seen, loaded.history) == (
         20,
         7,
-        "u",
+        ("u",),
         ("x", "wind"),
         2,
     )

@@ -83,6 +83,7 @@ def test_logs_are_of_a_controller_that_leaves_much_to_gain() -> None:
     assert earned.mean() > 2500
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_its_venv_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert_runs("lander_hover", "policy.mode=none")

@@ -7,15 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 minari = pytest.importorskip("minari")
 pytest.importorskip("gymnasium")
 
 import revive  # noqa: E402
 from revive.data.readers import read_trajectories  # noqa: E402
+from revive.deploy import PolicySession  # noqa: E402
 from revive.errors import UserError  # noqa: E402
 from revive.graph.description import read_description  # noqa: E402
 from revive.gym.minari_export import export_logs, export_rollouts  # noqa: E402
+from revive.policy.policy import Policy  # noqa: E402
+from revive.venv.node_model import NetworkSpec  # noqa: E402
+from tests.deploy.test_joint import session_of  # noqa: E402
+from tests.policy.toys import pair  # noqa: E402
 
 DESCRIPTION = """\
 metadata:
@@ -123,6 +129,87 @@ def test_rollouts_are_episodes_of_the_venv(runs: Path, policy: str) -> None:
         np.testing.assert_array_equal(one.observations, other.observations)
         np.testing.assert_array_equal(one.actions, other.actions)
         assert one.observations.shape == (len(one.rewards) + 1, 4)
+
+
+# -- several nodes that are decided together ---------------------------------------------------
+
+
+def test_logs_of_two_nodes_are_one_action(tmp_path: Path) -> None:
+    (tmp_path / "two.yaml").write_text(
+        DESCRIPTION.replace(
+            "    - done", "    - pump: {dim: pump, type: continuous, min: 0, max: 9}\n    - done"
+        ).replace("    next_tank: [tank,", "    pump: [tank, valve]\n    next_tank: [tank, pump,")
+    )
+    np.savez(tmp_path / "logs.npz", **logs(), pump=np.arange(7.0)[:, None])  # type: ignore[arg-type]
+    both = ["pump", "valve"]
+    made = export_logs("test/two-v0", tmp_path / "logs.npz", tmp_path / "two.yaml", target=both)
+    first = minari.load_dataset("test/two-v0")[0]
+    np.testing.assert_allclose(first.observations[:, 0], [0, 1, 2, 3, 3.5])
+    assert first.observations.shape == (5, 2)  # tank and demand: what the valve is, is decided
+    assert first.actions["valve"].tolist() == [0, 1, 2, 1]
+    np.testing.assert_allclose(first.actions["pump"][:, 0], [0, 1, 2, 3])
+    assert "action: valve, pump" in made.storage.metadata["description"]
+
+
+@pytest.mark.parametrize("who", ["policy", "logged", "own"])
+def test_rollouts_of_two_nodes_come_back_as_they_were(tmp_path: Path, who: str) -> None:
+    venv = session_of()
+    policy: Any = None
+    if who == "policy":
+        policy = joint_session()
+        venv = session_of(("a",))  # the policy says itself what it decides
+    elif who == "own":
+        policy = lambda seen: {"a": -seen["x"], "b": 0.5 * seen["y"]}  # noqa: E731
+    made = [
+        export_rollouts(name, venv, policy, episodes=3, horizon=20, seed=5)
+        for name in ("test/pair-v0", "test/again-v0")
+    ]
+    for one, other in zip(*made, strict=True):
+        np.testing.assert_array_equal(one.actions, other.actions)
+    text = """\
+metadata:
+  columns:
+    - x: {dim: observations, type: continuous}
+    - y: {dim: observations, type: continuous}
+    - a: {dim: actions, type: continuous, min: -2, max: 2}
+    - b: {dim: actions, type: continuous, min: -2, max: 2}
+  graph:
+    actions: [observations]
+    next_observations: [observations, actions]
+"""
+    (tmp_path / "minari.yaml").write_text(text)
+    graph = read_description(tmp_path / "minari.yaml")
+    back = read_trajectories(tmp_path / "datasets" / "test" / "pair-v0", graph)
+    assert back.lengths.tolist() == [20, 20, 20]
+    seen, done = back.arrays["observations"], back.arrays["actions"]
+    np.testing.assert_allclose(back.arrays["next_observations"][:20], made[0][0].observations[1:])
+    if who == "policy":
+        wanted = policy.act({"x": seen[:, :1], "y": seen[:, 1:]})
+        np.testing.assert_allclose(done, np.hstack([wanted["a"], wanted["b"]]), atol=1e-5)
+    elif who == "own":
+        wanted = np.clip(np.hstack([-seen[:, :1], 0.5 * seen[:, 1:]]), -2, 2)
+        np.testing.assert_allclose(done, wanted, atol=1e-5)
+    else:  # b answers what a really is: -0.2 y - 0.5 a, give or take 0.5
+        left = np.linalg.lstsq(np.hstack([seen[:, 1:], done[:, :1]]), done[:, 1], rcond=None)[0]
+        assert left == pytest.approx([-0.2, -0.5], abs=0.35)
+    moved = back.arrays["next_observations"][:, 1] - 0.8 * seen[:, 1] - 0.5 * done.sum(1)
+    assert np.abs(moved).max() < 0.3  # the venv's noise is 0.05
+
+
+def test_what_a_policy_does_not_decide_is_not_recorded() -> None:
+    with pytest.raises(UserError, match="the policy decides a, b, the episodes record a"):
+        export_rollouts("test/one-v0", session_of(), joint_session(), target="a", horizon=3)
+
+
+def joint_session() -> PolicySession:
+    joint, _, target = pair()
+    edge = torch.full((2,), 1.5)
+    policy = Policy(joint.graph, joint.codec, target, NetworkSpec(hidden=(4,)), 1, -edge, edge)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for weight in policy.net.parameters():
+            weight.normal_(0.0, 0.7)
+    return PolicySession(policy)
 
 
 def test_a_name_that_minari_does_not_take_is_explained(tmp_path: Path) -> None:

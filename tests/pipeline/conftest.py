@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from revive.__main__ import main
+
 DESCRIPTION = """\
 metadata:
   columns:
@@ -31,6 +33,21 @@ def tank_logs(rows: int = 240, seed: int = 0) -> dict[str, np.ndarray]:
         level[t + 1] = 0.9 * level[t] + 0.3 * valve[t] + 0.05 * rng.normal()
     ends = np.array([rows // 3, 2 * rows // 3, rows])
     return {"tank": level[:-1, None], "valve": valve[:, None], "next_tank": level[1:, None], "index": ends}
+
+
+@pytest.fixture(scope="session")
+def refrigerator_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of the refrigerator, whose figures are rendered; to be read, or copied."""
+    log_dir = tmp_path_factory.mktemp("runs")
+    arguments = [
+        "experiment=refrigerator",
+        "debug=fast",
+        "tracking=none",
+        f"log_dir={log_dir}",
+        "run_id=first",
+    ]
+    assert main(arguments) == 0
+    return log_dir / "first"
 
 
 @pytest.fixture

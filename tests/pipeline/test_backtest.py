@@ -59,6 +59,7 @@ def test_held_out_operators_are_put_in_the_right_order(tank: Write, by: str) -> 
     assert "<section id='backtest'>" in Path("runs/first/report.html").read_text()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_finished_backtest_is_taken_as_it_is(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     tank(operators_logs(each=2, steps=40))
     assert _run("operator") == 0

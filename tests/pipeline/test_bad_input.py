@@ -53,6 +53,7 @@ def test_a_reward_that_is_no_number_in_rollouts_alone(tank: Write, caplog: pytes
     assert np.isfinite(summary()["policy"]["predicted"]["mean"])
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_trajectories_of_one_row_beside_long_ones(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     tank({**tank_logs(), "index": np.array([1, 2, 100, 101, 102, 200, 240])})
     assert main([*FAST]) == 0
@@ -62,6 +63,7 @@ def test_trajectories_of_one_row_beside_long_ones(tank: Write, capsys: pytest.Ca
     assert "Traceback" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_done_in_the_first_row(tank: Write) -> None:
     logs = tank_logs()
     done = np.zeros((240, 1))
@@ -73,6 +75,7 @@ def test_done_in_the_first_row(tank: Write) -> None:
     assert episodes["logs"]["length"] == pytest.approx(60)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_is_summed_up_per_episode_with_verdicts(
     tank: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,7 @@ def test_healthy_data_are_reported_and_nothing_else_is_written(
     assert (REPORT / "graph.mmd").read_text().startswith("flowchart")
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_it_can_be_repeated_and_goes_where_it_is_told(tank: Write, tmp_path: Path) -> None:
     tank()
     for _ in range(2):
@@ -107,6 +108,7 @@ def test_what_stops_a_run_ends_in_one_message(
     assert set(written) <= {"checks"}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_missing_values_can_be_masked(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     tank(spoilt("tank", 3, np.nan))
     assert main(["check", "experiment=tank", "dataset.missing=mask"]) == 0
@@ -115,6 +117,7 @@ def test_missing_values_can_be_masked(tank: Write, capsys: pytest.CaptureFixture
     assert [c["missing"] for c in columns if c["node"] == "tank"] == [1]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_leaves_the_same_report_in_its_folder(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     tank()
     assert main(["check", "experiment=tank", "debug=fast"]) == 0
@@ -124,6 +127,7 @@ def test_a_run_leaves_the_same_report_in_its_folder(tank: Write, capsys: pytest.
     assert (Path("runs") / "r" / "data_report.html").is_file()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_curriculum_without_updates_is_none(tank: Write) -> None:
     tank()
     assert main(["check", "experiment=tank", "venv.learner.curriculum=[[5,0]]"]) == 0

@@ -45,6 +45,7 @@ def test_runs_end_to_end(
     assert "Traceback" not in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_rows_after_done_are_warned_of(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     tank(logs(600, 200, 400, 600, done=(0, 599)), description_yaml=WITH_DONE)
     assert main(["check", "experiment=tank"]) == 0
@@ -53,6 +54,7 @@ def test_rows_after_done_are_warned_of(tank: Write, capsys: pytest.CaptureFixtur
     )
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_an_action_that_never_varies_teaches_no_policy(
     tank: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,6 +67,7 @@ def test_an_action_that_never_varies_teaches_no_policy(
     assert main([*FAST, "policy.mode=none"]) == 0
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_check_needs_no_reward_and_no_experiment(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
     home = tank(experiment_yaml=EXPERIMENT.replace("reward: reward.py\n", ""))
     assert main(["check", "experiment=tank"]) == 0

@@ -22,6 +22,9 @@ from revive.runs import RunFolder, Stopped
 from revive.search.conductor import Conductor
 from revive.venv.learners.multi_step import MultiStepLearner
 from tests.acceptance.kills import SEARCH, Command, born, descendants, wait_until_gone, workers
+from tests.conftest import figures_not_rendered
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 HERE = ("ray.enabled=false", "tracking=none", "run_id=r")
 TUNED = ("venv.mode=tune", "search=random", "search.trials=3", "search.retrain=0", "policy.mode=none")
@@ -70,11 +73,19 @@ def full(monkeypatch: pytest.MonkeyPatch) -> Full:
     return lambda count: left.__setitem__(0, -1 if count is None else count)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Holds a run that nothing has disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    with figures_not_rendered():
+        assert run(folder, *LONGER) == 0
+    return folder
+
+
 @pytest.mark.parametrize(("stage", "written"), [("venv", 2), ("policy", 0)])
 def test_a_checkpoint_that_cannot_be_written_stops_a_run_that_goes_on_later(
-    stage: str, written: int, tmp_path: Path, full: Full, capsys: pytest.CaptureFixture[str]
+    stage: str, written: int, whole: Path, tmp_path: Path, full: Full, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path / "whole", *LONGER) == 0
     if stage == "policy":
         assert run(tmp_path, *LONGER, "policy.mode=none") == 0
     capsys.readouterr()
@@ -88,7 +99,7 @@ def test_a_checkpoint_that_cannot_be_written_stops_a_run_that_goes_on_later(
     full(None)
     assert run(tmp_path, *LONGER) == 0
     for learned in ("venv", "policy"):
-        assert weights(tmp_path, learned) == weights(tmp_path / "whole", learned)
+        assert weights(tmp_path, learned) == weights(whole, learned)
     assert not list((tmp_path / "r").rglob("*.ckpt*"))
 
 

@@ -18,6 +18,7 @@ from revive.pipeline.gate import failed, gate_of
 from revive.policy.verdicts import Verdict, about_cards
 from revive.trust.card import Cards
 from tests.acceptance.trust_logs import Logs, refrigerator
+from tests.conftest import figures_not_rendered
 from tests.policy.test_tipping import card, cards
 
 REWARD = "def get_reward(data):\n    return -abs(data['next_temperature'] + 2.0)\n"
@@ -67,7 +68,8 @@ def test_a_hidden_driver_fails_the_gate(
         with pytest.raises(UserError, match="accept_failed_gate=True"):
             revive.load_policy(candidate)
     # the same command again, accepted
-    assert run_on(logs, tmp_path, "gate.override=true") == DONE
+    with figures_not_rendered():
+        assert run_on(logs, tmp_path, "gate.override=true") == DONE
     assert summary_of(tmp_path)["gate"]["overridden"]
     revive.load_policy(tmp_path / "run" / "policy")
     revive.load_policy(candidates[0])

@@ -61,6 +61,7 @@ def test_a_run_that_is_gone_on_with_must_be_asked_the_same(
     assert "holds a run with other settings" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_another_run_may_take_the_venv_over(run: tuple[Path, str]) -> None:
     folder, _ = run
     arguments = ["experiment=cold", "debug=fast", "tracking=none", f"log_dir={folder}", "run_id=other"]

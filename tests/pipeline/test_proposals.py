@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ import pytest
 
 import revive
 from revive.__main__ import main
-from tests.pipeline.conftest import Write
+from tests.pipeline.conftest import Write, write_tank
 
 FAST = ("experiment=arm", "debug=fast", "tracking=none")
 DESCRIPTION = """\
@@ -27,6 +30,7 @@ metadata:
     next_arm: [arm, torque]
 """
 REWARD = "def get_reward(data):\n    return data['next_arm'][..., :1]\n"
+FILES = {"description_yaml": DESCRIPTION, "reward_py": REWARD}
 SAID = (
     "arm.cos, arm.sin: kept on the unit circle",
     "arm.speed: kept at or above -3 and at or below 3, where the data pile up",
@@ -64,11 +68,25 @@ def arm_logs(trajectories: int = 8, rows: int = 400, seed: int = 0) -> dict[str,
 
 @pytest.fixture
 def arm(tank: Write) -> Path:
-    home = tank(arm_logs(), description_yaml=DESCRIPTION, reward_py=REWARD)
+    """The folder of the experiment."""
+    home = tank(arm_logs(), **FILES)
     home.rename(home.with_name("arm"))
     return home.with_name("arm")
 
 
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Of a run of the experiment that learned its venv: the folder `runs`, and what was printed."""
+    home, said = tmp_path_factory.mktemp("learned"), io.StringIO()
+    write_tank(home / "arm", arm_logs(), **FILES)
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(said):
+        patch.chdir(home)
+        patch.setenv("REVIVE_EXPERIMENTS", str(home))
+        assert main([*FAST, "run_id=r", "policy.mode=none"]) == 0
+    return home / "runs", said.getvalue()
+
+
+@pytest.mark.usefixtures("unrendered")
 def test_check_says_what_is_applied_and_ask_leaves_it_alone(
     arm: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -85,10 +103,13 @@ def test_check_says_what_is_applied_and_ask_leaves_it_alone(
     assert [proposal["kind"] for proposal in asked["proposals"]] == ["circle", "clamp", "shift", "cumulative"]
 
 
-def test_a_run_its_bundle_and_its_continuation_agree(arm: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*FAST, "run_id=r", "policy.mode=none"]) == 0
-    out = capsys.readouterr().out
+@pytest.mark.usefixtures("arm", "unrendered")
+def test_a_run_its_bundle_and_its_continuation_agree(
+    learned: tuple[Path, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, out = learned
     assert all(line in out for line in SAID)
+    shutil.copytree(runs, "runs")
     venv = revive.load_venv("runs/r/venv")
     rng = np.random.default_rng(0)
     start = np.array([[1.0, 0.0, 2.9, 0.0, 500.0]]).repeat(4, 0)
@@ -106,10 +127,9 @@ def test_a_run_its_bundle_and_its_continuation_agree(arm: Path, capsys: pytest.C
     assert "found_in_data" in capsys.readouterr().err
 
 
-def test_a_policy_is_learned_in_the_venv_of_other_logs(arm: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*FAST, "run_id=r", "policy.mode=none"]) == 0
+def test_a_policy_is_learned_in_the_venv_of_other_logs(arm: Path, learned: tuple[Path, str]) -> None:
     np.savez(arm / "logs.npz", **arm_logs(trajectories=3, rows=30, seed=1))  # type: ignore[arg-type]
-    assert main([*FAST, "run_id=p", "venv.mode=none", "venv_path=runs/r/venv"]) == 0
+    assert main([*FAST, "run_id=p", "venv.mode=none", f"venv_path={learned[0] / 'r' / 'venv'}"]) == 0
     assert revive.load_policy("runs/p/policy").model.graph.found
 
 
@@ -120,6 +140,7 @@ def test_trials_of_a_search_learn_the_same_graph(arm: Path) -> None:
     assert len(revive.load_venv("runs/s/venv").graph.found) == 4
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_what_does_not_hold_in_the_validation_file_is_not_applied(
     arm: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

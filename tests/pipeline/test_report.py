@@ -13,33 +13,18 @@ from revive.__main__ import main
 from revive.report.trust.tables import gap_table
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny run of the refrigerator."""
-    log_dir = tmp_path_factory.mktemp("runs")
-    arguments = [
-        "experiment=refrigerator",
-        "debug=fast",
-        "tracking=none",
-        f"log_dir={log_dir}",
-        "run_id=first",
-    ]
-    assert main(arguments) == 0
-    return log_dir / "first"
-
-
 @pytest.fixture
-def run(finished: Path, tmp_path: Path) -> Path:
-    """A copy of it to damage."""
-    return Path(shutil.copytree(finished, tmp_path / "runs" / "first"))
+def run(refrigerator_run: Path, tmp_path: Path) -> Path:
+    """A copy of a run to damage."""
+    return Path(shutil.copytree(refrigerator_run, tmp_path / "runs" / "first"))
 
 
 def _again(run: Path) -> int:
     return main(["report", f"run={run.name}", f"log_dir={run.parent}"])
 
 
-def test_the_page_stands_alone_and_is_small(finished: Path) -> None:
-    page = (finished / "report.html").read_text()
+def test_the_page_stands_alone_and_is_small(refrigerator_run: Path) -> None:
+    page = (refrigerator_run / "report.html").read_text()
     assert len(page.encode()) < 6e6
     assert not re.search(r"<(script|link|img|iframe)|@import|src=|url\(http", page)  # nothing is fetched
     for title in (
@@ -51,8 +36,8 @@ def test_the_page_stands_alone_and_is_small(finished: Path) -> None:
         assert title in page
 
 
-def test_every_section_of_a_run_with_a_policy_is_there(finished: Path) -> None:
-    sections = set(re.findall(r"<section id='([\w-]+)'", (finished / "report.html").read_text()))
+def test_every_section_of_a_run_with_a_policy_is_there(refrigerator_run: Path) -> None:
+    sections = set(re.findall(r"<section id='([\w-]+)'", (refrigerator_run / "report.html").read_text()))
     assert sections == {
         "error",
         "compared",
@@ -72,8 +57,8 @@ def test_every_section_of_a_run_with_a_policy_is_there(finished: Path) -> None:
     }
 
 
-def test_plots_and_tables_carry_units(finished: Path) -> None:
-    page = (finished / "report.html").read_text()
+def test_plots_and_tables_carry_units(refrigerator_run: Path) -> None:
+    page = (refrigerator_run / "report.html").read_text()
     for said in (
         "temperature [degC]",
         "<td>power [degC per step]</td>",
@@ -101,8 +86,8 @@ def test_axes_in_steps_say_how_long_a_step_takes(run: Path) -> None:
     assert page.count(", 20 s each") >= 8
 
 
-def test_the_figures_are_kept_beside_it(finished: Path) -> None:
-    report = json.loads((finished / "report.json").read_text())
+def test_the_figures_are_kept_beside_it(refrigerator_run: Path) -> None:
+    report = json.loads((refrigerator_run / "report.json").read_text())
     assert report["format"] == 1
     assert report["words"]["level"] in ("good", "care", "stop")
     study = report["study"]
@@ -201,7 +186,7 @@ def test_a_run_that_cannot_be_reported_ends_in_one_message(
 
 @pytest.mark.parametrize("arguments", [["run=nothing"], [], ["run=first", "speed=2"]])
 def test_wrong_arguments_end_in_one_message(
-    finished: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    refrigerator_run: Path, arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["report", *arguments, *([f"log_dir={finished.parent}"] if arguments else [])]) == 2
+    assert main(["report", *arguments, *([f"log_dir={refrigerator_run.parent}"] if arguments else [])]) == 2
     assert "Traceback" not in capsys.readouterr().err

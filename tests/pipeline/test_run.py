@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,9 @@ def _summary(folder: Path) -> dict:  # type: ignore[type-arg]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished tiny run of the refrigerator."""
-    log_dir = tmp_path_factory.mktemp("runs")
-    assert _run(log_dir, "run_id=first") == 0
-    return log_dir / "first"
+def finished(refrigerator_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished tiny run of the refrigerator, to go on with."""
+    return Path(shutil.copytree(refrigerator_run, tmp_path_factory.mktemp("runs") / "first"))
 
 
 def test_every_shipped_experiment_has_a_test_that_runs_it() -> None:
@@ -64,16 +63,19 @@ def test_no_pickle_is_left_behind(finished: Path) -> None:
     assert suffixes <= {".json", ".yaml", ".npz", ".png", ".safetensors", ".html", ".mmd", ".py"}
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_same_seed_and_data_give_the_same_summary(finished: Path, tmp_path: Path) -> None:
     assert _run(tmp_path, "run_id=again") == 0
     assert _summary(tmp_path / "again") == _summary(finished)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_another_seed_gives_another_summary(finished: Path, tmp_path: Path) -> None:
     assert _run(tmp_path, "run_id=other", "seed=1") == 0
     assert _summary(tmp_path / "other")["policy"] != _summary(finished)["policy"]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_finished_stages_are_taken_as_done(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (finished / "policy" / "model.safetensors").read_bytes()
     assert _run(finished.parent, "run_id=first") == 0
@@ -88,12 +90,14 @@ def test_another_config_does_not_overwrite_a_run(finished: Path, capsys: pytest.
     assert (finished / "summary.json").read_bytes() == before
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_policy_is_learned_in_a_venv_of_an_earlier_run(finished: Path, tmp_path: Path) -> None:
     assert _run(tmp_path, "run_id=p", "venv.mode=none", f"venv_path={finished / 'venv'}") == 0
     assert _summary(tmp_path / "p")["policy"] == _summary(finished)["policy"]
     assert not (tmp_path / "p" / "venv").exists()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_venv_first_and_its_policy_later_in_one_run(finished: Path, tmp_path: Path) -> None:
     assert _run(tmp_path, "run_id=two", "policy.mode=none") == 0
     assert "predicted" not in _summary(tmp_path / "two")["policy"]
@@ -109,6 +113,7 @@ def test_no_venv_at_all_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_policy_sees_what_it_is_told_to(tmp_path: Path) -> None:
     assert _run(tmp_path, "run_id=door", "policy.inputs=[temperature,door_open]") == 0
     policy = revive.load_policy(tmp_path / "door" / "policy")

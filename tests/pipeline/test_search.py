@@ -13,6 +13,9 @@ import pytest
 import revive
 from revive.__main__ import main
 from revive.pipeline.shortlist import read_shortlist
+from tests.conftest import figures_not_rendered
+
+pytestmark = pytest.mark.usefixtures("unrendered")
 
 HERE = ("experiment=refrigerator", "policy=first_order", "debug=fast", "ray.enabled=false", "run_id=r")
 SMALL = ("~policy.space.learner.noise", "~policy.space.learner.gamma")
@@ -28,7 +31,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     log_dir = tmp_path_factory.mktemp("runs")
     tuned = ("venv.mode=tune", "policy.mode=tune", "search=grid", "search.trials=4")
     space = ("+policy.space.learner.chunk='choice(0, 5)'", "policy.space.learner.lr='choice(1e-3, 2e-3)'")
-    assert _run(log_dir, *tuned, *SMALL, *space) == 0
+    with figures_not_rendered():
+        assert _run(log_dir, *tuned, *SMALL, *space) == 0
     return log_dir / "r"
 
 

@@ -120,6 +120,7 @@ def test_a_node_between_two_targets_is_named(tank: Write, capsys: pytest.Capture
     assert "'outlet' sees 'flow', which follows from 'inlet' within the step" in told(capsys)
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_policy_may_see_what_another_description_shows_it(
     tank: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_policy_may_see_what_another_description_shows_it(
     assert "another decision flow graph: next_tank" in said
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_recurrent_policy_goes_through_a_whole_run(tank: Write) -> None:
     tank()
     assert main([*FAST, "run_id=gru", "policy.network.backbone=gru", "policy.history=4"]) == 0

@@ -15,13 +15,14 @@ from revive.__main__ import main
 from revive.outcome import DONE, WRONG
 from revive.pipeline.shortlist import read_shortlist
 from tests.acceptance.trust_logs import refrigerator
+from tests.conftest import figures_not_rendered
 from tests.pipeline.test_gate import run_on
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trial")
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, figures_not_rendered():
         patch.setenv("REVIVE_EXPERIMENTS", str(folder / "experiments"))
         run_on(refrigerator(3), folder, "gate.override=true")
     file = folder / "run" / "candidates" / "list.json"

@@ -44,6 +44,7 @@ def test_terms_fqe_and_comparison_are_told(tmp_path: Path, capsys: pytest.Captur
         assert f"id='{anchor}'" in page
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_it_can_be_left_out(tmp_path: Path) -> None:
     arguments = ["experiment=refrigerator", "debug=fast", "tracking=none", f"log_dir={tmp_path}", "run_id=b"]
     assert main([*arguments, "policy.evaluation.fqe.updates=0", "policy=clones"]) == 0
@@ -52,6 +53,7 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
     assert "terms" not in policy
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_limits_are_said_beforehand_and_afterwards(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from revive.config.experiments import find_experiment
 from revive.policy.simulator import GroundTruth
 from revive.server import ReviveServer
+from tests.conftest import figures_not_rendered
 
 Make = Callable[..., ReviveServer]
 
@@ -48,5 +49,6 @@ def make(logs: Path, refrigerator: Path, tmp_path_factory: pytest.TempPathFactor
 def tuned(make: Make) -> ReviveServer:
     """A finished run in which both stages were tuned."""
     server = make(run_id="tuned")
-    server.train(wait=True)
+    with figures_not_rendered():
+        server.train(wait=True)
     return server

@@ -23,6 +23,8 @@ from revive.runs.locks import hold
 from revive.server import ReviveServer
 from tests.server.conftest import Make
 
+pytestmark = pytest.mark.usefixtures("unrendered")
+
 RULE = "import torch\ndef get_reward(data, graph):\n    return torch.where(data['next_temperature'] > 9.0, -0.2, 0.0)\n"
 SCALES = """
 metadata:

@@ -96,12 +96,14 @@ def test_a_run_tunes_and_says_what_it_found(
     assert "gain.mode = 2" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_nothing_is_tuned_unless_asked_for(run: Callable[..., int], tmp_path: Path) -> None:
     assert run() == 0
     assert _summary(tmp_path)["tuning"] == {}
     assert not (tmp_path / "runs" / "r" / "tuning.yaml").exists()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_finished_run_is_tuned_later_and_again_where_the_question_changes(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +119,7 @@ def test_a_finished_run_is_tuned_later_and_again_where_the_question_changes(
     assert _summary(tmp_path)["tuning"]["mode"] == "min"
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.parametrize("place", ["file", "config"])
 def test_the_initial_state_sets_start_and_horizon(
     run: Callable[..., int], experiment: Path, place: str
@@ -126,6 +129,7 @@ def test_the_initial_state_sets_start_and_horizon(
     assert _summary(experiment.parents[1])["tuning"]["horizon"] == {"file": 7, "config": 2}[place]
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_path_in_an_experiment_is_relative_to_it(run: Callable[..., int], experiment: Path) -> None:
     text = EXPERIMENT + "tuning: {mode: min, initial_state: start.npz}\n"
     (experiment / "experiment.yaml").write_text(text)
@@ -133,6 +137,7 @@ def test_the_path_in_an_experiment_is_relative_to_it(run: Callable[..., int], ex
     assert _summary(experiment.parents[1])["tuning"]["horizon"] == 7
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_learned_policy_may_decide(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -146,6 +151,7 @@ def test_the_learned_policy_may_decide(
     assert "tuning: done before" not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.slow
 def test_another_reward_in_the_same_file_is_another_question(
     run: Callable[..., int], experiment: Path, capsys: pytest.CaptureFixture[str]
@@ -157,6 +163,7 @@ def test_another_reward_in_the_same_file_is_another_question(
     assert _summary(experiment.parents[1])["tuning"]["values"]["gain"]["mode"] == 3.0
 
 
+@pytest.mark.usefixtures("unrendered")
 @pytest.mark.slow
 def test_another_venv_is_another_question(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -171,6 +178,7 @@ def test_another_venv_is_another_question(
     assert (tmp_path / "runs" / "c" / "earlier" / "1" / "tuning.yaml").is_file()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_records_hold_values_and_interval(run: Callable[..., int], tmp_path: Path) -> None:
     assert run("tuning.mode=max", "tuning.budget=600", "tracking=mlflow") == 0
     with sqlite3.connect(tmp_path / "runs" / "mlflow.db") as records:
@@ -182,6 +190,7 @@ def test_the_records_hold_values_and_interval(run: Callable[..., int], tmp_path:
     assert "gain.k.standard_error" in metrics
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_row_for_each_step_is_as_good_as_one_for_each_trajectory(
     run: Callable[..., int], experiment: Path
 ) -> None:

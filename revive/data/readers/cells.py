@@ -124,6 +124,9 @@ class Words:
             if kind.holds == "times":
                 remedy = "correct it; dataset.table.dates=DMY (or MDY, YMD) tells the order of the date"
             what = f"'{name}' holds text where {wanted} should be: {self._shown(tallies)}"
+            if kind.unit and all(map(is_number, tallies)):
+                what = f"'{name}' holds {wanted} in some rows and none behind it in others: {self._shown(tallies)}"
+                remedy = "write all of them in one unit, and that in the name of the column"
             problems.add(what, file=source, place=f"{self.place} {line}", remedy=remedy)
 
     def _shown(self, tallies: Mapping[str, Tally]) -> str:
@@ -229,8 +232,11 @@ class Reader:
 
         texts = pc.replace_substring_regex(_trimmed(cells), _FORMULA, r"\1")
         texts = _usual(texts)
+        bare: Any = False
         if unit:
-            texts = pc.replace_substring_regex(texts, rf"\s*{re.escape(unit)}$", "")
+            ended = rf"\s*{re.escape(unit)}$"
+            bare = ~np.asarray(pc.match_substring_regex(texts, ended), bool)
+            texts = pc.replace_substring_regex(texts, ended, "")
         mark, grouped = self._dialect.decimal, self._dialect.thousands
         if grouped:
             mark_ = re.escape(grouped)
@@ -245,7 +251,7 @@ class Reader:
         hexadecimal = np.asarray(pc.match_substring_regex(texts, _HEX_NUMBER), bool)
         for number in np.flatnonzero(hexadecimal).tolist():
             numbers[number] = int(texts[number].as_py(), 16)
-        return numbers
+        return np.where(bare & (numbers != 0), np.nan, numbers)  # 0.45 is not 0.45 %; 0 is 0 in any unit
 
     def _count(
         self, name: str, kind: Kind, cells: Any, known: Any, indices: Any, line: Callable[[int], int]

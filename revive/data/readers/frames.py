@@ -80,7 +80,7 @@ def _as_arrow(frame: Any) -> Any:
     else:
         table = frame if isinstance(frame, pa.Table) else pa.Table.from_batches([frame])
     for number, field in enumerate(table.schema):
-        if pa.types.is_large_string(field.type) or "string_view" in str(field.type):
+        if info_of(field.type).kind == "text" or "string_view" in str(field.type):
             table = table.set_column(number, field.name, table.column(number).cast(pa.string()))
     return table
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from revive.data.readers.container import ArrayContainer, Info, Unreadable
+from revive.data.readers.packing import packing_of, unit_of
+from revive.data.readers.said import say_once
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, UserError
 from revive.graph.names import transition_name
@@ -27,17 +30,27 @@ class H5File(ArrayContainer):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._file = _opened(path)
-        self.infos = {name: _info(data) for name, data in _datasets(self._file, path)}
+        found = _datasets(self._file, path)
+        self.infos = {name: _info(data) for name, data in found}
+        self._packed = {name: packed for name, data in found if (packed := packing_of(data)) is not None}
+        for name in (name for name, packed in self._packed.items() if packed.scaled):
+            say_once(f"{path}: '{name}' is unpacked, by its scale_factor and add_offset")
 
     def copy_into(self, target: FloatArray, source: str, start: int) -> None:
         try:
             _copy(self._file[source], target, start, slice(0, len(target)))
         except _BROKEN as error:
             raise Unreadable(f"the array '{source}' cannot be read: {error}") from None
+        if packed := self._packed.get(source):
+            packed.unpack(target)
 
     def whole(self, source: str) -> np.ndarray:
         try:
-            return np.asarray(self._file[source][()])
+            stored = np.asarray(self._file[source][()])
+            if packed := self._packed.get(source):
+                stored = stored.astype(np.float64)
+                packed.unpack(stored)
+            return stored
         except _BROKEN as error:
             raise Unreadable(f"the array '{source}' cannot be read: {error}") from None
 
@@ -132,8 +145,17 @@ class MinariFile(ArrayContainer):
 def open_h5(path: Path) -> ArrayContainer:
     """The reader for the layout that the file has. Raises UserError where it is no HDF5 file."""
     with _opened(path) as file:
-        minari = any(_EPISODE.match(key) for key in file)
+        episodes = [key for key in file if _EPISODE.match(key)]
+        minari = bool(episodes) and not all(_is_short(file, key) for key in episodes)
     return MinariFile(path) if minari else H5File(path)
+
+
+def _is_short(file: Any, key: str) -> bool:
+    """Whether an episode has as many observations as actions; those of Minari have one more."""
+    try:
+        return len(file[key][_OBSERVATIONS]) == len(file[key]["actions"])
+    except _BROKEN:
+        return False
 
 
 def _opened(path: Path) -> Any:
@@ -216,7 +238,7 @@ def _info(data: Any) -> Info:
 
     if h5py.check_string_dtype(data.dtype) is not None:
         return Info(tuple(data.shape), "text", "text")
-    return Info.of(data.shape, data.dtype)
+    return replace(Info.of(data.shape, data.dtype), unit=unit_of(data))
 
 
 def _copy(data: Any, target: FloatArray, start: int, rows: slice) -> None:

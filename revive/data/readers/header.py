@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from revive.data.readers.dialect import TableOptions
 from revive.data.readers.table_rows import Row, is_value, reads_like_units
 from revive.data.readers.time_forms import is_time
+from revive.data.roles import is_time as is_time_name
 from revive.errors import Problem, UserError
 
 
@@ -88,15 +90,28 @@ class Header:
         body = [row.cells for row in rows[first:] if len(row.cells) == width]
         if len(names) == width - 1 and body and not any(cells[-1] for cells in body):
             return [*names, ""]  # every row ends with a mark behind its last value
-        if len(names) == width - 1 and width > 2:
-            return ["", *names]  # a table whose first column, the numbers of the rows, has no name
         line = rows[first].line
+        commas = "," in self._lines[line - 1]
+        split = commas and bool(body) and _split_by_decimals(names, body)
+        if len(names) == width - 1 and width > 2 and not split:
+            return ["", *names]  # a table whose first column, the numbers of the rows, has no name
         what = f"line {head.line} has {len(names)} names, but line {line} has {width} values"
         remedy = "each column needs a name; dataset.table.separator, dataset.table.header set what was found"
-        if "," in self._lines[line - 1] and width == 2 * len(names):
+        if split or (commas and width == 2 * len(names)):
             what += ": the comma seems to separate values and to mark decimals as well"
             remedy = "write it with semicolons or tabs between values, or with decimal points"
         raise UserError(Problem(what, self._path, f"line {line}", remedy))
+
+
+def _split_by_decimals(names: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Whether values more than names are decimals behind a comma, rather than a first column without a name."""
+    columns = [*zip(*body, strict=True)]
+    decimals = (
+        all(whole.lstrip("+-").isdecimal() and part.isdecimal() for whole, part in zip(a, b, strict=True))
+        and any(part[0] == "0" and len(part) > 1 for part in b)
+        for a, b in pairwise(columns)
+    )
+    return any(decimals) or (all(map(is_time, columns[0])) and any(map(is_time_name, names)))
 
 
 def _joined(head: Sequence[Row], width: int) -> list[str]:

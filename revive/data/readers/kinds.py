@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from revive.data.readers.cells import Kind, kind_of
 from revive.data.readers.dialect import TableOptions
-from revive.data.readers.time_forms import TimeForm, clock_form, figures_form
+from revive.data.readers.time_forms import TimeForm, clock_form, day_form, figures_form, runs_like_a_clock
 from revive.data.roles import is_time, tokens
 
 _LOOKED_AT: Final = 5000  # cells of a column that its kind is told from
 _CLOCKS: Final = frozenset(
     ["hhmm", "hhmmss", "hour", "ymd", "yyyymmdd", "day"]
 )  # names of figures that are times
+_DAYS: Final = frozenset(["date", "datum", "fecha", "ymd", "yymmdd", "ddmmyy", "dmy"])
 
 
 def kinds_of(
@@ -32,11 +33,18 @@ def kinds_of(
     for name, cells in whole.items():
         if form := figures_form(cells, is_named(name)):
             kinds[name], types[name] = Kind("times", form=form), None
+        elif _DAYS & {*tokens(name)} and (form := day_form(cells)):
+            form = replace(form, order=options.dates or form.order)
+            kinds[name], types[name] = Kind("times", form=form), None
     forms = [kind.form for kind in kinds.values() if kind.form is not None]
-    if any(form.dated and not form.clocked for form in forms):  # figures beside a column of days
-        for name, cells in whole.items():
-            if kinds[name].holds == "numbers" and is_named(name) and (form := clock_form(cells)):
-                kinds[name], types[name] = Kind("times", form=form), None
+    days = any(form.dated and not form.clocked for form in forms)
+    for name, cells in whole.items():
+        if kinds[name].holds != "numbers" or not is_named(name) or (form := clock_form(cells)) is None:
+            continue
+        if days or (
+            is_time(name) and runs_like_a_clock(cells)
+        ):  # figures beside a column of days, or no even numbers
+            kinds[name], types[name] = Kind("times", form=form), None
     return kinds, {name: kind for name, kind in types.items() if kind is not None}
 
 

@@ -35,8 +35,7 @@ def decimal_marks(
     if thousands in (",", "."):
         return "." if thousands == "," else ",", thousands
     if fault := seen.fault():
-        remedy = "set it: 'dataset.table.decimal=\",\"' or dataset.table.decimal=."
-        raise UserError(Problem(fault[1], path, f"line {fault[0]}", remedy))
+        raise UserError(Problem(fault[1], path, f"line {fault[0]}", fault[2]))
     decimal = "," if seen.comma else "."
     return decimal, thousands or (None if options.thousands else seen.thousands(decimal))
 
@@ -49,15 +48,19 @@ class _Marks:
         self.point: tuple[int, str] | None = None
         self._open: dict[str, tuple[int, str]] = {}
         self._blank: str | None = None
+        self._columns: dict[int, dict[str, tuple[int, str]]] = {}
         told = max(_FEWEST, _CELLS // max(1, len(rows[0].cells))) if rows else 0
         for row in rows[:told]:
-            for cell in row.cells:
-                self._look(row.line, cell, separator)
+            for number, cell in enumerate(row.cells):
+                kind = self._look(row.line, cell, separator)
+                if kind:
+                    self._columns.setdefault(number, {}).setdefault(kind, (row.line, cell))
 
-    def _look(self, line: int, cell: str, separator: str) -> None:
+    def _look(self, line: int, cell: str, separator: str) -> str:
+        """Notes what a cell tells; returns what kind of a number it is: mixed, comma, point, open, or none."""
         spaced = any(mark in cell for mark in " '’\u00a0\u202f\u2009")
         if not spaced and "," not in cell and "." not in cell:
-            return
+            return ""
         if not cell[-1].isdecimal() and (unit := with_unit(cell)) is not None:
             cell = unit[0]
         if spaced and separator != BLANKS and (found := _SPACED.match(cell)):
@@ -67,25 +70,46 @@ class _Marks:
             self.comma = self.comma or (line, cell)
             if "." in cell:
                 self._open.setdefault(".", (line, cell))
-        elif _A.match(cell) or _COMMAS.match(cell) or (_POINT.match(cell) and not _EITHER.match(cell)):
+            return "mixed" if "." in cell else "comma"
+        if _A.match(cell) or _COMMAS.match(cell) or (_POINT.match(cell) and not _EITHER.match(cell)):
             self.point = self.point or (line, cell)
             if "," in cell:
                 self._open.setdefault(",", (line, cell))
-        elif _EITHER.match(cell):
-            self._open.setdefault("," if "," in cell else ".", (line, cell))
+            return "mixed" if "," in cell else "point"
+        if _EITHER.match(cell):
+            mark = "," if "," in cell else "."
+            self._open.setdefault(mark, (line, cell))
+            return f"open {mark}"
+        return ""
 
     def thousands(self, decimal: str) -> str | None:
         other = "," if decimal == "." else "."
         return other if other in self._open else self._blank
 
-    def fault(self) -> tuple[int, str] | None:
-        """The line and what cannot be told there; None where all cells agree."""
+    def fault(self) -> tuple[int, str, str] | None:
+        """The line, what cannot be told there, and what helps; None where all cells agree."""
+        remedy = "set it: 'dataset.table.decimal=\",\"' or dataset.table.decimal=."
         if self.comma and self.point:
             first, second = sorted((self.comma, self.point))
-            return second[0], (
-                f"'{second[1]}' and '{first[1]}' (line {first[0]}) have different decimal marks"
+            return (
+                second[0],
+                (f"'{second[1]}' and '{first[1]}' (line {first[0]}) have different decimal marks"),
+                remedy,
             )
         if not self.comma and not self.point and "," in self._open:
             line, cell = self._open[","]
-            return line, f"'{cell}' is {cell.replace(',', '.')} or {cell.replace(',', '')}"
+            return line, f"'{cell}' is {cell.replace(',', '.')} or {cell.replace(',', '')}", remedy
+        return self._lone_groups()
+
+    def _lone_groups(self) -> tuple[int, str, str] | None:
+        """A cell like 27.512 in a column of 27,51, none of which is written 1.027,51: thousands, or a slip?"""
+        for kinds in self._columns.values():
+            for mark, other in ((".", "comma"), (",", "point")):
+                if f"open {mark}" in kinds and other in kinds and "mixed" not in kinds:
+                    line, cell = kinds[f"open {mark}"]
+                    plain, (other_line, near) = cell.replace(mark, ""), kinds[other]
+                    readings = f"{plain} or {plain[:-3]}.{plain[-3:]}"
+                    what = f"'{cell}' is {readings}, beside '{near}' (line {other_line}) in the same column"
+                    remedy = f"correct it, or say what groups thousands: 'dataset.table.thousands=\"{mark}\"'"
+                    return line, what, remedy
         return None

@@ -39,11 +39,9 @@ class Parquet:
 
     def _text_columns(self, path: Path, file: Any) -> TextColumns:
         if path not in self._texts:
-            from pyarrow import string, types  # type: ignore[import-untyped]
+            from pyarrow import string  # type: ignore[import-untyped]
 
-            names = [
-                f.name for f in file.schema_arrow if types.is_string(f.type) or types.is_large_string(f.type)
-            ]
+            names = [f.name for f in file.schema_arrow if info_of(f.type).kind == "text"]
             first = (
                 next(file.iter_batches(_SAMPLED, columns=names, use_threads=False), None) if names else None
             )
@@ -108,7 +106,7 @@ def info_of(kind: Any) -> Info:
         return Info((-1,))
     if types.is_timestamp(kind) or types.is_date(kind):
         return Info((-1,), "dates", "days" if types.is_date(kind) else "dates")
-    if types.is_time(kind):
+    if types.is_time(kind) or types.is_duration(kind):
         return Info((-1,), "dates", "times of day")
     if types.is_string(kind) or types.is_large_string(kind):
         return Info((-1,), "text", "text")

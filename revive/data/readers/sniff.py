@@ -22,6 +22,7 @@ from revive.data.readers.table_rows import (
 )
 from revive.data.readers.words import is_missing, unit_in_name
 from revive.data.roles import is_time
+from revive.errors import Problem, UserError
 
 _LINES: Final = 150  # lines looked at
 _CANDIDATES: Final = (",", ";", "\t", "|", BLANKS)
@@ -68,11 +69,27 @@ class _Sniffer:
         head = header_of.lines(rows, first, width)
         units_line, units = header_of.units(head, width)
         names, header = header_of.names([row for row in head if row.line != units_line], rows, first, width)
+        self._refuse_two_tables(rows, header, names)
         units = [unit or unit_in_name(name) for unit, name in zip(units, names, strict=True)]
         body = [row for row in rows[first:] if len(row.cells) == width]
         decimal, thousands = decimal_marks(body, separator, self._path, self._options)
         begin = rows[first].line if first < len(rows) else (header or 0) + 1
         return Dialect(separator, decimal, thousands, tuple(names), tuple(units), header, units_line, begin)
+
+    def _refuse_two_tables(self, rows: Sequence[Row], header: int | None, names: Sequence[str]) -> None:
+        """Raises UserError where a table with mostly the same names, and values, stands above that of the names."""
+        if header is None or self._options.header is not None:
+            return
+        above = [row for row in rows if row.line < header and len(row.cells) > 1]
+        named = next((row for row in above if len({*row.cells} & {*names} - {""}) > len(row.cells) / 2), None)
+        if named is None:
+            return
+        values = [row for row in above if row.line > named.line and sum(map(is_value, row.cells)) > 1]
+        if len(values) > 1:
+            lines = f"the {len(values)} rows of values from line {values[0].line} on"
+            what = f"has two lines of names, {named.line} and {header}, and {lines} have the columns of the first"
+            remedy = f"write a file for each table; only the second: dataset.table.header={header}"
+            raise UserError(Problem(what, self._path, f"line {header}", remedy))
 
     def _separated(self) -> tuple[str, list[Row]]:
         """The separator under which the lines are most like a table, and their cells."""

@@ -51,7 +51,15 @@ def respelt(cell: str) -> str:
 # -- times: patterns that RE2 and Python's re read alike --------------------------------------
 
 _BLANK: Final = " \u00a0\u202f"
+_HOURS: Final = r"\d{1,2}:\d{2}(?::\d{2})?"
+_MOMENT: Final = (
+    rf"\d{{1,4}}[./-]\d{{1,2}}[./-]\d{{1,4}}[ T]{_HOURS}(?: ?(?:Z|\(?[A-Z]{{3,4}}\)?|[+-]\d{{2}}:?\d{{2}}))?"
+)
+_TO: Final = r" ?(?:-|–|—|/|to|bis|until) ?"
 _TIDIED: Final = (
+    (rf"^({_MOMENT}){_TO}(?:{_MOMENT}|{_HOURS})$", r"\1"),  # from when to when: its beginning
+    (rf"^({_HOURS}){_TO}{_HOURS}$", r"\1"),
+    (r" \([A-Za-z ]{2,40}\)$", ""),  # JavaScript's name of the zone
     (r"^'", ""),
     (r"\[[A-Za-z_]+/[A-Za-z_/]+\]$", ""),  # Java's zone behind an offset
     (r"^(\d{1,2})\.? de ([^\d ]+) (?:de )?(\d{4})", r"\1 \2 \3"),  # 4 de marzo de 2024

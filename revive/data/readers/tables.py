@@ -283,15 +283,18 @@ def _plain(column: Any, dtype: type[np.generic]) -> Any:
 def _seconds(column: Any, name: str, path: str) -> np.ndarray:
     import pyarrow as pa
 
-    kinds = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time)
+    kinds = (pa.types.is_timestamp, pa.types.is_date, pa.types.is_time, pa.types.is_duration)
     if any(test(column.type) for test in kinds):
         return _numbers(microseconds(column), name, path) / 1e6
     return _numbers(column, name, path)
 
 
 def microseconds(column: Any) -> Any:
-    """An arrow array of times, dates or times of day as whole microseconds, since 1970 or of the day."""
+    """An arrow array of times, dates or times of day as whole microseconds, since 1970, of the day or passed."""
     import pyarrow as pa
 
-    kind = pa.time64("us") if pa.types.is_time(column.type) else pa.timestamp("us")
+    if pa.types.is_duration(column.type):
+        kind = pa.duration("us")
+    else:
+        kind = pa.time64("us") if pa.types.is_time(column.type) else pa.timestamp("us")
     return column.cast(kind, safe=False).cast(pa.int64())

@@ -31,6 +31,7 @@ from revive.data.readers.places import Places
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.sniff import sniff
 from revive.data.readers.source import SAMPLE, Source, TextInMemory
+from revive.data.readers.time_forms import OPEN_ORDER
 from revive.data.readers.times import likelier_order
 from revive.data.readers.workbook import WORKBOOKS, sheet_as_text
 from revive.errors import Problem, Problems, UserError
@@ -177,7 +178,7 @@ class _TextTable:
 
         for name in wanted:
             form = self.kinds[name].form
-            if form is None or form.form != "numeric" or form.order is not None:
+            if form is None or form.form not in OPEN_ORDER or form.order is not None:
                 continue
             tables = [self._parser.table(text, [name], pa.string()) for text in self._chunks()]
             column = pa.concat_tables(tables).column(0).combine_chunks()

@@ -13,6 +13,7 @@ from revive.data.readers.kinds import kinds_of
 from revive.data.readers.marks import decimal_marks
 from revive.data.readers.said import is_new, say_once
 from revive.data.readers.table_rows import Row
+from revive.data.readers.time_forms import OPEN_ORDER
 from revive.data.readers.times import likelier_order
 from revive.data.readers.words import plain, unit_in_name
 from revive.errors import Problems
@@ -76,6 +77,6 @@ def _plain_text(column: Any) -> Any:
 def _settled(kind: Kind, column: Any) -> Kind:
     """With the order of day and month that all cells of a column of text speak for, where each allows both."""
     form = kind.form
-    if form is None or form.form != "numeric" or form.order is not None:
+    if form is None or form.form not in OPEN_ORDER or form.order is not None:
         return kind
     return replace(kind, form=replace(form, order=likelier_order(column, form) or "DMY"))

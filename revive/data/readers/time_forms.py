@@ -73,10 +73,12 @@ FORMS: Final = {
 FIGURES: Final = {  # only where the whole column, and its name, speak for them
     "hhmm": r"^(?P<h>\d{0,2}?)(?P<mi>\d{1,2})$",
     "hhmmss": r"^(?P<h>\d{0,2}?)(?P<mi>\d{1,2})(?P<s>\d{2})$",
+    "yymmdd": r"^(?P<a>\d{1,2}?)(?P<b>\d{2})(?P<c>\d{2})$",
 }
 WITH_MONTH_NAMES: Final = ("named", "american", "asctime")
 _MOST: Final = 0.6  # share of the cells that have a form from which it is that of the column
-_UNDATED: Final = ("clock", "passed", *FIGURES)
+_UNDATED: Final = ("clock", "passed", "hhmm", "hhmmss")
+OPEN_ORDER: Final = ("numeric", "yymmdd")  # forms whose order the cells may leave open
 _COMPILED: Final = {form: re.compile(pattern) for form, pattern in FORMS.items()}
 
 
@@ -108,7 +110,7 @@ class TimeForm:
         """For a message, like `DD.MM.YYYY hh:mm`."""
         if not self.dated:
             return {"clock": "hh:mm", "passed": "time passed"}.get(self.form, self.form)
-        names = {"D": "DD", "M": "MM", "Y": "YYYY"}
+        names = {"D": "DD", "M": "MM", "Y": "YY" if self.form == "yymmdd" else "YYYY"}
         date = {
             "named": "DD MMM YYYY",
             "american": "MMM DD, YYYY",
@@ -219,6 +221,32 @@ def clock_form(cells: Sequence[str]) -> TimeForm | None:
     numbers = numbers if form == "hhmm" else numbers // 100
     fitting = numbers.max() < 2400 and (numbers % 100).max() < 60 and numbers.max() >= 60
     return TimeForm(form, None, dated=False) if fitting else None
+
+
+def day_form(cells: Sequence[str]) -> TimeForm | None:
+    """The form of figures that are days, like 240304 or 40324; None where they cannot be."""
+    if not cells or not all(cell.isdecimal() and len(cell) in (5, 6) for cell in cells):
+        return None
+    a, b, c = np.array([(int(cell[:-4]), int(cell[-4:-2]), int(cell[-2:])) for cell in cells]).T
+    fitting = [
+        order
+        for order, month, day in (("YMD", b, c), ("DMY", b, a), ("MDY", a, b))
+        if month.min() >= 1 and month.max() <= 12 and day.min() >= 1 and day.max() <= 31
+    ]
+    if not fitting:
+        return None
+    order = fitting[0] if len(fitting) == 1 or len({*cells}) == 1 else None
+    return TimeForm("yymmdd", order, True, False, "", short=True)
+
+
+def runs_like_a_clock(cells: Sequence[str]) -> bool:
+    """Whether figures that leap as numbers (225900, 230000) rise evenly as times of day."""
+    numbers = np.array([int(cell) for cell in cells])
+    if numbers.max() < 10_000:
+        numbers = numbers * 100
+    seconds = numbers // 10_000 * 3600 + numbers // 100 % 100 * 60 + numbers % 100
+    steps, leaps = np.diff(seconds) % 86_400, np.diff(numbers)
+    return len(steps) > 2 and len({*steps.tolist()}) == 1 and len({*leaps.tolist()}) > 1
 
 
 def _order(cells: Sequence[str]) -> str | None:
