@@ -36,7 +36,7 @@ class CustomNet(nn.Module):
         self.path = path
         try:
             copies = [make(inputs, outputs) for _ in range(members)]
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(raised_in(path, error)) from error
         stacked, buffers = stack_module_state(copies)
         if buffers:
@@ -55,7 +55,7 @@ class CustomNet(nn.Module):
         with torch.enable_grad():
             try:
                 out = self(torch.zeros(members, 3, inputs))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise UserError(raised_in(self.path, error)) from error
         if tuple(out.shape) != (members, 3, outputs):
             what = f"forward turned (3, {inputs}) into {tuple(out.shape[1:])}, not into (3, {outputs})"
