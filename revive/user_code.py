@@ -38,6 +38,13 @@ def load_module(path: Path, source: bytes | None = None) -> ModuleType:
     return module
 
 
+def load_function(path: Path, name: str, source: bytes | None = None) -> Any:
+    """The callable `name` of the file, executed as of `load_module`. Raises UserError where there is none."""
+    module = load_module(path, source)
+    require_function(module, name, path)
+    return getattr(module, name)
+
+
 def require_inside(folder: Path, files: Iterable[str]) -> None:
     """Raises UserError for files that lie, or lead by a link, outside `folder`."""
     home, problems = folder.resolve(), Problems()

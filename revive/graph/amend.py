@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from revive.errors import UserError, suggestion
+from revive.errors import Problem, UserError, suggestion
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.found import Amendment, Bound, Circle, Copied, Late, StandIn, Unseen
@@ -124,5 +124,5 @@ def _sharing(graph: DecisionGraph, node: str) -> Iterator[str]:
 def _position(graph: DecisionGraph, node: str, column: str) -> int:
     names = [found.name for found in graph.columns(node)]
     if column not in names:
-        raise UserError(f"'{node}' has no column '{column}'; {suggestion(column, names)}")
+        raise UserError(Problem(f"'{node}' has no column '{column}'", remedy=suggestion(column, names)))
     return names.index(column)

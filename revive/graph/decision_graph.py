@@ -190,14 +190,14 @@ class DecisionGraph:
     def next_of(self, state: str) -> str:
         """The transition that becomes `state` at the next step. Raises UserError for any other node."""
         if state not in self.states:
-            raise UserError(f"'{state}' is no state of the graph; {suggestion(state, self.states)}")
+            raise _foreign(f"'{state}' is no state of the graph", state, self.states)
         return transition_name(state)
 
     def state_of(self, transition: str) -> str:
         """The state that `transition` becomes at the next step. Raises UserError for any other node."""
         state = state_name(transition)
         if state is None or transition not in self.transitions:
-            raise UserError(f"'{transition}' is no transition; {suggestion(transition, self.transitions)}")
+            raise _foreign(f"'{transition}' is no transition", transition, self.transitions)
         return state
 
     def columns(self, node: str) -> tuple[Column, ...]:
@@ -259,7 +259,7 @@ class DecisionGraph:
         try:
             return self.nodes[node]
         except KeyError:
-            raise UserError(f"the graph has no node '{node}'; {suggestion(node, self.nodes)}") from None
+            raise _foreign(f"the graph has no node '{node}'", node, self.nodes) from None
 
     def __contains__(self, node: object) -> bool:
         return node in self.nodes
@@ -294,3 +294,7 @@ class DecisionGraph:
 
     def __repr__(self) -> str:
         return picture.text(self)
+
+
+def _foreign(what: str, name: str, known: Iterable[str]) -> UserError:
+    return UserError(Problem(what, remedy=suggestion(name, known)))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from revive.errors import UserError, suggestion
+from revive.errors import Problem, UserError, suggestion
 from revive.graph.names import history_name, state_name
 from revive.graph.nodes import HistorySpec, Node, NodeKind, history_circles, history_columns
 from revive.graph.structure import Fault, choices, computation_order, loop_faults
@@ -24,7 +24,7 @@ def rewired(graph: DecisionGraph, node: str, inputs: Sequence[str], history: int
     Raises UserError where `node` is no decision node, and for unknown or repeated inputs and loops.
     """
     if node not in graph.decisions:
-        raise UserError(f"'{node}' is no decision node; {suggestion(node, graph.decisions)}")
+        raise UserError(Problem(f"'{node}' is no decision node", remedy=suggestion(node, graph.decisions)))
     if isinstance(inputs, str) or history < 1:
         wrong = f"inputs {inputs!r}, not a list" if isinstance(inputs, str) else f"a history of {history}"
         raise UserError(f"'{node}' cannot have {wrong}")

@@ -56,9 +56,9 @@ def _rewards(file: Path) -> dict[int, float]:
         with file.open(newline="", encoding="utf-8") as text:
             rows = list(csv.DictReader(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(
-            Problem(f"cannot be read: {error}", file, remedy="results=trial_plan.csv of the run")
-        ) from error
+        why = getattr(error, "strerror", None) or error
+        remedy = "results=FILE takes trial_plan.csv of the run, with its column reward filled in"
+        raise UserError(Problem(f"cannot be read: {why}", file, remedy=remedy)) from error
     if not rows or not {"block", "reward"} <= rows[0].keys():
         raise UserError(
             Problem("lacks the columns block and reward", file, remedy="fill in trial_plan.csv of the run")

@@ -15,7 +15,7 @@ from torch import Tensor
 from revive.data.trajectories import FloatArray, Trajectories
 from revive.errors import Problem, Problems, UserError
 from revive.policy.reward_help import Columns, NodeData, explained, row_told, wrong_shape, wrong_type
-from revive.user_code import annotated_library, load_module, require_function
+from revive.user_code import annotated_library, load_function
 
 _log = logging.getLogger("revive")
 _Way = Literal["tensors", "arrays", "detached"]  # what a reward function takes
@@ -89,9 +89,7 @@ class Reward:
 
         source: as of `load_module`. columns: node -> names, so that a message can tell how a column is written.
         """
-        module = load_module(path, source)
-        require_function(module, "get_reward", path)
-        return cls(module.get_reward, path, columns=columns)
+        return cls(load_function(path, "get_reward", source), path, columns=columns)
 
     @classmethod
     def of(cls, given: str | Path | Callable[..., Any]) -> Reward:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from revive.data.duration import in_time, steps_told
+from revive.report.next_steps import PROGRAM
 from revive.report.tables import PLAIN
 
 
@@ -69,4 +71,4 @@ def trial_lines(plan: Mapping[str, Any], worth: float, file: Path) -> Iterator[s
     yield f"        chance of a wrong 'better' or 'worse', for {together}, however often you look:"
     yield f"        {plan['error']:.0%} at most"
     yield f"file    {file}: fill in 'reward', the mean reward per counted step of each block, then ask"
-    yield f"        trial-plan run={file.parent.name} results={file}"
+    yield f"        {PROGRAM} trial-plan run={shlex.quote(str(file.parent))} results={shlex.quote(str(file))}"

@@ -45,11 +45,10 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Random:
-    """Every combination where all columns are discrete and there are few enough; else points drawn at random.
+class Drawing:
+    """Every combination where all columns are discrete and there are few enough; else what `explore` tries.
 
-    Half of a round is drawn all over the space, half around the best point so far, ever closer to it. In the end
-    the discrete columns are changed one by one until no change of a single one gains anything.
+    In the end the discrete columns are changed one by one until no change of a single one gains anything.
     rounds: so many. enumerate: combinations that are tried without exception.
     """
 
@@ -60,14 +59,22 @@ class Random:
         """Any space will do."""
 
     def search(self, objective: Objective, budget: int, seed: int) -> Tensor:
-        space = objective.space
+        space, begun = objective.space, objective.judged
         if can_enumerate(space, self.enumerate):
             return enumerate_all(objective)
-        tried, begun = self.explore(objective, share_left(space, budget), seed), objective.judged
-        return polished(objective, tried.best, max(0, budget - begun))
+        tried = self.explore(objective, share_left(space, budget), seed)
+        return polished(objective, tried.best, max(0, budget - (objective.judged - begun)))
 
     def explore(self, objective: Objective, budget: int, seed: int) -> Tried:
-        """All points that were drawn."""
+        """All points that were tried."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Random(Drawing):
+    """Points drawn at random: half of a round all over the space, half around the best one, ever closer to it."""
+
+    def explore(self, objective: Objective, budget: int, seed: int) -> Tried:
         space, generator = objective.space, torch.Generator().manual_seed(seed)
         tried, size = Tried(objective), max(2, budget // self.rounds)
         tried.judge(space.spread(size, seed))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from revive.tuning.drawing import Tried, around, can_enumerate, enumerate_all, polished, share_left
+from revive.tuning.drawing import Drawing, Tried, around
 from revive.tuning.objective import Objective
 from revive.tuning.space import Space
 
@@ -17,33 +16,21 @@ FIRST_WIDTH, LAST_WIDTH = 0.02, 1e-5  # shares of the range within which continu
 
 
 @dataclass(frozen=True)
-class Optuna:
+class Optuna(Drawing):
     """Tree-structured Parzen estimator (Bergstra et al. 2011), all columns together, for columns of every kind.
 
-    Every combination where all columns are discrete and there are few enough. Continuous columns are settled with a
-    third of the budget around the best point, which the estimator's kernels do not narrow down by themselves; in
-    the end the discrete ones are changed one by one, as `Random` does.
-    rounds: in each, all points are proposed before any is judged, so that they are rolled out together.
-    enumerate: combinations that are tried without exception.
+    Continuous columns are settled with a third of the budget around the best point, which the estimator's kernels do
+    not narrow down by themselves. In each round all points are proposed before any is judged, so that they are rolled
+    out together.
     """
 
-    rounds: int
-    enumerate: int
-
-    def check(self, space: Space) -> None:
-        """Any space will do."""
-
-    def search(self, objective: Objective, budget: int, seed: int) -> Tensor:
-        space = objective.space
-        if can_enumerate(space, self.enumerate):
-            return enumerate_all(objective)
-        tried, begun = Tried(objective), objective.judged
-        drawn = share_left(space, budget)
-        modelled = 2 * drawn // 3 if space.continuous else drawn
+    def explore(self, objective: Objective, budget: int, seed: int) -> Tried:
+        tried = Tried(objective)
+        modelled = 2 * budget // 3 if objective.space.continuous else budget
         self._model(tried, modelled, seed)
-        if space.continuous:
-            self._settle(tried, drawn - modelled, seed)
-        return polished(objective, tried.best, max(0, budget - (objective.judged - begun)))
+        if objective.space.continuous:
+            self._settle(tried, budget - modelled, seed)
+        return tried
 
     def _model(self, tried: Tried, budget: int, seed: int) -> None:
         space, size = tried.objective.space, max(2, budget // self.rounds)

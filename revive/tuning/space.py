@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from revive.errors import Problems, UserError
+from revive.errors import Problem, Problems, UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
@@ -88,10 +88,9 @@ class Space:
             UserError: nothing is tunable, or columns have no range to search; all of them are named.
         """
         if not graph.tunables:
-            raise UserError(
-                "there is nothing to tune: the graph has no tunable node\n"
-                "    -> name an exogenous node in the description: metadata.tunable: [NODE]"
-            )
+            what = "there is nothing to tune: the graph has no tunable node"
+            remedy = "name an exogenous node in the description: metadata.tunable: [NODE]"
+            raise UserError(Problem(what, place="tuning.mode", remedy=remedy))
         problems, found = Problems(), []
         for node in graph.tunables:
             for i, column in enumerate(graph.columns(node)):

@@ -21,7 +21,7 @@ from revive.computation.modules import Parameters
 from revive.data.layout import Layout
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
-from revive.user_code import load_module, raised_in, require_function
+from revive.user_code import load_function, raised_in
 
 MakeNetwork = Callable[[int, int], nn.Module]
 """(inputs, outputs), dimensions in model space, to a module."""
@@ -131,12 +131,10 @@ def load_networks(
             continue
         path = folder / reference.file
         try:
-            module = load_module(path, (sources or {}).get(reference.file))
-            require_function(module, reference.name, path)
+            made = load_function(path, reference.name, (sources or {}).get(reference.file))
         except UserError as error:
             problems.extend(error.problems)
             continue
-        made = getattr(module, reference.name)
         if isinstance(made, type) and issubclass(made, nn.Module):
             found[name] = (made, path)
         elif isinstance(made, type) and issubclass(made, NetworkDecisionNode):

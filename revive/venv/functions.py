@@ -14,7 +14,7 @@ from torch import Tensor
 from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.nodes import CodeRef
-from revive.user_code import load_module, raised_in, require_function
+from revive.user_code import load_function, raised_in
 from revive.venv.custom import MakeNetwork, load_networks
 
 
@@ -124,12 +124,11 @@ def _loaded(
     for name, code in wanted.items():
         path = folder / code.file
         try:
-            module = load_module(path, (sources or {}).get(code.file))
-            require_function(module, code.name, path)
+            function = load_function(path, code.name, (sources or {}).get(code.file))
         except UserError as error:
             problems.extend(error.problems)
             continue
-        found[name] = ExpertFunction(getattr(module, code.name), path, code, graph[name].width)
+        found[name] = ExpertFunction(function, path, code, graph[name].width)
     problems.raise_if_any()
     return found
 
