@@ -33,7 +33,7 @@ def load_module(path: Path, source: bytes | None = None) -> ModuleType:
             spec.loader.exec_module(module)
         else:
             exec(compile(source, str(path), "exec"), vars(module))
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # sys.exit() in it does not end the program, least of all well
         raise UserError(raised_in(path, error)) from error
     return module
 
@@ -54,7 +54,7 @@ def annotated_library(function: Callable[..., Any]) -> Literal["numpy", "torch"]
     return None if torch == numpy else "torch" if torch else "numpy"
 
 
-def raised_in(path: Path, error: Exception) -> Problem:
+def raised_in(path: Path, error: BaseException) -> Problem:
     """What the user's code raised, with the line of the user's file it came from."""
     own = path.resolve()
     if isinstance(error, SyntaxError) and error.filename:

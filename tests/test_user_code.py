@@ -112,3 +112,10 @@ def test_a_constant_is_no_function(tmp_path: Path) -> None:
     path = written(tmp_path, "get_reward = 3\n")
     with pytest.raises(UserError, match="it defines no function"):
         require_function(load_module(path), "get_reward", path)
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+def test_a_file_that_ends_the_program_is_refused(tmp_path: Path, code: str) -> None:
+    """sys.exit(0) would look like a run that went well."""
+    with pytest.raises(UserError, match=rf"line 2: SystemExit: {code}"):
+        load_module(written(tmp_path, f"import sys\nsys.exit({code})\n"))

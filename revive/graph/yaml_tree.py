@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numbers
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _LONG: Final = 1 << 16  # characters from which a text is read in C
 _MOST_VALUES: Final = 400_000  # with every alias written out
 _DEEPEST: Final = 40
 _MERGE: Final = "tag:yaml.org,2002:merge"
+_OTHERWISE: Final = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?)$")
 _UNREADABLE: Final = (
     yaml.YAMLError,
     ValueError,
@@ -135,7 +137,7 @@ def _loader(text: str) -> yaml.SafeLoader:
 def _read_text(path: Path) -> str:
     if not path.is_file():
         if path.is_dir():
-            raise UserError(Problem("is a folder, not a YAML file", path))
+            raise UserError(Problem("is a folder, not a YAML file", path, remedy="name the file in it"))
         close = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else None
         remedy = f"did you mean '{close}'?" if close else None
         what = "does not exist" if path.parent.is_dir() else "neither the file nor its folder exists"
@@ -146,7 +148,8 @@ def _read_text(path: Path) -> str:
             raise UserError(Problem(f"is no description: {size / 1e6:.0f} MB", path))
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(Problem(f"is no UTF-8 text (byte {error.start})", path)) from None
+        what = f"is no UTF-8 text (byte {error.start})"
+        raise UserError(Problem(what, path, remedy="save it as UTF-8 in the editor")) from None
     except OSError as error:
         raise UserError(Problem(f"cannot be read: {error.strerror}", path)) from None
 
@@ -244,7 +247,20 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, at: KeyPath) -> Any:
         try:
-            return self._loader.construct_object(node)
+            value = self._loader.construct_object(node)
+            if (
+                isinstance(value, int | float)
+                and not isinstance(value, bool)
+                and _OTHERWISE.match(node.value)
+            ):
+                text = node.value.replace("_", "")
+                if ":" in text or int(text) != value:
+                    base = 60 if ":" in text else 8
+                    self._add(
+                        f"YAML reads {text} as {value:g}, a number to the base {base}: write the one that is meant",
+                        at,
+                    )
+            return value
         except _UNREADABLE as error:
             self._add(f"{node.value!r} cannot be read: {getattr(error, 'problem', None) or error}", at)
             return None

@@ -57,8 +57,18 @@ def validation_logs(
 ) -> Trajectories | None:
     if settings.dataset.validation_path is None:
         return None
+    _require_another(settings)
     other = read_trajectories(settings.dataset.validation_path, graph, read_options(settings))
     return derived(settings, other, graph, functions)
+
+
+def _require_another(settings: Settings) -> None:
+    """Raises UserError where the logs to validate with are the file that is learned from."""
+    path, other = settings.dataset.path, settings.dataset.validation_path
+    if path is not None and other is not None and path.exists() and other.exists() and other.samefile(path):
+        what = "is the file that is learned from, so it cannot tell how well that went"
+        remedy = "name a file of other logs, or leave dataset.validation_path out: half of the logs is held out then"
+        raise UserError(Problem(what, other, "dataset.validation_path", remedy))
 
 
 def derived(
@@ -88,8 +98,8 @@ def parts_of(settings: Settings, logs: Trajectories) -> Split:
     problems = Problems()
     for name, part in (("training", parts.train), ("validation", parts.validation)):
         if part.rows < 20:
-            problems.add(
-                f"the {name} part has {part.rows} rows, at least 20 are needed", place="dataset.split"
-            )
+            what = f"the {name} part has {part.rows} rows, at least 20 are needed"
+            remedy = "log more, or give it a larger share: dataset.split.validation, dataset.split.test"
+            problems.add(what, place="dataset.split", remedy=remedy)
     problems.raise_if_any()
     return parts

@@ -167,6 +167,9 @@ class Reward:
         """What the function returned for the rows of `like` as (N,)."""
         if not isinstance(reward, Tensor):
             reward = _as_tensor(reward, self.path, what)
+        if reward.is_complex():
+            said = f"{what} is complex" if what != "get_reward" else "get_reward returned complex numbers"
+            raise UserError(Problem(said, self.path, remedy="return real ones: .real or .abs()"))
         rows = len(like)
         if tuple(reward.shape) not in {(rows, 1), (rows,)}:
             returned = f"{what} returned" if what == "get_reward" else f"get_reward returned {what} with"
@@ -180,11 +183,11 @@ class Reward:
 
         The way that worked is kept. Raises UserError with what went wrong for the first way.
         """
-        first: Exception | None = None
+        first: BaseException | None = None
         for way in _WAYS[_WAYS.index(self.takes) :]:
             try:
                 found = self.function(_given(way, data, self.columns))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 first = first or error
                 continue
             self.takes = way

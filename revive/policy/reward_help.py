@@ -101,7 +101,7 @@ def columns_told(columns: Columns) -> str:
     return f"columns: {', '.join(f'{node} ({_AND.join(of)})' for node, of in numbered.items())}"
 
 
-def explained(path: Path, error: Exception, columns: Columns) -> Problem:
+def explained(path: Path, error: BaseException, columns: Columns) -> Problem:
     """What the user's function raised, with its line, and what to do where that is known."""
     problem = raised_in(path, error)
     if isinstance(error, _Mistake):

@@ -63,10 +63,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # who reads a summary needs no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

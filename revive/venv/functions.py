@@ -43,7 +43,7 @@ class ExpertFunction:
                 out = self.function(dict(flat), *more)
             else:
                 out = self.function({k: v.detach().cpu().numpy().astype(np.float64) for k, v in flat.items()})
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(raised_in(self.path, error)) from error
         if not isinstance(out, Tensor):
             try:

@@ -54,7 +54,7 @@ class NodeLoss:
         }
         try:
             loss = self.function(said)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(raised_in(self.path, error)) from error
         if not isinstance(loss, Tensor) or loss.dim() > 2 or (loss.dim() > 0 and len(loss) != rows):
             shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__

@@ -82,7 +82,7 @@ class Rule:
         try:
             with _seeded(seed):
                 reward = self.function(dict(data), graph)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UserError(raised_in(self.path, error)) from error
         if not isinstance(reward, Tensor) or tuple(reward.shape) not in {(rows, 1), (rows,)}:
             shape = (

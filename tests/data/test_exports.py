@@ -17,6 +17,7 @@ from revive.pipeline.new import new
 from tests.data import (  # noqa: F401 - they register their tables
     array_exports,
     domain_exports,
+    field_exports,
     historian_exports,
     logger_exports,
     number_exports,

@@ -241,3 +241,19 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
 
 def test_an_alias_of_itself_is_refused(describe: Describe) -> None:
     assert "contains itself" in complaint(describe("metadata: &a\n  graph: *a\n"))
+
+
+@pytest.mark.parametrize(("text", "read"), [("010", "8"), ("0100", "64"), ("1:40", "100")])
+def test_numbers_that_yaml_reads_to_another_base_are_refused(
+    describe: Describe, text: str, read: str
+) -> None:
+    columns = COLUMNS.replace("type: continuous}\n    - u", f"type: continuous, max: {text}}}\n    - u")
+    said = complaint(describe(columns + GRAPH))
+    assert f"YAML reads {text} as {read}" in said
+    assert "columns.0.x.max" in said
+
+
+@pytest.mark.parametrize("text", ["0", "00", "07", "1_000", "0.5", "-0"])
+def test_numbers_that_mean_the_same_to_the_base_of_ten_are_not(describe: Describe, text: str) -> None:
+    columns = COLUMNS.replace("type: continuous}\n    - u", f"type: continuous, max: {text}}}\n    - u")
+    read_description(describe(columns + GRAPH))

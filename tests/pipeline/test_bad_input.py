@@ -90,3 +90,10 @@ def test_a_run_is_summed_up_per_episode_with_verdicts(
     assert ("honest estimate" in out) == (not said["verdicts"])
     assert said["policy"]["chosen"].keys() == {"source", "half", "iteration", "fallback"}
     assert said["policy"]["episodes"]["predicted"]["low"] <= said["policy"]["episodes"]["predicted"]["mean"]
+
+
+def test_logs_are_not_validated_by_themselves(tank: Write, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tank(tank_logs())
+    logs = next(folder.rglob("*.npz"))
+    assert main(["check", "experiment=tank", f"dataset.validation_path={logs}"]) == 2
+    assert "is the file that is learned from" in told(capsys)

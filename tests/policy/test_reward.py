@@ -290,3 +290,10 @@ def test_a_gradient_passes_through_a_call() -> None:
 
 def test_doubles_become_single_precision(tmp_path: Path) -> None:
     assert load(tmp_path, "return data['next_x'][..., 0:1].double()")(batch()).dtype == torch.float32
+
+
+def test_complex_rewards_and_those_that_end_the_program_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="complex numbers"):
+        load(tmp_path, "return torch.complex(data['action'], data['action'])[..., 0:1]")(batch())
+    with pytest.raises(UserError, match="SystemExit: 0"):
+        load(tmp_path, "raise SystemExit(0)")(batch())

@@ -31,6 +31,7 @@ from revive.errors import Problem, Problems, UserError
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 
 _log = logging.getLogger("revive")
+_INVENTED = 2  # times as many rows from which a finer grid is worth a word
 
 
 def read_trajectories(data: Any, graph: DecisionGraph, options: ReadOptions | None = None) -> Trajectories:
@@ -230,9 +231,10 @@ def _resampled(
     problems = Problems()
     _check_lengths(grid.ends, absent, container.name, problems)
     problems.raise_if_any()
-    _log.warning(
-        "%s: %d rows resampled to %d, one in %s", container.name, len(time), len(grid.times), options.resample
-    )
+    said = f"{len(time)} rows resampled to {len(grid.times)}, one in {options.resample}"
+    if len(grid.times) > _INVENTED * len(time):
+        said += ": a shorter period than that of the log, so most of them repeat or join what was measured"
+    _log.warning("%s: %s", container.name, said)
     return grid.times, grid.ends, absent
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from revive.data.readers import from_arrays, read_trajectories
+from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.errors import UserError
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
@@ -222,3 +222,24 @@ def test_pendulum_logs_lose_one_row_per_trajectory_and_a_nan_is_found() -> None:
     assert (read.rows, read.count) == (19_900, 100)
     with pytest.raises(UserError, match="'torque' of 'actions' is NaN"):
         read_trajectories(LOGS / "pendulum_nan.npz", graph)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            {"missing_values": {"temperatur": [-9999]}},
+            r"'missing_values' speaks of 'temperatur'.*\n.*did you mean",
+        ),
+        (
+            {"time": "time", "resample": 1, "resample_how": {"tempe": "mean"}},
+            "'resample_how' speaks of 'tempe'",
+        ),
+    ],
+)
+def test_an_option_that_speaks_of_what_is_not_there_is_no_option(
+    refrigerator: DecisionGraph, make_logs: MakeLogs, options: dict[str, Any], said: str
+) -> None:
+    arrays = {**make_logs(30), "time": np.arange(30.0)}
+    with pytest.raises(UserError, match=said):
+        from_arrays(arrays, refrigerator, "logs", ReadOptions(**options))
