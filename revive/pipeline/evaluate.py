@@ -26,6 +26,7 @@ from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
+from revive.policy.problem import reward_of_rows
 from revive.policy.simulator import Truth
 from revive.policy.venv_verdicts import about_errors
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_promise
@@ -34,6 +35,7 @@ from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.tracking.base import NOTE
+from revive.venv.closing import closing_of
 from revive.venv.first_principles import fitted_parameters
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
@@ -139,7 +141,12 @@ def _policy_summary(
             *about_cards(context.inputs.cards),
             *about_errors(errors, context.inputs.logs.step_seconds),
         ]
-    found = appraise(context, venv, _policy_rows(context, venv), learned, truth)
+    rows, task = _policy_rows(context, venv), context.task
+    rewards = reward_of_rows(rows, venv, task.graph, task.reward)
+    venv.closing = closing_of(venv.graph, venv.codec, rows, rewards)
+    if venv.closing is not None:
+        context.terminal.note(venv.closing.told(venv.codec))
+    found = appraise(context, venv, rows, learned, truth)
     figures |= found.figures
     units, guessed = units_of(context.inputs.graph), guessed_limits(context.settings)
     leaning = about_guessed_limits(found.uses, guessed, units)

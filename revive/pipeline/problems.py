@@ -24,6 +24,7 @@ from revive.policy.horizon import Horizon, response, trusted_steps
 from revive.policy.policy import Policy, action_range
 from revive.policy.problem import PolicyProblem, reward_of_rows
 from revive.policy.starts import Starts
+from revive.venv.closing import closing_of
 from revive.venv.forms import without_memory
 from revive.venv.joint import decided_together
 from revive.venv.node_model import NetworkSpec
@@ -198,6 +199,8 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     clone_behaviour(clone, venv, starts, **chosen.clone.model_dump(), seed=seed)
     errors = rollout_error(venv, context.rows(venv.codec, venv.graph))
     trusted = trusted_steps(errors)
+    row_reward = reward_of_rows(rows, venv, task.graph, task.reward)
+    venv.closing = closing_of(venv.graph, venv.codec, rows, row_reward)
     evaluation = evaluation_environment(context, venv, rows)
     evaluation.require_finite()
     evaluation = evaluation.with_error(errors.in_model_space(venv), seed)
@@ -208,7 +211,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         venv=venv,
         rows=rows,
         reward=task.reward,
-        row_reward=reward_of_rows(rows, venv, task.graph, task.reward),
+        row_reward=row_reward,
         starts=starts,
         evaluation=evaluation,
         clone=clone.requires_grad_(False),

@@ -83,6 +83,8 @@ class Logged:
         if graph.done in values:
             done = venv.codec[graph.done].decode(values[graph.done])  # type: ignore[index]
             going = (done[:, 0] < 0.5).float()
+        elif venv.closing is not None:
+            going = (index < rows.ends - 1).float()
         usable = torch.ones_like(going, dtype=torch.bool)
         if not set(policy.inputs) <= set(names):  # what else it sees after the last row is not known
             usable = (later > index) | (going == 0)

@@ -114,7 +114,8 @@ def episodes_of(
     reward, alive = environment.reward(codec.decode(rolled)), environment.venv.alive(rolled)
     if alive is None:
         return Episodes(reward, torch.ones_like(reward), torch.zeros_like(reward[0]))
-    return Episodes(reward * alive[:-1], alive[:-1], 1.0 - alive[-1])
+    ended = torch.zeros_like(reward[0]) if environment.venv.graph.done is None else 1.0 - alive[-1]
+    return Episodes(reward * alive[:-1], alive[:-1], ended)
 
 
 def logged(rows: Rows, row_reward: Tensor, venv: VirtualEnv, first: Tensor, steps: int) -> Episodes:

@@ -163,14 +163,17 @@ class Endings:
 
     def __init__(self, venv: VirtualEnv, rows: Rows, policy: Policy) -> None:
         self.node, self.codec, graph = venv.graph.done, policy.codec, policy.graph
-        self.exist = self.node is not None and self.node in venv.graph.order
+        self.closing = venv.closing
+        self.exist = self.closing is not None or (self.node is not None and self.node in venv.graph.order)
         self._smoothed: Smoothed | None = None
-        if self.exist and self.node is not None and not graph[self.node].is_learned:
+        if self.exist and self.closing is None and self.node is not None and not graph[self.node].is_learned:
             name = self.node
             self._smoothed = Smoothed(lambda data: (data[name][..., 0] > 0.5).float(), venv, rows, policy)
 
     def going(self, rolled: Mapping[str, Tensor], generator: torch.Generator) -> Tensor | None:
         """node -> (T, M, B, d) in model space -> (T, M, B); None where nothing ends."""
+        if self.closing is not None:
+            return self.closing.going(self.codec, rolled)
         if not self.exist or self.node is None:
             return None
         value = rolled[self.node]

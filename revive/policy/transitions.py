@@ -141,8 +141,10 @@ def other_leaves(problem: LoggedTask) -> tuple[str, ...]:
 
 
 def ended(problem: LoggedTask) -> Tensor:
-    """1 where `done` was logged, (N,)."""
+    """1 where `done` was logged, or a batch was closed, (N,)."""
     done, rows = problem.venv.graph.done, problem.rows
+    if problem.venv.closing is not None:
+        return (torch.arange(rows.count, device=rows.device) == rows.ends - 1).float()
     if done is None or done not in rows.values:
         return torch.zeros(rows.count, device=rows.device)
     return (problem.venv.codec[done].decode(rows.values[done])[..., 0] >= 0.5).float()

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from revive.graph.found import Late
 from revive.graph.names import history_name
+from revive.venv.closing import Closing
 from revive.venv.graph_models import GraphModels
 from revive.venv.observer import Readings
 from revive.venv.plan import Actor, compile_plan
@@ -24,7 +25,12 @@ Noise = Mapping[str, Tensor]
 
 
 class VirtualEnv(GraphModels):
-    """What `GraphModels` holds, stepped and rolled out."""
+    """What `GraphModels` holds, stepped and rolled out.
+
+    closing: what ends batches where no `done` does (closing.py); known where policies are learned and judged.
+    """
+
+    closing: Closing | None = None
 
     def node_inputs(self, node: str, values: Mapping[str, Tensor]) -> tuple[Tensor, Tensor | None]:
         """Concatenated inputs of a node's model, and the current value a change is added to."""
@@ -46,9 +52,13 @@ class VirtualEnv(GraphModels):
     def alive(self, rolled: Mapping[str, Tensor]) -> Tensor | None:
         """1 until a branch has ended, 0 after the step that ended it: (T + 1, M, B). None where nothing ends."""
         done = self.graph.done
-        if done is None or done not in self.graph.order:
+        if done is not None and done in self.graph.order:
+            going = (self.codec[done].decode(rolled[done])[..., 0] < 0.5).float()
+        elif self.closing is None or (closed := self.closing.going(self.codec, rolled)) is None:
             return None
-        going = (self.codec[done].decode(rolled[done])[..., 0] < 0.5).float().cumprod(0)
+        else:
+            going = closed
+        going = going.cumprod(0)
         return torch.cat([torch.ones_like(going[:1]), going])
 
     def replay(

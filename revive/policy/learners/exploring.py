@@ -65,7 +65,7 @@ class ExploringLearner(SnapshotLearner):
         )
         # in a list: the venv's weights are fixed and are no part of this module
         self._rollouts, self.multipliers = [Rollouts(copies)], copies.multipliers
-        self.ends = venv.graph.done is not None and venv.graph.done in venv.graph.order
+        self.ends = venv.graph.done in venv.graph.order or venv.closing is not None
         self.gamma = shared["done_gamma"] if self.ends else shared["gamma"]
         self.lr, self.clip = shared["lr"], shared["clip"]
         self.judge_every, self.chunk = shared["judge_every"], shared["chunk"]
