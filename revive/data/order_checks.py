@@ -74,16 +74,22 @@ def _standstill(values: FloatArray, ends: IntArray) -> tuple[int, int] | None:
 
 
 def _others_move(evidence: Evidence, node: str, number: int, first: int, behind: int) -> bool:
-    """Whether another column goes on changing between two rows, about as often as it does elsewhere."""
-    arrays, several = evidence.trajectories.arrays, False
+    """Whether another column goes on changing between two rows, about as often as it does elsewhere.
+
+    Where no action does, the plant itself may stand still, whatever the weather does: then only a state counts.
+    """
+    arrays, graph = evidence.trajectories.arrays, evidence.graph
+    moving: dict[str, list[bool]] = {}
     for other, k, _ in evidence.logged():
         if (other, k) == (node, number) or evidence.is_constant(other, k):
             continue
-        several = True
         changes = np.diff(arrays[other][:, k]) != 0
-        if changes[first : behind - 1].mean() >= _MOVES * max(changes.mean(), 1e-12):
-            return True
-    return not several
+        moves = changes[first : behind - 1].mean() >= _MOVES * max(changes.mean(), 1e-12)
+        moving.setdefault(other, []).append(bool(moves))
+    acting = [moves for name in graph.decisions for moves in moving.get(name, [])]
+    if acting and not any(acting):
+        return any(moves for name in graph.states for moves in moving.get(name, []))
+    return not moving or any(map(any, moving.values()))
 
 
 def rows_in_no_order(evidence: Evidence) -> Iterator[Finding]:

@@ -120,6 +120,25 @@ def signals_of_a_bus(folder: Path) -> Path:
     return write(folder, "bus.csv", ["Time,Channel,ID,Name,Signal,Value,Unit"], rows)
 
 
+@export("Füllstand [m]=level|Temperatur [°C]=temp|Rührer [%]=valve", "Rührer [%]", "Zeit")
+def of_dos(folder: Path) -> Path:
+    names = ["Zeit;Füllstand [m];Temperatur [°C];Rührer [%]"]
+    return write(folder, "dos.csv", names, body("%d.%m.%Y %H:%M:%S", *THREE, sep=";"), "cp850")
+
+
+@export("Füllstand [m]=level|Temperatur [°C]=temp|Rührer [%]=valve", "Rührer [%]", "Zeit")
+def of_an_old_macintosh(folder: Path) -> Path:
+    names = ["Zeit;Füllstand [m];Temperatur [°C];Rührer [%]"]
+    return write(folder, "mac.csv", names, body("%d.%m.%Y %H:%M:%S", *THREE, sep=";"), "mac_roman")
+
+
+@export(PLAIN, "valve", "time")
+def marks_behind_each_row(folder: Path) -> Path:
+    return write(
+        folder, "marks.csv", [NAMES.replace(",", ";")], [row + ";;" for row in body(ISO, *THREE, sep=";")]
+    )
+
+
 def _table(**columns: object) -> object:
     import pyarrow as pa
 

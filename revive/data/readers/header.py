@@ -88,8 +88,8 @@ class Header:
         if len(names) == width or first >= len(rows):
             return names[:width] + [""] * (width - len(names))
         body = [row.cells for row in rows[first:] if len(row.cells) == width]
-        if len(names) == width - 1 and body and not any(cells[-1] for cells in body):
-            return [*names, ""]  # every row ends with a mark behind its last value
+        if len(names) < width and body and not any(any(cells[len(names) :]) for cells in body):
+            return names + [""] * (width - len(names))  # every row ends with marks behind its last value
         line = rows[first].line
         commas = "," in self._lines[line - 1]
         split = commas and bool(body) and _split_by_decimals(names, body)

@@ -84,7 +84,7 @@ _FAULTY: Final = re.compile(
     r"(?:bad|comm|calc|sensor|error|err|fault|invalid|erreur|fehler|fel|defaut|défaut)\b(?!.*\b(?:ok|good)\b).*"
     r"|.*\b(?:error|err|fault|fail|failed|failure|timeout|timed out|not responding|not available|no response"
     r"|erreur|fehler|störung|fallo|falha|errore|comunicación)"
-    r"|#+|[-.]*-[-.]*\.?[-.]*"
+    r"|#+|\*+|\?+|[-.]*-[-.]*\.?[-.]*"
 )
 """What programs make of such words, a cell that is too narrow, and a display without a value; in small letters."""
 
