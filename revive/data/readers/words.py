@@ -216,6 +216,11 @@ _UNITS: Final = vocabulary(
     eur deg ° rad u iu u/h [-] - --
     """
 )
+UNITS: Final = vocabulary(
+    "unit units uom einheit einheiten unité unite unidad unità unita enhet eenheid 单位 単位"
+)
+"""What a column of units is called."""
+
 _SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?$")  # most cells, which need no other look
 _CODED: Final = re.compile(r"\[-?\d+\] \D")  # a historian's number of a fault, and its text
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}$")
