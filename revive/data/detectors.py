@@ -19,6 +19,7 @@ from revive.data.exact import arrivals, exact_bound, exact_circle, exact_copy
 from revive.data.extremes import ties
 from revive.data.finding import Evidence, counted
 from revive.data.proposal import Proposal, quoted
+from revive.data.readers.ends import BY_GAPS
 from revive.data.trajectories import FloatArray, IntArray
 from revive.graph.columns import Column
 from revive.graph.found import Bound, Copied
@@ -249,7 +250,7 @@ def missing_termination(evidence: Evidence) -> Iterator[Proposal]:
     lengths = data.lengths
     if graph.done is not None or len(lengths) < 3 or lengths.min() == lengths.max():
         return
-    if data.follows_on or not data.told_by:
+    if data.follows_on or not data.told_by or BY_GAPS in data.told_by:
         return
     share = float((lengths < lengths.max()).mean())
     what = f"trajectories end after {lengths.min()} to {lengths.max()} rows, and nothing says why"

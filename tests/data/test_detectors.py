@@ -135,3 +135,13 @@ def test_runs_that_follow_each_other_without_a_pause_did_not_end(step: float, as
     described = graph("x", "y")
     logs = from_arrays(arrays, described, "here", ReadOptions(time="time"))
     assert ("termination" in {p.kind for p in propose(Evidence(logs, described))}) == asked
+
+
+def test_pauses_of_the_log_are_no_ends_of_the_plant() -> None:
+    rng, rows = np.random.default_rng(2), 900
+    time = np.arange(rows) + 5000.0 * np.searchsorted([100, 250, 600], np.arange(rows), side="right")
+    arrays = {"state": rng.normal(size=(rows, 2)).cumsum(0), "action": rng.normal(size=rows), "time": time}
+    described = graph("x", "y")
+    logs = from_arrays(arrays, described, "here", ReadOptions(time="time", gap=10))
+    assert logs.count == 4
+    assert "termination" not in {p.kind for p in propose(Evidence(logs, described))}
