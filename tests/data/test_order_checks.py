@@ -108,3 +108,19 @@ def test_a_state_that_rests_while_the_action_does_is_no_stuck_sensor(rests: bool
     arrays = {"state": level, "action": action, "outside": air, "index": np.array([2000])}
     report = check_data(from_arrays(arrays, graph, "here"), graph)
     assert ("stuck" in {finding.code for finding in report.findings}) == said
+
+
+@pytest.mark.parametrize("outcome", [True, False])
+def test_an_outcome_of_its_own_row_is_named_where_nothing_else_shows_an_effect(outcome: bool) -> None:
+    rng = np.random.default_rng(0)
+    action, load = rng.uniform(size=3000), rng.normal(size=3000)
+    for k in range(2999):
+        load[k + 1] = 0.8 * load[k] + 0.3 * load[k + 1]
+    orders = 2 * action * outcome + 0.5 * load + 0.3 * rng.normal(size=3000)
+    columns = [Column(name, "state", "continuous") for name in ("orders", "load")]
+    columns.append(Column("coupon", "action", "continuous"))
+    graph = DecisionGraph.build(columns, {"action": ["state"], "next_state": ["state", "action"]})
+    arrays = {"state": np.stack([orders, load], 1), "action": action, "index": np.array([3000])}
+    report = check_data(from_arrays(arrays, graph, "here"), graph)
+    (found,) = [f for f in report.findings if f.code == "no-effect"]
+    assert ("'orders' moves with them in the same row" in found.message) == outcome
