@@ -21,7 +21,9 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_LETTERS: Final = frozenset("ÄÖÜäöüßÀÂÇÈÉÊËÎÏÔÙÛàâçèéêëîïôùûÿœŒÁÍÓÚÑáíóúñ¿¡ÃÕãõÅÆØåæøìòªº°²³µ·±½×€£§«»–’“”")
+_LETTERS: Final = frozenset(
+    "ÄÖÜäöüßÀÂÇÈÉÊËÎÏÔÙÛàâçèéêëîïôùûÿœŒÁÍÓÚÑáíóúñ¿¡ÃÕãõÅÆØåæøìòªº°²³µ·±½×€£§«»–—‘’“”„…®©™¹¼¾÷¢¥\u00a0"
+)
 _NO_WORD: Final = re.compile(r"øC\b|¡C\b|øF\b|¡F\b")  # a degree sign of another encoding
 _TRIED: Final = ["gb18030", "shift_jis", "cp1251", "euc_kr", "big5", "cp1252"]
 _RUN: Final = re.compile(r"[^\x00-\x7f]+")
