@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
 
 import pytest
 import torch
 from hypothesis import settings
+
+from tests.acceptance.pictures import blank_picture
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.load_profile("repeatable")  # --hypothesis-profile=default looks for new cases
@@ -33,20 +34,34 @@ def new_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
+def records_written_here() -> Iterator[None]:
+    """Records are written in this process, in which MLflow is imported once for all tests."""
+    from revive.tracking.worker import _ENVIRONMENT
+    from tests.tracking.in_process import InProcess
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("revive.tracking.mlflow.WorkerProcess", InProcess.of)
+        patch.setattr("revive.tracking.promotion.WorkerProcess", InProcess.of)
+        for name, value in _ENVIRONMENT.items():
+            patch.setenv(name, value)
+        yield
+
+
+@pytest.fixture
+def recorded_here() -> Iterator[None]:
+    """See `records_written_here`."""
+    with records_written_here():
+        yield
+
+
+@contextmanager
 def figures_not_rendered() -> Iterator[None]:
     """Every figure is made, but what is written is an empty picture: rendering takes a third of a tiny run.
 
     For tests that look at no picture, of runs whose figures are those of a test that renders them.
     """
-
-    def write(figure: object, target: Path | IO[str], **_: Any) -> None:
-        if isinstance(target, Path):
-            target.write_bytes(b"")
-        else:
-            target.write("<svg/>")
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("matplotlib.figure.Figure.savefig", write)
+        patch.setattr("matplotlib.figure.Figure.savefig", blank_picture)
         yield
 
 

@@ -91,7 +91,10 @@ def find_experiment(name: str) -> Experiment:
         )
     for folder in search_folders():
         if (folder / name).is_dir():
-            raise UserError(Problem(f"no experiment: the folder holds no {FILE}", file=folder / name))
+            remedy = "'python -m revive new NAME --data FILE' makes a whole experiment"
+            raise UserError(
+                Problem(f"no experiment: the folder holds no {FILE}", folder / name, None, remedy)
+            )
     raise UserError(Problem(f"there is no experiment '{name}'", remedy=_choices(name, found)))
 
 

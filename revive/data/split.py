@@ -11,13 +11,16 @@ from typing import Final, Literal
 import numpy as np
 
 from revive.data.trajectories import Trajectories
-from revive.errors import Problems, UserError
+from revive.errors import Problem, Problems, UserError
 
 _log = logging.getLogger("revive")
 
 SplitMode = Literal["auto", "outside_traj", "inside_traj"]
 
 _MIN_ROWS: Final = 2  # of one part of a trajectory that is cut
+_TOO_SHORT: Final = (
+    "a smaller dataset.split.gap, longer logs, or with several trajectories dataset.split.mode=outside_traj"
+)
 _UNEVEN: Final = (
     0.5  # of the rows that its share would be, from which a part of whole trajectories is too small
 )
@@ -93,7 +96,8 @@ def _check(shares: Mapping[str, float], mode: str, gap: int) -> None:
             )
     if sum(shares.values()) >= 1:
         problems.add(
-            f"{' and '.join(shares)} take {sum(shares.values()):g} of the data, nothing is left to train on"
+            f"{' and '.join(shares)} take {sum(shares.values()):g} of the data, nothing is left to train on",
+            remedy="smaller shares, whose sum is below 1",
         )
     if gap < 0:
         problems.add(f"the gap is {gap} rows", place="gap", remedy="0 or more")
@@ -124,16 +128,18 @@ def _by_time(
             pieces["train"].append((int(start), int(start + length)))
             continue
         if min(sizes.values()) < _MIN_ROWS:
-            raise UserError(
+            what = (
                 f"trajectory {number} has {length} rows, too few to be cut into {', '.join(sizes)} "
                 f"with {gap} rows between them; each part needs {_MIN_ROWS} rows"
             )
+            raise UserError(Problem(what, place="dataset.split", remedy=_TOO_SHORT))
         first = int(start)
         for name, size in sizes.items():
             pieces[name].append((first, first + size))
             first += size + gap
     if not all(pieces.values()):
-        raise UserError(f"no trajectory is long enough to be cut into {', '.join(pieces)}")
+        what = f"no trajectory is long enough to be cut into {', '.join(pieces)}"
+        raise UserError(Problem(what, place="dataset.split", remedy=_TOO_SHORT))
     cut = {name: trajectories.cut(rows) for name, rows in pieces.items()}
     return Split(cut["train"], cut["validation"], cut.get("test"))
 

@@ -10,7 +10,6 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 from revive.data.codec import NodeCodec
 from revive.graph.columns import Column
@@ -87,6 +86,8 @@ class ActionPoints:
         known = [values for values in self.choices if values is not None]
         if len(known) == len(self.choices) and math.prod(map(len, known)) <= MOST_COMBINATIONS:
             return np.array([*product(*known)], dtype=np.float64)
+        from scipy.stats import qmc  # takes a second, and whoever loads a policy imports this module
+
         d = len(self.low)
         corners = np.array([*islice(product((0.0, 1.0), repeat=d), POINTS)])
         unit = np.concatenate([qmc.Sobol(d, scramble=False).random(POINTS), corners])

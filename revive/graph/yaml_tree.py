@@ -137,7 +137,7 @@ def _loader(text: str) -> yaml.SafeLoader:
 def _read_text(path: Path) -> str:
     if not path.is_file():
         if path.is_dir():
-            raise UserError(Problem("is a folder, not a YAML file", path))
+            raise UserError(Problem("is a folder, not a YAML file", path, remedy="name the file in it"))
         close = nearest(path.name, [p.name for p in path.parent.iterdir()]) if path.parent.is_dir() else None
         remedy = f"did you mean '{close}'?" if close else None
         what = "does not exist" if path.parent.is_dir() else "neither the file nor its folder exists"

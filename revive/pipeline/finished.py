@@ -15,6 +15,8 @@ from revive.errors import Problem, UserError, suggestion
 from revive.report.summary import Summary
 from revive.runs import is_held
 
+_DAMAGED = "restore it, or run the experiment again"
+
 
 @dataclass(frozen=True)
 class FinishedRun:
@@ -76,7 +78,7 @@ def settings_of(folder: Path) -> Settings:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(_no_run(folder)) from error
     except (yaml.YAMLError, OSError, KeyError, TypeError, AttributeError, ValueError) as error:
-        raise UserError(Problem(f"is damaged: {error}", file)) from error
+        raise UserError(Problem(f"is damaged: {error}", file, remedy=_DAMAGED)) from error
     try:
         return Settings.check(values)
     except UserError as error:
@@ -92,9 +94,9 @@ def read_mapping(file: Path, missing: Problem) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(missing) from error
     except (ValueError, OSError) as error:
-        raise UserError(Problem(f"is damaged: {error}", file)) from error
+        raise UserError(Problem(f"is damaged: {error}", file, remedy=_DAMAGED)) from error
     if not isinstance(content, dict):
-        raise UserError(Problem("is damaged: it holds no mapping", file))
+        raise UserError(Problem("is damaged: it holds no mapping", file, remedy=_DAMAGED))
     return content
 
 

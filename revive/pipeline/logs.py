@@ -98,8 +98,8 @@ def parts_of(settings: Settings, logs: Trajectories) -> Split:
     problems = Problems()
     for name, part in (("training", parts.train), ("validation", parts.validation)):
         if part.rows < 20:
-            problems.add(
-                f"the {name} part has {part.rows} rows, at least 20 are needed", place="dataset.split"
-            )
+            what = f"the {name} part has {part.rows} rows, at least 20 are needed"
+            remedy = "log more, or give it a larger share: dataset.split.validation, dataset.split.test"
+            problems.add(what, place="dataset.split", remedy=remedy)
     problems.raise_if_any()
     return parts

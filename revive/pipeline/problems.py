@@ -137,10 +137,11 @@ def _of_one(graph: DecisionGraph, name: str, own: OwnNetwork, network: NetworkSp
         yield Problem(what, place=f"{place}.norm", remedy=f"take {place}.norm away")
     if own.head not in (None, "normal") and all(c.type != "continuous" for c in columns):
         types = ", ".join(f"{c.name} is {c.type}" for c in columns)
-        yield Problem(f"a head '{own.head}' is for continuous columns: {types}", place=f"{place}.head")
+        what = f"a head '{own.head}' is for continuous columns: {types}"
+        yield Problem(what, place=f"{place}.head", remedy=f"take {place}.head away")
     if network.head == "zero_inflated" and (name in graph.transitions or _never_zero(columns)):
         what = "a head 'zero_inflated' is for nodes that are no transitions, and for columns that can be 0"
-        yield Problem(what, place=f"{place}.head")
+        yield Problem(what, place=f"{place}.head", remedy=f"{place}.head=normal")
 
 
 def _not_monotone(

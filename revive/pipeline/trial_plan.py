@@ -80,7 +80,8 @@ def _planned(given: RunArguments, folder: Path, error: float, power: float) -> t
 
 def _logged_rewards(inputs: Inputs, folder: Path) -> FloatArray:
     if inputs.task is None:
-        raise UserError(Problem("the run has no reward, so nothing can be tried for it", folder))
+        what = "the run has no reward, so nothing can be tried for it"
+        raise UserError(Problem(what, folder, remedy="reward=FILE with a run_id of its own"))
     return np.asarray(inputs.task.logged_reward.double().numpy()).reshape(-1)
 
 
@@ -91,7 +92,10 @@ def _candidates(folder: Path, summary: Mapping[str, Any]) -> list[Row]:
     try:
         listed = read_shortlist(folder)
     except ValueError as error:
-        raise UserError(Problem(f"is damaged: {error}", folder / FOLDER / "list.json")) from error
+        remedy = "restore it, or run the experiment again"
+        raise UserError(
+            Problem(f"is damaged: {error}", folder / FOLDER / "list.json", None, remedy)
+        ) from error
     refused = _refused(summary)
     found: list[Row] = [
         {"name": c.name, "source": c.source, "bundle": f"{FOLDER}/{c.name}", "gain": c.gain, "sure": c.sure}

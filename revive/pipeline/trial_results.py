@@ -12,6 +12,7 @@ from revive.errors import Problem, UserError
 from revive.runs import write_json
 from revive.trust.trial import Judgement, Rule
 
+_A_NUMBER = "write a number, or nothing where the block was not played"
 SAID = {
     "go on": "go on: nothing is certain yet",
     "better": "stop: it is better than the controller",
@@ -55,7 +56,9 @@ def _rewards(file: Path) -> dict[int, float]:
         with file.open(newline="", encoding="utf-8") as text:
             rows = list(csv.DictReader(text))
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(Problem(f"cannot be read: {error}", file)) from error
+        raise UserError(
+            Problem(f"cannot be read: {error}", file, remedy="results=trial_plan.csv of the run")
+        ) from error
     if not rows or not {"block", "reward"} <= rows[0].keys():
         raise UserError(
             Problem("lacks the columns block and reward", file, remedy="fill in trial_plan.csv of the run")
@@ -67,9 +70,9 @@ def _rewards(file: Path) -> dict[int, float]:
         try:
             found[int(row["block"])] = float(row["reward"])
         except (TypeError, ValueError) as error:
-            raise UserError(Problem(str(error), file, place=f"line {number}")) from error
+            raise UserError(Problem(str(error), file, f"line {number}", _A_NUMBER)) from error
         if not math.isfinite(found[int(row["block"])]):
-            raise UserError(Problem(f"the reward is {row['reward']}", file, place=f"line {number}"))
+            raise UserError(Problem(f"the reward is {row['reward']}", file, f"line {number}", _A_NUMBER))
     return found
 
 

@@ -15,6 +15,8 @@ from revive.venv.virtual_env import VirtualEnv
 AT = 1e-3  # of the declared range, within which a value is at its limit
 SMALLEST = 1e-6  # of the larger bound of a range: what is less is zero
 WIDER = 0.05  # of the logged range, that a state may lie outside by
+PILED = 0.05  # share of the logged moves that are as large as the largest one, and of those that are smaller
+ALIKE = 1e-3  # of the largest move, within which another one is as large
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Use:
 
     moves: mean change from step to step, times that of the logs; None for a state or a category.
     limits: the declared ones, None where there is none; at_limits: share of the steps at each of them.
+    fastest: the largest logged move in a step, where many moves are just as large, as those of an actuator that can go
+    no faster; else None. faster: share of the policy's steps that move further.
     """
 
     column: str
@@ -33,6 +37,8 @@ class Use:
     moves: float | None = None
     limits: tuple[float | None, float | None] = (None, None)
     at_limits: tuple[float, float] = (0.0, 0.0)
+    fastest: float | None = None
+    faster: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -51,9 +57,9 @@ def conduct(
         logged, visited = codec.decode(rows.values[node]), codec.decode(rolled[node][:, members])
         for i, column in enumerate(codec.columns):
             ours, theirs = visited[..., i], logged[:, i]
-            moves = (
-                _moves(rows, ours, theirs, going) if node == target and column.type != "category" else None
-            )
+            paced = node == target and column.type != "category"
+            moves = _moves(rows, ours, theirs, going) if paced else None
+            fastest = _fastest(rows, theirs) if paced else None
             low, high = float(theirs.min()), float(theirs.max())
             room = (WIDER if node != target else 1e-4) * (high - low)
             if column.type == "category":
@@ -71,6 +77,8 @@ def conduct(
                     moves,
                     (column.min, column.max),
                     _at_limits(column, seen),
+                    fastest,
+                    0.0 if fastest is None else _faster(ours, going, fastest),
                 )
             )
     return found
@@ -97,11 +105,33 @@ def _at_limits(column: Column, seen: Tensor) -> tuple[float, float]:
 
 def _moves(rows: Rows, ours: Tensor, theirs: Tensor, going: Tensor) -> float | None:
     """Mean change per step of rollouts (T, M, B) over that of the logs (N,); None where there is nothing to compare."""
-    inside = rows.ends[1:] == rows.ends[:-1]
-    if not inside.any() or len(ours) < 2:
+    between = _logged_moves(rows, theirs)
+    if not len(between) or len(ours) < 2:
         return None
-    logged = (theirs[1:] - theirs[:-1]).abs()[inside].mean()
+    logged = between.mean()
     moved = (ours[1:] - ours[:-1]).abs()[going[1:]]
     if not float(logged) or not len(moved):
         return None
     return float(moved.mean() / logged)
+
+
+def _logged_moves(rows: Rows, theirs: Tensor) -> Tensor:
+    """The absolute changes per step of the logs (N,), within trajectories: (n,)."""
+    return (theirs[1:] - theirs[:-1]).abs()[rows.ends[1:] == rows.ends[:-1]]
+
+
+def _fastest(rows: Rows, theirs: Tensor) -> float | None:
+    """The largest logged move, where many are just as large and many are smaller, but not nothing; else None."""
+    moved = _logged_moves(rows, theirs)
+    if not len(moved) or not float(moved.max()) > 0:
+        return None
+    share = moved / moved.max()
+    alike = float((share >= 1.0 - ALIKE).float().mean())
+    smaller = float(((share > ALIKE) & (share < 1.0 - ALIKE)).float().mean())
+    return float(moved.max()) if min(alike, smaller) >= PILED else None
+
+
+def _faster(ours: Tensor, going: Tensor, fastest: float) -> float:
+    """The share of the steps of rollouts (T, M, B) that move further than that."""
+    moved = (ours[1:] - ours[:-1]).abs()[going[1:]]
+    return float((moved > (1.0 + ALIKE) * fastest).float().mean()) if len(moved) else 0.0

@@ -107,9 +107,9 @@ class Constraints:
                     bound = torch.as_tensor(node.bound(dimension, limit.bound), dtype=edge.dtype)
                     edge[dimension] = pick(edge[dimension], bound.to(edge.device))
         if bool((low > high).any()):
-            raise UserError(
-                Problem(f"the limits leave no value of '{target}' within its bounds", place=PLACE)
-            )
+            what = f"the limits leave no value of '{target}' within its bounds"
+            remedy = "take a limit away, or widen min and max in the description"
+            raise UserError(Problem(what, place=PLACE, remedy=remedy))
 
 
 class Multipliers(nn.Module):
@@ -155,7 +155,8 @@ def _parsed(text: str, graph: DecisionGraph) -> Limit:
     try:
         bound = float(number)
     except ValueError as error:
-        raise UserError(Problem(f"{text!r}: {number} is no number", place=PLACE)) from error
+        remedy = "write it like 6, -0.5 or 1e-3"
+        raise UserError(Problem(f"{text!r}: {number} is no number", place=PLACE, remedy=remedy)) from error
     return Limit(text, *known[name], bound, 1.0 if sign.startswith("<") else -1.0)
 
 

@@ -103,7 +103,8 @@ class GroundTruth:
         except Exception as error:
             raise UserError(raised_in(self.path, error)) from error
         if not isinstance(data, Mapping):
-            raise UserError(Problem("make_data returns no dict of arrays", self.path))
+            what = f"make_data returns {type(data).__name__}, no dict of arrays"
+            raise UserError(Problem(what, self.path, remedy="return node -> (N, d), and 'index'"))
         return {name: np.asarray(value) for name, value in data.items()}
 
     @torch.no_grad()
@@ -145,7 +146,7 @@ class GroundTruth:
         said = np.asarray(row[done])
         if said.shape != (episodes, 1):
             what = f"step returned '{done}' of shape {said.shape}, not ({episodes}, 1)"
-            raise UserError(Problem(what, self.path))
+            raise UserError(Problem(what, self.path, remedy="return one value for each branch"))
         return said[:, 0] > 0.5
 
 

@@ -75,6 +75,18 @@ def about_conduct(uses: Iterable[Use]) -> list[Verdict]:
                     "caution",
                 )
             )
+        if use.fastest is not None and use.faster > OUTSIDE:
+            found.append(
+                Verdict(
+                    "pace",
+                    f"The logs never move '{use.column}' by more than {use.fastest:.3g} in a step, and often by just "
+                    f"that, as an actuator does that can go no faster; the policy moves it further in "
+                    f"{use.faster:.0%} of the steps.",
+                    "If this column is where a slow actuator stands, log what it is told to do as the action, and its "
+                    "position as a state: the venv takes every move for possible, and so promises too much.",
+                    "caution",
+                )
+            )
         if use.moves is not None and use.moves > MOVES:
             found.append(
                 Verdict(

@@ -35,7 +35,8 @@ policy.chosen    {source: the learner, half, iteration, fallback: why a clone wa
 policy.horizon   {steps, dead_time, settled, trusted, longest, given}: of training rollouts
 policy.conduct   of the action's and the states' columns: {column, is_action, logged [low, high], visited [low, high],
     outside: share of the steps, moves: mean change per step over that of the logs, null for states and categories,
-    limits: the declared ones or null, at_limits: share of the steps at each}
+    limits: the declared ones or null, at_limits: share of the steps at each, fastest: the largest logged move where
+    many are just as large, else null, faster: share of the steps that move further}
 tuning           empty where nothing was tuned; else what `tuning.yaml` holds:
     mode, values {node: {column: value}}, columns {node: {column: {value, standard_error, as_good}}}: the
     standard error of the best value, null at an edge of the range, and other discrete values that do as well;
@@ -62,10 +63,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:  # who reads a summary needs no torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from revive.runs.changes import Change, changes_between, leaves
 from revive.runs.files import disk_trouble, plain_json, write_bytes, write_json, write_yaml
-from revive.runs.folder import RunFolder, stages_finished
+from revive.runs.folder import RunFolder
 from revive.runs.locks import alone_in, is_held
 from revive.runs.names import fresh_name, readable_name
+from revive.runs.places import stages_finished
 from revive.runs.stops import RunInterrupted, Stopped, is_interrupt, sigterm_interrupts
 
 __all__ = [

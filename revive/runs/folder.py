@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Mapping
@@ -24,17 +23,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Literal, Self
 
-import yaml
-
 from revive.errors import Problem, UserError
 from revive.runs.files import disk_trouble, write_json, write_yaml
 from revive.runs.locks import hold
-from revive.runs.names import fresh_name
+from revive.runs.places import CONFIG, STATE, claim, is_taken, require_run
 from revive.runs.stops import RunInterrupted, is_interrupt
 from revive.versions import device, versions
 
 State = Literal["running", "finished", "interrupted", "failed"]
-STATE, CONFIG = "state.json", "config.yaml"
 _ERROR_LENGTH = 4000
 
 
@@ -66,7 +62,7 @@ class RunFolder:
         """
         try:
             log_dir.mkdir(parents=True, exist_ok=True)
-            if run_id is not None and _is_taken(log_dir / run_id):
+            if run_id is not None and is_taken(log_dir / run_id):
                 return cls._continue(log_dir / run_id)
             return cls._create(log_dir, run_id, experiment, config)
         except OSError as error:
@@ -95,7 +91,7 @@ class RunFolder:
                 "started": now,
             }
             write_json(draft / STATE, state)
-            path = _claim(draft, log_dir, run_id, experiment)
+            path = claim(draft, log_dir, run_id, experiment)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -107,7 +103,7 @@ class RunFolder:
 
     @classmethod
     def _continue(cls, path: Path) -> RunFolder:
-        _require_run(path)
+        require_run(path)
         folder = cls(path, hold(path), continued=True)
         if "aside" in folder._state:  # a command was stopped while it did this
             folder._move_aside()
@@ -219,9 +215,9 @@ class RunFolder:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise UserError(
-                Problem("holds no JSON, so the run cannot be continued", self.path / name)
-            ) from error
+            what = "holds no JSON, so the run cannot be continued"
+            remedy = "restore it, or begin another run, under another run_id"
+            raise UserError(Problem(what, self.path / name, remedy=remedy)) from error
 
     def close(self) -> None:
         """Let go of the folder."""
@@ -262,45 +258,3 @@ class RunFolder:
 
 def _made_with(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**versions(), "device": device(str(config.get("trainer", {}).get("accelerator", "cpu")))}
-
-
-def _is_taken(path: Path) -> bool:
-    """Whether anything but an empty folder is there."""
-    return os.path.lexists(path) and not (path.is_dir() and not any(path.iterdir()))
-
-
-def _claim(draft: Path, log_dir: Path, run_id: str | None, experiment: str) -> Path | None:
-    """Rename the draft to its final name; None where a wanted name is taken."""
-    while True:
-        path = log_dir / (run_id or fresh_name(experiment))
-        try:
-            return draft.rename(path)
-        except OSError:
-            if not os.path.lexists(path):
-                raise
-            if run_id:
-                return None
-
-
-def stages_finished(path: Path) -> set[str]:
-    """The stages that a run folder says are finished; none where it is no run folder."""
-    try:
-        stages = json.loads((path / STATE).read_text(encoding="utf-8"))["stages"]
-    except (OSError, ValueError, KeyError):
-        return set()
-    return {stage for stage, state in stages.items() if state == "finished"}
-
-
-def _require_run(path: Path) -> None:
-    """Raises UserError for a folder that no run has made."""
-    foreign = Problem(
-        "exists and is no run folder; nothing was changed in it", path, remedy="choose another run_id"
-    )
-    if not (path / CONFIG).is_file() or not (path / STATE).is_file():
-        raise UserError(foreign)
-    try:
-        config = yaml.safe_load((path / CONFIG).read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(foreign) from error
-    if not isinstance(config, dict):
-        raise UserError(foreign)

@@ -152,6 +152,6 @@ def room_for(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> in
         if size > most:
             problems.add(what, place=f"search.{kind.lower()}s_per_trial", remedy=f"at most {most:g}")
     problems.raise_if_any()
-    raise UserError(
-        Problem("no node of Ray has both the CPUs and the GPUs of a trial", place="search.gpus_per_trial")
-    )
+    what = "no node of Ray has both the CPUs and the GPUs of a trial"
+    remedy = "a smaller share, or fewer search.cpus_per_trial"
+    raise UserError(Problem(what, place="search.gpus_per_trial", remedy=remedy))

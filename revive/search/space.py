@@ -76,7 +76,8 @@ def with_values(settings: Settings, section: Section, params: Mapping[str, Any],
 def _key_problem(values: Mapping[str, Any], key: str, place: str) -> Problem | None:
     constructor = key.rpartition(".")[2] in ("_target_", "_partial_")
     if constructor or any(key == fixed or key.startswith(f"{fixed}.") for fixed in _YARDSTICK):
-        return Problem("cannot be searched: it changes what trials are compared by", place=place)
+        what = "cannot be searched: it changes what trials are compared by"
+        return Problem(what, place=place, remedy="set it for all trials, as a key of its own")
     known = list(dotted_keys(values))
     if key not in known:
         found = unknown_key(key, [name for name in known if not name.startswith(_YARDSTICK)])

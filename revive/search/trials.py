@@ -183,6 +183,8 @@ def read_trials(folder: Path) -> dict[str, Any]:
     try:
         stored = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(Problem("holds no JSON, so the search cannot go on", folder / FILE)) from error
+        what = "holds no JSON, so the search cannot go on"
+        remedy = "restore it, or begin another run, under another run_id"
+        raise UserError(Problem(what, folder / FILE, remedy=remedy)) from error
     assert isinstance(stored, dict)
     return stored

@@ -18,6 +18,7 @@ from revive.errors import Problem, UserError
 from revive.serving.service import Service
 
 _NEEDED: Final = ("starlette", "uvicorn", "prometheus_client")
+_HOST: Final = "an address of this machine: 127.0.0.1 for itself alone, 0.0.0.0 for all that it has"
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -67,7 +68,7 @@ def bound(host: str, port: int) -> socket.socket:
         )[0]
         made = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError) as error:
-        raise UserError(Problem(f"there is no host '{host}': {error}", place="--host")) from None
+        raise UserError(Problem(f"there is no host '{host}': {error}", None, "--host", _HOST)) from None
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
@@ -81,9 +82,8 @@ def bound(host: str, port: int) -> socket.socket:
                     what, place="--port", remedy="stop it, or choose another: --port N; 0 takes a free one"
                 )
             ) from None
-        raise UserError(
-            Problem(f"{host}:{port} cannot be listened on: {error.strerror}", place="--host")
-        ) from None
+        what = f"{host}:{port} cannot be listened on: {error.strerror}"
+        raise UserError(Problem(what, None, "--host", _HOST)) from None
     return made
 
 

@@ -60,11 +60,15 @@ class InitialState:
         known = (*starts, *exogenous, *graph.histories)
         for name in (*starts, *exogenous):
             if name not in arrays and graph[name].kind not in OPTIONAL:
-                problems.add(f"'{name}' is missing", file=file, place=_place(file))
+                remedy = (
+                    f"give it one value for each column: {name}: [{', '.join(['0.0'] * graph[name].width)}]"
+                )
+                problems.add(f"'{name}' is missing", file=file, place=_place(file), remedy=remedy)
         found: dict[str, Array] = {}
         for name, value in arrays.items():
             if name in graph.tunables:
-                problems.add(f"'{name}' is tuned, so it cannot be given", file=file, place=_place(file))
+                what = f"'{name}' is tuned, so it cannot be given"
+                problems.add(what, file=file, place=_place(file), remedy="leave it out")
             elif name not in known:
                 remedy = suggestion(name, known)
                 problems.add(
@@ -205,7 +209,8 @@ def _same_length(found: Mapping[str, Array], what: str, file: Path | None, probl
     lengths = {name: len(value) for name, value in found.items() if len(value) > 1}
     if len(set(lengths.values())) > 1:
         listed = ", ".join(f"{name} {count}" for name, count in lengths.items())
-        problems.add(f"nodes have different numbers of {what}: {listed}", file=file, place=_place(file))
+        said = f"nodes have different numbers of {what}: {listed}"
+        problems.add(said, file=file, place=_place(file), remedy="give each as many, or one")
 
 
 def _same_present(

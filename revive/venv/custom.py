@@ -42,7 +42,8 @@ class CustomNet(nn.Module):
         if buffers:
             names = ", ".join(buffers)
             name = getattr(make, "__name__", "the custom node")
-            raise UserError(Problem(f"{name} has buffers ({names}); only parameters can be learned", path))
+            what = f"{name} has buffers ({names}); only parameters can be learned"
+            raise UserError(Problem(what, path, remedy="leave out batch norm; constants may be attributes"))
         self._names = [name.replace(".", "__") for name in stacked]
         self._keys = list(stacked)
         for name, value in zip(self._names, stacked.values(), strict=True):
@@ -58,7 +59,7 @@ class CustomNet(nn.Module):
                 raise UserError(raised_in(self.path, error)) from error
         if tuple(out.shape) != (members, 3, outputs):
             what = f"forward turned (3, {inputs}) into {tuple(out.shape[1:])}, not into (3, {outputs})"
-            raise UserError(Problem(what, self.path))
+            raise UserError(Problem(what, self.path, remedy=f"return {outputs} columns, a row for each row"))
         if self._names and not out.requires_grad:
             what = "forward passes on no gradient to the parameters, so nothing can be learned"
             raise UserError(Problem(what, self.path, remedy="leave out detach and torch.no_grad"))

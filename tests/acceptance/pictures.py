@@ -1,4 +1,4 @@
-"""Pictures that are not drawn, for programs that run hundreds of tiny trainings and look at none."""
+"""Pictures that are not drawn, for programs and tests that run many tiny trainings and look at none."""
 
 from __future__ import annotations
 

@@ -12,7 +12,16 @@ HEAVY = ("torch", "pytorch_lightning", "mlflow", "ray", "scipy", "matplotlib", "
 
 
 @pytest.mark.parametrize(
-    "what", ["revive", "revive.config", "revive.config.launch", "revive.runs", "revive.tracking"]
+    "what",
+    [
+        "revive",
+        "revive.config",
+        "revive.config.launch",
+        "revive.runs",
+        "revive.tracking",
+        "revive.pipeline.new",
+        "revive.pipeline.compare",
+    ],
 )
 def test_import_loads_nothing_heavy(what: str) -> None:
     code = f"import sys, {what}; print([name for name in {HEAVY} if name in sys.modules])"

@@ -15,17 +15,13 @@ from revive.__main__ import main
 from revive.bundles import Gate, set_gate
 from revive.outcome import DONE, WRONG
 from revive.serving.service import Service
-from revive.tracking.worker import _ENVIRONMENT
 from tests.pipeline.made_run import made_run, record
-from tests.tracking.in_process import InProcess, copy_database
+from tests.tracking.in_process import copy_database
 
 
 @pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_here: None) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("revive.tracking.promotion.WorkerProcess", InProcess.of)
-    for name, value in _ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
     made_run(tmp_path / "runs" / "calm-lynx")
     return tmp_path / "runs"
 

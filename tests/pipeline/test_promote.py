@@ -11,17 +11,13 @@ import pytest
 
 from revive.__main__ import main
 from revive.outcome import DONE, WRONG
-from revive.tracking.worker import _ENVIRONMENT
 from tests.pipeline.made_run import BAD, made_run, record
-from tests.tracking.in_process import InProcess, copy_database
+from tests.tracking.in_process import copy_database
 
 
 @pytest.fixture
-def log_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def log_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded_here: None) -> Path:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("revive.tracking.promotion.WorkerProcess", InProcess.of)
-    for name, value in _ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
     return tmp_path / "runs"
 
 

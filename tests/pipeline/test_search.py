@@ -13,7 +13,8 @@ import pytest
 import revive
 from revive.__main__ import main
 from revive.pipeline.shortlist import read_shortlist
-from tests.conftest import figures_not_rendered
+from tests.conftest import figures_not_rendered, records_written_here
+from tests.tracking.in_process import copy_database
 
 pytestmark = pytest.mark.usefixtures("unrendered")
 
@@ -26,12 +27,12 @@ def _run(log_dir: Path, *overrides: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished(new_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with both stages tuned and recorded, in which a trial of the policy fails."""
-    log_dir = tmp_path_factory.mktemp("runs")
+    log_dir = copy_database(new_database, tmp_path_factory.mktemp("runs"))
     tuned = ("venv.mode=tune", "policy.mode=tune", "search=grid", "search.trials=4")
     space = ("+policy.space.learner.chunk='choice(0, 5)'", "policy.space.learner.lr='choice(1e-3, 2e-3)'")
-    with figures_not_rendered():
+    with figures_not_rendered(), records_written_here():
         assert _run(log_dir, *tuned, *SMALL, *space) == 0
     return log_dir / "r"
 
@@ -135,7 +136,9 @@ def test_what_cannot_be_searched_is_refused_before_anything_is_written(
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_search_that_is_begun_afresh_has_records_of_its_own(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("recorded_here")
+def test_a_search_that_is_begun_afresh_has_records_of_its_own(tmp_path: Path, new_database: Path) -> None:
+    copy_database(new_database, tmp_path)
     tuned = ("venv.mode=tune", "policy.mode=none", "search=random", "search.retrain=0")
     assert _run(tmp_path, *tuned, "search.trials=3") == 0
     assert _run(tmp_path, *tuned, "search.trials=2", "seed=4", "resume=fresh") == 0

@@ -188,3 +188,18 @@ def test_what_a_policy_does_is_told_beside_the_logs(plant: Plant) -> None:
     assert tame[0].outside < 0.2
     assert tame[0].moves is not None
     assert tame[0].moves < 1
+    assert (tame[0].fastest, tame[0].faster) == (None, 0.0)
+
+
+def test_an_actuator_that_can_go_no_faster_shows_in_the_logs(plant: Plant) -> None:
+    """The wanted action is approached by at most .1 a step; the policy moves as far as it likes."""
+    wanted, stands = plant.rows.values["u"], [torch.zeros(1)]
+    for value in wanted[1:]:
+        stands.append(stands[-1] + (value - stands[-1]).clamp(-0.1, 0.1))
+    rows = replace(plant.rows, values={**plant.rows.values, "u": torch.stack(stands)})
+    rolled = plant.bed.roll(plant.linear_policy(-6.0).actor())
+    alive = torch.ones(rolled["u"].shape[:3])
+    slow = conduct(plant.venv, rows, "u", rolled, alive, slice(2, 4))[0]
+    scale = float(plant.venv.codec["u"].scale)
+    assert slow.fastest == pytest.approx(0.1 * scale, rel=1e-3)
+    assert slow.faster > 0.5

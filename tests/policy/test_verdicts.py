@@ -123,6 +123,8 @@ USE = Use("power", True, (0.0, 2.8), (0.0, 10.0), 0.01, 2.0)
         ({"outside": 0.2}, "action-range"),
         ({"outside": 0.2, "is_action": False, "moves": None}, "state-range"),
         ({"moves": 4.0}, "moves"),
+        ({"fastest": 0.04, "faster": 0.5}, "pace"),
+        ({"fastest": 0.04, "faster": 0.01}, None),
     ],
 )
 def test_what_the_logs_never_did(change: dict[str, object], code: str | None) -> None:

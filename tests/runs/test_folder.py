@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from revive.errors import UserError
-from revive.runs import RunFolder, RunInterrupted, changes_between, folder, is_interrupt
+from revive.runs import RunFolder, RunInterrupted, changes_between, is_interrupt, places
 
 CONFIG: dict[str, Any] = {
     "seed": 0,
@@ -44,7 +44,7 @@ def test_a_fresh_run_records_what_it_is_made_of(tmp_path: Path) -> None:
 
 def test_launches_in_one_second_never_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     names = iter(["same", "same", "same", "other"])
-    monkeypatch.setattr(folder, "fresh_name", lambda experiment: next(names))
+    monkeypatch.setattr(places, "fresh_name", lambda experiment: next(names))
     first = RunFolder.open(tmp_path, None, "demo", CONFIG)
     second = RunFolder.open(tmp_path, None, "demo", CONFIG)
     assert (first.run_id, second.run_id) == ("same", "other")

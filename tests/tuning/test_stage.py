@@ -14,6 +14,7 @@ import yaml
 
 from revive.__main__ import main
 from tests.conftest import write_experiment
+from tests.tracking.in_process import copy_database
 
 DESCRIPTION = """\
 metadata:
@@ -178,8 +179,11 @@ def test_another_venv_is_another_question(
     assert (tmp_path / "runs" / "c" / "earlier" / "1" / "tuning.yaml").is_file()
 
 
-@pytest.mark.usefixtures("unrendered")
-def test_the_records_hold_values_and_interval(run: Callable[..., int], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("unrendered", "recorded_here")
+def test_the_records_hold_values_and_interval(
+    run: Callable[..., int], tmp_path: Path, new_database: Path
+) -> None:
+    copy_database(new_database, tmp_path / "runs")
     assert run("tuning.mode=max", "tuning.budget=600", "tracking=mlflow") == 0
     with sqlite3.connect(tmp_path / "runs" / "mlflow.db") as records:
         params = dict(records.execute("select key, value from params"))

@@ -67,9 +67,11 @@ def groups_of(problem: Evidence, asked: Sequence[Sequence[str]] | None) -> list[
                     remedy=suggestion(name, graph.nodes),
                 )
             elif name not in known:
-                problems.add(f"there are no data of '{name}' to compare with", place="venv.learner.matchers")
+                what = f"there are no data of '{name}' to compare with"
+                problems.add(what, place="venv.learner.matchers", remedy=suggestion(name, known))
         if not group:
-            problems.add("a matcher sees no node", place="venv.learner.matchers")
+            what, remedy = "a matcher sees no node", "name some, or null for one that sees everything"
+            problems.add(what, place="venv.learner.matchers", remedy=remedy)
     problems.raise_if_any()
     return [list(group) for group in asked]
 
