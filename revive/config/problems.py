@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from revive.errors import Problem, nearest
 
+_BRANCHES = ("list[", "dict[", "union[", "tuple[")  # which kind of value was tried, and no key
 _WORDS = {
     "Input should be": "must be",
     "String should": "must",
@@ -43,7 +44,8 @@ def shown(value: Any) -> str:
 
 
 def _dotted(place: str, location: tuple[int | str, ...]) -> str:
-    return ".".join(part for part in (place, *(str(part) for part in location)) if part)
+    parts = (str(part) for part in location)
+    return ".".join(part for part in (place, *parts) if part and not part.startswith(_BRANCHES))
 
 
 def _plain(detail: ErrorDetails) -> str:

@@ -68,3 +68,10 @@ def counts_rows(values: FloatArray) -> bool:
     """Whether a column (N, 1) rises by 1 from row to row."""
     with np.errstate(invalid="ignore"):  # infinite values
         return len(values) > 2 and bool(np.all(np.diff(values[:_ROWS, 0]) == 1))
+
+
+def rows_of_each(time: FloatArray) -> int:
+    """How many rows stand under each time, one after the other; 0 where that differs."""
+    begins = np.flatnonzero(np.append(True, np.diff(time) != 0))
+    inner = np.diff(begins)[1:]  # the first and the last may be incomplete
+    return int(inner[0]) if len(inner) and (inner == inner[0]).all() else 0

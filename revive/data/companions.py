@@ -13,7 +13,7 @@ from revive.data.readers.container import NUMBER, WORD, Container
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.order import usual_step
-from revive.data.readers.words import vocabulary
+from revive.data.readers.words import UNITS, is_unit, vocabulary
 from revive.data.roles import is_time, tokens
 from revive.data.trajectories import FloatArray
 from revive.errors import Problem, Problems, UserError
@@ -34,6 +34,7 @@ _AMOUNTS: Final = vocabulary("""
     """)
 _BLANK: Final = 0.5  # share of blanks from which an amount is one of single moments
 _LEVELS: Final = 6  # numbers up to which a column of them can be a code of quality
+_MOST: Final = 0.9  # share of the rows in which the most frequent kind of event may have its value
 _APART: Final = 0.1  # share of the rows in which a second time has to be another one
 
 
@@ -102,6 +103,15 @@ def refuse_own_times(container: Container, time: str) -> None:
             raise UserError(Problem(what, container.name, name, remedy))
 
 
+def refuse_several_units(container: Container) -> None:
+    """Raises UserError for a column that says in which unit the value beside it is, where that changes."""
+    for name, info in container.infos.items():
+        if {*tokens(name)} & UNITS and len(info.words) > 1 and all(map(is_unit, info.words)):
+            what = f"'{name}' says that values stand in several units: {', '.join(info.words[:4])}"
+            remedy = f"write them in one unit, and leave '{name}' out"
+            raise UserError(Problem(what, container.name, name, remedy))
+
+
 def refuse_unread_times(container: Container) -> None:
     """Raises UserError for a column that is called a time, and holds figures that are no time that is known."""
     for name, info in container.infos.items():
@@ -120,7 +130,7 @@ def refuse_blank_amounts(
 ) -> None:
     """Raises UserError for doses and the like that most rows have none of: a blank is 0, not the last one again."""
     for name in names:
-        blank = float(np.isnan(arrays[name]).mean())
+        blank = float(np.isnan(arrays[name]).mean()) if len(arrays[name]) else 1.0
         if not container.is_table or not {*tokens(name)} & _AMOUNTS or not _BLANK < blank < 1:
             continue
         count = int((~np.isnan(arrays[name])).sum())
@@ -140,8 +150,10 @@ def refuse_events(
     if len(columns) < 2 or not container.is_table:
         return
     known = ~np.isnan(np.column_stack(columns))
+    if not len(known):
+        return
     share = known.mean(axis=0)
-    if known.sum(axis=1).mean() > 1.2 or share.max() > 0.75 or not (known.sum(axis=1) == 1).mean() > 0.7:
+    if known.sum(axis=1).mean() > 1.2 or share.max() > _MOST or not (known.sum(axis=1) == 1).mean() > 0.7:
         return
     what = f"is a log of events: a row holds a value of one of {', '.join(map(repr, names[:4]))}, the others are empty"
     call = getattr(container, "pandas_call", "pd.read_csv(...)")

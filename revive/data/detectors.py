@@ -19,6 +19,7 @@ from revive.data.exact import arrivals, exact_bound, exact_circle, exact_copy
 from revive.data.extremes import ties
 from revive.data.finding import Evidence, counted
 from revive.data.proposal import Proposal, quoted
+from revive.data.readers.ends import BY_GAPS
 from revive.data.trajectories import FloatArray, IntArray
 from revive.graph.columns import Column
 from revive.graph.found import Bound, Copied
@@ -241,9 +242,15 @@ def _is_shift(evidence: Evidence, found: _Found, source: _Found, steps: int) -> 
 
 
 def missing_termination(evidence: Evidence) -> Iterator[Proposal]:
-    """Trajectories of different lengths, and nothing in the graph that says why they ended."""
-    graph, lengths = evidence.graph, evidence.trajectories.lengths
+    """Trajectories of different lengths, and nothing in the graph that says why they ended.
+
+    Where one begins as the other ends, or a pause of the log parts them, it is the log that ended and not the plant.
+    """
+    graph, data = evidence.graph, evidence.trajectories
+    lengths = data.lengths
     if graph.done is not None or len(lengths) < 3 or lengths.min() == lengths.max():
+        return
+    if data.follows_on or not data.told_by or BY_GAPS in data.told_by:
         return
     share = float((lengths < lengths.max()).mean())
     what = f"trajectories end after {lengths.min()} to {lengths.max()} rows, and nothing says why"

@@ -28,11 +28,11 @@ def refuse_layout(container: Container, path: Path) -> None:
     if "index" not in infos:
         _refuse_numbered(infos, path)
     _refuse_masks(infos, path)
-    _refuse_groups(infos, path)
     if any(name.endswith("block0_values") for name in infos):
         what = "is a frame that pandas stored (PyTables)"
         remedy = f"in Python: pd.read_hdf({path.name!r}).to_parquet('{path.stem}.parquet')"
         raise UserError(Problem(what, path, remedy=remedy))
+    _refuse_groups(infos, path)
     deep = {n: i.shape for n, i in infos.items() if i.numeric and len(i.shape) == 3 and i.shape[1] > 1}
     if deep and 2 * len(deep) >= sum(info.numeric and len(info.shape) > 1 for info in infos.values()):
         name, shape = next(iter(deep.items()))

@@ -11,7 +11,7 @@ from revive.data.readers.container import NUMBER, WORD, Container
 from revive.data.readers.loading import load_within
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.tables import TableFiles
-from revive.data.readers.words import vocabulary
+from revive.data.readers.words import UNITS, vocabulary
 from revive.data.roles import role_by_name, tokens
 from revive.errors import Problem, Problems, UserError
 
@@ -54,9 +54,6 @@ _TIMES: Final = frozenset(
         "fecha",
         "tid",
     ]
-)
-_UNITS: Final = vocabulary(
-    "unit units uom einheit einheiten unité unite unidad unità unita enhet eenheid 单位 単位"
 )
 _MOST: Final = 10  # columns of such a table
 _FEW: Final = 6  # columns up to which names alone tell it
@@ -109,7 +106,7 @@ def _is_called(name: str, words: frozenset[str]) -> bool:
 
 def _has_units(container: Container) -> bool:
     """Whether a column says in which unit the value of each row is; several units are several quantities."""
-    return any(_is_called(name, _UNITS) and len(info.words) > 1 for name, info in container.infos.items())
+    return any(_is_called(name, UNITS) and len(info.words) > 1 for name, info in container.infos.items())
 
 
 def _times_repeat(container: Container, time: str) -> bool:

@@ -24,6 +24,7 @@ _FILLED: Final = 0.5  # share of missing values from which a standstill is no se
 _MOVES: Final = 0.3  # of its usual rate that something else has to go on changing at
 _FORGETS: Final = 0.97  # share of the variance of all states that their past must leave
 _CHANCE: Final = 2.8  # white noise: the least of q columns in N rows is about 1 - 2.6 log(q) / N
+_TOGETHER: Final = 0.3  # correlation from which steps go together
 _EFFECTLESS: Final = 1000  # rows from which an effect would be seen
 
 
@@ -74,16 +75,22 @@ def _standstill(values: FloatArray, ends: IntArray) -> tuple[int, int] | None:
 
 
 def _others_move(evidence: Evidence, node: str, number: int, first: int, behind: int) -> bool:
-    """Whether another column goes on changing between two rows, about as often as it does elsewhere."""
-    arrays, several = evidence.trajectories.arrays, False
+    """Whether another column goes on changing between two rows, about as often as it does elsewhere.
+
+    Where no action does, the plant itself may stand still, whatever the weather does: then only a state counts.
+    """
+    arrays, graph = evidence.trajectories.arrays, evidence.graph
+    moving: dict[str, list[bool]] = {}
     for other, k, _ in evidence.logged():
         if (other, k) == (node, number) or evidence.is_constant(other, k):
             continue
-        several = True
         changes = np.diff(arrays[other][:, k]) != 0
-        if changes[first : behind - 1].mean() >= _MOVES * max(changes.mean(), 1e-12):
-            return True
-    return not several
+        moves = changes[first : behind - 1].mean() >= _MOVES * max(changes.mean(), 1e-12)
+        moving.setdefault(other, []).append(bool(moves))
+    acting = [moves for name in graph.decisions for moves in moving.get(name, [])]
+    if acting and not any(acting):
+        return any(moves for name in graph.states for moves in moving.get(name, []))
+    return not moving or any(map(any, moving.values()))
 
 
 def rows_in_no_order(evidence: Evidence) -> Iterator[Finding]:
@@ -118,4 +125,31 @@ def actions_without_effect(evidence: Evidence, effects: Effects) -> Iterator[Fin
     names = ", ".join(f"'{evidence.graph.columns(node)[k].name}'" for node, k in effects.actions)
     what = f"no state shows an effect of {names}, at once or later, so a policy cannot be learned from these logs"
     remedy = "name the right columns as actions, or log while they are moved more than the controller does"
+    if outcomes := _moving_with(evidence, effects):
+        shown = ", ".join(f"'{name}'" for name in outcomes[:3])
+        what += f"; but {shown} moves with them in the same row"
+        remedy = (
+            f"where {shown} is the outcome of its row, it is no state that the action is decided from: give it a dim "
+            f"of its own, outcome, that follows within the step: under graph outcome: [state, action]; else {remedy}"
+        )
     yield warning("no-effect", what, remedy, effects.actions[0][0])
+
+
+def _moving_with(evidence: Evidence, effects: Effects) -> list[str]:
+    """The state columns whose steps go along with those of an action in the same row, though it does nothing later."""
+    sample, graph = evidence.small_sample, evidence.graph
+    inner = np.ones(sample.rows - 1, dtype=bool)
+    inner[sample.ends[:-1] - 1] = False
+
+    def steps(node: str, number: int) -> FloatArray:
+        return np.diff(sample.arrays[node][:, number])[inner]
+
+    def alike(one: FloatArray, other: FloatArray) -> float:
+        return abs(float(np.corrcoef(one, other)[0, 1])) if one.std() > 0 < other.std() else 0.0
+
+    acting = [steps(*action) for action in effects.actions]
+    return [
+        graph.columns(node)[number].name
+        for node, number in effects.states
+        if any(alike(steps(node, number), action) > _TOGETHER for action in acting)
+    ]

@@ -93,6 +93,19 @@ _COUNTERS: Final = _words(
     "t time timestep timesteps timestamp k n"
 )
 PERCENT: Final = "a unit of [%]"
+_CODES: Final = _words(
+    "mode modes state status statuscode code codes type product recipe grade program programme programm betriebsart "
+    "zustand modus produkt rezept sorte estado modo état statut tipo produto receta recette tillstånd läge"
+)
+_AMOUNTS: Final = _words(
+    "biomass biomasse mass weight masse gewicht volume volumen concentration concentrations conc konzentration "
+    "substrate glucose glukose ethanol lactate ammonium nitrate phosphate population cells inventory stock bestand "
+    "count orders humidity feuchte turbidity tds cod bod doc yield"
+)
+_AMOUNT_UNITS: Final = _words(
+    "g/l mg/l µg/l kg/m3 kg/m³ g/m3 g/m³ mg/m3 mg/m³ mol/l mmol/l mg/dl cells/ml kg g mg t lb l ml hl m3 m³ ppm ppb "
+    "%rh rh ntu"
+)
 _OUTPUT: Final = re.compile(
     r"[./](?:OUT|CO|Out)(?:\.(?:CV|Value|PV|F_CV))?$"
 )  # of a controller: FIC-101/PID1/OUT.CV
@@ -187,6 +200,17 @@ def actions_among(names: list[str]) -> dict[str, str]:
 def is_counter(name: str) -> bool:
     """Whether a name reads like that of a count of steps or of time passed."""
     return bool({*tokens(name)} & _COUNTERS)
+
+
+def is_code(name: str) -> bool:
+    """Whether the numbers of a column of this name stand for states, as 0, 1 and 4 of a mode do."""
+    said = tokens(name)
+    return bool({*said} & _CODES) and not any(word.isdecimal() for word in said)
+
+
+def is_amount(name: str, unit: str) -> bool:
+    """Whether there can be no less than nothing of what a column holds, by its name or its unit."""
+    return bool({*tokens(name)} & _AMOUNTS) or unit.lower() in _AMOUNT_UNITS
 
 
 def is_setpoint(name: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from revive.data.clocks import rows_of_each
 from revive.data.readers.container import TRAJECTORY, Container, Loaded
 from revive.data.readers.ends import plain_time
 from revive.data.readers.loading import load_within
@@ -207,7 +208,9 @@ class Marks:
         if time is None or not np.isfinite(time).all() or len(time) < 3:
             return
         order = TimeOrder(name, self.container.infos[name], None, self.container.name)
-        time = order.mended(Loaded(), time, np.array([len(time)], np.int64))
+        mended = order.mended(Loaded(), time, np.array([len(time)], np.int64))
+        turned = time[0] > time[-1] and mended[0] < mended[-1]  # newest row first: the arrays still are
+        time = mended[::-1] if turned else mended
         twice = _shared(time, self.arrays)
         if twice == 0:
             self._refuse_scattered(name, time)
@@ -222,6 +225,9 @@ class Marks:
             return
         what = f"{twice} rows have the time of another row and other values: several machines in one file?"
         remedy = "name the column that tells them: --trajectory COLUMN; if none does, write one, or a file for each"
+        if (each := rows_of_each(time)) > 1:
+            what += f" Or are the times cut, {each} rows to each?"
+            remedy += "; where they are cut (to a minute, say), log what was cut off as well"
         raise UserError(Problem(what, self.container.name, name, remedy))
 
     def _refuse_scattered(self, name: str, time: FloatArray) -> None:

@@ -18,7 +18,7 @@ from revive.data.readers.frames import FRAME, is_frame
 from revive.data.readers.opening import open_container
 from revive.data.readers.options import ReadOptions
 from revive.data.readers.words import unit_in_name
-from revive.data.roles import PERCENT, Role
+from revive.data.roles import PERCENT, Role, is_amount, is_code
 from revive.data.run_marks import NO_NODE, TOLD
 from revive.data.survey import BY_NAME, LAST, LEFT, Survey, Wishes, survey
 from revive.data.trajectories import FloatArray
@@ -160,7 +160,7 @@ def _unit(name: str, container: Container) -> str:
     info = container.infos[name]
     told = "" if info.words else (info.unit or unit_in_name(name))
     told = " ".join(told.strip().strip("[](){}").split())
-    return told if len(told) <= _LONGEST_UNIT and any(c.isalpha() or c in "%°€$" for c in told) else ""
+    return told if len(told) <= _LONGEST_UNIT and any(c.isalpha() or c in "%°€$℃℉Ω" for c in told) else ""
 
 
 def _names(node: str, width: int) -> tuple[str, ...]:
@@ -210,8 +210,11 @@ def _text(
 
 def _column_line(node: _Node, number: int, exact: bool) -> str:
     """The line of a column. What the user said of it is no guess, but limits that were read off the logs still are."""
-    attributes, occurs = _attributes(node.values[:, number], exact, node.role != Role.OUTSIDE)
     unit, why = node.units[number], node.why[number]
+    values, name = node.values[:, number], node.columns[number]
+    attributes, occurs = _attributes(
+        values, exact, node.role != Role.OUTSIDE, is_code(name), is_amount(name, unit)
+    )
     if words := node.words[number]:
         occurs = ", ".join(f"{value} is {word}" for value, word in enumerate(words))
     attributes += f", units: {quoted(unit)}" if unit else ""
@@ -225,10 +228,13 @@ def _column_line(node: _Node, number: int, exact: bool) -> str:
     return f"{line}  # {' '.join(said.split())}"
 
 
-def _attributes(values: FloatArray, exact: bool, bounded: bool) -> tuple[str, str]:
+def _attributes(
+    values: FloatArray, exact: bool, bounded: bool, code: bool = False, amount: bool = False
+) -> tuple[str, str]:
     """Type and bounds of a column as YAML, and what they were guessed from.
 
     bounded: whether it has legal limits; the weather has none, and a limit is hard where the policy acts.
+    code: whether its numbers stand for states. amount: whether there is less than nothing of it.
     """
     known = values[np.isfinite(values)]
     if not len(known):
@@ -236,7 +242,9 @@ def _attributes(values: FloatArray, exact: bool, bounded: bool) -> tuple[str, st
     levels = np.unique(known[:_ROWS])
     if len(levels) <= _STEPS or len(known) <= _ROWS:
         levels = np.unique(known)
-    coded = len(levels) == 2 or np.ptp(levels) == len(levels) - 1  # 0, 1, 2, ... and not 0, 25, 50, 100
+    coded = (
+        len(levels) == 2 or np.ptp(levels) == len(levels) - 1 or code
+    )  # 0, 1, 2, ... and not 0, 25, 50, 100
     if len(levels) <= min(_LEVELS, len(known) // 4) and np.all(levels == np.round(levels)) and coded:
         shown = ", ".join(_number(value) for value in levels)
         return f"type: category, values: [{shown}]", f"{len(levels)} whole values occur"
@@ -250,7 +258,10 @@ def _attributes(values: FloatArray, exact: bool, bounded: bool) -> tuple[str, st
     margin = 0.0 if exact else _MARGIN * (high - low)
     if not bounded or not np.isfinite([low - margin, high + margin, high - low]).all():
         return "type: continuous", f"{low:.4g} to {high:.4g} occur"
-    bounds = f"min: {_short(low - margin, margin)}, max: {_short(high + margin, margin)}"
+    least = low - margin
+    if amount and low >= 0:  # a venv that leads below nothing is wrong
+        least = max(least, 0.0)
+    bounds = f"min: {_short(least, margin)}, max: {_short(high + margin, margin)}"
     return f"type: continuous, {bounds}", f"{low:.4g} to {high:.4g} occur"
 
 

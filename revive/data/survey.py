@@ -82,6 +82,7 @@ class _Surveyor:
         rows = [infos[name].shape[0] for name in usable]
         usual = max({*rows}, key=rows.count, default=0)
         usable = [name for name in usable if infos[name].shape[0] == usual]
+        companions.refuse_several_units(self._container)
         found.arrays = self._load(usable)
         self._mark_sentinels(usable)
         self._mark_names()

@@ -59,6 +59,16 @@ class Trajectories:
         return int(self.ends[-1])
 
     @property
+    def follows_on(self) -> bool:
+        """Whether most trajectories begin where the one before ends, as those of files cut at midnight do."""
+        if self.time is None or self.count < 2:
+            return False
+        inner = np.delete(np.diff(self.time), self.ends[:-1] - 1)
+        between = self.time[self.ends[:-1]] - self.time[self.ends[:-1] - 1]
+        # the last row of each may have been dropped, for want of a successor
+        return bool(len(inner) and ((between > 0) & (between <= 2.5 * np.median(inner))).mean() > 0.5)
+
+    @property
     def count(self) -> int:
         """The number of trajectories K."""
         return len(self.ends)

@@ -120,18 +120,9 @@ def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
         return
     count = "1 trajectory" if logs.count == 1 else f"{logs.count} trajectories"
     yield f"  {count} of {length} steps, told {logs.told_by}"
-    if logs.told_by == EACH_FILE and _follow_on(logs):
+    if logs.told_by == EACH_FILE and logs.step_seconds is not None and logs.follows_on:
         yield "    the files follow each other without a pause: where they are one run, cut at midnight or at a size,"
         yield "    put them into one file, so that what leads from one to the next is learned as well"
-
-
-def _follow_on(logs: Trajectories) -> bool:
-    """Whether most trajectories begin where the one before ends; the last row of each may have been dropped."""
-    if logs.time is None or logs.step_seconds is None or logs.count < 2:
-        return False
-    inner = np.delete(np.diff(logs.time), logs.ends[:-1] - 1)
-    between = logs.time[logs.ends[:-1]] - logs.time[logs.ends[:-1] - 1]
-    return bool(((between > 0) & (between <= 2.5 * np.median(inner))).mean() > 0.5)
 
 
 def _pauses(logs: Trajectories) -> Iterator[str]:

@@ -120,6 +120,76 @@ def signals_of_a_bus(folder: Path) -> Path:
     return write(folder, "bus.csv", ["Time,Channel,ID,Name,Signal,Value,Unit"], rows)
 
 
+@export("Füllstand [m]=level|Temperatur [°C]=temp|Rührer [%]=valve", "Rührer [%]", "Zeit")
+def of_dos(folder: Path) -> Path:
+    names = ["Zeit;Füllstand [m];Temperatur [°C];Rührer [%]"]
+    return write(folder, "dos.csv", names, body("%d.%m.%Y %H:%M:%S", *THREE, sep=";"), "cp850")
+
+
+@export("Füllstand [m]=level|Temperatur [°C]=temp|Rührer [%]=valve", "Rührer [%]", "Zeit")
+def of_an_old_macintosh(folder: Path) -> Path:
+    names = ["Zeit;Füllstand [m];Temperatur [°C];Rührer [%]"]
+    return write(folder, "mac.csv", names, body("%d.%m.%Y %H:%M:%S", *THREE, sep=";"), "mac_roman")
+
+
+@export(PLAIN, "valve", "time")
+def marks_behind_each_row(folder: Path) -> Path:
+    return write(
+        folder, "marks.csv", [NAMES.replace(",", ";")], [row + ";;" for row in body(ISO, *THREE, sep=";")]
+    )
+
+
+@export(refused=r"Or are the times cut, 6 rows to each\?")
+def times_cut_to_the_minute(folder: Path) -> Path:
+    return write(folder, "cut.csv", [NAMES], body("%Y-%m-%d %H:%M", *THREE, step=10))
+
+
+@export(refused=r"'temp_unit' says that values stand in several units: C, F")
+def a_unit_in_each_row(folder: Path) -> Path:
+    rows = [f"{row},{'C' if k < 48 else 'F'}" for k, row in enumerate(body(ISO, *THREE))]
+    return write(folder, "units.csv", [NAMES + ",temp_unit"], rows)
+
+
+@export(refused=r"log of events: .*'Historic Glucose mg/dL', 'Scan Glucose mg/dL'")
+def a_patch_with_mostly_one_kind_of_record(folder: Path) -> Path:
+    rows = []
+    for k, t in enumerate(times(900)):
+        rows.append(f"{t:%d-%m-%Y %H:%M},0,{S['temp'][k] + 80:.0f},,")
+        if k % 5 == 0:
+            rows.append(f"{t:%d-%m-%Y %H:%M},1,,{S['temp'][k] + 81:.0f},")
+    names = "Device Timestamp,Record Type,Historic Glucose mg/dL,Scan Glucose mg/dL,Notes"
+    return write(folder, "patch.csv", [names], rows)
+
+
+@export(refused=r"'mode' holds text .* TEST .*codes=\{mode: \[AUTO, MAN, TEST\]\}")
+def runs_of_which_one_has_a_mode_more(folder: Path) -> Path:
+    for run in range(2):
+        rows = body(ISO, *THREE)[48 * run : 48 * run + 48]
+        modes = ["AUTO", "MAN", "TEST"]
+        lines = [f"{row},{modes[k // 8 % 2 + run]}" for k, row in enumerate(rows)]
+        (folder / "runs").mkdir(exist_ok=True)
+        write(folder / "runs", f"{run}.csv", [NAMES + ",mode"], lines)
+    return folder / "runs"
+
+
+@export(PLAIN, "valve", "time", trajectories=3)
+def runs_of_which_some_tell_the_order_of_dates(folder: Path) -> Path:
+    """03/04 of the first is a 4th of March, as 03/14 of the next shows."""
+    (folder / "runs").mkdir()
+    for run in range(3):
+        days = [t + timedelta(days=10 * run) for t in times()]
+        rows = [
+            f"{days[k]:%m/%d/%Y %H:%M}," + ",".join(cells(k, *THREE)) for k in range(32 * run, 32 * run + 32)
+        ]
+        write(folder / "runs", f"{run}.csv", [NAMES], rows)
+    return folder / "runs"
+
+
+@export(PLAIN, "valve", "time")
+def names_with_invisible_letters(folder: Path) -> Path:
+    return write(folder, "web.csv", ["time,\u200blevel,temp\u200b, valve "], body(ISO, *THREE))
+
+
 def _table(**columns: object) -> object:
     import pyarrow as pa
 

@@ -12,7 +12,7 @@ import yaml
 
 from revive.data.detectors import Proposal, propose
 from revive.data.finding import Evidence
-from revive.data.readers import from_arrays, read_trajectories
+from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.graph.columns import Column
 from revive.graph.decision_graph import DecisionGraph
 
@@ -121,3 +121,27 @@ def test_the_pendulum_shows_its_circle_and_its_largest_speed() -> None:
         ("circle", ("states.cos", "states.sin")),
         ("clamp", ("states.speed",)),
     ]
+
+
+@pytest.mark.parametrize(("step", "asked"), [(1.0, False), (5000.0, True)])
+def test_runs_that_follow_each_other_without_a_pause_did_not_end(step: float, asked: bool) -> None:
+    """Files cut at midnight are one run: the log ended, and not the plant."""
+    rng, lengths = np.random.default_rng(2), np.arange(100, 220, 10)
+    rows = int(lengths.sum())
+    gaps = np.ones(rows)
+    gaps[np.cumsum(lengths)[:-1]] = step
+    arrays = {"state": rng.normal(size=(rows, 2)).cumsum(0), "action": rng.normal(size=rows)}
+    arrays |= {"index": np.cumsum(lengths), "time": np.cumsum(gaps)}
+    described = graph("x", "y")
+    logs = from_arrays(arrays, described, "here", ReadOptions(time="time"))
+    assert ("termination" in {p.kind for p in propose(Evidence(logs, described))}) == asked
+
+
+def test_pauses_of_the_log_are_no_ends_of_the_plant() -> None:
+    rng, rows = np.random.default_rng(2), 900
+    time = np.arange(rows) + 5000.0 * np.searchsorted([100, 250, 600], np.arange(rows), side="right")
+    arrays = {"state": rng.normal(size=(rows, 2)).cumsum(0), "action": rng.normal(size=rows), "time": time}
+    described = graph("x", "y")
+    logs = from_arrays(arrays, described, "here", ReadOptions(time="time", gap=10))
+    assert logs.count == 4
+    assert "termination" not in {p.kind for p in propose(Evidence(logs, described))}

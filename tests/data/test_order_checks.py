@@ -89,3 +89,38 @@ def test_standing_at_an_end_of_the_range_is_no_fault() -> None:
 
     values = np.clip(np.sin(np.arange(400) / 20), -0.7, 2.0)
     assert _standstill(values, np.array([400])) is None
+
+
+@pytest.mark.parametrize(("rests", "said"), [(True, False), (False, True)])
+def test_a_state_that_rests_while_the_action_does_is_no_stuck_sensor(rests: bool, said: bool) -> None:
+    """A plant that is switched off stands still, whatever the weather does."""
+    rng = np.random.default_rng(0)
+    action, air, level = rng.normal(size=2000), rng.normal(size=2000), np.zeros(2000)
+    off = slice(900, 1100)
+    if rests:
+        action[off] = 0.3
+    for k in range(1999):
+        level[k + 1] = level[k] if off.start <= k < off.stop else 0.9 * level[k] + action[k] + 0.1 * air[k]
+    columns = [Column("level", "state", "continuous"), Column("valve", "action", "continuous")]
+    columns.append(Column("air", "outside", "continuous"))
+    inputs = ["state", "outside"]
+    graph = DecisionGraph.build(columns, {"action": inputs, "next_state": [*inputs, "action"]})
+    arrays = {"state": level, "action": action, "outside": air, "index": np.array([2000])}
+    report = check_data(from_arrays(arrays, graph, "here"), graph)
+    assert ("stuck" in {finding.code for finding in report.findings}) == said
+
+
+@pytest.mark.parametrize("outcome", [True, False])
+def test_an_outcome_of_its_own_row_is_named_where_nothing_else_shows_an_effect(outcome: bool) -> None:
+    rng = np.random.default_rng(0)
+    action, load = rng.uniform(size=3000), rng.normal(size=3000)
+    for k in range(2999):
+        load[k + 1] = 0.8 * load[k] + 0.3 * load[k + 1]
+    orders = 2 * action * outcome + 0.5 * load + 0.3 * rng.normal(size=3000)
+    columns = [Column(name, "state", "continuous") for name in ("orders", "load")]
+    columns.append(Column("coupon", "action", "continuous"))
+    graph = DecisionGraph.build(columns, {"action": ["state"], "next_state": ["state", "action"]})
+    arrays = {"state": np.stack([orders, load], 1), "action": action, "index": np.array([3000])}
+    report = check_data(from_arrays(arrays, graph, "here"), graph)
+    (found,) = [f for f in report.findings if f.code == "no-effect"]
+    assert ("'orders' moves with them in the same row" in found.message) == outcome

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from revive.data.readers import ReadOptions, read_trajectories
+from revive.data.roles import is_amount, is_code
 from revive.data.scaffold import _attributes, guess
 from revive.data.trajectories import Trajectories
 from revive.errors import UserError
@@ -101,3 +102,19 @@ def test_only_what_is_set_or_follows_gets_legal_limits() -> None:
     weather = np.linspace(-3.0, 31.5, 200)[np.random.default_rng(0).permutation(200)] ** 3
     assert "min" in _attributes(weather, False, True)[0]
     assert _attributes(weather, False, False)[0] == "type: continuous"
+
+
+def test_numbers_that_stand_for_states_are_a_category_by_their_name() -> None:
+    codes = np.repeat([0.0, 1.0, 4.0], 40)
+    assert (
+        _attributes(codes, False, True, code=is_code("Pump mode"))[0] == "type: category, values: [0, 1, 4]"
+    )
+    assert _attributes(codes, False, True, code=is_code("valve"))[0].startswith("type: continuous")
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "least"), [("biomass", "", "0"), ("X", "g/L", "0"), ("temperature", "degC", "-10")]
+)
+def test_there_is_no_less_than_nothing_of_an_amount(name: str, unit: str, least: str) -> None:
+    grown = np.linspace(0.1, 40, 200) ** 1.1
+    assert f"min: {least}," in _attributes(grown, False, True, amount=is_amount(name, unit))[0]

@@ -121,6 +121,10 @@ class Words:
             remedy = (
                 f"correct it, or, where it means that there is no value: 'dataset.table.missing=[{words}]'"
             )
+            if kind.holds == "states":
+                listed = ", ".join(quoted(word) for word in [*kind.words, *tallies][:_STATES])
+                column = quoted(name)
+                remedy = f"correct it, or name all words: 'dataset.table.codes={{{column}: [{listed}]}}'"
             if kind.holds == "times":
                 remedy = "correct it; dataset.table.dates=DMY (or MDY, YMD) tells the order of the date"
             what = f"'{name}' holds text where {wanted} should be: {self._shown(tallies)}"

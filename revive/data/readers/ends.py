@@ -14,6 +14,7 @@ from revive.data.readers.rows import finished
 from revive.data.trajectories import FloatArray, IntArray
 from revive.errors import Problem, Problems
 
+BY_GAPS = "by gaps in"  # the times of which column told them
 EACH_FILE = "a file for each"  # what tells the trajectories of a folder of tables
 _ENDS = "index holds, for each trajectory, the row behind its last one"
 _STARTS = "with index: starts it holds the first row of each trajectory"
@@ -70,8 +71,10 @@ class Ends:
             self._add(f"'{self.options.time}' is missing in row {row}", "time", "every row needs a time")
             return found
         ends = self._cut_by_time(found.ends, time)
-        by = f"{found.by}, and by gaps in '{self.options.time}'" if len(ends) > len(found.ends) else found.by
-        return Found(ends, by)
+        if len(ends) == len(found.ends):
+            return found
+        gaps = f"{BY_GAPS} '{self.options.time}'"
+        return Found(ends, f"{found.by}, and {gaps}" if found.by else gaps)
 
     def _base(self, labels: Mapping[str, np.ndarray], names: IntArray | None, timed: bool) -> Found | None:
         own = None if self.pieces is None or (self.is_table and len(self.pieces) == 1) else self.pieces
@@ -137,6 +140,12 @@ class Ends:
             self._add(f"'{self.options.time}' falls in row {row}", f"time, row {row}", remedy)
             return ends
         if self.options.gap is None:
+            return ends
+        if (steps > 0).any() and self.options.gap < (usual := float(np.median(steps[steps > 0]))):
+            what = (
+                f"'gap' is {self.options.gap:g}, less than the usual step of '{self.options.time}', {usual:g}"
+            )
+            self._add(what, "dataset.gap", "it parts rows that are further from each other than usual")
             return ends
         return np.union1d(ends, np.flatnonzero(steps > self.options.gap) + 1)
 

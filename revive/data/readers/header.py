@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from revive.data.readers.dialect import TableOptions
 from revive.data.readers.table_rows import Row, is_value, reads_like_units
 from revive.data.readers.time_forms import is_time
 from revive.data.roles import is_time as is_time_name
 from revive.errors import Problem, UserError
+
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 
 
 class Header:
@@ -76,7 +79,9 @@ class Header:
         if len(head) > 1 and not unique and not isinstance(self._options.header, int):
             names = _joined(head, width)
             return names, chosen.line
-        names = [" ".join(name.split()) for name in self._fitted(chosen, rows, first, width)]
+        names = [
+            " ".join(name.translate(_INVISIBLE).split()) for name in self._fitted(chosen, rows, first, width)
+        ]
         if names.count("") > 1:  # columns between the tables of a sheet, or around all of it
             names = [name or f"column_{number}" for number, name in enumerate(names, 1)]
         return names, chosen.line
@@ -88,8 +93,8 @@ class Header:
         if len(names) == width or first >= len(rows):
             return names[:width] + [""] * (width - len(names))
         body = [row.cells for row in rows[first:] if len(row.cells) == width]
-        if len(names) == width - 1 and body and not any(cells[-1] for cells in body):
-            return [*names, ""]  # every row ends with a mark behind its last value
+        if len(names) < width and body and not any(any(cells[len(names) :]) for cells in body):
+            return names + [""] * (width - len(names))  # every row ends with marks behind its last value
         line = rows[first].line
         commas = "," in self._lines[line - 1]
         split = commas and bool(body) and _split_by_decimals(names, body)

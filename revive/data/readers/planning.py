@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -24,6 +24,7 @@ from revive.data.readers.container import (
     Part,
 )
 from revive.data.readers.options import ReadOptions
+from revive.data.readers.spoken import check_spoken
 from revive.data.readers.where import ROW, Where, unknown_column
 from revive.data.roles import Role, role_by_name
 from revive.errors import Problems, suggestion
@@ -49,7 +50,7 @@ class Planner:
     def plan(self) -> dict[str, tuple[Part, ...]]:
         """Node -> its parts; without the nodes that are malformed, and without transitions to be built."""
         plan: dict[str, tuple[Part, ...]] = {}
-        self._check_options()
+        check_spoken(self.container, self.graph, self.options, self.problems)
         table = self.options.nodes
         for node in table:
             if node not in self.graph:
@@ -70,24 +71,6 @@ class Planner:
                 plan[name] = known
         self._check_rows({name: parts[0] for name, parts in plan.items()})
         return plan
-
-    def _check_options(self) -> None:
-        """Adds a problem for each column that an option speaks of and that is not there, so that it does nothing."""
-        options = self.options
-        spoken = {
-            "missing_values": [
-                *(options.missing_values if isinstance(options.missing_values, Mapping) else ())
-            ],
-            "table.codes": [*(options.layout.codes or ())] if self.container.is_table else [],
-        }
-        described = {column.name for node in self.graph.nodes.values() for column in node.columns}
-        spoken["resample_how"] = [name for name in options.resample_how or {} if name not in described]
-        for key, names in spoken.items():
-            for name in names:
-                if key == "resample_how" or name not in self.container.infos:
-                    what = f"'{key}' speaks of '{name}', which is not there"
-                    remedy = self._near(name, [*self.container.infos]) or "correct the name"
-                    self.problems.add(what, file=self.container.name, place=f"dataset.{key}", remedy=remedy)
 
     def _sources(self, name: str) -> Sequence[str] | None:
         """What `name` is made of, or None where it is missing, or is no problem to miss."""
@@ -215,11 +198,7 @@ class Planner:
         return (self._similar(name) or "add it") + none
 
     def _similar(self, name: str) -> str | None:
-        return self._near(name, [source for source in self.container.infos if source not in self.graph])
-
-    @staticmethod
-    def _near(name: str, choices: Sequence[str]) -> str | None:
-        free = choices[:_COMPARED]
+        free = [source for source in self.container.infos if source not in self.graph][:_COMPARED]
         return suggestion(name, free[:_SHOWN]) or None if len(free) <= _SHOWN else _nearest_only(name, free)
 
     def labels(self) -> dict[str, str]:

@@ -21,6 +21,10 @@ _MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LETTERS: Final = frozenset(
+    "ÄÖÜäöüßÀÂÇÈÉÊËÎÏÔÙÛàâçèéêëîïôùûÿœŒÁÍÓÚÑáíóúñ¿¡ÃÕãõÅÆØåæøìòªº°²³µ·±½×€£§«»–—‘’“”„…®©™¹¼¾÷¢¥\u00a0"
+)
+_NO_WORD: Final = re.compile(r"øC\b|¡C\b|øF\b|¡F\b")  # a degree sign of another encoding
 _TRIED: Final = ["gb18030", "shift_jis", "cp1251", "euc_kr", "big5", "cp1252"]
 _RUN: Final = re.compile(r"[^\x00-\x7f]+")
 
@@ -161,9 +165,8 @@ def _guessed(head: bytes, path: Path) -> str:
     try:
         codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
-        western = head.decode("cp1252", errors="replace")
-        if all(len(run) <= 2 and "\ufffd" not in run for run in _RUN.findall(western)):
-            return "cp1252"  # a degree sign or an umlaut here and there; other scripts come in words
+        if western := _western(head):
+            return western
         from charset_normalizer import from_bytes
 
         best = from_bytes(head[: SAMPLE // 16], cp_isolation=_TRIED).best()
@@ -172,6 +175,19 @@ def _guessed(head: bytes, path: Path) -> str:
             raise UserError(Problem("its encoding cannot be told", path, None, remedy)) from None
         return best.encoding
     return "utf-8"
+
+
+def _western(head: bytes) -> str | None:
+    """The encoding of a text with a degree sign or an umlaut here and there; other scripts come in words."""
+    short = []
+    for encoding in ("cp1252", "cp850", "mac_roman"):  # of Windows, of DOS, of old Macintoshes
+        text = head.decode(encoding, errors="replace")
+        runs = _RUN.findall(text)
+        if all(len(run) <= 2 and "\ufffd" not in run for run in runs):
+            if all(letter in _LETTERS for run in runs for letter in run) and not _NO_WORD.search(text):
+                return encoding
+            short.append(encoding)
+    return "cp1252" if "cp1252" in short else None
 
 
 def _utf16(head: bytes) -> str | None:

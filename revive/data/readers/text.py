@@ -7,7 +7,7 @@ in which something is no plain number or date is parsed as text, and read cell b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,15 +64,21 @@ class TextTables:
     def _table(self, path: Path) -> _TextTable:
         if path not in self._opened:
             with reading(path):
-                self._opened[path] = _TextTable(path, self._options, self._states)
+                self._opened[path] = _TextTable(path, self._options, self._states, self._opened)
         return self._opened[path]
 
 
 class _TextTable:
     """One text file: how it is written, and what its columns hold."""
 
-    def __init__(self, path: Path, options: TableOptions, states: dict[str, Kind]) -> None:
-        self._path, self._options, self._states = path, options, states
+    def __init__(
+        self,
+        path: Path,
+        options: TableOptions,
+        states: dict[str, Kind],
+        others: Mapping[Path, _TextTable],
+    ) -> None:
+        self._path, self._options, self._states, self._others = path, options, states, others
         self._source: Source | TextInMemory
         self._is_sheet = path.suffix.lower() in WORKBOOKS
         if self._is_sheet:
@@ -182,7 +188,10 @@ class _TextTable:
                 continue
             tables = [self._parser.table(text, [name], pa.string()) for text in self._chunks()]
             column = pa.concat_tables(tables).column(0).combine_chunks()
-            order = likelier_order(column, form) or "DMY"
+            told = {k.form.order for t in self._others.values() if (k := t.kinds.get(name)) and k.form} - {
+                None
+            }
+            order = told.pop() if len(told) == 1 else likelier_order(column, form) or "DMY"
             self.kinds[name] = replace(self.kinds[name], form=replace(form, order=order))
 
     def _converted(self, text: bytes, places: Places, wanted: Sequence[str], reader: Reader) -> Iterator[Any]:

@@ -84,7 +84,7 @@ _FAULTY: Final = re.compile(
     r"(?:bad|comm|calc|sensor|error|err|fault|invalid|erreur|fehler|fel|defaut|défaut)\b(?!.*\b(?:ok|good)\b).*"
     r"|.*\b(?:error|err|fault|fail|failed|failure|timeout|timed out|not responding|not available|no response"
     r"|erreur|fehler|störung|fallo|falha|errore|comunicación)"
-    r"|#+|[-.]*-[-.]*\.?[-.]*"
+    r"|#+|\*+|\?+|[-.]*-[-.]*\.?[-.]*"
 )
 """What programs make of such words, a cell that is too narrow, and a display without a value; in small letters."""
 
@@ -216,6 +216,11 @@ _UNITS: Final = vocabulary(
     eur deg ° rad u iu u/h [-] - --
     """
 )
+UNITS: Final = vocabulary(
+    "unit units uom einheit einheiten unité unite unidad unità unita enhet eenheid 单位 単位"
+)
+"""What a column of units is called."""
+
 _SIMPLE: Final = re.compile(r"-?\d+(?:\.\d+)?$")  # most cells, which need no other look
 _CODED: Final = re.compile(r"\[-?\d+\] \D")  # a historian's number of a fault, and its text
 _HEX: Final = re.compile(r"0[xX][0-9a-fA-F]{1,16}$")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from revive.data.readers import ReadOptions, from_arrays, read_trajectories
 from revive.errors import UserError
+from revive.graph.decision_graph import DecisionGraph
 from tests.data.readers.test_where import GRAPH
 
 
@@ -95,3 +97,22 @@ def test_a_summary_among_the_files_of_a_folder_is_left_out(
     read = read_trajectories(tmp_path, GRAPH)
     assert read.lengths.tolist() == [4, 4, 4]
     assert "all.csv: left out, because its columns (mean, run)" in caplog.text
+
+
+def test_a_gap_below_the_usual_step_is_refused(
+    refrigerator: DecisionGraph, make_logs: Callable[..., dict[str, np.ndarray]]
+) -> None:
+    arrays = {**make_logs(30), "time": np.arange(30.0) * 60}
+    with pytest.raises(UserError, match="'gap' is 10, less than the usual step of 'time', 60"):
+        from_arrays(arrays, refrigerator, "logs", ReadOptions(time="time", gap=10))
+
+
+def test_gaps_alone_are_said_to_tell_trajectories(
+    refrigerator: DecisionGraph, make_logs: Callable[..., dict[str, np.ndarray]]
+) -> None:
+    time = np.arange(30.0)
+    time[12:] += 100
+    arrays = {**make_logs(30), "time": time}
+    del arrays["index"]
+    logs = from_arrays(arrays, refrigerator, "logs", ReadOptions(time="time", gap=10))
+    assert (logs.count, logs.told_by) == (2, "by gaps in 'time'")
