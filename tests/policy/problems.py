@@ -43,6 +43,7 @@ FIRST_ORDER: dict[str, Any] = {
     "imagined": 0.5,
     "target_rate": 0.2,
     "clip": 1.0,
+    "check_every": 10,
     "judge_every": 20,
     "chunk": 10,
 }

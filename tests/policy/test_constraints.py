@@ -119,6 +119,11 @@ def learner_of(name: str, problem: PolicyProblem) -> PolicyLearner:
     return first_order(problem)
 
 
+def test_to_earn_less_for_a_limit_is_no_fall(plant: Plant) -> None:
+    assert first_order(task(plant, "x0 < 1")).backtracking is None
+    assert first_order(task(plant)).backtracking is not None
+
+
 @pytest.mark.parametrize("name", ["first_order", "ppo"])
 def test_a_limit_is_kept_where_the_reward_leads_beyond_it(plant: Plant, tmp_path: Path, name: str) -> None:
     free, bound = task(plant), task(plant, "x0 < 1")

@@ -28,6 +28,7 @@ from torch import Tensor
 from revive.nn.ensemble import clip_gradient_by_member
 from revive.policy.candidate import Candidate, Snapshots
 from revive.policy.critic import Critic, Logged, lambda_returns
+from revive.policy.learners.backtracking import Backtracking
 from revive.policy.learners.base import PolicyLearner
 from revive.policy.learners.imagined import Experience, Imagination, Variant
 from revive.policy.penalties import Measure
@@ -56,6 +57,7 @@ class FirstOrderLearner(PolicyLearner):
         imagined: weight of imagined against logged transitions in the critic's loss.
         target_rate: how fast the slow copy of the critic follows.
         clip: limit of each copy's gradient norm.
+        check_every: iterations between two looks at whether a copy has fallen below its start (backtracking.py).
         judge_every: iterations between two candidates.
         chunk: iterations per round.
     """
@@ -80,6 +82,7 @@ class FirstOrderLearner(PolicyLearner):
         imagined: float,
         target_rate: float,
         clip: float,
+        check_every: int,
         judge_every: int,
         chunk: int,
     ) -> None:
@@ -102,7 +105,7 @@ class FirstOrderLearner(PolicyLearner):
         self.iterations = max(1, min(iterations, copies.affordable(self.horizon) - warm_up))
         self.lr, self.critic_lr, self.td_lambda = lr, critic_lr, td_lambda
         self.critic_steps, self.critic_batch, self.target_rate = critic_steps, critic_batch, target_rate
-        self.clip, self.judge_every, self.chunk = clip, judge_every, chunk
+        self.clip, self.check_every, self.judge_every, self.chunk = clip, check_every, judge_every, chunk
         self.gamma = done_gamma if made.endings.exist else gamma
         self.logged = Logged.of(problem, self.policy)
         self.imagined = 1.0 if self.logged is None else imagined
@@ -112,6 +115,7 @@ class FirstOrderLearner(PolicyLearner):
         self.critic = Critic(self.policy.copies, width).to(problem.device)
         self.slow_critic = Critic(self.policy.copies, width).to(problem.device).requires_grad_(False)
         self.slow_critic.load_state_dict(self.critic.state_dict())
+        self.backtracking = None if problem.constraints else Backtracking(problem, self.policy)
         self.snapshots = Snapshots(self.policy, "first_order", [variant.name for variant in self.variants])
 
     @classmethod
@@ -176,6 +180,8 @@ class FirstOrderLearner(PolicyLearner):
                 self._step(actor_optimizer)
             self.watch(loss.detach(), iteration + 1)
             self._fit_critic(seen, critic_optimizer)
+            if acting and self.backtracking and (done + 1) % self.check_every == 0:
+                self.backtracking.check(actor_optimizer.optimizer)
             if acting and ((done + 1) % self.judge_every == 0 or done + 1 == self.iterations):
                 self.snapshots.take(done + 1)
             value = seen.reward.mean() * self.problem.reward_spread
@@ -183,14 +189,18 @@ class FirstOrderLearner(PolicyLearner):
 
     def _step(self, optimizer: Any) -> None:
         """An update of the actor, by every copy's own share of the step."""
-        if bool((self._step_size == 1.0).all()):
+        share = self._step_size
+        if self.backtracking:
+            share = share * self.backtracking.share.unsqueeze(1)
+        if bool((share == 1.0).all()):
             optimizer.step()
             return
         before = [p.detach().clone() for p in self.policy.net.parameters()]
         optimizer.step()
         with torch.no_grad():
             for p, old in zip(self.policy.net.parameters(), before, strict=True):
-                p.copy_(old + (p - old) * self._step_size.view(-1, *[1] * (p.dim() - 1)))
+                part = share.view(-1, *[1] * (p.dim() - 1))
+                p.copy_(torch.where(part == 1.0, p, old + (p - old) * part))
 
     # -- the two losses ------------------------------------------------------------------------
 
@@ -271,6 +281,8 @@ class FirstOrderLearner(PolicyLearner):
             "reward_smoothed": self.imagination.smoothed is not None,
             "critic_sees_logs": self.logged is not None,
         }
+        if self.backtracking and bool(self.backtracking.fallen.any()):
+            found["taken_back"] = self.backtracking.fallen.int().tolist()
         return self.told(found)
 
     # -- resuming ------------------------------------------------------------------------------
@@ -279,6 +291,7 @@ class FirstOrderLearner(PolicyLearner):
         checkpoint["learner"] = {
             "generator": self.generator.get_state(),
             "snapshots": self.snapshots.state(),
+            "backtracking": self.backtracking.state() if self.backtracking else None,
             "diverged": self.diverged,
         }
 
@@ -287,4 +300,6 @@ class FirstOrderLearner(PolicyLearner):
         state = checkpoint["learner"]
         self.generator.set_state(state["generator"])
         self.snapshots.load(state["snapshots"])
+        if self.backtracking and state.get("backtracking"):
+            self.backtracking.load(state["backtracking"])
         self.diverged = state.get("diverged")
