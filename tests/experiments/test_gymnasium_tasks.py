@@ -128,6 +128,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_it_runs_on_the_same_logs_as_ever_and_they_give_no_warning(
     plant: Plant, elsewhere: Path, capsys: pytest.CaptureFixture[Any]
 ) -> None:
