@@ -30,13 +30,18 @@ def clock_among(names: Sequence[str], arrays: Mapping[str, FloatArray]) -> tuple
             continue
         if role_by_name(name) is not None or actions_among([name]):
             continue
-        falls = bool((np.diff(values[:, 0]) < 0).any())
         why = clock_by_content(values[:, 0])
-        if why and not (
-            is_counter(name) and falls and why == EVEN
-        ):  # a count that falls back tells trajectories
+        if why == EVEN and _may_be_none(name, values[:, 0]):
+            continue
+        if why:
             return name, why
     return None
+
+
+def _may_be_none(name: str, values: FloatArray) -> bool:
+    """Whether a column (N,) that rises evenly is no time for all that: a temperature T that is ramped, or a count that
+    falls back and so tells trajectories."""
+    return name.strip() == "T" or (is_counter(name) and bool((np.diff(values) < 0).any()))
 
 
 def clock_by_content(values: FloatArray) -> str:

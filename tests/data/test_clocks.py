@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from revive.data.clocks import clock_by_content
+from revive.data.clocks import clock_among, clock_by_content
 
 ROWS = np.arange(100.0)
 RNG = np.random.default_rng(0)
@@ -30,3 +30,9 @@ RNG = np.random.default_rng(0)
 def test_a_clock_is_told_by_its_values(values: np.ndarray, why: str) -> None:
     found = clock_by_content(values)
     assert found == why or (why and found.endswith(why))
+
+
+@pytest.mark.parametrize(("name", "time"), [("t", True), ("t [s]", True), ("T", False), ("elapsed", True)])
+def test_a_lone_capital_t_is_a_temperature_however_evenly_it_rises(name: str, time: bool) -> None:
+    ramp = np.linspace(20.0, 40.0, 200)[:, None]
+    assert (clock_among([name], {name: ramp}) is not None) is time
