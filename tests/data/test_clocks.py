@@ -32,7 +32,7 @@ def test_a_clock_is_told_by_its_values(values: np.ndarray, why: str) -> None:
     assert found == why or (why and found.endswith(why))
 
 
-@pytest.mark.parametrize(("name", "time"), [("T", False), ("run", True), ("elapsed", True)])
+@pytest.mark.parametrize(("name", "time"), [("T", False), ("tau", True), ("elapsed", True)])
 def test_a_lone_capital_t_is_a_temperature_however_evenly_it_rises(name: str, time: bool) -> None:
     ramp = np.linspace(20.0, 40.0, 200)[:, None]
     assert (clock_among([name], {name: ramp}) is not None) is time
