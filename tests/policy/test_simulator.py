@@ -97,7 +97,8 @@ def test_what_goes_wrong_in_an_episode_is_explained(
 
 
 @pytest.mark.parametrize(
-    ("body", "said"), [("return 3", "returns int, no dict of arrays"), ("return 1 / 0", "line 17.*ZeroDivisionError")]
+    ("body", "said"),
+    [("return 3", "returns int, no dict of arrays"), ("return 1 / 0", "line 17.*ZeroDivisionError")],
 )
 def test_what_goes_wrong_in_making_data_is_explained(tmp_path: Path, body: str, said: str) -> None:
     text = SIMULATOR.replace('return {"x": [[1.0], [2.0]], "index": np.array([2])}', body)
