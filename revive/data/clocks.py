@@ -12,7 +12,7 @@ from revive.data.trajectories import FloatArray
 
 _SINCE_1970: Final = (1e9, 2.2e9)  # seconds, from 2001 to 2039
 _UNITS: Final = {1.0: "seconds", 1e3: "milliseconds", 1e6: "microseconds", 1e9: "nanoseconds"}
-EVEN: Final = "it rises as evenly as a clock"
+_EVEN: Final = "it rises as evenly as a clock"
 _FEWEST: Final = 20  # rows from which an even rise is no chance
 _UNEVEN: Final = 0.05  # of a step: how far the steps of a clock are from each other
 _ROWS: Final = 200_000  # rows in which it is looked whether a column counts them
@@ -31,7 +31,7 @@ def clock_among(names: Sequence[str], arrays: Mapping[str, FloatArray]) -> tuple
         if role_by_name(name) is not None or actions_among([name]):
             continue
         why = clock_by_content(values[:, 0])
-        if why == EVEN and _may_be_none(name, values[:, 0]):
+        if why == _EVEN and _may_be_none(name, values[:, 0]):
             continue
         if why:
             return name, why
@@ -66,7 +66,7 @@ def clock_by_content(values: FloatArray) -> str:
     counts = np.ptp(steps) == 0 and usual == 1
     begins = np.append(values[0], values[1:][steps <= 0])
     again = bool((begins <= low + 2 * usual).all()) or bool((steps > 0).all())
-    return EVEN if spread <= _UNEVEN * usual and again and not counts else ""
+    return _EVEN if spread <= _UNEVEN * usual and again and not counts else ""
 
 
 def counts_rows(values: FloatArray) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -45,7 +46,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Drawing(ABC):
     """Every combination where all columns are discrete and there are few enough; else what `explore` tries.
 
     In the end the discrete columns are changed one by one until no change of a single one gains anything.
@@ -65,9 +66,9 @@ class Drawing:
         tried = self.explore(objective, share_left(space, budget), seed)
         return polished(objective, tried.best, max(0, budget - (objective.judged - begun)))
 
+    @abstractmethod
     def explore(self, objective: Objective, budget: int, seed: int) -> Tried:
         """All points that were tried."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

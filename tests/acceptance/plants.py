@@ -5,8 +5,8 @@
 
 Runs `experiment=NAME seed=S` for every folder of experiments/ that has an experiment, one run after the other. Every
 finished run is a JSON file in the folder of --keep, and is not run again. --data runs a plant on other logs, in rows of
-their own. Prints one Markdown row per run, then what missed its bar; exits with 1 where anything did. --write-readmes
-puts each plant's rows between the markers of its README.
+their own. Prints one Markdown row per run, one per plant, then what missed its bar; exits with 1 where anything did.
+--write-readmes puts each plant's rows between the markers of its README.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # a plain script: the packages of this checkout
 
+from tests.acceptance.overview import overview, passing
 from tests.acceptance.refrigerator import _peak_memory
 
 ROOT = Path(__file__).parents[2]
@@ -234,6 +235,8 @@ def missed_bars(outcomes: Sequence[Outcome]) -> list[str]:
             missed.append(
                 f"{name}: in {honest} of {len(runs)} runs the interval covers the truth or the run warned"
             )
+    if disbelieved := passing(outcomes)[1]:
+        missed.append(disbelieved)
     worse = [f"{_name(o)}-{o.seed}" for o in outcomes if o.worse]
     if len(worse) > max(1.0, WORSE * len(outcomes)):
         missed.append(f"{len(worse)} of {len(outcomes)} runs are worse than the logs: {', '.join(worse)}")
@@ -293,6 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(outcomes[-1].row(), flush=True)
     if chosen.write_readmes:
         write_readmes(outcomes, ROOT / "experiments")
+    print(f"\n{overview(_by_plant(outcomes))}\n\n{passing(outcomes)[0]}")
     missed = missed_bars(outcomes)
     print("\nevery bar is met" if not missed else "\nmissed:\n  " + "\n  ".join(missed))
     return 1 if missed else 0

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.overview import overview, passing
 from tests.acceptance.plants import MARKERS, Outcome, missed_bars, outcome_of, write_readmes
 
 GOOD = Outcome(
@@ -94,3 +95,24 @@ def test_rows_go_between_the_markers(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "old" not in text
     assert text.count("| pendulum | 0 | -610 | -140 [-160, -120] | -145 ± 3 |") == 1
+
+
+def test_what_warns_of_nothing_has_to_hold_the_truth() -> None:
+    missing = replace(GOOD, low=GOOD.truth + 100 * GOOD.se + 1, high=GOOD.truth + 200 * GOOD.se + 2)
+    runs = [replace(GOOD, seed=seed) for seed in range(9)]
+    assert passing([*runs, missing])[1] is None  # 9 of 10
+    assert (
+        passing([*runs, missing, missing])
+        == ("of 11 runs that warn of nothing 9 hold the truth, 0 are worse than the logs",) * 2
+    )
+    elsewhere, warned = replace(missing, logs="other"), replace(missing, verdicts=["baseline"])
+    assert passing([*runs, elsewhere, warned])[1] is None
+
+
+def test_a_plant_has_one_row_for_all_its_runs() -> None:
+    clone = replace(GOOD, seed=1, truth=GOOD.truth + 2, fallback="none gains", verdicts=["gain"])
+    row = overview({"tank": [GOOD, clone]}).splitlines()[-1]
+    assert row.startswith(f"| tank | 2 | {GOOD.unit} |")
+    assert f"{GOOD.truth + 1:.4g} ({GOOD.truth:.4g} to {GOOD.truth + 2:.4g})" in row
+    assert "| 1 | " in row
+    assert f"{GOOD.source.split(',')[0]} 1, clone 1" in row

@@ -253,7 +253,11 @@ def test_numbers_that_yaml_reads_to_another_base_are_refused(
     assert "columns.0.x.max" in said
 
 
-@pytest.mark.parametrize("text", ["0", "00", "07", "1_000", "0.5", "-0"])
-def test_numbers_that_mean_the_same_to_the_base_of_ten_are_not(describe: Describe, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "value"), [("0", 0), ("00", 0), ("07", 7), ("1_000", 1000), ("0.5", 0.5), ("-0", 0)]
+)
+def test_numbers_that_mean_the_same_to_the_base_of_ten_are_not(
+    describe: Describe, text: str, value: float
+) -> None:
     columns = COLUMNS.replace("type: continuous}\n    - u", f"type: continuous, max: {text}}}\n    - u")
-    read_description(describe(columns + GRAPH))
+    assert read_description(describe(columns + GRAPH)).columns("state")[0].max == value
