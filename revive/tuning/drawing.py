@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import torch
@@ -46,7 +45,7 @@ class Tried:
 
 
 @dataclass(frozen=True)
-class Drawing(ABC):
+class Drawing:
     """Every combination where all columns are discrete and there are few enough; else what `explore` tries.
 
     In the end the discrete columns are changed one by one until no change of a single one gains anything.
@@ -66,9 +65,9 @@ class Drawing(ABC):
         tried = self.explore(objective, share_left(space, budget), seed)
         return polished(objective, tried.best, max(0, budget - (objective.judged - begun)))
 
-    @abstractmethod
     def explore(self, objective: Objective, budget: int, seed: int) -> Tried:
         """All points that were tried."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
