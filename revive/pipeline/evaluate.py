@@ -21,12 +21,11 @@ from revive.pipeline.drafts import guessed_limits
 from revive.pipeline.gate import gate_of, note_in_bundles
 from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
-from revive.pipeline.problems import evaluation_environment, policy_venv
+from revive.pipeline.problems import evaluation_environment, policy_venv, rewards_to_the_end
 from revive.pipeline.report import FIGURES, PAGE, write_report
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
-from revive.policy.problem import reward_of_rows
 from revive.policy.simulator import Truth
 from revive.policy.venv_verdicts import about_errors
 from revive.policy.verdicts import Verdict, about_cards, about_conduct, about_promise
@@ -35,7 +34,6 @@ from revive.report.note import note
 from revive.report.summary import Summary
 from revive.report.tipping_figure import tipping_figure
 from revive.tracking.base import NOTE
-from revive.venv.closing import closing_of
 from revive.venv.first_principles import fitted_parameters
 from revive.venv.validation import RolloutError, rollout_error
 from revive.venv.virtual_env import Actor, VirtualEnv
@@ -141,9 +139,8 @@ def _policy_summary(
             *about_cards(context.inputs.cards),
             *about_errors(errors, context.inputs.logs.step_seconds),
         ]
-    rows, task = _policy_rows(context, venv), context.task
-    rewards = reward_of_rows(rows, venv, task.graph, task.reward)
-    venv.closing = closing_of(venv.graph, venv.codec, rows, rewards)
+    rows = _policy_rows(context, venv)
+    rewards_to_the_end(context.task, venv, rows)
     if venv.closing is not None:
         context.terminal.note(venv.closing.told(venv.codec))
     found = appraise(context, venv, rows, learned, truth)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from revive.config.networks import OwnNetwork
 from revive.data.codec import Codec
@@ -18,6 +19,7 @@ from revive.graph.columns import Column
 from revive.graph.compared import differences
 from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import TrainingContext
+from revive.pipeline.task import Task
 from revive.policy.clone import clone_behaviour
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.horizon import Horizon, response, trusted_steps
@@ -199,8 +201,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     clone_behaviour(clone, venv, starts, **chosen.clone.model_dump(), seed=seed)
     errors = rollout_error(venv, context.rows(venv.codec, venv.graph))
     trusted = trusted_steps(errors)
-    row_reward = reward_of_rows(rows, venv, task.graph, task.reward)
-    venv.closing = closing_of(venv.graph, venv.codec, rows, row_reward)
+    row_reward = rewards_to_the_end(task, venv, rows)
     evaluation = evaluation_environment(context, venv, rows)
     evaluation.require_finite()
     evaluation = evaluation.with_error(errors.in_model_space(venv), seed)
@@ -225,6 +226,13 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         repeat=chosen.action_repeat,
         step_seconds=context.inputs.logs.step_seconds,
     )
+
+
+def rewards_to_the_end(task: Task, venv: VirtualEnv, rows: Rows) -> Tensor:
+    """The reward of every logged row, (N,). The venv is told what closes batches, where these rewards show it."""
+    rewards = reward_of_rows(rows, venv, task.graph, task.reward)
+    venv.closing = closing_of(venv.graph, venv.codec, rows, rewards)
+    return rewards
 
 
 def evaluation_environment(context: TrainingContext, venv: VirtualEnv, rows: Rows) -> EvaluationEnvironment:
