@@ -35,7 +35,7 @@ def _demands(values: Mapping[str, Any]) -> Iterator[tuple[str, int, str]]:
     members = 2 * venv["members"]
     yield "venv.network.hidden", _network(venv["network"], members), f"{members} members of both halves"
     yield "policy.network.hidden", _network(policy["network"], 2), "one network for each half"
-    starts, horizon = policy["evaluation"]["starts"], policy["evaluation"]["horizon"]
+    starts, horizon = 2 * policy["evaluation"]["starts"], policy["evaluation"]["horizon"]  # of both halves
     needed = _PER_VALUE * starts * horizon * 2 * venv["keep"]
     yield "policy.evaluation", needed, f"{starts} starts, {horizon} steps, {2 * venv['keep']} members"
     truth = policy["truth"]

@@ -87,7 +87,7 @@ VERBS: Final[tuple[Verb, ...]] = (
     Verb(
         "new",
         "make an experiment from a data file",
-        "NAME --data FILE [--action COLUMNS] [--state COLUMNS] [--exogenous COLUMNS] [--time COLUMN] ...",
+        "NAME --data FILE [--action COLUMNS] [--state COLUMNS] [--exogenous COLUMNS] ...",
         "Makes a folder with a description, a reward to fill in, and guesses that are marked. What is not told\n"
         "is guessed, and said. COLUMNS are names with commas between; quote names with blanks.",
         "name",

@@ -21,6 +21,7 @@ from revive.graph.decision_graph import DecisionGraph
 from revive.pipeline.context import TrainingContext
 from revive.pipeline.task import Task
 from revive.policy.clone import clone_behaviour
+from revive.policy.contest import contest
 from revive.policy.evaluation import EvaluationEnvironment
 from revive.policy.horizon import Horizon, response, trusted_steps
 from revive.policy.policy import Policy, action_range
@@ -204,7 +205,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     row_reward = rewards_to_the_end(task, venv, rows)
     evaluation = evaluation_environment(context, venv, rows)
     evaluation.require_finite()
-    evaluation = evaluation.with_error(errors.in_model_space(venv), seed)
+    size = {"starts": chosen.evaluation.starts, "horizon": evaluation.horizon}
     shown = response(venv, rows, task.target, task.reward, trusted)
     return PolicyProblem(
         graph=task.graph,
@@ -215,6 +216,7 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         row_reward=row_reward,
         starts=starts,
         evaluation=evaluation,
+        contest=contest(venv, rows, task.reward, errors, seed=1, **size),
         clone=clone.requires_grad_(False),
         horizon=Horizon.of(shown, trusted, int(rows.lengths.max()), chosen.horizon),
         has_gradient=task.has_gradient,

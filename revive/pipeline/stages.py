@@ -220,11 +220,9 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
     """The best of a learner's candidates; the best clone where the venv is not to be trusted."""
     court, candidates = Court(learner.problem), learner.candidates()
     replay = replayed(learner.problem)
-    choice = court.choose(candidates, clone_at_fault=replay.clone_at_fault)
+    choice, doubtful = certain_choice(court, candidates, replay.clone_at_fault)
     promised = None if choice.fallback else choice.score.mean_gain
-    verdicts = venv_verdicts(learner.problem, replay, promised)
-    choice, doubtful = _certain(court, candidates, choice, replay.clone_at_fault)
-    verdicts += doubtful
+    verdicts = [*venv_verdicts(learner.problem, replay, promised), *doubtful]
     if distrust := first_distrust(verdicts):
         choice = court.choose(candidates, distrust)
     taken = choice.candidate
@@ -243,19 +241,21 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
     )
 
 
-def _certain(
-    court: Court, candidates: list[Candidate], choice: Choice, clone_at_fault: bool
+def certain_choice(
+    court: Court, candidates: list[Candidate], clone_at_fault: bool
 ) -> tuple[Choice, list[Verdict]]:
-    """The best of the first few candidates whose gain is certain; else the best, and the verdict on it."""
-    uncertain: dict[str, list[Verdict]] = {}
-    tried = choice
-    while not tried.fallback and len(uncertain) < LOOKED_AT:
+    """The best of the first few candidates whose gain is certain; else of those whose gain is no reason to take a
+    clone; else of all, with the verdicts on it."""
+    looked_at: dict[str, tuple[Choice, list[Verdict]]] = {}
+    best = tried = court.choose(candidates, clone_at_fault=clone_at_fault)
+    while not tried.fallback and len(looked_at) < LOOKED_AT:
         doubts = gain_verdicts(court.problem, tried.candidate, clone_at_fault)
         if not doubts:
             return tried, []
-        uncertain[tried.candidate.key] = doubts
-        tried = court.choose(candidates, without=uncertain, clone_at_fault=clone_at_fault)
-    return choice, next(iter(uncertain.values()), [])
+        looked_at[tried.candidate.key] = tried, doubts
+        tried = court.choose(candidates, without=looked_at, clone_at_fault=clone_at_fault)
+    passing = (found for found in looked_at.values() if first_distrust(found[1]) is None)
+    return next(passing, next(iter(looked_at.values()), (best, [])))
 
 
 def policy_learner(context: TrainingContext, venv: VirtualEnv) -> PolicyLearner:

@@ -1,6 +1,7 @@
 """Which policy is taken: all learners' candidates on the same starts and noise, each in the half it never saw.
 
-Rewards are asked at states that are off by the venv's own rollout error, so that a limit counts before it is reached.
+Rewards are asked at states that are off by the venv's error beyond its noise, so that a limit counts before it is
+reached.
 A candidate's gain is paired: member by member, its mean reward minus that of the logs' controller under common random
 numbers, `G = mean_m - c * std_m`. From it the excess of its doubt over the clone's is taken off, in spreads of the
 logged reward: where members disagree more than they do about the logs' controller, a promise is worth less, and where
@@ -27,7 +28,7 @@ from revive.policy.evaluation import mean_reward
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 
-AT_ONCE = 16  # variants of each half in one rollout
+AT_ONCE = 8  # variants of each half in one rollout
 LOOKS = 16  # steps of a rollout at which doubt is looked at
 MOST_EXCESS = 0.3  # of doubt, beyond which a candidate is out; see docs/decisions.md
 
@@ -211,7 +212,7 @@ class Court:
         """Of every copy elsewhere the mean reward per step (halves, variants, E), the mean doubt (halves, variants),
         and the share of the steps that exceed each limit (halves, variants, limits)."""
         variants, halves = policies.variants, self.problem.venv.halves
-        world = self.problem.evaluation.repeated(variants)
+        world = self.problem.contest.repeated(variants)
         actor = policies.actor(swap=True)
         rolled = world.roll(actor)
         reward = mean_reward(self.problem.venv, world.reward, rolled, actor, world.mistaken(rolled))

@@ -61,7 +61,7 @@ def _worth(score: Score) -> tuple[bool, float]:
 @torch.no_grad()
 def _rewards(problem: PolicyProblem, actor: Actor | None) -> Tensor:
     """(halves, E) mean reward per step."""
-    world = problem.evaluation
+    world = problem.contest
     reward = mean_reward(world.venv, world.reward, world.roll(actor), actor)
     return reward.mean(1).view(world.venv.halves, -1).double().cpu()
 

@@ -87,14 +87,20 @@ def episode_environment(
 
     The half with fewer trajectories takes its own in turn.
     """
-    begin = [rows.starts[(rows.starts >= part.start) & (rows.starts < part.stop)] for part in rows.parts]
+    begin = real_starts(rows)
     most = max(1, min(MOST_STARTS, AT_ONCE // steps))
     count = min(max(len(first) for first in begin), most)
-    picked = [first[_evenly(len(first), count, first.device)] for first in begin]
+    picked = [first[evenly(len(first), count, first.device)] for first in begin]
     return EvaluationEnvironment.at(venv, rows, reward, picked, steps, seed)
 
 
-def _evenly(there: int, wanted: int, device: torch.device) -> Tensor:
+def real_starts(rows: Rows) -> list[Tensor]:
+    """The first rows of each half's trajectories."""
+    return [rows.starts[(rows.starts >= part.start) & (rows.starts < part.stop)] for part in rows.parts]
+
+
+def evenly(there: int, wanted: int, device: torch.device) -> Tensor:
+    """Which of those that are there to take; in turn where fewer are there than wanted."""
     if there <= wanted:
         return torch.arange(wanted, device=device) % there
     return torch.linspace(0, there - 1, wanted, device=device).long()

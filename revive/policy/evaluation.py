@@ -37,7 +37,7 @@ class EvaluationEnvironment:
         cls, venv: VirtualEnv, rows: Rows, reward: Reward, *, starts: int, horizon: int, seed: int
     ) -> EvaluationEnvironment:
         """`starts` branches per half, spread evenly over its rows; each is run through every member of it."""
-        return cls.at(venv, rows, reward, [_spread(part, starts) for part in rows.parts], horizon, seed)
+        return cls.at(venv, rows, reward, [spread_over(part, starts) for part in rows.parts], horizon, seed)
 
     @classmethod
     def at(
@@ -136,5 +136,6 @@ def mean_reward(
     return (rewards if alive is None else rewards * alive[:-1]).mean(0)
 
 
-def _spread(part: range, count: int) -> Tensor:
+def spread_over(part: range, count: int) -> Tensor:
+    """So many rows of a half, evenly spread."""
     return torch.linspace(part.start, part.stop - 1, count + 1)[:-1].long()

@@ -28,7 +28,8 @@ class PolicyProblem:
     graph, target: with what the policy may see, and the node that it decides.
     venv: its weights are fixed. rows: both halves, with the histories of `graph`; model space.
     reward, row_reward: the user's function, and what it says of every row: (N,).
-    starts: where training rollouts begin. evaluation: what candidates are compared on.
+    starts: where training rollouts begin. evaluation: starts of each half for that half's venv, such as the logs'
+    controller is replayed from. contest: what candidates are compared on (contest.py).
     clone: the logs' controller as each half's venv has learned it, two copies.
     noise: of exploration, in model space. horizon: of training rollouts.
     has_gradient: whether autograd leads from the reward to the action.
@@ -47,6 +48,7 @@ class PolicyProblem:
     row_reward: Tensor
     starts: Starts
     evaluation: EvaluationEnvironment
+    contest: EvaluationEnvironment
     clone: Policy
     horizon: Horizon
     has_gradient: bool

@@ -100,19 +100,6 @@ class GraphModels(nn.Module):
         assert isinstance(observer, Observer)
         return observer
 
-    @torch.no_grad()
-    def reading_noise(self, node: str) -> Tensor:
-        """Standard deviation of a transition's readings about the latent state, model space: (continuous,).
-
-        The mean over members of the part of an innovation that does not stay; 0 without an observer.
-        """
-        width = self.codec.layout(node).continuous
-        if node not in self.observed:
-            return torch.zeros(width, device=self.device)
-        model = self.model(node)
-        std = model.free_log_std.exp()[..., :width] * model.scale[:width]
-        return ((1.0 - self.observer(node).gain[..., :width]) * std).mean((0, 1))
-
     @property
     def device(self) -> torch.device:
         """Where its weights lie."""

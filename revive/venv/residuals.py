@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.stats import kstwobign
+from torch import Tensor
 
 from revive.data.windows import Rows
 from revive.venv.judging import estimated
@@ -23,6 +24,7 @@ from revive.venv.virtual_env import VirtualEnv
 
 Array = NDArray[np.float64]
 MOST_ROWS, BINS, MOST_CHANGES, SHORTEST = 20_000, 12, 3, 40
+AT_ONCE = 2048  # rows that are judged together, each from those before it
 FEWEST_TRAJECTORIES = 5  # from which the spread between them is told
 ALARM = 0.01  # of a false alarm, over all columns together
 
@@ -36,34 +38,33 @@ def one_step_residuals(venv: VirtualEnv, rows: Rows) -> tuple[NDArray[np.int64],
     """
     every = max(1, rows.count // MOST_ROWS)
     index = torch.arange(0, rows.count, every, device=rows.device)
-    per_half = venv.members // venv.halves
-    found: dict[str, list[Array]] = {}
-    parts = []
-    for half in range(venv.halves):
-        part = rows.parts[1 - half]
-        own = index[(index >= part.start) & (index < part.stop)]
-        parts.append((1 - half, own.cpu().numpy()))
-        everywhere = own.expand(venv.members, -1)
-        batch = venv.completed({**rows.at(everywhere), **estimated(venv, rows, everywhere)})
-        for name in judged_transitions(venv, rows):
-            if name not in venv.models:
-                continue
-            out = venv.model(name)(*venv.node_inputs(name, batch))
-            members = slice(half * per_half, (half + 1) * per_half)
-            layout, codec = venv.codec.layout(name), venv.codec[name]
-            mean, std = out.mean[members].mean(0), out.log_std.exp().expand_as(out.mean)[members].mean(0)
-            known = rows.weight(name, own)
-            for d in range(layout.continuous):
-                column = venv.graph.columns(name)[codec.terms[d]]
-                residual = ((rows.values[name][own][:, d] - mean[:, d]) / std[:, d].clamp_min(1e-9)).double()
-                if known is not None:
-                    residual = residual.where(known[:, d] > 0, torch.nan)
-                found.setdefault(
-                    column.name if column.scale != "cyclic" else f"{column.name} ({d})", []
-                ).append(residual.cpu().numpy())
-    order = np.argsort([number for number, _ in parts])
-    where = np.concatenate([parts[i][1] for i in order]) if parts else np.zeros(0, np.int64)
-    return where, {name: np.concatenate([values[i] for i in order]) for name, values in found.items()}
+    inside = [index[(index >= part.start) & (index < part.stop)] for part in rows.parts]
+    blocks = [(1 - judged, block) for judged, own in enumerate(inside) for block in own.split(AT_ONCE)]
+    told = [_by_column(venv, rows, half, block) for half, block in blocks]
+    where = np.concatenate([block.cpu().numpy() for _, block in blocks])
+    return where, {name: np.concatenate([part[name] for part in told]) for name in told[0]}
+
+
+def _by_column(venv: VirtualEnv, rows: Rows, half: int, own: Tensor) -> dict[str, Array]:
+    """The residuals (n,) of a half's members at rows `own` (n,) of the other half."""
+    found: dict[str, Array] = {}
+    everywhere, members = own.expand(venv.members, -1), venv.members_of(half)
+    batch = venv.completed({**rows.at(everywhere), **estimated(venv, rows, everywhere)})
+    for name in judged_transitions(venv, rows):
+        if name not in venv.models:
+            continue
+        out = venv.model(name)(*venv.node_inputs(name, batch))
+        layout, codec = venv.codec.layout(name), venv.codec[name]
+        mean, std = out.mean[members].mean(0), out.log_std.exp().expand_as(out.mean)[members].mean(0)
+        known = rows.weight(name, own)
+        for d in range(layout.continuous):
+            column = venv.graph.columns(name)[codec.terms[d]]
+            residual = ((rows.values[name][own][:, d] - mean[:, d]) / std[:, d].clamp_min(1e-9)).double()
+            if known is not None:
+                residual = residual.where(known[:, d] > 0, torch.nan)
+            label = column.name if column.scale != "cyclic" else f"{column.name} ({d})"
+            found[label] = residual.cpu().numpy()
+    return found
 
 
 def residual_map(

@@ -48,25 +48,6 @@ class RolloutError:
         per_column = np.concatenate([np.nanmean(v[halves, :steps], (0, 1)) for v in table.values()])
         return float(per_column.mean())
 
-    def in_model_space(self, venv: VirtualEnv, step: int = 10) -> dict[str, Tensor]:
-        """Transition -> (d,): about the standard deviation of the error at a step, mean of both halves, model space.
-
-        Transitions with columns that are not scaled linearly are left out. No more than one spread of the data. The
-        noise of a reading is no error of the state behind it.
-        """
-        found = {}
-        for name, table in self.venv.items():
-            codec = venv.codec[name]
-            if any(
-                c.type != "continuous" or c.scale not in (None, "robust", "minmax") for c in codec.columns
-            ):
-                continue
-            at = np.nanmean(table[:, min(step, table.shape[1]) - 1], 0) * np.sqrt(np.pi / 2.0)  # of a normal
-            spread = np.nan_to_num(at)[list(codec.terms)] / codec.scale.cpu().numpy()
-            error = torch.as_tensor(spread, dtype=torch.float32, device=venv.device).clamp_max(1.0)
-            found[name] = (error.square() - venv.reading_noise(name).square()).clamp_min(0.0).sqrt()
-        return found
-
     def by_horizon(self, half: int | None = 0, of: str = "venv") -> dict[str, float]:
         """`mean_until` for the usual horizons that the data is long enough for."""
         return {str(h): self.mean_until(h, half, of) for h in HORIZONS if h <= self.horizon}

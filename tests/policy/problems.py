@@ -79,6 +79,7 @@ def problem_in(venv: VirtualEnv, rows: Rows, reward: Reward, **changed: Any) -> 
         found["row_reward"] = reward_of_rows(rows, venv, found["graph"], reward)
     if "evaluation" not in found:
         found["evaluation"] = EvaluationEnvironment.make(venv, rows, reward, starts=16, horizon=40, seed=1)
+    found.setdefault("contest", found["evaluation"])
     found["clone"].requires_grad_(False)
     return PolicyProblem(**found)
 

@@ -126,12 +126,6 @@ def test_a_state_is_observed_only_where_transitions_see_it_itself(
     assert observable(graph, Codec.empty(graph), graph.transitions) == nodes
 
 
-def test_the_noise_of_a_reading_is_what_of_an_innovation_does_not_stay() -> None:
-    venv = observed_venv(STD)
-    torch.testing.assert_close(venv.reading_noise("next_x"), torch.tensor([(1.0 - GAIN) * STD]))
-    assert hand_set(GRAPH, LINEAR, std=STD).reading_noise("next_x").tolist() == [0.0]
-
-
 def test_states_are_estimated_from_the_rows_before_within_a_trajectory() -> None:
     venv, generator = observed_venv(), np.random.default_rng(0)
     part = {name: generator.normal(size=(60, 1)) for name in ("x", "u")}

@@ -6,8 +6,8 @@ import torch
 
 from revive.data.codec import Codec
 from revive.graph.decision_graph import DecisionGraph
-from revive.venv.validation import RolloutError, replay, rollout_error, unseen_windows
-from tests.venv.plants import columns, hand_set, plant_graph, rows_of, scaled
+from revive.venv.validation import replay, rollout_error, unseen_windows
+from tests.venv.plants import columns, hand_set, plant_graph, rows_of
 
 LINEAR = {"next_x": ([[-0.1], [0.5], [0.3]], [0.0]), "u": ([[0.0]], [0.0])}
 
@@ -99,14 +99,3 @@ def test_steps_that_the_judging_half_cannot_show_do_not_dilute_the_error() -> No
     rows = rows_of(venv.graph, venv.codec, still, still, ends=[[100], list(range(10, 101, 10))])
     errors = rollout_error(venv, rows, horizon=50)
     assert errors.mean_until(50) >= errors.mean_until(10)
-
-
-def test_the_error_at_a_step_in_model_space_is_that_of_a_normal() -> None:
-    """A mean absolute error of 1 in physical units, a scale of 2; the mean of both halves."""
-    graph = DecisionGraph.build(columns(x=1), {"next_x": ["x"]})
-    codec = Codec(graph, {"x": scaled(graph["x"].columns, [0.0], [2.0])})
-    venv = hand_set(graph, {"next_x": ([[0.0]], [0.0])}, codec=codec)
-    table = {"next_x": np.stack([np.full((20, 1), 0.5), np.full((20, 1), 1.5)])}
-    errors = RolloutError(table, table, {"next_x": np.ones(1)}, (9, 9))
-    found = errors.in_model_space(venv)["next_x"]
-    torch.testing.assert_close(found, torch.tensor([(np.pi / 2) ** 0.5 / 2], dtype=torch.float32))
