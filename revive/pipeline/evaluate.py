@@ -23,6 +23,7 @@ from revive.pipeline.models import KINDS, model_records
 from revive.pipeline.optimism import search_summary
 from revive.pipeline.problems import evaluation_environment, policy_venv, rewards_to_the_end
 from revive.pipeline.report import FIGURES, PAGE, write_report
+from revive.pipeline.scored import scored
 from revive.pipeline.stages import Learned
 from revive.pipeline.study import plain, study
 from revive.policy.guessed import about_guessed_limits
@@ -50,7 +51,7 @@ def evaluate(
     with context.stage("evaluation") as records:
         rows = context.rows(venv.codec, context.inputs.graph)
         errors = rollout_error(venv, rows)
-        truth = _truth(context, learned)
+        truth = None if learned is None else scored(context, learned.policy)
         policy, verdicts = _policy_summary(context, venv, errors, learned, truth)
         gate = gate_of(verdicts, context.settings.gate.override)
         summary = replace(
@@ -168,16 +169,6 @@ def require_finite(summary: Summary) -> None:
         else "get_reward or the simulator gives no number where the policy leads: make it finite everywhere"
     )
     raise RunFailed(f"{', '.join(bad[:3])}{' ...' if bad[3:] else ''}: not finite\n    -> {cause}")
-
-
-def _truth(context: Context, learned: Learned | None) -> Truth | None:
-    if learned is None or context.inputs.truth is None:
-        return None
-    chosen = context.settings.policy.truth
-    seed = context.settings.seed + 1000  # plants that no log came from
-    return context.inputs.truth.score(
-        learned.policy, context.task.reward, episodes=chosen.episodes, steps=chosen.steps, seed=seed
-    )
 
 
 def _venv_summary(venv: VirtualEnv, errors: RolloutError) -> dict[str, Any]:

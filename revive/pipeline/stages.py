@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from revive.pipeline.envelope import envelope_of
 from revive.pipeline.problems import earlier_venv, policy_problem, venv_problem
 from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.pipeline.scenario import scenario_of
+from revive.pipeline.scored import scored_per_step
 from revive.pipeline.shortlist import adopt_shortlist, keep_shortlist
 from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
@@ -211,13 +213,18 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
         context.terminal.note(f"policy   will take about {expected:.0f} s here")
     learner = _made(context, problem)
     train(context, "policy", learner, records)
-    learned = chosen_policy(learner)
-    context.note_learning("policy", learner.notes(), records)
+    learned = chosen_policy(learner, partial(scored_per_step, context))
+    context.note_learning("policy", {**learner.notes(), **learner.spent()}, records)
     return learned
 
 
-def chosen_policy(learner: PolicyLearner) -> Learned:
-    """The best of a learner's candidates; the best clone where the venv is not to be trusted."""
+def chosen_policy(
+    learner: PolicyLearner, scored: Callable[[Policy], dict[str, float] | None] = lambda policy: None
+) -> Learned:
+    """The best of a learner's candidates; the best clone where the venv is not to be trusted.
+
+    scored: what a policy earns in the simulator, which is told and decides nothing.
+    """
     court, candidates = Court(learner.problem), learner.candidates()
     replay = replayed(learner.problem)
     choice, doubtful = certain_choice(court, candidates, replay.clone_at_fault)
@@ -237,7 +244,7 @@ def chosen_policy(learner: PolicyLearner) -> Learned:
         learner.problem.horizon.to_json(),
         tipping=[] if choice.fallback else tipping_of(learner.problem, taken),
         shortlist=court.shortlist(candidates, taken),
-        compared=[line.to_json() for line in compared(court, candidates, taken)],
+        compared=[line.to_json() for line in compared(court, candidates, taken, scored)],
     )
 
 

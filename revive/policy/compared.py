@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from revive.policy.candidate import Candidate
 from revive.policy.choice import Court, Score
 from revive.policy.evaluation import mean_reward
+from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 from revive.venv.virtual_env import Actor
 
@@ -25,6 +26,7 @@ class Compared:
     half: where it learned, None for the logs' controller. rewards (halves, E): mean reward per step with each member,
     all from the same starts under the same noise; steps after an end count as 0. gain (halves,): the mean over members
     of the difference to the logs' controller, and spread (halves,) the standard deviation of that difference.
+    truth {mean, se, steps}: the reward per step in the simulator, where the experiment has one.
     """
 
     name: str
@@ -33,13 +35,19 @@ class Compared:
     rewards: list[list[float]]
     gain: list[float]
     spread: list[float]
+    truth: dict[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))
 
 
-def compared(court: Court, candidates: Sequence[Candidate], taken: Candidate) -> list[Compared]:
-    """The logs' controller, what was taken, and the best candidate of each learner."""
+def compared(
+    court: Court,
+    candidates: Sequence[Candidate],
+    taken: Candidate,
+    scored: Callable[[Policy], dict[str, float] | None] = lambda policy: None,
+) -> list[Compared]:
+    """The logs' controller, what was taken, and the best candidate of each learner. scored: in the simulator."""
     found: dict[str, Score] = {}
     for score in court.scores(list(candidates)):
         name, best = score.candidate.learner, found.get(score.candidate.learner)
@@ -50,7 +58,8 @@ def compared(court: Court, candidates: Sequence[Candidate], taken: Candidate) ->
     lines = [_line(CONTROLLER, None, False, base, base)]
     for candidate in picked.values():
         rewards = _rewards(court.problem, candidate.policy.actor())
-        lines.append(_line(candidate.name, candidate.half, candidate.key == taken.key, rewards, base))
+        line = _line(candidate.name, candidate.half, candidate.key == taken.key, rewards, base)
+        lines.append(replace(line, truth=scored(candidate.policy)))
     return lines
 
 

@@ -10,7 +10,8 @@ venv.columns     column -> the same over the longest horizon, one by one
 venv.test        {rollout_mae: of either half's members, persistence_mae}, where a test part was kept aside
 venv.parameters  node -> parameter of the user's function -> {value: mean over members, low, high: of the members,
     halves, start, min, max, units: as declared, at_bound: whether a member is next to one}; only where there are some
-venv.learning    what the learner tried and why it stopped; policy.learning: likewise. Empty where a search did
+venv.learning    what the learner tried and why it stopped; policy.learning: likewise, with the seconds of each
+    learner of a pool. Empty where a search did
 policy.logged    mean reward per step of the logs
 policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
     high hold 90 % of all rollouts, over members and starts; interval {low, high}: what holds the true mean nine times
@@ -24,9 +25,9 @@ policy.episodes  where the logs hold several trajectories or `done`, from their 
 policy.fqe       what the logs alone say (revive/policy/fqe.py), per step, discounted by gamma: {gamma, half: the one
     that the policy did not learn in, halves [{policy, logs: fitted Q evaluation of it and of the logs' controller,
     venv_policy, venv_behaviour: the same measure in the venv from the same starts}]}; or reason: why they cannot
-policy.compared  [{name, half: where it learned, taken, rewards [half [member]], gain [half], spread [half]}]: each
-    learner's best policy under common random numbers, per step; gain and its spread over members are against the logs'
-    controller
+policy.compared  [{name, half: where it learned, taken, rewards [half [member]], gain [half], spread [half], truth}]:
+    each learner's best policy under common random numbers, per step; gain and its spread over members are against the
+    logs' controller; truth {mean, se, steps} in the simulator, over so many steps, or null
 policy.constraints [{limit, logged, predicted: share of the steps that exceed it, in the half that the policy did not
     learn in, allowed}], where there are limits
 policy.terms     where get_reward returns named terms: term -> {logged, predicted}, per step; predicted in the half that

@@ -6,9 +6,9 @@
 For each plant and seed the venv is learned once, with the defaults; every learner then learns in that one. Plants are
 the folders of experiments/ that have a simulator, learners those of conf/policy. Each row is a JSON file in the folder
 of --keep as soon as it is there, so that the same command goes on where it was stopped. --runs: the folder of --keep of
-plants.py; its whole runs of the default are taken for `auto`, and the others learn in their venvs. Prints one row at a
-time, then the table learner x plant, and how often `auto` is within 3 % of the best of its pool; exits with 1 below 8
-times in 10. Of what it is compared with only the mean over the seeds counts.
+plants.py; its whole runs of the default are the rows of `auto` and of the learners in its pool, and the others learn
+in their venvs. Prints one row at a time, then the table learner x plant, and how often `auto` is within 3 % of the best
+of its pool; exits with 1 below 8 times in 10. Of what it is compared with only the mean over the seeds counts.
 """
 
 from __future__ import annotations
@@ -120,8 +120,12 @@ def measure(plant: str, learner: str, seed: int, keep: Path, runs: Path | None =
         whole = None
 
     def made() -> Row:
-        if whole and learner == "auto":
-            return row_of(json.loads((whole / "summary.json").read_text()), plant, learner, seed, math.nan)
+        if whole:
+            summary = json.loads((whole / "summary.json").read_text())
+            if learner == "auto":
+                return row_of(summary, plant, learner, seed, math.nan)
+            if part := row_of_part(summary, plant, learner, seed):
+                return part
         learned = whole or command(keep, plant, seed, f"{plant}-{seed}-venv", "policy.mode=none")
         venv = learned / "venv"
         started = time.perf_counter()
@@ -157,7 +161,35 @@ def row_of(summary: dict, plant: str, learner: str, seed: int, seconds: float) -
         chosen["source"],
         bool(chosen["fallback"]),
         spent,
-        list(policy["learning"]) if learner == "auto" else (),
+        list(policy["learning"].get("seconds", ())) if learner == "auto" else (),
+    )
+
+
+def row_of_part(summary: dict, plant: str, learner: str, seed: int) -> Row | None:  # type: ignore[type-arg]
+    """A learner of the pool of a whole run: what it handed in that was taken, or would have been; None of others."""
+    policy = summary["policy"]
+    method = {"clones": "clone"}.get(learner, learner)
+    lines = [line for line in policy.get("compared", []) if line["name"].split(",")[0] == method]
+    lines = [line for line in lines if line.get("truth")]
+    line = max(lines, key=lambda line: line["taken"], default=None)  # type: ignore[no-any-return]
+    if line is None or learner not in policy["learning"].get("seconds", {}):
+        return None
+    per_episode = "truth" in policy.get("episodes", {})
+    steps = line["truth"]["steps"] if per_episode else 1
+    elsewhere = line["rewards"][1 - line["half"]]
+    logged = policy["episodes"]["logs"]["return"] if per_episode else policy["logged"]
+    return Row(
+        plant,
+        learner,
+        seed,
+        logged,
+        steps * sum(elsewhere) / len(elsewhere),
+        None,
+        steps * line["truth"]["mean"],
+        steps * line["truth"]["se"],
+        line["name"],
+        learner == "clones",
+        policy["learning"]["seconds"][learner],
     )
 
 

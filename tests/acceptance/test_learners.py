@@ -39,7 +39,7 @@ def finished(run: Path, truth: float) -> Path:
     """What a finished run leaves in its folder, as far as rows are made of it."""
     run.mkdir(parents=True, exist_ok=True)
     policy = f'{{"logged": 1, "predicted": {{"mean": 2}}, "truth": {{"mean": {truth}, "se": 0.1}}, '
-    policy += '"chosen": {"source": "x", "fallback": null}, "learning": {"iql": {}}}'
+    policy += '"chosen": {"source": "x", "fallback": null}, "learning": {"iql": {}, "seconds": {"iql": 3}}}'
     (run / "summary.json").write_text(f'{{"policy": {policy}, "seconds": {{"policy": 1}}}}')
     return run
 
@@ -90,6 +90,29 @@ def test_whole_runs_are_those_of_auto_and_lend_their_venv(
     assert asked == [("reactor-0-iql", "policy=iql", "venv.mode=none", f"venv_path={whole / 'venv'}")]
     assert learners.measure("reactor", "auto", 1, tmp_path, tmp_path).truth == 2  # there is no such run
     assert asked[1] == ("reactor-1-venv", "policy.mode=none")
+
+
+def test_the_learners_of_a_pool_have_their_rows_in_a_whole_run() -> None:
+    def line(name: str, truth: float, taken: bool) -> dict[str, object]:
+        worth = {"mean": truth, "se": 0.5, "steps": 200}
+        return {"name": name, "half": 1, "rewards": [[2.0, 4.0], [9.0]], "taken": taken, "truth": worth}
+
+    lines = [
+        {"name": "logs' controller", "half": None, "truth": None},
+        line("clone, all", 1.0, False),
+        line("clone, of good trajectories", 2.0, True),
+        line("td3_bc, behaviour 3", 4.0, False),
+    ]
+    learning = {"seconds": {"clones": 5.0, "td3_bc": 7.0}}
+    policy = {"logged": 1.5, "compared": lines, "learning": learning}
+    clones = learners.row_of_part({"policy": policy}, "reactor", "clones", 0)
+    assert clones is not None
+    assert (clones.truth, clones.predicted, clones.logged, clones.seconds) == (2.0, 3.0, 1.5, 5.0)
+    policy["episodes"] = {"logs": {"return": 150.0}, "truth": {"return": 1.0}}
+    other = learners.row_of_part({"policy": policy}, "reactor", "td3_bc", 0)
+    assert other is not None
+    assert (other.truth, other.se, other.predicted, other.logged) == (800.0, 100.0, 600.0, 150.0)
+    assert learners.row_of_part({"policy": policy}, "reactor", "iql", 0) is None
 
 
 def test_a_perfect_score_has_no_regret() -> None:

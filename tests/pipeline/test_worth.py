@@ -36,7 +36,12 @@ def test_terms_fqe_and_comparison_are_told(tmp_path: Path, capsys: pytest.Captur
     ] * 2
     names = {line["name"].split(",")[0] for line in policy["compared"]}
     assert names >= {"logs' controller", "clone", "td3_bc", "first_order"}
-    assert sum(line["taken"] for line in policy["compared"]) == 1
+    (taken,) = (line for line in policy["compared"] if line["taken"])
+    assert taken["truth"]["mean"] == pytest.approx(policy["truth"]["mean"])
+    assert [line["truth"] is None for line in policy["compared"]] == [
+        line["half"] is None for line in policy["compared"]
+    ]
+    assert {"clones", "td3_bc", "first_order"} == policy["learning"]["seconds"].keys()
     report = json.loads((tmp_path / "a" / "report.json").read_text())
     assert set(report["study"]["evaluation"]) == {"fqe", "terms", "compared"}
     page = (tmp_path / "a" / "report.html").read_text()

@@ -7,6 +7,7 @@ afterwards, on one evaluation for all (choice.py).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -60,6 +61,7 @@ class Auto(PolicyLearner):
         part_of = replace(problem, budget=problem.budget // share)
         made = {name: _with_lr(make, lr)(problem=part_of) for name, make in usable.items()}
         self.parts: Parts[PolicyLearner] = Parts(made)
+        self._seconds = dict.fromkeys(made, 0.0)
         self.optimizer_counts = {
             name: len(listed(part.configure_optimizers())) for name, part in self.parts.learners.items()
         }
@@ -82,7 +84,9 @@ class Auto(PolicyLearner):
             if number < before + part.rounds:
                 part.lend(self, name, self.own_optimizers()[optimizers : optimizers + count])
                 if not part.finished:
+                    started = time.perf_counter()
                     part.round(number - before)
+                    self._seconds[name] += time.perf_counter() - started
                 return
             before, optimizers = before + part.rounds, optimizers + count
 
@@ -96,11 +100,16 @@ class Auto(PolicyLearner):
         notes: dict[str, Any] = {name: part.notes() for name, part in self.parts.learners.items()}
         return {**notes, "left_out": self.left_out} if self.left_out else notes
 
+    def spent(self) -> dict[str, Any]:
+        return {"seconds": {name: round(seconds, 1) for name, seconds in self._seconds.items()}}
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["learner"] = self.parts.state()
+        checkpoint["seconds"] = self._seconds
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.parts.resume(checkpoint["learner"], checkpoint["state_dict"])
+        self._seconds = dict(checkpoint["seconds"])
 
 
 def _class(make: Callable[..., PolicyLearner]) -> type[PolicyLearner]:

@@ -30,6 +30,10 @@ class PolicyLearner(Learner):
         """Why it cannot learn this problem, as the end of a sentence; None where it can."""
         return None
 
+    def spent(self) -> dict[str, Any]:
+        """{seconds: {learner: how long it took so far}} of a pool; nothing of a single learner, whose stage it is."""
+        return {}
+
     @abstractmethod
     def candidates(self) -> list[Candidate]:
         """What may be chosen of what was learned so far."""

@@ -44,17 +44,19 @@ def worth(summary: Study, study: Study) -> list[str]:
 
 
 def compared_table(lines: Sequence[Study]) -> str:
-    """Policies x halves; members as a range."""
-    rows = []
+    """Policies x halves; members as a range. The simulator's word beside it, where there is one."""
+    rows, known = [], any(line.get("truth") for line in lines)
     for line in lines:
         cells = []
         for half, members in enumerate(line["rewards"]):
             own = " *" if line["half"] == half else ""
             gain = f"{number(line['gain'][half])} ± {number(line['spread'][half])}"
             cells += [f"{number(min(members))} .. {number(max(members))}{own}", gain]
+        if known:
+            cells.append(number(line["truth"]["mean"]) if line["truth"] else "")
         rows.append((f"{line['name']}{' (taken)' if line['taken'] else ''}", *cells))
     heads = [f"{what}, {half} half" for half in HALVES for what in ("members", "gain")]
-    return table(("policy", *heads), rows)
+    return table(("policy", *heads, *(["in the simulator"] if known else [])), rows)
 
 
 def _fqe(fqe: Study) -> str:
