@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -90,10 +90,19 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     return options[matches[0]] if matches else None
 
 
+def first_few(parts: Sequence[str], most: int, between: str = ", ") -> str:
+    """The first ones of many, and how many are left out."""
+    told = between.join(parts[:most])
+    return (
+        told
+        if len(parts) <= most
+        else f"{told}{between.replace(',', '').rstrip()} and {len(parts) - most} more"
+    )
+
+
 def suggestion(word: str, choices: Iterable[str]) -> str:
     """A remedy sentence: the nearest choice where there is one, and all of them, or some of very many."""
     options = sorted(str(choice) for choice in choices)
     close = nearest(word, options)
     head = f"did you mean '{close}'? " if close else ""
-    more = f" and {len(options) - _MOST_OFFERED} more" if len(options) > _MOST_OFFERED else ""
-    return f"{head}possible: {', '.join(options[:_MOST_OFFERED])}{more}" if options else head.strip()
+    return f"{head}possible: {first_few(options, _MOST_OFFERED)}" if options else head.strip()

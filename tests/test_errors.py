@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from revive.errors import Problem, UserError, nearest, suggestion
+from revive.errors import Problem, UserError, first_few, nearest, suggestion
 
 
 def test_of_very_many_problems_the_first_are_told_and_all_are_kept() -> None:
@@ -24,3 +24,9 @@ def test_of_very_many_choices_the_nearest_is_named_and_some_are_listed() -> None
 def test_endless_names_are_compared_by_their_beginning() -> None:
     long = "level" * 100_000
     assert nearest(long, [long + "x", "flow"]) == long + "x"
+
+
+def test_of_many_words_the_first_are_told_and_the_others_are_counted() -> None:
+    assert first_few(["a", "b"], 2) == "a, b"
+    assert first_few(["a", "b", "c", "d"], 2) == "a, b and 2 more"
+    assert first_few(["a b", "c d", "e"], 2, "; ") == "a b; c d; and 1 more"

@@ -13,7 +13,7 @@ from revive.data.readers.options import ReadOptions
 from revive.data.readers.tables import TableFiles
 from revive.data.readers.words import UNITS, vocabulary
 from revive.data.roles import role_by_name, tokens
-from revive.errors import Problem, Problems, UserError
+from revive.errors import Problem, Problems, UserError, first_few
 
 _TAGS: Final = vocabulary("""
     tag tagname tags name variable sensor point entity signal parameter item channel quantity source series field metric
@@ -81,9 +81,8 @@ def refuse_long_format(container: Container, path: Path) -> None:
     told = _is_called(tag, _TAGS) and (len(infos) <= _FEW or _has_units(container))
     if not told and not _times_repeat(container, time):
         return
-    shown = ", ".join(tags[:6]) + (f" and {len(tags) - 6} more" if len(tags) > 6 else "")
     what = f"is in long format: a row for each '{time}' and '{tag}', with its '{value}' "
-    what += f"({len(tags)} quantities: {shown})"
+    what += f"({len(tags)} quantities: {first_few(tags, 6)})"
     read = container.pandas_call if isinstance(container, TableFiles) else f"pd.read_csv({path.name!r})"
     form = (
         ", unit='s'" if infos[time].kind == "numbers" else ", dayfirst=True" if infos[time].day_first else ""

@@ -22,7 +22,7 @@ from revive.data.roles import PERCENT, Role, is_amount, is_code
 from revive.data.run_marks import NO_NODE, TOLD
 from revive.data.survey import BY_NAME, LAST, LEFT, Survey, Wishes, survey
 from revive.data.trajectories import FloatArray
-from revive.errors import Problem, UserError
+from revive.errors import Problem, UserError, first_few
 from revive.graph.names import state_name, transition_name
 
 _LEVELS: Final = 10  # whole values up to which a column is taken for a category
@@ -188,12 +188,9 @@ def _text(
         "# Types and bounds come from the values that occur; actions keep the range seen, states get",
         f"# {_MARGIN:.0%} of theirs added on both sides, because rollouts are kept inside the bounds.",
     ]
-    shown = [f"{name.strip() or repr(name)} ({why})" for name, why in left_out.items()][:20]
-    if shown:
-        more = f" and {len(left_out) - 20} more" if len(left_out) > 20 else ""
-        lines.append(
-            f"# Not described, because it seems to be no node: {' '.join(', '.join(shown).split())}{more}"
-        )
+    if left_out:
+        told = first_few([f"{name.strip() or repr(name)} ({why})" for name, why in left_out.items()], 20)
+        lines.append(f"# Not described, because it seems to be no node: {' '.join(told.split())}")
     taken = [node for node in nodes if node.role == Role.ACTION and LAST in node.why]
     if taken:
         lines.append(f"# GUESS: {LAST}: {taken[0].columns[-1]}")

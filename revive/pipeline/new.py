@@ -6,7 +6,7 @@ import logging
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ from revive.data.run_marks import NO_NODE
 from revive.data.scaffold import Guess, guess
 from revive.data.survey import Wishes
 from revive.data.trajectories import Trajectories
-from revive.errors import Problem, UserError
+from revive.errors import Problem, UserError, first_few
 from revive.graph.decision_graph import DecisionGraph
 from revive.graph.description import read_description
 from revive.pipeline.drafts import PLACEHOLDER
@@ -101,7 +101,7 @@ def new(
 def _said(guessed: Guess, logs: Trajectories) -> Iterator[str]:
     """What was taken for what, and why, a line for each; then the trajectories."""
     words = {NO_NODE: "left out", Role.DONE: "ends"}
-    rows = [(words.get(role, str(role)), _listed(names), why) for role, names, why in guessed.taken]
+    rows = [(words.get(role, str(role)), first_few(names, 12), why) for role, names, why in guessed.taken]
     if not any(role == Role.OUTSIDE for role, _, _ in guessed.taken):
         rows.insert(
             sum(role in (Role.ACTION, Role.STATE) for role, _, _ in guessed.taken), ("exogenous", "none", "")
@@ -155,10 +155,6 @@ def _unused_unsaid() -> Iterator[None]:
         log.removeFilter(other)
 
 
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-
-
 def _fill(draft: Path, name: str, data: Path, description: str, dataset: Mapping[str, Any]) -> Trajectories:
     (draft / "description.yaml").write_text(description, encoding="utf-8")
     graph = read_description(draft / "description.yaml")
@@ -186,10 +182,8 @@ def _escaped(value: Any) -> Any:
 
 def _numbered(graph: DecisionGraph, node: str, most: int = 20) -> str:
     """`0 temperature, 1 humidity`, safe inside a docstring."""
-    columns = graph.columns(node)
-    names = [" ".join(c.name.replace("\\", "/").replace('"', "'").split()) for c in columns[:most]]
-    more = f" and {len(columns) - most} more" if len(columns) > most else ""
-    return ", ".join(f"{number} {name}" for number, name in enumerate(names)) + more
+    names = [" ".join(c.name.replace("\\", "/").replace('"', "'").split()) for c in graph.columns(node)]
+    return first_few([f"{number} {name}" for number, name in enumerate(names)], most)
 
 
 def _reward(name: str, graph: DecisionGraph, logs: Trajectories) -> str:

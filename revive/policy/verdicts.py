@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from revive.errors import first_few
 from revive.policy.conduct import Use
 from revive.policy.intervals import Interval
 from revive.trust.card import Cards
@@ -138,14 +139,11 @@ def about_cards(cards: Cards | None, targets: Collection[str] = ()) -> list[Verd
     found = [Verdict("no-card", f"{said}.", "Log more of it.", "caution") for said in cards.skipped]
     unknown = [card for card in cards.cards if card.grade == "C" and not card.is_late]
     if unknown:
-        listed = "; ".join(
-            f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown[:NAMED]
-        )
-        more = f"; and {len(unknown) - NAMED} more" if len(unknown) > NAMED else ""
+        told = [f"'{card.action}' on '{card.output}': {card.reasons[0]}" for card in unknown]
         found.append(
             Verdict(
                 "unknown-effect",
-                f"The logs do not tell what an action does (causal grade C): {listed}{more}.",
+                f"The logs do not tell what an action does (causal grade C): {first_few(told, NAMED, '; ')}.",
                 "Move the action by hand in new logs, or declare its effect if you know the sign; policies are judged "
                 "more strictly meanwhile.",
                 "caution",

@@ -17,7 +17,7 @@ from revive.data.readers.parquet import Parquet
 from revive.data.readers.tables import TableFiles, TableFormat
 from revive.data.readers.text import TextTables
 from revive.data.readers.workbook import WORKBOOKS
-from revive.errors import Problem, UserError, nearest
+from revive.errors import Problem, UserError, first_few, nearest
 
 _INSTRUMENTS: Final = (".dat", ".data", ".asc", ".log", ".lvm", ".mpt", ".prn", ".tab")  # text, in most cases
 _TEXTS: Final = (".csv", ".tsv", ".txt", *_INSTRUMENTS)
@@ -142,9 +142,8 @@ def _below(path: Path) -> Problem | None:
         return Problem("is a folder of Minari datasets", path, remedy=f"name one: {minari[0]}")
     if not holding:
         return None
-    shown = ", ".join(f"'{folder.name}'" for folder in holding[:3])
-    more = f" and {len(holding) - 3} more" if len(holding) > 3 else ""
-    what = f"is a folder without tables in it; they lie in folders in it: {shown}{more}"
+    shown = first_few([f"'{folder.name}'" for folder in holding], 3)
+    what = f"is a folder without tables in it; they lie in folders in it: {shown}"
     remedy = f"name one of them ({holding[0]}), or put the files into one folder: a file for each trajectory"
     if all("=" in folder.name for folder in holding):
         remedy = f"in Python: pd.read_parquet({path.name!r}).to_parquet('{path.name}.parquet')"

@@ -27,7 +27,7 @@ from revive.data.readers.options import ReadOptions
 from revive.data.readers.spoken import check_spoken
 from revive.data.readers.where import ROW, Where, unknown_column
 from revive.data.roles import Role, role_by_name
-from revive.errors import Problems, suggestion
+from revive.errors import Problems, first_few, suggestion
 from revive.graph.decision_graph import DecisionGraph, NodeKind
 from revive.graph.names import mask_name, transition_name
 
@@ -101,7 +101,7 @@ class Planner:
         columns = [
             column.name for column, s in zip(self.graph.columns(name), found, strict=True) if s is None
         ]
-        what = f"the table has no {_listed(columns)} of the node '{name}'"
+        what = f"the table has no {first_few(columns, _SHOWN)} of the node '{name}'"
         hint = "name the columns under 'table', or as 'node.column'"
         similar = self._similar(columns[0]) if infos else None
         self.problems.add(what, file=self.container.name, remedy=f"{hint}; {similar}" if similar else hint)
@@ -157,7 +157,7 @@ class Planner:
         width = sum(part.width for part in parts)
         rows = [self.container.infos[part.source].shape[0] for part in parts]
         if len({*rows}) > 1:
-            what = f"the arrays that make up '{node}' have {_listed([*map(str, rows)])} rows"
+            what = f"the arrays that make up '{node}' have {first_few([*map(str, rows)], _SHOWN)} rows"
             remedy = "they need a row for each time step"
             self.problems.add(what, file=self.container.name, place=f"table.{node}", remedy=remedy)
             return False
@@ -183,7 +183,7 @@ class Planner:
             if self.graph[name].kind is not NodeKind.TUNABLE
         }
         if len(set(counts.values())) > 1:
-            shown = _listed([f"{name} {count}" for name, count in counts.items()])
+            shown = first_few([f"{name} {count}" for name, count in counts.items()], _SHOWN)
             what = f"the arrays differ in their number of rows: {shown}"
             self.problems.add(
                 what, file=self.container.name, remedy="a row of every array for each time step"
@@ -279,7 +279,7 @@ class Planner:
         """The sources that nothing uses, for a message; empty where there are none."""
         infos = {name for name in self.container.infos if AND not in name}  # nor what joins two columns
         rest = sorted(infos - {part for name in used for part in (name, *name.split(AND))} - {"index"})
-        return _listed([repr(name) if not name.strip() else name for name in rest])
+        return first_few([repr(name) if not name.strip() else name for name in rest], _SHOWN)
 
 
 def _nearest_only(name: str, choices: Sequence[str]) -> str | None:
@@ -290,8 +290,3 @@ def _nearest_only(name: str, choices: Sequence[str]) -> str | None:
 def _base(source: str, names: Collection[str]) -> str:
     found = None if source in names else _SLICE.match(source)
     return found[1] if found else source
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from revive.errors import first_few
 from revive.graph.units import labelled, with_unit
 from revive.report.data_page import svg
 from revive.report.tables import LEAST_SHARE
@@ -128,5 +129,4 @@ def valued(values: Mapping[str, float], units: Mapping[str, str], most: int = 12
 
 def quoted(names: Sequence[str], most: int = 4) -> str:
     """Names in quotes, no more than so many."""
-    told = ", ".join(f"'{name}'" for name in names[:most])
-    return told if len(names) <= most else f"{told} and {len(names) - most} more"
+    return first_few([f"'{name}'" for name in names], most)
