@@ -38,6 +38,10 @@ class PolicySession:
         self.post_process: Callable[[Any, Any], Any] | None = None
         self._generator = torch.Generator().manual_seed(0)
 
+    def inputs_of(self, name: str) -> tuple[str, ...]:
+        """What one of the nodes sees that it decides, earlier ones of them included."""
+        return dict(self.model.graph[self.target].parts).get(name, self.inputs)
+
     def act(self, observation: Mapping[str, ArrayLike], deterministic: bool = True) -> Any:
         """node -> (B, d) or (d,), in physical units; returns {target: (B, d) or (d,)}, inside its declared limits.
 

@@ -95,10 +95,10 @@ class Verbs:
     def node_infer(self, name: str, state: Values, deterministic: bool = True, clip: bool = True) -> Any:
         """One node, (B, d) or (d,), or a frame, from what it follows from, as what was given.
 
-        Nodes in `state` are taken as they are, the node itself left out; nothing else has to be there. Raises UserError
-        as `step` does.
+        Nodes in `state` are taken as they are, the node itself left out, and what a policy decides together with it;
+        nothing else has to be there. Raises UserError as `step` does.
         """
-        nodes = self._without(name, state)
+        nodes = self._decided_apart(name, self._without(name, state))
         with torch.set_grad_enabled(_asks_for_gradients(nodes)):
             generator = None if deterministic else self._generator
             branches, form = look_at(self.model, [name], nodes, policy=self.policy, generator=generator)
@@ -131,6 +131,20 @@ class Verbs:
             raise UserError(Problem(f"there is no node '{name}'", remedy=suggestion(name, self.graph.nodes)))
         nodes = self._undisturbed(nodes_in(state, self.graph))
         return {n: v for n, v in nodes.items() if n != name and n in self.graph}
+
+    def _decided_apart(self, name: str, nodes: dict[str, Any]) -> dict[str, Any]:
+        """The nodes without those that the policy decides together with `name`.
+
+        Raises UserError where `name` sees one of them that is given: the policy would not answer to it.
+        """
+        if self.policy is None or name not in self.policy.decided:
+            return nodes
+        others = [other for other in self.policy.decided if other != name and other in nodes]
+        seen = [other for other in others if other in self.policy.inputs_of(name)]
+        if seen:
+            what = f"'{name}' sees '{seen[0]}', which the policy decides together with it"
+            raise UserError(Problem(what, place="state", remedy=f"leave '{seen[0]}' out"))
+        return {other: value for other, value in nodes.items() if other not in others}
 
     def replace_policy(self, policy: PolicySession | None) -> Self:
         """Let this policy decide its node wherever that is not given; with None the behaviour policy again.

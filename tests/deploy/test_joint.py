@@ -115,6 +115,19 @@ def test_each_node_of_a_policy_has_a_distribution_of_its_own(second: dict[str, A
         policy.node_dist(seen, "x")
 
 
+def test_a_node_of_a_policy_is_inferred_whatever_the_other_one_was() -> None:
+    venv, policy = session_of(), policy_session()
+    seen = {"x": np.linspace(-1, 1, 5)[:, None], "y": np.linspace(1, 0, 5)[:, None]}
+    venv.replace_policy(policy)
+    done = policy.act(seen)
+    logged = np.full((5, 1), 0.7)
+    for name, row in (("a", seen), ("b", seen), ("a", {**seen, "a": logged, "b": logged})):
+        np.testing.assert_allclose(venv.node_infer(name, row), done[name], atol=1e-5)
+    with pytest.raises(UserError, match="'b' sees 'a', which the policy decides together with it") as told:
+        venv.node_infer("b", {**seen, "a": logged})
+    assert "leave 'a' out" in str(told.value)
+
+
 def policy_session(**second: Any) -> PolicySession:
     """With random weights, far inside its bounds."""
     joint, _, target = pair(**second)
