@@ -251,7 +251,7 @@ def control(
             if name in series[who]:
                 axis.plot(series[who][name][:, i], color=colour, lw=1, label=who)
         axis.set_ylabel(label(graph.columns(name)[i]))
-    axes[0].legend(fontsize=8, frameon=False, loc="upper right")
-    axes[0].set_title(title, fontsize=9)
+    axes[0].legend(fontsize=8, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(series))
+    figure.suptitle(title, fontsize=9, x=0.01, ha="left")
     axes[-1].set_xlabel(steps_of("steps", step_seconds))
     return figure
