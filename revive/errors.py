@@ -92,12 +92,8 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
 
 def first_few(parts: Sequence[str], most: int, between: str = ", ") -> str:
     """The first ones of many, and how many are left out."""
-    told = between.join(parts[:most])
-    return (
-        told
-        if len(parts) <= most
-        else f"{told}{between.replace(',', '').rstrip()} and {len(parts) - most} more"
-    )
+    told, end = between.join(parts[:most]), between.strip(", ")
+    return told if len(parts) <= most else f"{told}{end} and {len(parts) - most} more"
 
 
 def suggestion(word: str, choices: Iterable[str]) -> str:
