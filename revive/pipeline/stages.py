@@ -22,7 +22,7 @@ from revive.pipeline.resume import uses_other_venv, was_finished
 from revive.pipeline.scenario import scenario_of
 from revive.pipeline.scored import scored_per_step
 from revive.pipeline.shortlist import adopt_shortlist, keep_shortlist
-from revive.pipeline.trust import gain_verdicts, tipping_of, venv_verdicts
+from revive.pipeline.trust import Certainty, certainty_of, tipping_of, venv_verdicts
 from revive.policy.candidate import Candidate
 from revive.policy.choice import Choice, Court, Score
 from revive.policy.compared import compared
@@ -251,18 +251,22 @@ def chosen_policy(
 def certain_choice(
     court: Court, candidates: list[Candidate], clone_at_fault: bool
 ) -> tuple[Choice, list[Verdict]]:
-    """The best of the first few candidates whose gain is certain; else of those whose gain is no reason to take a
-    clone; else of all, with the verdicts on it."""
-    looked_at: dict[str, tuple[Choice, list[Verdict]]] = {}
+    """The best candidate where its gain is certain; else of the next few whose gain is certain the one that gains at
+    least the most; else the best whose gain is no reason to take a clone; else the best, with the verdicts on it."""
+    looked_at: dict[str, tuple[Choice, Certainty]] = {}
     best = tried = court.choose(candidates, clone_at_fault=clone_at_fault)
     while not tried.fallback and len(looked_at) < LOOKED_AT:
-        doubts = gain_verdicts(court.problem, tried.candidate, clone_at_fault)
-        if not doubts:
-            return tried, []
-        looked_at[tried.candidate.key] = tried, doubts
+        found = certainty_of(court.problem, tried.candidate, clone_at_fault)
+        if tried is best and not found.doubts:
+            return best, []
+        looked_at[tried.candidate.key] = tried, found
         tried = court.choose(candidates, without=looked_at, clone_at_fault=clone_at_fault)
-    passing = (found for found in looked_at.values() if first_distrust(found[1]) is None)
-    return next(passing, next(iter(looked_at.values()), (best, [])))
+    certain = [(choice, found) for choice, found in looked_at.values() if not found.doubts]
+    if certain:
+        return max(certain, key=lambda pair: pair[1].low)[0], []
+    told = [(choice, found.doubts) for choice, found in looked_at.values()]
+    passing = (pair for pair in told if first_distrust(pair[1]) is None)
+    return next(passing, next(iter(told), (best, [])))
 
 
 def policy_learner(context: TrainingContext, venv: VirtualEnv) -> PolicyLearner:

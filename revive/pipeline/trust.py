@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
@@ -50,7 +51,15 @@ def venv_verdicts(problem: PolicyProblem, replay: Replay, gain: float | None) ->
     ]
 
 
-def gain_verdicts(problem: PolicyProblem, chosen: Candidate, clone_at_fault: bool) -> list[Verdict]:
+@dataclass(frozen=True)
+class Certainty:
+    """How certain a gain is: it is hardly less than `low` per step; `doubts` are what is to be said of it, if any."""
+
+    low: float
+    doubts: list[Verdict]
+
+
+def certainty_of(problem: PolicyProblem, chosen: Candidate, clone_at_fault: bool) -> Certainty:
     """Whether the gain of a candidate is certain, over starts, members and both halves' venvs.
 
     It is asked for over the clone. A clone that is at fault is no measure, and no safe choice either: then a gain that
@@ -59,14 +68,16 @@ def gain_verdicts(problem: PolicyProblem, chosen: Candidate, clone_at_fault: boo
     """
     world, actor = world_of(problem), chosen.policy.actor()
     gains = world.rewards(actor) - world.rewards(problem.clone.actor())  # (M, B)
-    doubts = about_gain(*_foretold(world, gains, chosen))
+    over_clone, at_home = _foretold(world, gains, chosen)
+    doubts = about_gain(over_clone, at_home)
     if not doubts or not clone_at_fault:
-        return doubts
+        return Certainty(over_clone.low, doubts)
     world, gains = gain_over_logs(problem, actor)
     over_logs, _ = _foretold(world, gains, chosen)
     if over_logs.low > 0.0:
-        return []
-    return about_gain_over_logs(over_logs) if bool((gains.mean(1) > 0.0).all()) else doubts
+        return Certainty(over_logs.low, [])
+    all_see_one = bool((gains.mean(1) > 0.0).all())
+    return Certainty(over_logs.low, about_gain_over_logs(over_logs) if all_see_one else doubts)
 
 
 def _foretold(world: EvaluationEnvironment, gains: Tensor, chosen: Candidate) -> tuple[Interval, float]:

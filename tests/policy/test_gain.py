@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from revive.pipeline.trust import gain_verdicts
+from revive.pipeline.trust import certainty_of
 from tests.policy.conftest import BEHAVIOUR, Plant
 from tests.policy.problems import candidates_of, problem_of
 from tests.venv.plants import hand_set, logs_of, rows_of
@@ -19,9 +19,9 @@ def test_beside_a_clone_at_fault_a_gain_over_the_logs_will_do(plant: Plant) -> N
     effects += torch.tensor([-0.1, 0.1, -0.05, 0.05] * 2).unsqueeze(-1)
     problem = problem_of(plant, venv=venv, rows=rows, clone=plant.linear_policy(0.3, 0.3))
     better, as_logged = (candidates_of(plant.linear_policy(k, k))[0] for k in (-0.9, BEHAVIOUR))
-    assert [v.code for v in gain_verdicts(problem, better, clone_at_fault=False)] == ["gain"]
-    assert gain_verdicts(problem, better, clone_at_fault=True) == []
-    (doubt,) = gain_verdicts(problem, as_logged, clone_at_fault=True)
+    assert [v.code for v in certainty_of(problem, better, clone_at_fault=False).doubts] == ["gain"]
+    assert certainty_of(problem, better, clone_at_fault=True).doubts == []
+    (doubt,) = certainty_of(problem, as_logged, clone_at_fault=True).doubts
     assert doubt.severity == "distrust"
 
 
@@ -33,6 +33,6 @@ def test_a_gain_that_every_member_sees_is_taken_beside_a_clone_at_fault(plant: P
     venv.model("next_x").net.skip.weight[:, 1] += torch.tensor([-0.3, 1.2, -0.1, 0.3] * 2).unsqueeze(-1)
     problem = problem_of(plant, venv=venv, rows=rows, clone=plant.linear_policy(0.3, 0.3))
     better = candidates_of(plant.linear_policy(-0.6, -0.6))[0]
-    (doubt,) = gain_verdicts(problem, better, clone_at_fault=True)
+    (doubt,) = certainty_of(problem, better, clone_at_fault=True).doubts
     assert doubt.severity == "caution"
     assert "every member" in doubt.sentence
