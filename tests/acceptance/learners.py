@@ -175,7 +175,7 @@ def row_of_part(summary: dict, plant: str, learner: str, seed: int) -> Row | Non
     if line is None or learner not in policy["learning"].get("seconds", {}):
         return None
     per_episode = "truth" in policy.get("episodes", {})
-    steps = line["truth"]["steps"] if per_episode else 1
+    steps = policy["episodes"]["steps"] if per_episode else 1
     elsewhere = line["rewards"][1 - line["half"]]
     logged = policy["episodes"]["logs"]["return"] if per_episode else policy["logged"]
     return Row(

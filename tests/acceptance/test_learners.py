@@ -94,7 +94,7 @@ def test_whole_runs_are_those_of_auto_and_lend_their_venv(
 
 def test_the_learners_of_a_pool_have_their_rows_in_a_whole_run() -> None:
     def line(name: str, truth: float, taken: bool) -> dict[str, object]:
-        worth = {"mean": truth, "se": 0.5, "steps": 200}
+        worth = {"mean": truth, "se": 0.5, "steps": 2000}
         return {"name": name, "half": 1, "rewards": [[2.0, 4.0], [9.0]], "taken": taken, "truth": worth}
 
     lines = [
@@ -108,7 +108,7 @@ def test_the_learners_of_a_pool_have_their_rows_in_a_whole_run() -> None:
     clones = learners.row_of_part({"policy": policy}, "reactor", "clones", 0)
     assert clones is not None
     assert (clones.truth, clones.predicted, clones.logged, clones.seconds) == (2.0, 3.0, 1.5, 5.0)
-    policy["episodes"] = {"logs": {"return": 150.0}, "truth": {"return": 1.0}}
+    policy["episodes"] = {"steps": 200, "logs": {"return": 150.0}, "truth": {"return": 1.0}}
     other = learners.row_of_part({"policy": policy}, "reactor", "td3_bc", 0)
     assert other is not None
     assert (other.truth, other.se, other.predicted, other.logged) == (800.0, 100.0, 600.0, 150.0)
