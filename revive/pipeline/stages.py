@@ -214,7 +214,9 @@ def fit_policy(context: Context, venv: VirtualEnv, records: StageTracker) -> Lea
     learner = _made(context, problem)
     train(context, "policy", learner, records)
     learned = chosen_policy(learner, partial(scored_per_step, context))
-    context.note_learning("policy", {**learner.notes(), **learner.spent()}, records)
+    context.note_learning("policy", learner.notes(), records)
+    for name, seconds in learner.spent().items():
+        context.note_seconds(f"policy.{name}", seconds)
     return learned
 
 

@@ -10,8 +10,7 @@ venv.columns     column -> the same over the longest horizon, one by one
 venv.test        {rollout_mae: of either half's members, persistence_mae}, where a test part was kept aside
 venv.parameters  node -> parameter of the user's function -> {value: mean over members, low, high: of the members,
     halves, start, min, max, units: as declared, at_bound: whether a member is next to one}; only where there are some
-venv.learning    what the learner tried and why it stopped; policy.learning: likewise, with the seconds of each
-    learner of a pool. Empty where a search did
+venv.learning    what the learner tried and why it stopped; policy.learning: likewise. Empty where a search did
 policy.logged    mean reward per step of the logs
 policy.predicted {mean, low, high}: of the learned policy in the venv of the half it did not learn in; low and
     high hold 90 % of all rollouts, over members and starts; interval {low, high}: what holds the true mean nine times
@@ -57,7 +56,7 @@ gate             {status: pass | warn | fail, reasons, overridden: accepted in s
 backtest         empty where none was asked for; else what `backtest.json` holds: by, rows [{controller, trajectories,
     rows, logged, predicted {mean, low, high}, inside, replayed}] per step, rank, ordered (revive/pipeline/backtest.py)
 verdicts         every reason not to believe the run: [{code, sentence, remedy, severity: distrust | caution}]
-seconds          by stage
+seconds          by stage; policy.NAME: of each learner of a pool
 """
 
 from __future__ import annotations

@@ -163,7 +163,7 @@ class Terminal:
             self.note(f"\n{sentence}")
         for stage, searched in summary.search.items():
             self.note(_search_line(stage, searched))
-        spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items())
+        spent = ", ".join(f"{name} {value:g}" for name, value in summary.seconds.items() if "." not in name)
         self.console.print(f"\nseconds  {spent}")
 
     def closing(

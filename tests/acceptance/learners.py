@@ -161,8 +161,13 @@ def row_of(summary: dict, plant: str, learner: str, seed: int, seconds: float) -
         chosen["source"],
         bool(chosen["fallback"]),
         spent,
-        list(policy["learning"].get("seconds", ())) if learner == "auto" else (),
+        pool_of(summary) if learner == "auto" else (),
     )
+
+
+def pool_of(summary: dict) -> list[str]:  # type: ignore[type-arg]
+    """The learners whose candidates a run chose from."""
+    return [key.removeprefix("policy.") for key in summary["seconds"] if key.startswith("policy.")]
 
 
 def row_of_part(summary: dict, plant: str, learner: str, seed: int) -> Row | None:  # type: ignore[type-arg]
@@ -172,7 +177,7 @@ def row_of_part(summary: dict, plant: str, learner: str, seed: int) -> Row | Non
     lines = [line for line in policy.get("compared", []) if line["name"].split(",")[0] == method]
     lines = [line for line in lines if line.get("truth")]
     line = max(lines, key=lambda line: line["taken"], default=None)  # type: ignore[no-any-return]
-    if line is None or learner not in policy["learning"].get("seconds", {}):
+    if line is None or learner not in pool_of(summary):
         return None
     per_episode = "truth" in policy.get("episodes", {})
     steps = policy["episodes"]["steps"] if per_episode else 1
@@ -189,7 +194,7 @@ def row_of_part(summary: dict, plant: str, learner: str, seed: int) -> Row | Non
         steps * line["truth"]["se"],
         line["name"],
         learner == "clones",
-        policy["learning"]["seconds"][learner],
+        summary["seconds"][f"policy.{learner}"],
     )
 
 

@@ -39,8 +39,8 @@ def finished(run: Path, truth: float) -> Path:
     """What a finished run leaves in its folder, as far as rows are made of it."""
     run.mkdir(parents=True, exist_ok=True)
     policy = f'{{"logged": 1, "predicted": {{"mean": 2}}, "truth": {{"mean": {truth}, "se": 0.1}}, '
-    policy += '"chosen": {"source": "x", "fallback": null}, "learning": {"iql": {}, "seconds": {"iql": 3}}}'
-    (run / "summary.json").write_text(f'{{"policy": {policy}, "seconds": {{"policy": 1}}}}')
+    policy += '"chosen": {"source": "x", "fallback": null}, "learning": {"iql": {}}}'
+    (run / "summary.json").write_text(f'{{"policy": {policy}, "seconds": {{"policy": 1, "policy.iql": 1}}}}')
     return run
 
 
@@ -103,16 +103,16 @@ def test_the_learners_of_a_pool_have_their_rows_in_a_whole_run() -> None:
         line("clone, of good trajectories", 2.0, True),
         line("td3_bc, behaviour 3", 4.0, False),
     ]
-    learning = {"seconds": {"clones": 5.0, "td3_bc": 7.0}}
-    policy = {"logged": 1.5, "compared": lines, "learning": learning}
-    clones = learners.row_of_part({"policy": policy}, "reactor", "clones", 0)
+    policy = {"logged": 1.5, "compared": lines}
+    summary = {"policy": policy, "seconds": {"policy": 13.0, "policy.clones": 5.0, "policy.td3_bc": 7.0}}
+    clones = learners.row_of_part(summary, "reactor", "clones", 0)
     assert clones is not None
     assert (clones.truth, clones.predicted, clones.logged, clones.seconds) == (2.0, 3.0, 1.5, 5.0)
     policy["episodes"] = {"steps": 200, "logs": {"return": 150.0}, "truth": {"return": 1.0}}
-    other = learners.row_of_part({"policy": policy}, "reactor", "td3_bc", 0)
+    other = learners.row_of_part(summary, "reactor", "td3_bc", 0)
     assert other is not None
     assert (other.truth, other.se, other.predicted, other.logged) == (800.0, 100.0, 600.0, 150.0)
-    assert learners.row_of_part({"policy": policy}, "reactor", "iql", 0) is None
+    assert learners.row_of_part(summary, "reactor", "iql", 0) is None
 
 
 def test_a_perfect_score_has_no_regret() -> None:

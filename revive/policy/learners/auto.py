@@ -100,8 +100,8 @@ class Auto(PolicyLearner):
         notes: dict[str, Any] = {name: part.notes() for name, part in self.parts.learners.items()}
         return {**notes, "left_out": self.left_out} if self.left_out else notes
 
-    def spent(self) -> dict[str, Any]:
-        return {"seconds": {name: round(seconds, 1) for name, seconds in self._seconds.items()}}
+    def spent(self) -> dict[str, float]:
+        return dict(self._seconds)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["learner"] = self.parts.state()

@@ -30,8 +30,8 @@ class PolicyLearner(Learner):
         """Why it cannot learn this problem, as the end of a sentence; None where it can."""
         return None
 
-    def spent(self) -> dict[str, Any]:
-        """{seconds: {learner: how long it took so far}} of a pool; nothing of a single learner, whose stage it is."""
+    def spent(self) -> dict[str, float]:
+        """Of a pool, the seconds that each learner took so far; nothing of a single learner, which is the stage."""
         return {}
 
     @abstractmethod
