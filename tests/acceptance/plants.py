@@ -36,6 +36,7 @@ EXACT = ("pendulum", "mass_spring", "reactor", "two_tanks")
 SLOW = ("hopper", "half_cheetah")
 SECONDS_BAR, SLOW_BAR, MEMORY_BAR = 180.0, 360.0, 2e9
 ERROR_BAR, PENDULUM_BAR, LANDER_BAR = 0.1, -150.0, 2.0
+PROMISED_BAR = 1500.0  # return of the policies from lander_hover's published logs, in the other half's venv
 COVERED, WORSE = 0.8, 1 / 50
 WARM_UP, AHEAD, BATCH = 50, 10, 64
 MARKERS = ("<!-- results -->", "<!-- /results -->")
@@ -218,6 +219,9 @@ def missed_bars(outcomes: Sequence[Outcome]) -> list[str]:
         f"true return below {PENDULUM_BAR:g}": lambda o: o.plant != "pendulum" or o.truth >= PENDULUM_BAR,
         "true return less than twice the logs'": lambda o: (
             o.plant != "lander_hover" or o.truth >= LANDER_BAR * o.logged
+        ),
+        f"promises less than {PROMISED_BAR:g}": lambda o: (
+            (o.plant, o.logs) != ("lander_hover", "lander_hover") or o.predicted >= PROMISED_BAR
         ),
         "not above the logs in truth, and no fall-back said": lambda o: (
             o.truth > o.logged or bool(o.fallback)

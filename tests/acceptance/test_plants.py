@@ -84,6 +84,14 @@ def test_a_warning_or_a_fall_back_that_was_said_counts() -> None:
     assert missed_bars([warned, fallen]) == []
 
 
+def test_policies_from_the_landers_published_logs_must_promise_enough() -> None:
+    lander = replace(GOOD, plant="lander_hover", logs="lander_hover", logged=100.0, truth=2000.0, high=3000.0)
+    assert missed_bars([replace(lander, predicted=1500.0)]) == []
+    assert missed_bars([replace(lander, predicted=1493.0)]) == [
+        f"lander_hover on lander_hover-{lander.seed}: promises less than 1500"
+    ]
+
+
 def test_rows_go_between_the_markers(tmp_path: Path) -> None:
     readme = tmp_path / "pendulum" / "README.md"
     readme.parent.mkdir()
