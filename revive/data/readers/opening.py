@@ -14,6 +14,7 @@ from revive.data.readers.h5 import MinariFile, open_h5
 from revive.data.readers.lists import ListTables
 from revive.data.readers.npz import NpzFile
 from revive.data.readers.parquet import Parquet
+from revive.data.readers.source import COMPRESSED
 from revive.data.readers.tables import TableFiles, TableFormat
 from revive.data.readers.text import TextTables
 from revive.data.readers.workbook import WORKBOOKS
@@ -21,9 +22,13 @@ from revive.errors import Problem, UserError, first_few, nearest
 
 _INSTRUMENTS: Final = (".dat", ".data", ".asc", ".log", ".lvm", ".mpt", ".prn", ".tab")  # text, in most cases
 _TEXTS: Final = (".csv", ".tsv", ".txt", *_INSTRUMENTS)
-_PACKED: Final = (".gz", ".zst")
-_TABLES: Final = (*WORKBOOKS, *_TEXTS, *(text + packed for text in _TEXTS for packed in _PACKED), ".parquet")
-_SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, ".csv.gz", ".csv.zst", ".xlsx", ".parquet")
+_TABLES: Final = (
+    *WORKBOOKS,
+    *_TEXTS,
+    *(text + packed for text in _TEXTS for packed in COMPRESSED),
+    ".parquet",
+)
+_SUFFIXES: Final = (".npz", ".h5", ".hdf5", *_TEXTS, *(f".csv{e}" for e in COMPRESSED), ".xlsx", ".parquet")
 _CONVERTED: Final = {
     ".mat": "in Python: m = scipy.io.loadmat('{name}'); "
     "np.savez('{stem}.npz', **{{k: m[k] for k in m if k[0] != '_'}})",
@@ -104,7 +109,7 @@ def _conversion(path: Path) -> str:
 def _suffix(path: Path) -> str:
     """The ending that tells the type: `.csv` of `a.csv`, `.csv.gz` of `a.csv.gz`."""
     last = path.suffix.lower()
-    return Path(path.stem).suffix.lower() + last if last in _PACKED else last
+    return Path(path.stem).suffix.lower() + last if last in COMPRESSED else last
 
 
 def _format(suffix: str, options: TableOptions) -> TableFormat:

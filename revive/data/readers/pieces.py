@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import re
 import zlib
 from pathlib import Path
@@ -127,7 +128,7 @@ class reading:
             what = "holds bytes that are no text in the encoding that its beginning has"
             remedy = "name the encoding: dataset.table.encoding=cp1252, gb18030, utf-16, ..."
             raise UserError(Problem(what, self._path, None, remedy)) from None
-        if isinstance(error, pa.ArrowException | OSError | EOFError | zlib.error):
+        if isinstance(error, pa.ArrowException | OSError | EOFError | zlib.error | lzma.LZMAError):
             said = " ".join(str(getattr(error, "strerror", None) or error).split())
             what = f"cannot be read: {said[:300]}"
             raise UserError(Problem(what, self._path, None, "write it again, or copy it again")) from None

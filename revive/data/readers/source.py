@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
 import io
+import lzma
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -13,7 +16,6 @@ from typing import Any, Final, Protocol
 from revive.errors import Problem, UserError
 
 SAMPLE: Final = 1 << 20  # bytes of text that everything is told from
-COMPRESSED: Final = (".gz", ".zst")
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -43,8 +45,8 @@ _BINARY: Final = {
     b"\x1f\x8b": ("a gzip archive", "call it .csv.gz"),
     b"PK\x03\x04": ("a zip archive or a workbook (xlsx)", "call it .xlsx, or unpack it"),
     b"\x28\xb5\x2f\xfd": ("a Zstandard archive", "call it .csv.zst"),
-    b"BZh": ("a bzip2 archive", "unpack it"),
-    b"\xfd7zXZ": ("an xz archive", "unpack it"),
+    b"BZh": ("a bzip2 archive", "call it .csv.bz2"),
+    b"\xfd7zXZ": ("an xz archive", "call it .csv.xz"),
     b"PAR1": ("a parquet file", "call it .parquet"),
     b"\x89HDF": ("an HDF5 file", "call it .h5"),
     b"\xd0\xcf\x11\xe0": ("a workbook of old (xls)", "save it as .xlsx"),
@@ -131,15 +133,24 @@ class TextInMemory:
         return [*self.made]
 
 
-def _raw(path: Path) -> Any:
-    suffix = path.suffix.lower()
-    if suffix == ".gz":
-        return gzip.open(path, "rb")
-    if suffix == ".zst":
-        import pyarrow as pa  # type: ignore[import-untyped]
+def _zstandard(path: Path) -> Any:
+    import pyarrow as pa  # type: ignore[import-untyped]
 
-        return io.BufferedReader(pa.input_stream(path, compression="zstd"))
-    return path.open("rb")
+    return io.BufferedReader(pa.input_stream(path, compression="zstd"))
+
+
+COMPRESSED: Final[Mapping[str, Callable[[Path], Any]]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _zstandard,
+}
+"""Ending -> what opens such a file as bytes."""
+
+
+def _raw(path: Path) -> Any:
+    opened = COMPRESSED.get(path.suffix.lower())
+    return path.open("rb") if opened is None else opened(path)
 
 
 class _Recoded:

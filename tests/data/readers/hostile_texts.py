@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import io
 import random
 import zipfile
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
+
+from tests.data.readers.written_tables import packed
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,19 +22,8 @@ def sound_text(arrays: Arrays, separator: str = ",") -> bytes:
     )
 
 
-def packed(folder: Path, text: bytes, ending: str) -> Path:
-    """Writes a csv, packed as its ending says."""
-    path = folder / f"logs.csv{ending}"
-    if ending == ".zst":
-        with pa.CompressedOutputStream(str(path), "zstd") as file:
-            file.write(text)
-    else:
-        path.write_bytes(gzip.compress(text, 1) if ending else text)
-    return path
-
-
 def _packed(folder: Path, text: bytes, rng: random.Random) -> Path:
-    return packed(folder, text, rng.choice(("", "", ".gz", ".zst")))
+    return packed(text, folder / f"logs.csv{rng.choice(('', '', '.gz', '.bz2', '.xz', '.zst'))}")
 
 
 def spoilt_text(folder: Path, arrays: Arrays, rng: random.Random) -> Path:

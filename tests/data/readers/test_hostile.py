@@ -15,13 +15,20 @@ from revive.data.readers.checksum import require_sha256, sha256_of
 from revive.data.trajectories import Trajectories
 from revive.errors import UserError
 from tests.data.readers.hostile_files import MAKERS, WRITERS, Arrays, write_h5, write_npz
-from tests.data.readers.hostile_texts import packed, sound_text
+from tests.data.readers.hostile_texts import sound_text
+from tests.data.readers.written_tables import packed
 from tests.hostile import drawn_seed, judged
 from tests.venv.plants import plant_graph
 
 ROWS = 200
 DAMAGED = {"flip", "cut", "scramble", "torn_text"}
-CHECKED = {".npz", ".gz", ".xlsx"}  # containers with checksums of their own; all others need dataset.sha256
+CHECKED = {
+    ".npz",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".xlsx",
+}  # containers with checksums of their own; all others need dataset.sha256
 UNALTERED = {*DAMAGED, "zip_bomb", "linked_h5"}
 
 
@@ -39,7 +46,9 @@ def attack(home: Path, count: int, rng: random.Random) -> list[str]:
         make, folder = rng.choice(MAKERS), home / str(number)
         folder.mkdir()
         options = ReadOptions(missing=rng.choice(("error", "mask")))
-        files = [write(folder, arrays) for write in WRITERS] + [packed(folder, sound_text(arrays), ".zst")]
+        files = [write(folder, arrays) for write in WRITERS] + [
+            packed(sound_text(arrays), folder / "logs.csv.zst")
+        ]
         sound = {path.suffix: sha256_of(path) for path in files}
         for file in folder.iterdir():
             file.unlink()
@@ -135,9 +144,9 @@ def test_a_mask_hides_values_and_one_that_hides_all_is_refused(tmp_path: Path) -
     assert "does not hold 0 or 1 for each value of 'wind'" in refused(path, ReadOptions(missing="mask"))
 
 
-@pytest.mark.parametrize("ending", [".gz", ".zst"])
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
 def test_a_packed_table_that_was_damaged(tmp_path: Path, ending: str) -> None:
-    path = packed(tmp_path, sound_text(logs()), ending)
+    path = packed(sound_text(logs()), tmp_path / f"logs.csv{ending}")
     content, wanted = path.read_bytes(), sha256_of(path)
     for at in range(20, len(content), 97):
         damaged = bytearray(content)

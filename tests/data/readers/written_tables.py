@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -133,7 +135,7 @@ FORMS = st.builds(
     missing=st.sampled_from([None, None, "", "Bad", "No Data", "NaN", "#N/A", "I/O Timeout", "-", "(null)"]),
     ids=st.sampled_from(["none", "number", "word", "interleaved", "done", "gap"]),
     footer=st.sampled_from(["none", "none", "average", "remark", "blank lines"]),
-    packed=st.sampled_from(["", "", ".gz", ".zst"]),
+    packed=st.sampled_from(["", "", ".gz", ".bz2", ".xz", ".zst"]),
     cells=st.sampled_from(["plain", "plain", "formula", "units"]),
     resample=st.booleans(),
 ).map(Form.fitting)
@@ -247,5 +249,6 @@ def packed(data: bytes, path: Path) -> Path:
         with pa.CompressedOutputStream(str(path), "zstd") as file:
             file.write(data)
     else:
-        path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+        pack = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress}.get(path.suffix, bytes)
+        path.write_bytes(pack(data))
     return path
