@@ -28,7 +28,7 @@ from revive.policy.evaluation import mean_reward
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
 
-AT_ONCE = 8  # variants of each half in one rollout
+STEPS_AT_ONCE = 1600  # of the variants of each half in one rollout: they take its memory
 LOOKS = 16  # steps of a rollout at which doubt is looked at
 MOST_EXCESS = 0.3  # of doubt, beyond which a candidate is out; see docs/decisions.md
 
@@ -125,11 +125,12 @@ class Court:
         """In the order of the candidates."""
         fresh = {c.key: c for c in candidates if c.key not in self._known}
         by_shape = sorted(fresh.values(), key=_shape)
+        at_once = max(1, STEPS_AT_ONCE // self.problem.contest.horizon)
         for _, group in groupby(by_shape, key=_shape):
             alike = list(group)
             halves = [[c for c in alike if c.half == h] for h in range(self.problem.venv.halves)]
-            for start in range(0, max(map(len, halves)), AT_ONCE):
-                self._judge([half[start : start + AT_ONCE] for half in halves])
+            for start in range(0, max(map(len, halves)), at_once):
+                self._judge([half[start : start + at_once] for half in halves])
         return [self._known[candidate.key] for candidate in candidates]
 
     def choose(
@@ -190,7 +191,7 @@ class Court:
         return list(found.values())
 
     def _judge(self, halves: Sequence[Sequence[Candidate]]) -> None:
-        """Run up to `AT_ONCE` candidates of each half side by side."""
+        """Run some candidates of each half side by side."""
         count = max(map(len, halves))
         filled = [
             [*half, *[self._stand_in(halves, i)] * (count - len(half))] for i, half in enumerate(halves)

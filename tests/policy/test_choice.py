@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from revive.policy import choice
 from revive.policy.candidate import Candidate
-from revive.policy.choice import AT_ONCE, Court, Score
+from revive.policy.choice import Court, Score
 from revive.policy.coverage import covering
 from revive.policy.policy import Policy
 from revive.policy.problem import PolicyProblem
@@ -54,9 +55,13 @@ def test_a_score_is_that_of_the_policy_it_is_noted_for(plant: Plant) -> None:
     assert unstable.mean < -100.0
 
 
-def test_many_candidates_at_once_get_the_scores_they_get_alone(plant: Plant) -> None:
+def test_many_candidates_at_once_get_the_scores_they_get_alone(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More of one half than of the other, of two shapes, more than fit into one rollout, in any order."""
-    gains = [BEHAVIOUR - 0.02 * i for i in range(AT_ONCE + 3)]
+    at_once = 8
+    monkeypatch.setattr(choice, "STEPS_AT_ONCE", at_once * plant.bed.horizon)
+    gains = [BEHAVIOUR - 0.02 * i for i in range(at_once + 3)]
     policy = plant.linear_policy(*gains)
     found = [Candidate("many", "", 1, i, policy.single(i)) for i in range(len(gains))]
     found += candidates_of(plant.linear_policy(-0.5, -0.6), "few")
