@@ -53,3 +53,12 @@ def test_logs_that_were_cut_in_two_are_no_episodes(plant: Plant) -> None:
     world = made(plant, plant.rows)
     even = torch.cat([torch.linspace(p.start, p.stop - 1, 9)[:-1].long() for p in plant.rows.parts])
     assert torch.equal(world.first[0], even)
+
+
+@pytest.mark.parametrize(
+    ("ends", "steps"),
+    [(list(range(15, 165, 15)), 15), ([40, 90, 160], 20), ([4, 8, 12, 16], 4), ([160], 10)],
+)
+def test_episodes_are_played_to_their_ends_but_not_forever(plant: Plant, ends: list[int], steps: int) -> None:
+    """Twice the horizon of 10 at most; a single log has no end to play to."""
+    assert made(plant, split(plant, ends)).horizon == steps
