@@ -92,6 +92,17 @@ def test_policies_from_the_landers_published_logs_must_promise_enough() -> None:
     ]
 
 
+def test_runners_must_reach_the_best_third_of_their_logs_on_average() -> None:
+    clones = [
+        replace(GOOD, plant="hopper", logged=1445.0, truth=truth, high=3000.0, seed=seed)
+        for seed, truth in enumerate((1600.0, 2300.0))
+    ]
+    assert missed_bars([*clones, replace(clones[0], seed=2, truth=2000.0)]) == []
+    assert missed_bars([*clones, replace(clones[0], seed=2, truth=1900.0)]) == [
+        "hopper: 1933 on average, the best third of the logs 1955"
+    ]
+
+
 def test_rows_go_between_the_markers(tmp_path: Path) -> None:
     readme = tmp_path / "pendulum" / "README.md"
     readme.parent.mkdir()
