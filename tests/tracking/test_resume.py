@@ -41,7 +41,7 @@ def killed(tracker: MlflowTracker) -> None:
 
 def idle(tracker: MlflowTracker) -> None:
     """Wait until all is sent."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while tracker._sender._queue and time.monotonic() < until:
         time.sleep(0.02)
     assert not tracker._sender._queue
