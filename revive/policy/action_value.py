@@ -16,6 +16,7 @@ VALUE_SCALE = 10.0  # discounted sums are larger than the rewards they sum
 
 class ActionValue(nn.Module):
     """Critics `Q(x, a)` for P copies: (P, B, inputs) and (P, B, actions) -> (count, P, B); no action: values of states.
+    Actions (count, P, B, actions) are each critic's own.
 
     LayerNorm after every hidden layer bounds what they say of actions far from the data (Ball et al. 2023,
     arXiv:2302.02948; Tarasov et al. 2023, arXiv:2305.09836). There is no linear skip, which would undo that.
@@ -31,8 +32,10 @@ class ActionValue(nn.Module):
         self.last = EnsembleLinear(count * copies, widths[-1], 1, gain=0.1)
 
     def forward(self, x: Tensor, action: Tensor | None = None) -> Tensor:
-        h = x if action is None else torch.cat([x, action], dim=-1)
-        h = torch.cat([h] * self.count)  # (count P, B, inputs + actions)
+        h = torch.cat([x] * self.count)  # (count P, B, inputs)
+        if action is not None:
+            own = action.flatten(0, 1) if action.ndim > x.ndim else torch.cat([action] * self.count)
+            h = torch.cat([h, own], dim=-1)
         for layer in self.layers:
             h = layer(h)
             h = silu(layer_norm(h, h.shape[-1:]))

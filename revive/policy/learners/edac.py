@@ -70,7 +70,7 @@ class Edac(OfflineLearner):
             action, log_prob = self.soft.act(self.policy, rows.next_x[..., : rows.seen])
             following = self.slow_critic(rows.next_x, action).amin(0) - self.soft.alpha * log_prob
             target = rows.reward + self.gamma * rows.going * following
-        action = rows.action.detach().requires_grad_()
+        action = rows.action.detach().repeat(self.critic.count, 1, 1, 1).requires_grad_()  # each critic's own
         value = self.critic(rows.x, action)  # (N, P, n)
         loss = (value - target).square().mean(-1).sum()
         if bool((self.eta > 0).any()) and len(value) > 1:
@@ -97,11 +97,9 @@ class Edac(OfflineLearner):
 def alignment(value: Tensor, action: Tensor) -> Tensor:
     """The mean cosine between the slopes of different critics in the action, (P,), with a gradient for the critics.
 
-    value (N, P, n) of actions (P, n, width) that have a gradient.
+    value (N, P, n) of actions (N, P, n, width) that have a gradient: with each critic's own, all slopes come at once.
     """
-    slopes = torch.stack(
-        [torch.autograd.grad(each.sum(), action, create_graph=True)[0] for each in value]
-    )  # (N, P, n, width)
+    (slopes,) = torch.autograd.grad(value.sum(), action, create_graph=True)
     unit = slopes / (slopes.square().sum(-1, keepdim=True) + FLAT**2).sqrt()
     count = len(value)
     together = unit.sum(0).square().sum(-1) - unit.square().sum((0, -1))  # over the pairs i != j

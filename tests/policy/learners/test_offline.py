@@ -150,7 +150,7 @@ def test_parallel_critics_are_charged_one_and_opposite_ones_less(angle: float, w
     slopes = (
         slopes.view(2, 1, 1, 2).expand(2, 3, 5, 2).clone().requires_grad_()
     )  # of two critics of three copies
-    action = torch.randn(3, 5, 2, requires_grad=True)
+    action = torch.randn(2, 3, 5, 2, requires_grad=True)  # each critic's own
     found = alignment((slopes * action).sum(-1), action)
     torch.testing.assert_close(found, torch.full((3,), wanted), rtol=0, atol=1e-5)
     assert torch.autograd.grad(found.sum(), slopes)[0].shape == slopes.shape  # it reaches the critics
@@ -161,7 +161,7 @@ def test_diversity_keeps_the_slopes_of_the_critics_apart(tmp_path: Path) -> None
     learner = made(Edac, problem, etas=[0.0, 3.0], updates=300, gamma=0.0)
     train(learner, tmp_path)
     rows = learner.rows.drawn(learner.policy.copies, 256, problem.generator())
-    action = rows.action.requires_grad_()
+    action = rows.action.repeat(learner.critic.count, 1, 1, 1).requires_grad_()
     found = alignment(learner.critic(rows.x, action), action).detach()  # copies: half by half, eta by eta
     assert float(found[1]) < float(found[0]) - 0.1
     assert float(found[3]) < float(found[2]) - 0.1
