@@ -37,10 +37,8 @@ SLOW = ("hopper", "half_cheetah")
 SECONDS_BAR, SLOW_BAR, MEMORY_BAR = 180.0, 360.0, 2e9
 ERROR_BAR, PENDULUM_BAR, LANDER_BAR = 0.1, -150.0, 2.0
 PROMISED_BAR = 1500.0  # return of the policies from lander_hover's published logs, in the other half's venv
-BEST_THIRD = {
-    "hopper": 1955.0,
-    "half_cheetah": 2314.0,
-}  # returns of the best third of the logs, for means of runs
+# Returns of the best third of the logs, which the mean of the runs is held to.
+BEST_THIRD = {"hopper": 1955.0, "half_cheetah": 2314.0}
 COVERED, WORSE = 0.8, 1 / 50
 WARM_UP, AHEAD, BATCH = 50, 10, 64
 MARKERS = ("<!-- results -->", "<!-- /results -->")

@@ -22,13 +22,8 @@ from tests.venv.plants import plant_graph
 
 ROWS = 200
 DAMAGED = {"flip", "cut", "scramble", "torn_text"}
-CHECKED = {
-    ".npz",
-    ".gz",
-    ".bz2",
-    ".xz",
-    ".xlsx",
-}  # containers with checksums of their own; all others need dataset.sha256
+# containers with checksums of their own; all others need dataset.sha256
+CHECKED = {".npz", ".gz", ".bz2", ".xz", ".xlsx"}
 UNALTERED = {*DAMAGED, "zip_bomb", "linked_h5"}
 
 
