@@ -205,7 +205,6 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
     row_reward = rewards_to_the_end(task, venv, rows)
     evaluation = evaluation_environment(context, venv, rows)
     evaluation.require_finite()
-    size = {"starts": chosen.evaluation.starts, "horizon": evaluation.horizon}
     shown = response(venv, rows, task.target, task.reward, trusted)
     return PolicyProblem(
         graph=task.graph,
@@ -216,7 +215,16 @@ def policy_problem(context: TrainingContext, venv: VirtualEnv) -> PolicyProblem:
         row_reward=row_reward,
         starts=starts,
         evaluation=evaluation,
-        contest=contest(venv, rows, task.reward, errors, seed=1, **size),
+        contest=contest(
+            venv,
+            rows,
+            task.reward,
+            errors,
+            starts=chosen.evaluation.starts,
+            horizon=evaluation.horizon,
+            episode=chosen.evaluation.episode,
+            seed=1,
+        ),
         clone=clone.requires_grad_(False),
         horizon=Horizon.of(shown, trusted, int(rows.lengths.max()), chosen.horizon),
         has_gradient=task.has_gradient,

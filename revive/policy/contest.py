@@ -30,15 +30,17 @@ def contest(
     *,
     starts: int,
     horizon: int,
+    episode: int | None = None,
     seed: int,
 ) -> EvaluationEnvironment:
     """So many branches from the rows of each half, all of them in both halves' venvs.
 
-    horizon: steps; where the logs hold episodes, those of a whole one, up to `LONGER` times as many.
+    horizon: steps; where the logs hold episodes, those of a whole one (`episode`; None: as long as the longest), up to
+    `LONGER` times as many.
     errors: of the venv's rollouts; rewards are also asked at states that are off by what of them is no noise.
     """
     if has_episodes(rows, venv):
-        horizon = min(longest(rows, None), LONGER * horizon)
+        horizon = min(longest(rows, episode), LONGER * horizon)
     begin = torch.cat([_of_half(venv, rows, half, starts) for half in range(venv.halves)])
     world = EvaluationEnvironment.at(venv, rows, reward, [begin] * venv.halves, horizon, seed)
     return world.with_error(model_error(venv, rows, errors), seed)

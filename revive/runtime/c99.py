@@ -20,7 +20,7 @@ from revive.runtime.c99_act import Acting
 from revive.runtime.c99_helpers import HELPERS
 from revive.runtime.c99_memory import Remembering
 from revive.runtime.policy import Policy
-from revive.runtime.vectors import span_of, test_vector
+from revive.runtime.vectors import drawn_vector, span_of
 
 TOLERANCE: Final = 1e-6  # of the test vector, in spans of the action
 _FLAGS: Final = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic")
@@ -151,7 +151,7 @@ double {name}_selftest(void);
 
     def _selftest(self) -> Iterator[str]:
         inputs, outputs = self.acting.inputs, self.acting.outputs
-        name, (full, action) = self.name, test_vector(self.acting.policy)
+        name, (full, action) = self.name, drawn_vector(self.acting.policy)
         self.acting.constant("TEST_FULL", full)
         self.acting.constant("TEST_ACTION", action)
         span = self.acting.constant("SPAN", span_of(self.acting.policy))

@@ -22,7 +22,7 @@ from revive.runtime.joint import JointNetwork, Part
 from revive.runtime.network import SOFTNESS, Bounds, Network
 from revive.runtime.onnx_graph import OnnxGraph, columns_json, require_onnx, run
 from revive.runtime.policy import Policy
-from revive.runtime.vectors import test_vector
+from revive.runtime.vectors import drawn_vector
 
 TOLERANCE: Final = 1e-5  # of the round trip, in units of model space
 
@@ -66,7 +66,7 @@ def feed(policy: Policy, full: Array) -> dict[str, Array]:
 
 
 def _checked(policy: Policy, content: bytes) -> str:
-    full, action = test_vector(policy)
+    full, action = drawn_vector(policy)
     told = run(content, policy.decided, feed(policy, full))
     if told is None:
         return "not run at export: onnxruntime is not installed"

@@ -12,7 +12,7 @@ from revive.runtime.policy import Policy
 _ROWS: Final = 16
 
 
-def test_vector(policy: Policy) -> tuple[Array, Array]:
+def drawn_vector(policy: Policy) -> tuple[Array, Array]:
     """Inputs around the logged values, (rows, columns), and what numpy makes of them, both in physical units.
 
     A node that is seen beside its own history has one present value in both.

@@ -27,7 +27,7 @@ import numpy as np
 
 from revive import runtime
 from revive.runtime.c99 import export_c99
-from revive.runtime.vectors import test_vector
+from revive.runtime.vectors import drawn_vector
 from revive.serving import Service
 
 CALLS, ROUNDS = 2000, 3
@@ -51,7 +51,7 @@ def of_c(policy: runtime.Policy, folder: Path) -> float | None:
     if shutil.which("gcc") is None:
         return None
     export_c99(policy, folder, "bench")
-    full = test_vector(policy)[0][0]
+    full = drawn_vector(policy)[0][0]
     values = ", ".join(repr(value) for value in full.tolist())
     main = (
         '#include <stdio.h>\n#include <time.h>\n#include "bench.h"\n'
@@ -78,7 +78,7 @@ def of_onnx(policy: runtime.Policy, folder: Path) -> float | None:
     session = onnxruntime.InferenceSession(folder / "bench.onnx", options)
     needed = {entry.name for entry in session.get_inputs()}
     given = {
-        name: value[:1] for name, value in feed(policy, test_vector(policy)[0]).items() if name in needed
+        name: value[:1] for name, value in feed(policy, drawn_vector(policy)[0]).items() if name in needed
     }
     return microseconds(lambda: session.run([policy.target], given))
 
@@ -88,7 +88,7 @@ def measured(bundle: Path, folder: Path) -> list[float | None]:
     from revive.deploy import load_policy
 
     policy, heavy = runtime.load_policy(bundle), load_policy(bundle)
-    full = test_vector(policy)[0][0]
+    full = drawn_vector(policy)[0][0]
     parts = np.split(full, np.cumsum([policy.graph[name].width for name in policy.inputs])[:-1])
     seen = dict(zip(policy.inputs, parts, strict=True))
     shown = {name: policy.middle(name) for name in policy.seen}

@@ -13,7 +13,7 @@ from revive.bundles import Bundle
 from revive.deploy import load_policy
 from revive.runtime.c99 import export_c99
 from revive.runtime.table import PolicyTable, example
-from revive.runtime.vectors import test_vector as drawn
+from revive.runtime.vectors import drawn_vector as drawn
 from tests.made_runs import EXPERIMENTS, made_run
 
 

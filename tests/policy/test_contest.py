@@ -12,9 +12,9 @@ from tests.policy.conftest import Plant
 from tests.venv.plants import logs_of, rows_of
 
 
-def made(plant: Plant, rows: Rows, starts: int = 8) -> EvaluationEnvironment:
+def made(plant: Plant, rows: Rows, episode: int | None = None) -> EvaluationEnvironment:
     errors = rollout_error(plant.venv, rows)
-    return contest(plant.venv, rows, plant.reward, errors, starts=starts, horizon=10, seed=1)
+    return contest(plant.venv, rows, plant.reward, errors, starts=8, horizon=10, episode=episode, seed=1)
 
 
 def split(plant: Plant, ends: list[int]) -> Rows:
@@ -62,3 +62,8 @@ def test_logs_that_were_cut_in_two_are_no_episodes(plant: Plant) -> None:
 def test_episodes_are_played_to_their_ends_but_not_forever(plant: Plant, ends: list[int], steps: int) -> None:
     """Twice the horizon of 10 at most; a single log has no end to play to."""
     assert made(plant, split(plant, ends)).horizon == steps
+
+
+@pytest.mark.parametrize(("episode", "steps"), [(6, 6), (18, 18), (50, 20)])
+def test_an_episode_is_as_long_as_was_asked(plant: Plant, episode: int, steps: int) -> None:
+    assert made(plant, split(plant, [40, 90, 160]), episode).horizon == steps
