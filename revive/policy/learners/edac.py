@@ -54,6 +54,7 @@ class Edac(OfflineLearner):
     ) -> None:
         super().__init__(problem, "edac", [f"diversity {eta:g}" for eta in etas], critics, **course)
         self.eta, self.alpha_lr = self._per_copy(etas), alpha_lr
+        self.diverse = max(etas) > 0 and critics > 1 and self.policy.layout.width > 1
         self.soft = SoftActor(self.policy, noise, self.generator)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
@@ -70,12 +71,11 @@ class Edac(OfflineLearner):
             action, log_prob = self.soft.act(self.policy, rows.next_x[..., : rows.seen])
             following = self.slow_critic(rows.next_x, action).amin(0) - self.soft.alpha * log_prob
             target = rows.reward + self.gamma * rows.going * following
+        if not self.diverse:
+            return (self.critic(rows.x, rows.action) - target).square().mean(-1).sum()
         action = rows.action.detach().repeat(self.critic.count, 1, 1, 1).requires_grad_()  # each critic's own
         value = self.critic(rows.x, action)  # (N, P, n)
-        loss = (value - target).square().mean(-1).sum()
-        if bool((self.eta > 0).any()) and len(value) > 1:
-            loss = loss + (self.eta * alignment(value, action)).sum()
-        return loss
+        return (value - target).square().mean(-1).sum() + (self.eta * alignment(value, action)).sum()
 
     def actor_loss(self, rows: Transitions) -> Tensor:
         return self._actor_loss(rows)[0]

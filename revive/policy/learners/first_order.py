@@ -251,7 +251,8 @@ class FirstOrderLearner(PolicyLearner):
                 generator=self.generator,
                 device=self.generator.device,
             )
-            batch, target, share = x[:, pick], y[:, pick], weight[:, pick] * self.imagined
+            batch, target, share = (table.index_select(1, pick) for table in (x, y, weight))
+            share = share * self.imagined
             if self.logged is not None:
                 rows = slice(step * own, (step + 1) * own)
                 batch, target = (

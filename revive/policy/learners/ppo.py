@@ -205,7 +205,7 @@ class Ppo(ExploringLearner):
         for _ in range(self.epochs):
             order = torch.randperm(batch.x.shape[1], generator=self.generator, device=batch.x.device)
             for pick in order.split(self.minibatch):
-                part = Batch(*(table[:, pick] for table in batch))
+                part = Batch(*(table.index_select(1, pick) for table in batch))
                 error = (self.value(part.leaves).squeeze(-1) - part.target).square() * part.weight
                 last = error.mean(1).sum()
                 step(value_optimizer, last, self.value.parameters(), self.clip)

@@ -20,7 +20,7 @@ from revive.policy.reward import Reward
 from tests.policy.conftest import Plant
 from tests.policy.problems import cloned_problem, problem_of
 from tests.policy.toys import KINDS, chooser
-from tests.venv.plants import rows_of, train
+from tests.venv.plants import equal_weights, rows_of, train, weights_of
 
 COURSE: dict[str, Any] = {
     "hidden": [32],
@@ -165,3 +165,12 @@ def test_diversity_keeps_the_slopes_of_the_critics_apart(tmp_path: Path) -> None
     found = alignment(learner.critic(rows.x, action), action).detach()  # copies: half by half, eta by eta
     assert float(found[1]) < float(found[0]) - 0.1
     assert float(found[3]) < float(found[2]) - 0.1
+
+
+def test_diversity_costs_nothing_where_a_slope_is_but_a_sign(plant: Plant, tmp_path: Path) -> None:
+    learned, problem = [], problem_of(plant)  # its action has one column
+    for eta in (0.0, 3.0):
+        learner = made(Edac, problem, etas=[eta], updates=20, warm_up=5)
+        train(learner, tmp_path / str(eta))
+        learned.append(weights_of(learner.critic))
+    assert equal_weights(*learned)
