@@ -15,7 +15,7 @@ The first three are zero where the members are identical; the first two are in u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -48,17 +48,38 @@ class Penalty:
         """What a variant that pays so much is called."""
         return f"{'penalty' if self.measure == 'doubt' else self.measure} {weight:g}"
 
-    def of(self, taken: Values, later: Values, worth: Worth, generator: torch.Generator) -> Tensor:
-        """node -> (T, M, B, d) of the steps, and of the steps after them, to (T, P, n); differentiable."""
+    def of(
+        self,
+        taken: Values,
+        later: Values,
+        worth: Worth,
+        generator: torch.Generator,
+        paying: Sequence[int] | None = None,
+    ) -> Tensor:
+        """node -> (T, M, B, d) of the steps, and of the steps after them, to (T, P, n); differentiable.
+
+        paying: the variants that pay; None: all of them. Of others no member is asked, and what they get is 0 (all
+        but `mobile`).
+        """
         if self.measure == "mobile":
             return self._of_values(taken, later, worth, generator)
-        if self.matchers is not None:
-            found = self.matchers.unlikely(taken)
-        elif self.measure == "doubt":
-            found = self.doubt.of_pairs(taken, generator)
-        else:
-            found = self._farthest(taken)
+        count = self.policy.variants
+        if paying is None or len(paying) == count:
+            found = self._of_steps(taken, generator)
+        else:  # every variant has its own share of a member's branches
+            index = torch.tensor(paying, device=generator.device)
+            asked = {k: v.unflatten(-2, (count, -1)).index_select(-3, index) for k, v in taken.items()}
+            some = self._of_steps({k: v.flatten(-3, -2) for k, v in asked.items()}, generator)
+            parts = some.unflatten(-1, (len(paying), -1))
+            shape = (*parts.shape[:-2], count, parts.shape[-1])
+            found = parts.new_zeros(shape).index_copy(-2, index, parts).flatten(-2)
         return self.policy.by_copy(found.unsqueeze(-1)).squeeze(-1)
+
+    def _of_steps(self, taken: Values, generator: torch.Generator) -> Tensor:
+        """Node -> (T, M, B, d) to (T, M, B), of the measures that ask no value."""
+        if self.matchers is not None:
+            return self.matchers.unlikely(taken)
+        return self.doubt.of_pairs(taken, generator) if self.measure == "doubt" else self._farthest(taken)
 
     def _farthest(self, taken: Values) -> Tensor:
         """MOPO's measure, (T, M, B)."""

@@ -87,13 +87,13 @@ class Copies:
         self.branches = len(penalties) * max(1, branches // (venv.members // venv.halves))  # of each member
         self.measure = penalty_of(problem, measure, policy)
         self.names = [self.measure.name(penalty) for penalty in penalties]
+        self.paying = [number for number, penalty in enumerate(penalties) if penalty > 0]  # variants
         self.penalty = torch.tensor(penalties * venv.halves, device=problem.device).unsqueeze(1)  # (P, 1)
         self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
 
-    @property
-    def penalized(self) -> bool:
-        """Whether any variant pays for disagreement."""
-        return bool((self.penalty > 0).any())
+    def doubt(self, taken: Mapping[str, Tensor], later: Mapping[str, Tensor], worth: Worth) -> Tensor:
+        """What the variants that pay for disagreement do so by, (T, P, n); of the others 0. See `Penalty.of`."""
+        return self.measure.of(taken, later, worth, self.generator, self.paying)
 
     def affordable(self, steps: int) -> int:
         """How many times so many steps may be rolled out. Raises UserError where not even once."""
@@ -144,12 +144,12 @@ class Rollouts:
         alive = torch.ones_like(torch.cat([earned[:1], earned])) if alive is None else alive
         reward = ((earned - offset) / problem.reward_spread).nan_to_num(0.0).clamp(-LARGEST, LARGEST)
         reward, alive = (copies.by_copy(series) for series in (reward, alive))
-        if copies.penalized:
+        if copies.paying:
             reward = reward - self._charge(rolled, alive[:-1], worth)
         return Paid(copies.constrained(reward, taken, alive[:-1]), alive, earned.mean())
 
     def _charge(self, rolled: Rolled, alive: Tensor, worth: Worth) -> Tensor:
         """What every step pays for the members' disagreement, (h, P, n); nothing on average over a copy's steps."""
         copies = self.copies
-        doubt = copies.measure.of(rolled.taken, rolled.later, worth, copies.generator)
+        doubt = copies.doubt(rolled.taken, rolled.later, worth)
         return charge(doubt, copies.penalty, alive, copies.measure.free)

@@ -63,6 +63,21 @@ def test_mopo_is_the_farthest_mean() -> None:
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("measure", ["doubt", "mopo"])
+def test_of_variants_that_pay_nothing_no_member_is_asked(measure: Measure) -> None:
+    slopes = (0.1, 0.4, 1.0)
+    venv, rows = plants(*slopes, *slopes)
+    policy, values = policy_in(venv).widened(5), rollout()  # five branches: one of each variant
+    penalty, no_worth = Penalty(measure, Doubt(venv, rows), policy), worth_in(policy, 1.0)
+    every, some = (
+        penalty.of(values, values, no_worth, torch.Generator().manual_seed(0), paying)  # type: ignore[arg-type]
+        for paying in (None, [1, 4])
+    )
+    pays = torch.tensor([0.0, 1.0, 0.0, 0.0, 1.0]).repeat(2).view(-1, 1)  # copies: half by half
+    assert bool((every > 0).any(-1).all())
+    torch.testing.assert_close(some, every * pays)
+
+
 def test_mobile_is_the_spread_of_the_members_values() -> None:
     """Of a linear value the noise, which all members share, cancels."""
     slopes = (0.1, 0.4, 1.0)

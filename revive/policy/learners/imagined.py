@@ -88,9 +88,9 @@ class Imagination:
         taken = {name: value[:-1] for name, value in rolled.items()}
         reward = self._earned(taken)
         going = self.endings.going(taken, generator)
-        if copies.penalized:
+        if copies.paying:
             later = {name: value[1:] for name, value in known.items()}
-            doubt = copies.measure.of(taken, later, worth, generator)
+            doubt = copies.doubt(taken, later, worth)
             excess = copies.penalty * torch.relu(doubt - copies.measure.free)
             reward = reward - self.most * torch.tanh(excess / self.most)  # no branch is better off dead
         alive = torch.ones_like(seen[..., 0])

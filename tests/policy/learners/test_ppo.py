@@ -213,7 +213,7 @@ def test_a_copy_that_has_moved_far_enough_waits(plant: Plant) -> None:
 def test_doubt_charges_nothing_on_average(plant: Plant) -> None:
     """So that an early end saves nothing."""
     learner = Ppo(problem_of(plant), **{**ARGUMENTS, "penalties": [0.0, 3.0]})
-    doubt = torch.rand(12, 4, 64, generator=learner.generator) * 3  # of the members and their branches
+    doubt = torch.rand(12, 4, 32, generator=learner.generator) * 3  # of the branches that pay
     learner.rollouts.copies.measure.doubt.of_pairs = lambda values, generator: doubt  # type: ignore[method-assign, assignment, misc]
     alive = torch.ones(12, 4, 64).cumsum(0).le(9).float()
     charge = learner.rollouts._charge(Rolled({}, {}), alive, learner._worth)
