@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from revive.policy.bounds import soft_clip
 from revive.policy.policy import Policy
 from revive.policy.starts import Starts
+from revive.policy.updates import cosine, set_step_size
 from revive.venv.virtual_env import VirtualEnv
 
 
@@ -34,8 +33,7 @@ def clone_behaviour(
             answer = _mean_over_half(venv, values, policy.target)
             x = torch.cat([values[name][0] for name in policy.inputs], -1)
             x = x.reshape(policy.copies, -1, x.shape[-1])
-        for group in optimizer.param_groups:
-            group["lr"] = lr * 0.5 * (1.0 + math.cos(math.pi * update / updates))
+        set_step_size(optimizer, cosine(lr, update, updates))
         loss = difference(policy, x, answer).sum()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()

@@ -13,7 +13,6 @@ two is wrong.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ from revive.data.windows import Rows
 from revive.policy.action_value import ActionValue
 from revive.policy.policy import Policy
 from revive.policy.transitions import Transitions, not_logged
-from revive.policy.updates import follow, step
+from revive.policy.updates import cosine, follow, set_step_size, step
 from revive.venv.virtual_env import VirtualEnv
 
 HIDDEN, BATCH, LR, RATE, CLIP = (64, 64), 256, 1e-3, 0.01, 10.0
@@ -80,8 +79,7 @@ def fitted_q(
     optimizer = torch.optim.Adam(critic.parameters(), lr=LR, fused=True)
     low, high = _allowed(rows, gamma)
     for update in range(updates):
-        for group in optimizer.param_groups:
-            group["lr"] = LR * 0.5 * (1.0 + math.cos(math.pi * update / updates))
+        set_step_size(optimizer, cosine(LR, update, updates))
         drawn = rows.drawn(2 * halves, BATCH, generator)
         known = _known(drawn)
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,17 @@ import torch
 from torch import Tensor, nn
 
 from revive.nn.ensemble import clip_gradient_by_member
+
+
+def cosine(lr: float, done: int, total: int) -> float:
+    """The step size after `done` of `total` updates, from `lr` to 0 (Loshchilov and Hutter 2017, arXiv:1608.03983)."""
+    return lr * 0.5 * (1.0 + math.cos(math.pi * done / total))
+
+
+def set_step_size(optimizer: Any, lr: float) -> None:
+    """Of all parameters, whatever a checkpoint says; of a bare optimizer or one that Lightning wrapped."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
 
 
 def step(

@@ -21,12 +21,12 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from revive.data.windows import Rows
-from revive.nn.ensemble import clip_gradient_by_member
 from revive.policy.candidate import Snapshots
 from revive.policy.clone import difference
 from revive.policy.learners.base import SnapshotLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import known_rows
+from revive.policy.updates import cosine, set_step_size, step
 
 FEWEST = 6  # trajectories of a half, from which the best of them are a set of their own
 EXPLAINED = 0.5  # share of the variance between trajectories that two kinds must explain
@@ -90,14 +90,10 @@ class Clones(SnapshotLearner):
         (optimizer,) = self.own_optimizers()
         loss = torch.zeros((), device=self.problem.device)
         for update in range(number * self.chunk, min((number + 1) * self.chunk, self.updates)):
-            for group in optimizer.optimizer.param_groups:
-                group["lr"] = self.lr * 0.5 * (1.0 + math.cos(math.pi * update / self.updates))
+            set_step_size(optimizer, cosine(self.lr, update, self.updates))
             x, answer = self._draw()
             loss = difference(self.policy, x, answer).sum()
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            clip_gradient_by_member(self.policy.net.parameters(), self.clip)
-            optimizer.step()
+            step(optimizer, loss, self.policy.net.parameters(), self.clip)
             if (update + 1) % self.every == 0:
                 self.taken.take(update + 1)
         self.watch(loss, update + 1)

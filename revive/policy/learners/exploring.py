@@ -9,6 +9,7 @@ from revive.policy.learners.base import SnapshotLearner
 from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
 from revive.policy.rollouts import Copies, Rollouts
+from revive.policy.updates import set_step_size
 
 
 class Exploration(TypedDict):
@@ -82,5 +83,4 @@ class ExploringLearner(SnapshotLearner):
 
     def slow_down(self, optimizer: Any, done: int) -> None:
         """The step size of the policy after so many iterations."""
-        for group in optimizer.optimizer.param_groups:
-            group["lr"] = self.lr * (1.0 - max(done, 0) / self.iterations)
+        set_step_size(optimizer, self.lr * (1.0 - max(done, 0) / self.iterations))

@@ -18,7 +18,6 @@ moment, is returned is decided by the pessimistic score in the half that it neve
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -35,6 +34,7 @@ from revive.policy.penalties import Measure
 from revive.policy.problem import PolicyProblem
 from revive.policy.rollouts import Copies
 from revive.policy.smoothing import stops_gradient
+from revive.policy.updates import cosine, follow, set_step_size, step
 
 VALUE_STEPS = 10.0  # divides returns of every step; the gradient is clipped, so that it hardly matters
 
@@ -164,7 +164,7 @@ class FirstOrderLearner(PolicyLearner):
 
     def round(self, number: int) -> None:
         actor_optimizer, critic_optimizer = self.own_optimizers()
-        critic_optimizer.optimizer.param_groups[0]["lr"] = self.critic_lr  # not what a checkpoint says
+        set_step_size(critic_optimizer, self.critic_lr)
         value = torch.zeros((), device=self.problem.device)
         for iteration in range(*self.chunks[number]):
             acting = iteration >= self.warm_up
@@ -172,8 +172,7 @@ class FirstOrderLearner(PolicyLearner):
             with torch.set_grad_enabled(acting):
                 loss, seen = self._actor_loss()
             if acting:
-                for group in actor_optimizer.optimizer.param_groups:
-                    group["lr"] = self.lr * 0.5 * (1.0 + math.cos(math.pi * done / self.iterations))
+                set_step_size(actor_optimizer, cosine(self.lr, done, self.iterations))
                 actor_optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 clip_gradient_by_member(self.policy.net.parameters(), self.clip)
@@ -244,7 +243,7 @@ class FirstOrderLearner(PolicyLearner):
             logged, wanted = self.logged.draw(
                 own * self.critic_steps, self.slow_critic, self.policy, self.gamma, self.generator
             )
-        for step in range(self.critic_steps):
+        for number in range(self.critic_steps):
             pick = torch.randint(
                 x.shape[1],
                 (self.critic_batch - own,),
@@ -254,20 +253,15 @@ class FirstOrderLearner(PolicyLearner):
             batch, target, share = (table.index_select(1, pick) for table in (x, y, weight))
             share = share * self.imagined
             if self.logged is not None:
-                rows = slice(step * own, (step + 1) * own)
+                rows = slice(number * own, (number + 1) * own)
                 batch, target = (
                     torch.cat([batch, logged[:, rows]], 1),
                     torch.cat([target, wanted[:, rows]], 1),
                 )
                 share = torch.cat([share, torch.full_like(wanted[:, rows], 1.0 - self.imagined)], 1)
-            loss = (self.critic(batch) - target).square() * share
-            optimizer.zero_grad(set_to_none=True)
-            loss.mean(1).sum().backward()
-            clip_gradient_by_member(self.critic.parameters(), self.clip * 10)
-            optimizer.step()
-        with torch.no_grad():
-            for slow, fast in zip(self.slow_critic.parameters(), self.critic.parameters(), strict=True):
-                slow.lerp_(fast, self.target_rate)
+            loss = ((self.critic(batch) - target).square() * share).mean(1).sum()
+            step(optimizer, loss, self.critic.parameters(), self.clip * 10)
+        follow(self.slow_critic, self.critic, self.target_rate)
 
     # -- what is asked of every learner ------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from revive.policy.candidate import Snapshots
 from revive.policy.learners.base import SnapshotLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import Transitions, not_logged
-from revive.policy.updates import follow, step
+from revive.policy.updates import cosine, follow, set_step_size, step
 
 SMALLEST = 1e-3  # unit of a value, in spreads of the reward
 LARGEST_WEIGHT = 100.0  # of a row
@@ -114,9 +114,9 @@ class OfflineLearner(SnapshotLearner):
         course = self.course
         actor_optimizer, critic_optimizer, *others = self.own_optimizers()
         for update in range(number * self.chunk, min((number + 1) * self.chunk, self.updates)):
-            self._slow_down(actor_optimizer, course["lr"], update)
+            set_step_size(actor_optimizer, cosine(course["lr"], update, self.updates))
             for optimizer in (critic_optimizer, *others):
-                self._slow_down(optimizer, course["critic_lr"], update)
+                set_step_size(optimizer, cosine(course["critic_lr"], update, self.updates))
             rows = self.rows.drawn(self.policy.copies, course["batch"], self.generator)
             of_logs = update < self.warm_up
             critic_loss = self._returns_loss(rows) if of_logs else self.critic_loss(rows)
@@ -130,10 +130,6 @@ class OfflineLearner(SnapshotLearner):
                 self.taken.take(update + 1)
         self.watch(critic_loss, update + 1)
         self.note("critic_loss", critic_loss.detach() / self.policy.copies)
-
-    def _slow_down(self, optimizer: Any, lr: float, update: int) -> None:
-        for group in optimizer.optimizer.param_groups:
-            group["lr"] = lr * 0.5 * (1.0 + math.cos(math.pi * update / self.updates))
 
     def _returns_loss(self, rows: Transitions) -> Tensor:
         """Squared error of all critics about what the logs' own actions earned, summed over the copies."""

@@ -30,7 +30,7 @@ from revive.policy.critic import lambda_returns
 from revive.policy.learners.exploring import Exploration, ExploringLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.transitions import discounted, ended
-from revive.policy.updates import step
+from revive.policy.updates import set_step_size, step
 
 RATE = 0.1  # by which the unit of the returns follows them
 STD_RANGE = (-4.0, 0.5)  # of the logarithm of exploration's spread
@@ -127,7 +127,7 @@ class Ppo(ExploringLearner):
 
     def round(self, number: int) -> None:
         policy_optimizer, value_optimizer = self.own_optimizers()
-        value_optimizer.optimizer.param_groups[0]["lr"] = self.value_lr  # not what a checkpoint says
+        set_step_size(value_optimizer, self.value_lr)
         earned = torch.zeros((), device=self.problem.device)
         for iteration in range(
             number * self.chunk, min((number + 1) * self.chunk, self.warm_up + self.iterations)

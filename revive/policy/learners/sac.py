@@ -24,7 +24,7 @@ from revive.policy.learners.exploring import Exploration, ExploringLearner
 from revive.policy.problem import PolicyProblem
 from revive.policy.soft import SoftActor
 from revive.policy.transitions import Transitions, not_logged, other_leaves
-from revive.policy.updates import follow, step
+from revive.policy.updates import follow, set_step_size, step
 
 
 class Steps(NamedTuple):
@@ -110,7 +110,7 @@ class Sac(ExploringLearner):
 
     def round(self, number: int) -> None:
         actor_optimizer, critic_optimizer, _ = self.own_optimizers()
-        critic_optimizer.optimizer.param_groups[0]["lr"] = self.critic_lr  # not what a checkpoint says
+        set_step_size(critic_optimizer, self.critic_lr)
         if number == 0:
             self._learn_returns(critic_optimizer)
         for iteration in range(number * self.chunk, min((number + 1) * self.chunk, self.iterations)):
