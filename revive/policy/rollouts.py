@@ -92,7 +92,7 @@ class Copies:
         self.multipliers = None if problem.constraints is None else Multipliers(problem.constraints, policy)
 
     def doubt(self, taken: Mapping[str, Tensor], later: Mapping[str, Tensor], worth: Worth) -> Tensor:
-        """What the variants that pay for disagreement do so by, (T, P, n); of the others 0. See `Penalty.of`."""
+        """How far members disagree at the steps of those variants that pay for it, (T, P, n). See `Penalty.of`."""
         return self.measure.of(taken, later, worth, self.generator, self.paying)
 
     def affordable(self, steps: int) -> int:
