@@ -17,6 +17,8 @@ Controller = load_module(Path(__file__).parent / "controller.py").Controller
 
 Arrays = dict[str, np.ndarray]
 
+DECIMALS = 8  # of a logged action: processors round differently, and a robot makes much of the last digit
+
 
 class Batch:
     """`batch` independent environments of one gymnasium task, stepped one after the other.
@@ -78,7 +80,8 @@ def make_logs(
     """Trajectories of at most `steps` steps under the controllers with their exploration noise.
 
     Returns the logs (node -> (N, d), float64, and `index`), and gymnasium's own return of each trajectory. The
-    trajectories of the sources are mixed, so that each part of a split sees every controller.
+    trajectories of the sources are mixed, so that each part of a split sees every controller. Actions are
+    rounded, so that the logs are the same on processors whose sums of products end in other digits.
     """
     found: list[tuple[Arrays, float]] = []
     for number, source in enumerate(sources):
@@ -97,7 +100,7 @@ def _roll_out(plant: type[Batch], source: Source, steps: int, seed: list[int]) -
     for _ in range(steps):
         seen, going = batch.observe(), ~batch.done
         noise = random.normal(size=(source.trajectories, len(controller.weights["log_std"])))
-        action = {"action": controller.act(seen["obs"], noise)}
+        action = {"action": np.round(controller.act(seen["obs"], noise), DECIMALS)}
         record.append({**seen, **action, **batch.step(action)})
         lasted += going
         earned += batch.rewards

@@ -52,13 +52,34 @@ def returns(plant: Plant) -> np.ndarray:
     return np.add.reduceat(rewards(plant, plant.logs), starts)
 
 
-def test_the_reward_is_that_of_gymnasium(plant: Plant) -> None:
-    assert returns(plant) == pytest.approx(plant.own, rel=0.005, abs=30)
+def test_the_reward_is_that_of_gymnasium_but_for_where_the_velocity_is_taken(plant: Plant) -> None:
+    """With the mean velocity of the period in the velocity's column it is gymnasium's, step by step."""
+    robots, random = plant.simulator.Simulator(4, seed=3), np.random.default_rng(0)
+    column = load_module(plant.folder / "reward.py").FORWARD
+    for _ in range(100):
+        before, going = distances(robots), ~robots.done
+        action = {"action": random.uniform(-1, 1, (4, robots.plants[0].action_space.shape[0]))}
+        seen = {**action, **robots.step(action)}
+        seen["next_obs"][:, column] = (distances(robots) - before) / robots.plants[0].dt
+        upright = going & ~robots.done  # gymnasium pays nothing for staying alive in the step of the fall
+        assert rewards(plant, seen).ravel()[upright] == pytest.approx(robots.rewards[upright], abs=1e-5)
+
+
+def distances(robots: Any) -> np.ndarray:
+    """How far each robot of the batch has come, m."""
+    return np.array([robot.data.qpos[0] for robot in robots.plants])
+
+
+def test_the_velocity_at_the_end_of_a_period_stands_for_its_mean(plant: Plant) -> None:
+    """Logs of other seeds: 17 to 20 between the two returns of a cheetah, 3 of a hopper, root mean square."""
+    between = returns(plant) - plant.own
+    assert np.sqrt(np.mean(between**2)) < {"hopper": 5, "half_cheetah": 25}[plant.name]
+    assert returns(plant).mean() == pytest.approx(plant.own.mean(), rel=0.01)
 
 
 def test_the_logs_earn_what_the_readme_says(plant: Plant) -> None:
     said = {"hopper": 1445, "half_cheetah": 1800}[plant.name]
-    assert returns(plant).mean() == pytest.approx(said, rel=0.02)
+    assert returns(plant).mean() == pytest.approx(said, rel=0.001)
 
 
 def test_the_columns_are_positions_and_then_their_velocities(plant: Plant) -> None:
