@@ -55,7 +55,7 @@ class Tried:
     """What a stage was and did.
 
     fall: share of the held-out error that went. kept: share of the members that it helped. stays: False where a
-    wider network was given up again.
+    wider network, or a filter, was given up again.
     """
 
     horizon: int
@@ -136,15 +136,24 @@ class Course:
         return [updates for updates in found if updates]
 
     def note(
-        self, stage: Stage, *, error: float, fall: float, kept: float, widened: bool, alone: bool = False
+        self,
+        stage: Stage,
+        *,
+        error: float,
+        fall: float,
+        kept: float,
+        widened: bool,
+        alone: bool = False,
+        farther: bool = True,
     ) -> bool:
         """Take down how a stage went, and move on; whether what it did may stay.
 
         alone: whether nodes that rollouts do not test still get better. A wider network is given up again where it
-        lowered the error by less than `least_fall`.
+        lowered the error by less than `least_fall`. farther: False where rollouts got no better behind filters, which
+        are given up then, and that is the end.
         """
         enough = fall >= self.least_fall
-        stays = enough or not (stage.is_round and widened)
+        stays = farther and (enough or not (stage.is_round and widened))
         figures = {"error": round(error, 4), "fall": round(fall, 4), "kept": round(kept, 3)}
         self.tried.append(
             Tried(
@@ -157,7 +166,11 @@ class Course:
                 **figures,
             )
         )
-        self._move_on(stage, fall, kept, enough, alone)
+        if farther:
+            self._move_on(stage, fall, kept, enough, alone)
+        else:
+            self.tried = [replace(entry, stays=entry.stays and not entry.filtered) for entry in self.tried]
+            self.end("readings are noisy, but what filtered them rolled out no better and was given up")
         return stays
 
     def filter(self) -> None:

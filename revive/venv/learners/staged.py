@@ -22,6 +22,7 @@ from revive.venv.learners.noise import observe_noisy
 from revive.venv.observer import observable
 from revive.venv.problem import VenvProblem
 
+FARTHER = 0.05  # share of the rollouts' error that filters have to take away
 SETTLED = 0.02  # nats, or share of the entropy of a category: a decision node whose cost falls by less is left alone
 
 
@@ -43,6 +44,9 @@ class StagedLearner(MemberLearner):
         self.course, self.chunk, self.max_seconds = course, chunk, max_seconds
         self.live = list(self.alone)  # those of them that still learn
         self.kept: dict[str, list[bool]] = {}
+        self.unfiltered: dict[
+            str, Any
+        ] = {}  # the best weights before there were observers, and how far off they were
         self._done, self._seconds = 0, 0.0  # updates of the stage under way; of training
         # errors of the weights in training, of rollouts and of one step
         self._now = torch.zeros(2, self.venv.members, device=problem.device)
@@ -98,9 +102,13 @@ class StagedLearner(MemberLearner):
         found = observe_noisy(venv, self.rows, self.unseen, nodes)
         if not found or self.course.filters is None:
             return
+        self.unfiltered = self.best.state()
         self.observed = found
         self._take(venv)
         self.best.take(venv, self.judge.of_filter(), self.best.costs)
+        self.unfiltered["rollouts"] = (
+            self.judge()
+        )  # from the same estimates of where they start as all later ones
         self.course.filter()
 
     def _end(self, stage: Stage, late: bool) -> None:
@@ -110,6 +118,7 @@ class StagedLearner(MemberLearner):
         judged = self._judged(stage)
         if stage.filtered:  # what predicts the next reading well may still run away
             judged = judged.where(self.judge.stay_near(), torch.maximum(judged, self.best.error))
+        farther = not stage.filtered or self._sees_farther()
         before = self._now if stage.is_round else self.best.error.expand(2, -1)
         fall = _fall(before, judged if stage.is_round else torch.minimum(judged[0], before[0]).expand(2, -1))
         better = judged[0] < self.best.error
@@ -123,17 +132,35 @@ class StagedLearner(MemberLearner):
             kept=float(better.float().mean()),
             widened=stage.hidden != self.best.hidden,
             alone=bool(self.live),
+            farther=farther,
         )
         self.kept[self._name(stage)] = (better & stays).tolist()
         self._now = judged
         if stays:
             self._keep(judged[0], costs, stage)
+        if not farther:
+            self._give_up_filters()
         if late:
             self.course.end(f"the limit of {self.max_seconds:g} seconds was reached")
         self._prepare(self.course.stage)
         # behind a filter it is an error of one step, no longer one of rollouts
         self.note("filter_error" if self.observed else "held_out_error", self.best.error.mean())
         self.note("hidden_width", float(max(self.best.hidden, default=0)))
+
+    def _sees_farther(self) -> bool:
+        """Whether the median member rolls out better by `FARTHER` than before the filters learned.
+
+        A slope that noise had drawn to the mean shows in rollouts as soon as it is put right. Where they do not get
+        better there was nothing to put right, and what predicts the next reading better is the gain alone.
+        """
+        share = self.judge() / self.unfiltered["rollouts"].clamp_min(1e-6)
+        return float(share.quantile(0.5)) < 1.0 - FARTHER
+
+    def _give_up_filters(self) -> None:
+        """Go back to the weights of the rounds. No rollouts follow: what noise does to filters it does to them."""
+        self.observed = ()
+        self.best.resume(self.unfiltered)
+        self.kept |= {name: [False] * self.venv.members for name in self.kept if name.startswith("filtered")}
 
     def _diverged(self, stage: Stage, updates: int) -> None:
         """Go back to the last good weights, and end."""
@@ -217,6 +244,7 @@ class StagedLearner(MemberLearner):
             "decay": self.decay.state(),
             "generator": self.generator.get_state(),
             "sigma": self.objective.sigma,
+            "unfiltered": self.unfiltered,
             "live": self.live,
             "kept": self.kept,
             "now": self._now,
@@ -227,7 +255,7 @@ class StagedLearner(MemberLearner):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         state = checkpoint["learner"]
         self.course.resume(state["course"])
-        self.observed = tuple(state["observed"])
+        self.observed, self.unfiltered = tuple(state["observed"]), state["unfiltered"]
         self._take(self._make(tuple(state["hidden"]))[0])  # for Lightning to fill
         self.best.resume(state["best"])
         self.decay.resume(state["decay"])

@@ -147,6 +147,20 @@ def test_filters_take_the_place_of_rollouts_and_are_done_again_while_they_help()
         assert [entry["filtered"] for entry in one.summary()["tried"]] == [False, False, True, True, True]
 
 
+def test_filters_behind_which_rollouts_got_no_better_are_given_up_and_all_that_they_did() -> None:
+    made = course()
+    walk(made, [0.5, 0.0])
+    made.filter()
+    walk(made, [0.3])
+    stage = made.stage
+    assert stage is not None
+    assert stage.filtered
+    assert not made.note(stage, error=1.0, fall=0.3, kept=1.0, widened=False, farther=False)
+    assert made.stage is None
+    assert [entry["stays"] for entry in made.summary()["tried"]] == [True, False, False, False]
+    assert made.summary()["stopped"].endswith("rolled out no better and was given up")
+
+
 def test_nodes_that_rollouts_do_not_test_go_on_alone_before_longer_rollouts() -> None:
     made = course()
     first = made.stage

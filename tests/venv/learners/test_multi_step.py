@@ -313,6 +313,35 @@ def test_a_filter_whose_rollouts_run_away_is_not_kept(
     assert not learner().judge.stay_near().isnan().any()
 
 
+def test_filters_behind_which_rollouts_get_no_better_leave_the_venv_of_the_rounds(
+    learner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(**changed: Any) -> MultiStepLearner:
+        made = learner(window_batch=8, **changed)
+        monkeypatch.setattr(made, "_sees_farther", lambda: False)
+        return made
+
+    made, rounds = make(filter_updates=20), make(filter_updates=0, curriculum=[])
+    for one in (made, rounds):
+        train(one, tmp_path / str(id(one)))
+    assert made.kept["filtered_24"] == [False] * 4
+    assert made.result().observed == ()
+    assert equal_weights(weights_of(made.result()), weights_of(rounds.result()))
+    assert made.notes()["reading_gains"] == {}
+    again = interrupted(lambda: make(filter_updates=20), tmp_path / "broken", 4)
+    assert equal_weights(weights_of(again.result()), weights_of(made.result()))
+
+
+def test_filters_stay_where_the_median_member_rolls_out_better(
+    learner: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = learner()
+    made.unfiltered = {"rollouts": torch.tensor([1.0, 1.0, 1.0, 2.0])}
+    for error, farther in [([0.9, 0.9, 0.9, 9.0], True), ([0.96, 0.97, 0.96, 0.1], False)]:
+        monkeypatch.setattr(made, "judge", lambda error=error: torch.tensor(error))
+        assert made._sees_farther() is farther
+
+
 def test_a_filter_leaves_the_first_rows_of_trajectories_to_the_one_step_loss(
     noisy: tuple[DecisionGraph, Codec, Rows],
 ) -> None:
