@@ -44,9 +44,7 @@ class StagedLearner(MemberLearner):
         self.course, self.chunk, self.max_seconds = course, chunk, max_seconds
         self.live = list(self.alone)  # those of them that still learn
         self.kept: dict[str, list[bool]] = {}
-        self.unfiltered: dict[
-            str, Any
-        ] = {}  # the best weights before there were observers, and how far off they were
+        self.unfiltered: dict[str, Any] = {}  # the best weights of the rounds, and "rollouts", see `_observe`
         self._done, self._seconds = 0, 0.0  # updates of the stage under way; of training
         # errors of the weights in training, of rollouts and of one step
         self._now = torch.zeros(2, self.venv.members, device=problem.device)
@@ -106,9 +104,8 @@ class StagedLearner(MemberLearner):
         self.observed = found
         self._take(venv)
         self.best.take(venv, self.judge.of_filter(), self.best.costs)
-        self.unfiltered["rollouts"] = (
-            self.judge()
-        )  # from the same estimates of where they start as all later ones
+        # the error of rollouts that start from estimated states, as those of filters do
+        self.unfiltered["rollouts"] = self.judge()
         self.course.filter()
 
     def _end(self, stage: Stage, late: bool) -> None:
