@@ -44,7 +44,7 @@ class StagedLearner(MemberLearner):
         self.course, self.chunk, self.max_seconds = course, chunk, max_seconds
         self.live = list(self.alone)  # those of them that still learn
         self.kept: dict[str, list[bool]] = {}
-        self.unfiltered: dict[str, Any] = {}  # the best weights of the rounds, and "rollouts", see `_observe`
+        self.unfiltered: dict[str, Any] = {}  # the best weights of the rounds, and two errors, see `_observe`
         self._done, self._seconds = 0, 0.0  # updates of the stage under way; of training
         # errors of the weights in training, of rollouts and of one step
         self._now = torch.zeros(2, self.venv.members, device=problem.device)
@@ -104,8 +104,8 @@ class StagedLearner(MemberLearner):
         self.observed = found
         self._take(venv)
         self.best.take(venv, self.judge.of_filter(), self.best.costs)
-        # the error of rollouts that start from estimated states, as those of filters do
-        self.unfiltered["rollouts"] = self.judge()
+        # of rollouts from estimated states: before filters learn, and of what is kept of them
+        self.unfiltered["before"] = self.unfiltered["since"] = self.judge()
         self.course.filter()
 
     def _end(self, stage: Stage, late: bool) -> None:
@@ -115,10 +115,10 @@ class StagedLearner(MemberLearner):
         judged = self._judged(stage)
         if stage.filtered:  # what predicts the next reading well may still run away
             judged = judged.where(self.judge.stay_near(), torch.maximum(judged, self.best.error))
-        farther = not stage.filtered or self._sees_farther()
         before = self._now if stage.is_round else self.best.error.expand(2, -1)
         fall = _fall(before, judged if stage.is_round else torch.minimum(judged[0], before[0]).expand(2, -1))
         better = judged[0] < self.best.error
+        farther = not stage.filtered or self._sees_farther(better)
         costs = self.objective.costs_on(self.unseen, self.live)
         falls = self.best.falls(costs)
         self.live = [name for name in self.live if falls[name] >= SETTLED * self.usual[name]]
@@ -144,13 +144,16 @@ class StagedLearner(MemberLearner):
         self.note("filter_error" if self.observed else "held_out_error", self.best.error.mean())
         self.note("hidden_width", float(max(self.best.hidden, default=0)))
 
-    def _sees_farther(self) -> bool:
+    def _sees_farther(self, better: Tensor) -> bool:
         """Whether the median member rolls out better by `FARTHER` than before the filters learned.
 
         A slope that noise had drawn to the mean shows in rollouts as soon as it is put right. Where they do not get
         better there was nothing to put right, and what predicts the next reading better is the gain alone.
+
+        better: (M,), the members that keep what the stage did; of the others what they had counts.
         """
-        share = self.judge() / self.unfiltered["rollouts"].clamp_min(1e-6)
+        self.unfiltered["since"] = torch.where(better, self.judge(), self.unfiltered["since"])
+        share = self.unfiltered["since"] / self.unfiltered["before"].clamp_min(1e-6)
         return float(share.quantile(0.5)) < 1.0 - FARTHER
 
     def _give_up_filters(self) -> None:

@@ -318,7 +318,7 @@ def test_filters_behind_which_rollouts_get_no_better_leave_the_venv_of_the_round
 ) -> None:
     def make(**changed: Any) -> MultiStepLearner:
         made = learner(window_batch=8, **changed)
-        monkeypatch.setattr(made, "_sees_farther", lambda: False)
+        monkeypatch.setattr(made, "_sees_farther", lambda better: False)
         return made
 
     made, rounds = make(filter_updates=20), make(filter_updates=0, curriculum=[])
@@ -332,14 +332,28 @@ def test_filters_behind_which_rollouts_get_no_better_leave_the_venv_of_the_round
     assert equal_weights(weights_of(again.result()), weights_of(made.result()))
 
 
-def test_filters_stay_where_the_median_member_rolls_out_better(
-    learner: Make, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "better", "farther"),
+    [
+        ([0.9, 0.9, 0.9, 9.0], [True] * 4, True),
+        ([0.96, 0.97, 0.96, 0.1], [True] * 4, False),
+        ([0.5, 0.5, 0.5, 0.5], [True, False, False, False], False),
+    ],
+)
+def test_filters_stay_where_the_median_member_rolls_out_better_by_what_it_keeps(
+    learner: Make,
+    monkeypatch: pytest.MonkeyPatch,
+    error: list[float],
+    better: list[bool],
+    farther: bool,
 ) -> None:
-    made = learner()
-    made.unfiltered = {"rollouts": torch.tensor([1.0, 1.0, 1.0, 2.0])}
-    for error, farther in [([0.9, 0.9, 0.9, 9.0], True), ([0.96, 0.97, 0.96, 0.1], False)]:
-        monkeypatch.setattr(made, "judge", lambda error=error: torch.tensor(error))
-        assert made._sees_farther() is farther
+    made, before = learner(), torch.tensor([1.0, 1.0, 1.0, 2.0])
+    made.unfiltered = {"before": before, "since": before}
+    monkeypatch.setattr(made, "judge", lambda: torch.tensor(error))
+    assert made._sees_farther(torch.tensor(better)) is farther
+    if farther:  # a later stage that runs away, and is kept by none, takes nothing of that back
+        monkeypatch.setattr(made, "judge", lambda: torch.full((4,), 9.0))
+        assert made._sees_farther(torch.zeros(4, dtype=torch.bool))
 
 
 def test_a_filter_leaves_the_first_rows_of_trajectories_to_the_one_step_loss(
